@@ -8,6 +8,8 @@ from pathlib import Path
 
 from cluster import paths
 
+DEFAULT_NAMESPACE = "learn"  # where a learner works; the kubeconfig's context names it
+
 
 @dataclass(frozen=True)
 class Cluster:

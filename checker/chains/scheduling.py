@@ -1,0 +1,110 @@
+"""Why a Pod has no node: the scheduler's filters, in its own order of sense.
+
+Source: https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from checker.names import nearest_labels, pairs
+from checker.quantity import quantity
+from checker.verdict import fail
+
+if TYPE_CHECKING:
+    from checker.state import Object, State
+
+
+def explain_unscheduled(state: State, pod: Object) -> NoReturn:
+    """Raise Failed with the first filter that leaves no node, for a Pod that has none."""
+    condition = pod.condition("PodScheduled")
+    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
+    if condition.get("reason") != "Unschedulable":
+        reason = condition.get("reason", "the scheduler has not looked at it yet")
+        fail("pod-not-scheduled-yet", f"Pod {pod.name} has no node yet: {reason}.", pending=True, **evidence)
+    message = condition.get("message", "")
+    nodes = [node for node in state.everywhere("Node") if not _is_control_plane(node)]
+
+    selector = pod.spec.get("nodeSelector") or {}
+    fitting = [node for node in nodes if selector.items() <= node.labels.items()]
+    if selector and not fitting:
+        near = nearest_labels(selector, ({k: v for k, v in n.labels.items()} for n in nodes))
+        own = {k: v for k, v in (near or {}).items() if k in selector or v in selector.values()}
+        fail(
+            "pod-unschedulable-selector",
+            f"Pod {pod.name} wants a node with {pairs(selector)}, and no node has that."
+            + (f" The nearest is a node with {pairs(own)}." if own else ""),
+            expected=f"a node with {pairs(selector)}", observed=message, **evidence,
+        )  # fmt: skip
+
+    tolerated = [node for node in fitting if not untolerated(node, pod.spec.get("tolerations") or [])]
+    if fitting and not tolerated:
+        taints = sorted({_words(t) for node in fitting for t in untolerated(node, pod.spec.get("tolerations") or [])})
+        fail(
+            "pod-unschedulable-taint",
+            f"Every node that Pod {pod.name} could go to has a taint that it does not tolerate: {', '.join(taints)}.",
+            expected="a toleration, or a node without the taint", observed=message, **evidence,
+        )  # fmt: skip
+
+    short = [name for name in ("cpu", "memory", "ephemeral-storage") if f"Insufficient {name}" in message]
+    if short:
+        asked = [f"{_show(name, requested(pod, name))} {name}" for name in short]
+        largest = [f"{_show(name, max((_allocatable(node, name) for node in tolerated), default=Decimal(0)))} {name}"
+                   for name in short]  # fmt: skip
+        fail(
+            "pod-unschedulable-resources",
+            f"Pod {pod.name} requests {' and '.join(asked)}, and no node has that much free. "
+            f"The largest node offers {' and '.join(largest)} in all.",
+            expected=f"a node with {' and '.join(asked)} free", observed=message, **evidence,
+        )  # fmt: skip
+    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
+        fail(
+            "pod-unschedulable-volume", f"Pod {pod.name} waits for its volume: {message}", observed=message, **evidence
+        )
+    fail("pod-unschedulable", f"No node can take Pod {pod.name}: {message}", observed=message, **evidence)
+
+
+def _is_control_plane(node: Object) -> bool:
+    """Whether this node keeps ordinary Pods away. A cluster of one node has no such taint."""
+    return any(t["key"] == "node-role.kubernetes.io/control-plane" for t in node.spec.get("taints") or [])
+
+
+def _words(taint: dict[str, Any]) -> str:
+    return f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
+
+
+def untolerated(node: Object, tolerations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The taints of a node that keep a Pod with these tolerations away.
+
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+    """
+
+    def tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
+        if toleration.get("effect") not in (None, "", taint["effect"]):
+            return False
+        if toleration.get("operator") == "Exists":
+            return toleration.get("key") in (None, "", taint["key"])
+        return toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", "")
+
+    return [
+        taint
+        for taint in node.spec.get("taints") or []
+        if taint["effect"] in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint) for t in tolerations)
+    ]
+
+
+def requested(pod: Object, resource: str) -> Decimal:
+    """What a Pod's containers request of a resource together: cores, or bytes."""
+    return sum(
+        (quantity(((c.get("resources") or {}).get("requests") or {}).get(resource, 0)) for c in pod.containers),
+        Decimal(0),
+    )
+
+
+def _allocatable(node: Object, resource: str) -> Decimal:
+    return quantity((node.status.get("allocatable") or {}).get(resource, 0))
+
+
+def _show(resource: str, amount: Decimal) -> str:
+    return f"{amount.normalize():f}" if resource == "cpu" else f"{amount / 1024**3:.1f} Gi"

@@ -1,0 +1,72 @@
+"""Requests from outside the cluster: from this machine to the nodes, or, where those have no route, from one node to another.
+
+Docker Desktop keeps the nodes' addresses inside its virtual machine; there `curl` in a node stands in for a neighbour.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import urllib3
+
+from cluster import Problem
+
+TIMEOUT = 2.0  # seconds for one request
+
+
+def ask_nodes(question: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """One GET to `port` and `path` of every node in `addresses` ({name: IP}). Returns {name: answer as the observer writes it}.
+
+    Raises Problem where no node can be reached from here at all.
+    """
+    nodes: dict[str, str] = question["addresses"]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        direct = dict(zip(nodes, pool.map(lambda ip: _get(ip, question), nodes.values()), strict=True))
+        if all(answer["error"] in ("timeout", "unreachable") for answer in direct.values()):
+            return dict(zip(nodes, pool.map(lambda name: _get_from_neighbour(name, question), nodes), strict=True))
+    return direct
+
+
+def _answer(status: int = 0, text: str = "", host: str = "", version: str = "", error: str = "") -> dict[str, Any]:
+    return {"status": status, "text": text, "host": host, "version": version, "error": error}
+
+
+def _get(address: str, question: dict[str, Any]) -> dict[str, Any]:
+    url = f"http://{address}:{question['port']}{question['path']}"
+    try:
+        got = urllib3.PoolManager(retries=False, timeout=TIMEOUT).request("GET", url)
+    except urllib3.exceptions.TimeoutError:
+        return _answer(error="timeout")
+    except urllib3.exceptions.HTTPError as error:
+        return _answer(error="refused" if "refused" in str(error) else "unreachable")
+    return _answer(
+        got.status, got.data[:4096].decode(errors="replace").strip(),
+        got.headers.get("X-Guestbook-Host", ""), got.headers.get("X-Guestbook-Version", ""),
+    )  # fmt: skip
+
+
+def _get_from_neighbour(node: str, question: dict[str, Any]) -> dict[str, Any]:
+    """The same from another node's own network. curl's exit codes: 7 refused, 28 timeout."""
+    from cluster.engine import command
+
+    neighbour = next((name for name in question["addresses"] if name != node), node)
+    url = f"http://{question['addresses'][node]}:{question['port']}{question['path']}"
+    try:
+        done = subprocess.run(
+            [command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", url],
+            capture_output=True, text=True, timeout=TIMEOUT + 3, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Problem(
+            f"No node of the cluster can be reached from this machine ({error}).", "See kubeclass doctor"
+        ) from None
+    if done.returncode in (7, 28):
+        return _answer(error={7: "refused", 28: "timeout"}[done.returncode])
+    if done.returncode != 0:
+        raise Problem(
+            f"Requests from node {neighbour} could not be made: {done.stderr.strip()}", "See kubeclass doctor"
+        )
+    text, _, status = done.stdout.rpartition("\n")
+    return _answer(int(status), text.strip())

@@ -1,0 +1,65 @@
+"""A result as text: the same words in a terminal, in a notebook without a front end, and in a log."""
+
+from __future__ import annotations
+
+import textwrap
+
+from checker.causes import CATALOGUE
+from checker.verdict import Result, Verdict
+
+SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
+COLOUR = {"passed": "green", "failed": "red", "unknown": "yellow"}
+
+
+def same_roots(result: Result) -> dict[str, Verdict]:
+    """For each task that fails for a root that an earlier task named, that earlier verdict."""
+    first: dict[tuple[str, str], Verdict] = {}
+    repeated = {}
+    for verdict in result.tasks:
+        if verdict.verdict != "passed":
+            root = first.setdefault((verdict.cause, verdict.object), verdict)
+            if root is not verdict:
+                repeated[verdict.id] = root
+    return repeated
+
+
+def text_report(result: Result, colour: bool = False) -> str:
+    """The whole result. `colour`: with ANSI colours; the words say everything without them."""
+    import click
+
+    def styled(text: str, **style: object) -> str:
+        return click.style(text, **style) if colour else text  # type: ignore[arg-type]
+
+    title = f"Lab {result.lab}  {result.title}"
+    lines = [
+        styled(title, bold=True) + f"  ({result.score} of {result.max_score} points, namespace {result.namespace})"
+    ]
+    repeated = same_roots(result)
+    for verdict in result.tasks:
+        earned = verdict.points if verdict.verdict == "passed" else 0
+        word = f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
+        lines.append(f"  {styled(word, fg=COLOUR[verdict.verdict])}  {verdict.title}  {earned}/{verdict.points}")
+        if verdict.id in repeated:
+            lines.append(f"      The same root as “{repeated[verdict.id].title}”.")
+        elif verdict.verdict != "passed":
+            lines += _explained(verdict)
+    if result.waited >= 1:
+        lines.append(f"  Waited {result.waited:.0f} s for a change in progress.")
+    return "\n".join(lines)
+
+
+def _explained(verdict: Verdict) -> list[str]:
+    cause = CATALOGUE.get(verdict.cause)
+    lines = [verdict.message or (cause.title if cause else verdict.cause)]
+    if verdict.expected or verdict.observed:
+        lines.append(f"Expected: {verdict.expected or '-'}. Observed: {verdict.observed or '-'}.")
+    look = verdict.look or (cause.look if cause else "")
+    if look:
+        lines.append(f"Look: {look}")
+    if cause:
+        lines.append(f"{cause.meaning} (lesson {cause.lesson})")
+    return [
+        wrapped
+        for line in lines
+        for wrapped in textwrap.wrap(line, 110, initial_indent=" " * 6, subsequent_indent=" " * 8)
+    ]
