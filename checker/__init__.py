@@ -11,14 +11,14 @@ from typing import Any
 
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
-    "Http": "observe", "NodePort": "observe", "PodHttp": "observe", "Timeline": "observe", "Traffic": "observe",
+    "Http": "observe", "NodePorts": "observe", "PodHttp": "observe", "Timeline": "observe", "Traffic": "observe",
     "Answers": "observe", "Object": "state", "State": "state", "fail": "verdict", "unknown": "verdict",
     "lab": "panel", "task": "labs",
 }  # fmt: skip
 __all__ = [
     "Answers",
     "Http",
-    "NodePort",
+    "NodePorts",
     "Object",
     "PodHttp",
     "State",
@@ -28,7 +28,7 @@ __all__ = [
     "lab",
     "task",
     "unknown",
-]  # noqa: E501
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -89,6 +89,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("service-answers-wrong", "The answers are not those of the app", "Requests are answered, but not by what the task asks for.", "kubectl describe service NAME", "07"),
         Cause("service-does-not-answer", "Requests to the Service are not answered well", "The Pods accept connections, but requests fail.", "kubectl describe service NAME", "07"),
         Cause("replica-gets-no-traffic", "A ready replica gets no requests", "Every ready Pod that the Service selects should get its share.", "kubectl get endpointslices", "07"),
+        Cause("service-sticks-to-clients", "The Service sends each client to one Pod only", "With sessionAffinity ClientIP, all requests of one client go to the same Pod.", "kubectl describe service NAME", "07"),
         Cause("pods-on-one-node", "All Pods are on one node", "If that node goes, everything goes.", "kubectl get pods -o wide", "07"),
         Cause("not-a-node-port", "The Service is not of type NodePort", "Only a NodePort (or a load balancer) opens a port on the nodes.", "kubectl get services", "07"),
         Cause("node-port-unreachable", "The node port does not answer from outside", "The port is open on every node and leads to the Service.", "kubectl describe service NAME", "07"),

@@ -16,46 +16,54 @@ from cluster import Problem
 TIMEOUT = 2.0  # seconds for one request
 
 
-def ask_nodes(question: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """One GET to `port` and `path` of every node in `addresses` ({name: IP}). Returns {name: answer as the observer writes it}.
+def ask_nodes(question: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """One GET of `path` to each of `ports` ({Service name: node port}) at each of `addresses` ({node name: IP}).
 
+    Returns {Service name: {node name: answer as the observer writes it}}.
     Raises Problem where no node can be reached from here at all.
     """
-    nodes: dict[str, str] = question["addresses"]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        direct = dict(zip(nodes, pool.map(lambda ip: _get(ip, question), nodes.values()), strict=True))
-        if all(answer["error"] in ("timeout", "unreachable") for answer in direct.values()):
-            return dict(zip(nodes, pool.map(lambda name: _get_from_neighbour(name, question), nodes), strict=True))
-    return direct
+    pairs = [(service, node) for service in question["ports"] for node in question["addresses"]]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        got = list(pool.map(lambda pair: _get(*pair, question), pairs))
+        if all(answer["error"] == "unreachable" for answer in got):
+            got = list(pool.map(lambda pair: _get_from_neighbour(*pair, question), pairs))
+    answers: dict[str, dict[str, dict[str, Any]]] = {service: {} for service in question["ports"]}
+    for (service, node), answer in zip(pairs, got, strict=True):
+        answers[service][node] = answer
+    return answers
+
+
+def _url(service: str, node: str, question: dict[str, Any]) -> str:
+    return f"http://{question['addresses'][node]}:{question['ports'][service]}{question['path']}"
 
 
 def _answer(status: int = 0, text: str = "", host: str = "", version: str = "", error: str = "") -> dict[str, Any]:
     return {"status": status, "text": text, "host": host, "version": version, "error": error}
 
 
-def _get(address: str, question: dict[str, Any]) -> dict[str, Any]:
-    url = f"http://{address}:{question['port']}{question['path']}"
+def _get(service: str, node: str, question: dict[str, Any]) -> dict[str, Any]:
     try:
-        got = urllib3.PoolManager(retries=False, timeout=TIMEOUT).request("GET", url)
-    except urllib3.exceptions.TimeoutError:
-        return _answer(error="timeout")
-    except urllib3.exceptions.HTTPError as error:
+        got = urllib3.PoolManager(retries=False, timeout=TIMEOUT).request("GET", _url(service, node, question))
+    except urllib3.exceptions.NewConnectionError as error:
         return _answer(error="refused" if "refused" in str(error) else "unreachable")
+    except urllib3.exceptions.ConnectTimeoutError:
+        return _answer(error="unreachable")  # a node refuses or answers; silence means that there is no route to it
+    except urllib3.exceptions.HTTPError as error:
+        return _answer(error="timeout" if isinstance(error, urllib3.exceptions.TimeoutError) else "reset")
     return _answer(
         got.status, got.data[:4096].decode(errors="replace").strip(),
         got.headers.get("X-Guestbook-Host", ""), got.headers.get("X-Guestbook-Version", ""),
     )  # fmt: skip
 
 
-def _get_from_neighbour(node: str, question: dict[str, Any]) -> dict[str, Any]:
+def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> dict[str, Any]:
     """The same from another node's own network. curl's exit codes: 7 refused, 28 timeout."""
     from cluster.engine import command
 
     neighbour = next((name for name in question["addresses"] if name != node), node)
-    url = f"http://{question['addresses'][node]}:{question['port']}{question['path']}"
     try:
         done = subprocess.run(
-            [command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", url],
+            [command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question)],
             capture_output=True, text=True, timeout=TIMEOUT + 3, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from checker import progress
 from checker.causes import CATALOGUE
 from checker.labs import hint, load_lab
-from checker.report import COLOUR, SYMBOL, same_roots, text_report
+from checker.report import SYMBOL, same_roots, text_report
 from checker.session import WAIT, Session
 from checker.verdict import Result
 from cluster import Problem
@@ -120,7 +120,7 @@ def _tasks_html(panel: Panel) -> str:
     for task in panel.lab.text.tasks:
         verdict = verdicts.get(task.id)
         symbol, word = (SYMBOL[verdict.verdict], verdict.verdict) if verdict else ("·", "to do")
-        colour = {"green": "success", "red": "error", "yellow": "warn"}[COLOUR[verdict.verdict]] if verdict else ""
+        colour = {"passed": "success", "failed": "error", "unknown": "warn"}[verdict.verdict] if verdict else ""
         style = f"color:var(--jp-{colour}-color0, inherit)" if colour else ""
         rows.append(
             f"<li style='margin-bottom:.5em'><b style='{style}'>{symbol} {word}</b> <b>{html.escape(task.title)}</b> "

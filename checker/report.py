@@ -8,7 +8,7 @@ from checker.causes import CATALOGUE
 from checker.verdict import Result, Verdict
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
-COLOUR = {"passed": "green", "failed": "red", "unknown": "yellow"}
+ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
 
 
 def same_roots(result: Result) -> dict[str, Verdict]:
@@ -25,20 +25,17 @@ def same_roots(result: Result) -> dict[str, Verdict]:
 
 def text_report(result: Result, colour: bool = False) -> str:
     """The whole result. `colour`: with ANSI colours; the words say everything without them."""
-    import click
 
-    def styled(text: str, **style: object) -> str:
-        return click.style(text, **style) if colour else text  # type: ignore[arg-type]
+    def styled(text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if colour else text
 
-    title = f"Lab {result.lab}  {result.title}"
-    lines = [
-        styled(title, bold=True) + f"  ({result.score} of {result.max_score} points, namespace {result.namespace})"
-    ]
+    title = styled(f"Lab {result.lab}  {result.title}", "1")
+    lines = [f"{title}  ({result.score} of {result.max_score} points, namespace {result.namespace})"]
     repeated = same_roots(result)
     for verdict in result.tasks:
         earned = verdict.points if verdict.verdict == "passed" else 0
         word = f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
-        lines.append(f"  {styled(word, fg=COLOUR[verdict.verdict])}  {verdict.title}  {earned}/{verdict.points}")
+        lines.append(f"  {styled(word, ANSI[verdict.verdict])}  {verdict.title}  {earned}/{verdict.points}")
         if verdict.id in repeated:
             lines.append(f"      The same root as “{repeated[verdict.id].title}”.")
         elif verdict.verdict != "passed":

@@ -44,7 +44,7 @@ class Place(Protocol):
     def prepare(self, lab: Lab) -> None: ...
     def clear(self, lab: Lab) -> None: ...
     def leftovers(self, lab: Lab) -> str: ...
-    def run(self, script: str, folder: Path, timeout: float = 120) -> str: ...
+    def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str: ...
     def apply(self, folder: Path) -> None: ...
 
 
@@ -63,10 +63,14 @@ class NamespacePlace:
         self.api = Api(self.cluster)
         self.work = work or paths.COURSE / "lessons" / "work"
 
+    def folder(self, lab: Lab) -> Path:
+        """Where the learner keeps the files for a lab."""
+        return self.work / (lab.number if self.namespace == DEFAULT_NAMESPACE else f"{lab.number}-{self.namespace}")
+
     def look(self, lab: Lab) -> State:
         from checker.collect import collect
 
-        folder = self.work / (lab.number if self.namespace == DEFAULT_NAMESPACE else f"{lab.number}-{self.namespace}")
+        folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
         return collect(self.api, self.namespace, lab.observations, manifests)
 
@@ -112,7 +116,7 @@ class NamespacePlace:
         from checker import observer
 
         found = self._namespace()
-        if found and LAB not in (found["metadata"].get("labels") or {}):
+        if found and self.namespace != DEFAULT_NAMESPACE and LAB not in (found["metadata"].get("labels") or {}):
             raise Problem(
                 f"Namespace {self.namespace} was not started by the course.",
                 f"Begin the lab there first: kubeclass start {lab.number} --namespace {self.namespace}",
@@ -136,15 +140,22 @@ class NamespacePlace:
     def apply(self, folder: Path) -> None:
         kubectl(self.cluster, "apply", "-n", self.namespace, "-f", str(folder))
 
-    def run(self, script: str, folder: Path, timeout: float = 120) -> str:
-        """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace. Returns what it printed.
+    def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
+        """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace.
 
+        WORK is the folder of the learner's files. Returns what the script printed.
         Raises Problem with the script's output where it fails.
         """
         from cluster.tools import kubectl_path
 
+        work = self.folder(lab)
+        work.mkdir(parents=True, exist_ok=True)
         with self._own_kubeconfig() as kubeconfig:
-            env = {"KUBECONFIG": kubeconfig, "PATH": f"{kubectl_path().parent}{os.pathsep}{os.environ['PATH']}"}
+            env = {
+                "KUBECONFIG": kubeconfig,
+                "WORK": str(work),
+                "PATH": f"{kubectl_path().parent}{os.pathsep}{os.environ['PATH']}",
+            }
             return run_script(script, folder, self.namespace, env, timeout)
 
     @contextmanager
@@ -240,13 +251,13 @@ class Session:
         """Bring about the lab's own solution."""
         solution = self.lab.folder / "solution"
         if (solution / "make.sh").exists():
-            self.place.run((solution / "make.sh").read_text(), solution, timeout=180)
+            self.place.run(self.lab, (solution / "make.sh").read_text(), solution, timeout=180)
         else:
             self.place.apply(solution)
 
     def make(self, kind: str, case: Case) -> None:
         """Bring about one case of accepted/ or mistakes/."""
-        self.place.run(case.make, self.lab.folder / kind)
+        self.place.run(self.lab, case.make, self.lab.folder / kind)
 
 
 def place_of(lab: Lab, namespace: str) -> Place:

@@ -241,11 +241,29 @@ class State:
 
         walk(self, obj)
 
+    def require_answers(self, service: Object, answers: Any) -> None:
+        """A Service works, and every one of these answers from it (see observe.Answers) is a good one. Raises Failed otherwise."""
+        self.require_working(service)
+        bad = answers.bad
+        if bad:
+            fail(
+                "service-does-not-answer",
+                f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}.",
+                expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
+                pending=self.changed_within(5, service, *self.pods_of(service)),
+            )  # fmt: skip
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def age(self, time: str | datetime) -> float:
         """Seconds since a time."""
         return (self.now - (parse_time(time) if isinstance(time, str) else time)).total_seconds()
+
+    def changed_within(self, seconds: float, *objects: Object) -> bool:
+        """Whether one of these was made, or became ready, so lately that the cluster's proxies may not know it yet."""
+        times = [o.metadata.get("creationTimestamp") for o in objects]
+        times += [o.condition("Ready").get("lastTransitionTime") for o in objects]
+        return any(self.age(time) < seconds for time in times if time)
 
     @cached_property
     def started(self) -> datetime | None:

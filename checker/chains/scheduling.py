@@ -24,12 +24,12 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
         reason = condition.get("reason", "the scheduler has not looked at it yet")
         fail("pod-not-scheduled-yet", f"Pod {pod.name} has no node yet: {reason}.", pending=True, **evidence)
     message = condition.get("message", "")
-    nodes = [node for node in state.everywhere("Node") if not _is_control_plane(node)]
+    nodes = state.everywhere("Node")
 
     selector = pod.spec.get("nodeSelector") or {}
     fitting = [node for node in nodes if selector.items() <= node.labels.items()]
     if selector and not fitting:
-        near = nearest_labels(selector, ({k: v for k, v in n.labels.items()} for n in nodes))
+        near = nearest_labels(selector, (node.labels for node in nodes))
         own = {k: v for k, v in (near or {}).items() if k in selector or v in selector.values()}
         fail(
             "pod-unschedulable-selector",
@@ -63,11 +63,6 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
             "pod-unschedulable-volume", f"Pod {pod.name} waits for its volume: {message}", observed=message, **evidence
         )
     fail("pod-unschedulable", f"No node can take Pod {pod.name}: {message}", observed=message, **evidence)
-
-
-def _is_control_plane(node: Object) -> bool:
-    """Whether this node keeps ordinary Pods away. A cluster of one node has no such taint."""
-    return any(t["key"] == "node-role.kubernetes.io/control-plane" for t in node.spec.get("taints") or [])
 
 
 def _words(taint: dict[str, Any]) -> str:

@@ -1,0 +1,2 @@
+kubectl apply -f services.yaml
+kubectl scale deployment guestbook --replicas=3

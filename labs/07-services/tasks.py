@@ -1,0 +1,142 @@
+"""Judging lab 07: what matters is who answers, not how the Services are written."""
+
+from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
+
+THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
+AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")
+FROM_OUTSIDE = NodePorts("/hostname")
+
+
+def guestbook_pods(state: State) -> list[Object]:
+    """The Pods of the Deployment that the lab begins with, whatever was changed about it since."""
+    return state.pods_of(state.require("Deployment", "guestbook"))
+
+
+def fail_if_strangers_answer(state: State, service: Object, hosts: set[str]) -> None:
+    strangers = hosts - {pod.name for pod in guestbook_pods(state)}
+    if strangers:
+        fail(
+            "service-answers-wrong",
+            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which is no Pod of Deployment guestbook.",
+            expected="answers from Pods of Deployment guestbook",
+            observed=", ".join(sorted(strangers)),
+            object=service.ref,
+            look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
+            pending=state.changed_within(5, *state.pods_of(service)),
+        )
+
+
+@task("reaches-pods", observe=THROUGH_THE_SERVICE)
+def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
+    service = state.require("Service", "guestbook")
+    state.require_answers(service, answers)
+    fail_if_strangers_answer(state, service, answers.hosts)
+
+
+@task("every-replica-answers", observe=THROUGH_THE_SERVICE)
+def every_replica_gets_its_share(state: State, answers: Answers) -> None:
+    service = state.require("Service", "guestbook")
+    require_three_on_two_nodes(state, state.ready_pods(service))
+    state.require_answers(service, answers)
+    fail_if_strangers_answer(state, service, answers.hosts)
+    silent = {pod.name for pod in state.ready_pods(service)} - answers.hosts
+    if silent and service.spec.get("sessionAffinity") == "ClientIP":
+        fail(
+            "service-sticks-to-clients",
+            f"All {len(answers)} requests from one client were answered by {', '.join(sorted(answers.hosts))}: "
+            f"Service {service.name} has sessionAffinity ClientIP.",
+            expected=f"answers from {len(answers.hosts | silent)} Pods",
+            observed=f"answers from {len(answers.hosts)}",
+            object=service.ref,
+        )
+    if silent:
+        fail(
+            "replica-gets-no-traffic",
+            f"Of {len(answers)} requests to Service {service.name}, none was answered by {', '.join(sorted(silent))}.",
+            expected=f"answers from {len(answers.hosts | silent)} Pods",
+            observed=f"none from {', '.join(sorted(silent))}",
+            object=service.ref,
+            look="kubectl get endpointslices",
+            pending=state.changed_within(5, service, *state.pods_of(service)),
+        )
+
+
+def require_three_on_two_nodes(state: State, ready: list[Object]) -> None:
+    deployment = state.require("Deployment", "guestbook")
+    state.require_working(deployment)
+    if len(ready) < 3:
+        fail(
+            "too-few-replicas",
+            f"Deployment guestbook has {len(ready)} ready Pod{'' if len(ready) == 1 else 's'} behind the Service.",
+            expected="at least 3",
+            observed=str(len(ready)),
+            object=deployment.ref,
+            look="kubectl get pods -o wide",
+        )
+    nodes = {pod.spec["nodeName"] for pod in ready}
+    if len(nodes) < 2:
+        fail(
+            "pods-on-one-node",
+            f"All {len(ready)} Pods of the guestbook are on node {', '.join(nodes)}.",
+            expected="Pods on at least 2 nodes",
+            observed=f"all on {', '.join(nodes)}",
+            object=deployment.ref,
+        )
+
+
+@task("pods-reach-pods", observe=AT_THEIR_OWN_IP)
+def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
+    service = state.require("Service", "guestbook")
+    ready = state.ready_pods(service)
+    require_three_on_two_nodes(state, ready)
+    state.require_working(service)
+    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
+    for pod in ready:
+        answer = answers.get(pod.name)
+        if answer is None or not answer.ok or answer.text != pod.name:
+            fail(
+                "pod-unreachable",
+                f"Pod {pod.name} on node {pod.spec['nodeName']} does not answer at its own IP {pod.status['podIP']}: "
+                f"{answer.words if answer else 'not asked yet'}.",
+                expected=f"{pod.name} answers with its name",
+                observed=answer.words if answer else "not asked yet",
+                object=pod.ref,
+                pending=answer is None or state.changed_within(5, pod),
+            )
+
+
+@task("from-outside", observe=FROM_OUTSIDE)
+def guestbook_answers_from_outside(state: State, answers: dict) -> None:
+    guestbook_pods(state)  # nothing to reach without it
+    services = [s for s in state.all("Service") if s.spec.get("type") in ("NodePort", "LoadBalancer")]
+    if not services:
+        types = ", ".join(f"{s.name} is {s.spec.get('type')}" for s in state.all("Service"))
+        fail(
+            "not-a-node-port",
+            f"No Service of namespace {state.namespace} opens a port on the nodes. {types or 'There is no Service'}.",
+            expected="a Service that is reachable from outside",
+            observed=types or "no Service",
+            object="Service/guestbook",
+        )
+    if any(answers_well(state, answers.get(s.name, {})) for s in services):
+        return
+    for service in services:
+        state.require_working(service)
+    service = services[0]
+    fail_if_strangers_answer(state, service, {a.text for a in answers.get(service.name, {}).values() if a.ok})
+    seen = {node: answer.words for node, answer in answers.get(service.name, {}).items()}
+    fail(
+        "node-port-unreachable",
+        f"Service {service.name} has a port on the nodes, but no node answers there: "
+        + "; ".join(f"{node}: {words}" for node, words in sorted(seen.items())),
+        expected="an answer from outside the cluster",
+        observed="; ".join(sorted(set(seen.values()))) or "not asked yet",
+        object=service.ref,
+        pending=not seen or state.changed_within(5, service, *state.pods_of(service)),
+    )
+
+
+def answers_well(state: State, by_node: dict) -> bool:
+    """Whether a Pod of the guestbook answered on some node's port."""
+    names = {pod.name for pod in guestbook_pods(state)}
+    return any(answer.ok and answer.text in names for answer in by_node.values())
