@@ -54,6 +54,7 @@ CATALOGUE: dict[str, Cause] = {
         # The containers start and keep running
         Cause("pod-starting", "The Pod is starting", "Its containers are not all running yet, or only just.", "kubectl get pods", "04"),
         Cause("command-not-runnable", "The container's command does not exist in its image", "The first word of the command must be a program in the image.", _DESCRIBE_POD, "04"),
+        Cause("container-start-error", "The node could not start the container", "The container runtime failed before the container's command ran.", _DESCRIBE_POD, "04"),
         Cause("container-crashes", "The container exits with an error", "Kubernetes starts it again, later each time (CrashLoopBackOff).", "kubectl logs NAME --previous", "04"),
         Cause("container-ends", "The container ends by itself", "A long-running workload needs a process that keeps running in the foreground.", "kubectl logs NAME --previous", "04"),
         Cause("container-oom-killed", "The container was killed for using too much memory", "The kernel ends a process that goes over its container's memory limit.", _DESCRIBE_POD, "09"),

@@ -49,7 +49,7 @@ def _explained(verdict: Verdict) -> list[str]:
     cause = CATALOGUE.get(verdict.cause)
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
-        lines.append(f"Expected: {verdict.expected or '-'}. Observed: {verdict.observed or '-'}.")
+        lines.append(f"Expected: {verdict.expected or '-'}. Observed: {(verdict.observed or '-').rstrip('.')}.")
     look = verdict.look or (cause.look if cause else "")
     if look:
         lines.append(f"Look: {look}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
 SETTLE = 3
 SETTLE_AFTER_RESTART = 10
+# A process that does not listen yet may still be starting: how long (in seconds) that is not held against it.
+TIME_TO_LISTEN = 20
 
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 
@@ -242,14 +244,21 @@ def _explain_mounts(state: State, pod: Object) -> None:
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 
-def _explain_start_error(pod: Object, status: dict[str, Any], message: str) -> NoReturn:
+def _explain_start_error(pod: Object, status: dict[str, Any], message: str, pending: bool = False) -> NoReturn:
     spec = container_spec(pod, status["name"])
+    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}", "pending": pending}
+    if "exec: " not in message and "executable file not found" not in message:
+        telling = message.rsplit("runc create failed: ", 1)[-1][-300:]
+        fail(
+            "container-start-error", f"The node could not start container {status['name']} of Pod {pod.name}: {telling}",
+            expected="container is running", observed=telling, **evidence,
+        )  # fmt: skip
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])]) or "the image's own command"
-    telling = message.rsplit("exec: ", 1)[-1][:200] if "exec: " in message else message[-200:]
+    telling = message.rsplit("exec: ", 1)[-1].strip()[:200]
     fail(
         "command-not-runnable",
         f"Container {status['name']} of Pod {pod.name} could not start its command ({command}): {telling}",
-        expected="a command that the image has", observed=telling, object=pod.ref, look=f"kubectl describe pod {pod.name}",
+        expected="a command that the image has", observed=telling, **evidence,
     )  # fmt: skip
 
 
@@ -266,7 +275,7 @@ def _explain_exit(
     }
     said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
     if reason in ("StartError", "ContainerCannotRun"):
-        _explain_start_error(pod, status, ended.get("message", ""))
+        _explain_start_error(pod, status, ended.get("message", ""), pending)
     if reason == "OOMKilled":
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory", "the node's memory")
         fail(
@@ -364,6 +373,8 @@ def _explain_probe(
         )  # fmt: skip
     failures = [e["message"] for e in state.events(pod, "Unhealthy") if which.capitalize() in e.get("message", "")]
     got = _got(failures[0]) if failures else "no answer seen yet"
+    if not failures or "refused" in got:
+        patience = max(patience, TIME_TO_LISTEN)
     raise Failed(
         f"{which}-probe-fails",
         f"Container {spec['name']} of Pod {pod.name} runs, but its {which} probe ({words}) does not succeed: {got}",

@@ -23,7 +23,7 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
     if condition.get("reason") != "Unschedulable":
         reason = condition.get("reason", "the scheduler has not looked at it yet")
         fail("pod-not-scheduled-yet", f"Pod {pod.name} has no node yet: {reason}.", pending=True, **evidence)
-    message = condition.get("message", "")
+    message = condition.get("message", "").split(" preemption:", 1)[0].rstrip(".")
     nodes = state.everywhere("Node")
 
     selector = pod.spec.get("nodeSelector") or {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from checker.chains.pod import TIME_TO_LISTEN
 from checker.chains.workload import first_broken, root_of, walk_workload
 from checker.names import counted, nearest, nearest_labels, pairs
 from checker.verdict import fail, unknown
@@ -168,7 +169,9 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     listening = sorted(
         p for p in declared_ports(pod) | {port["port"]} if reach.get(f"{pod.status.get('podIP')}:{p}") == "open"
     )
-    evidence: dict[str, Any] = {"object": service.ref, "look": _look(service)}
+    # A process that listens nowhere yet may still be starting; one that listens elsewhere has started.
+    starting = not listening and state.changed_within(TIME_TO_LISTEN, pod)
+    evidence: dict[str, Any] = {"object": service.ref, "look": _look(service), "pending": starting}
     if seen == "timeout":
         fail(
             "target-port-silent",

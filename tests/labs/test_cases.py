@@ -1,0 +1,98 @@
+"""Every lab proven by its own folder on the real cluster, each case in a namespace of its own.
+
+After setup nothing passes that is the learner's to do; the solution and every accepted answer get full marks; every
+mistake fails exactly the tasks that it names, with exactly the cause that it names. And the recordings still tell the
+truth: what was recorded is judged as the cluster is now. KUBECLASS_RECORD=1 writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checker import recording
+from checker.judge import judge
+from checker.kubectl import kubectl
+from checker.labs import Case, Lab, all_labs, load_lab
+from checker.session import NamespacePlace, Place, Session
+from checker.state import State
+from checker.verdict import Result
+from cluster import current
+
+RECORD = bool(os.environ.get("KUBECLASS_RECORD"))
+WAIT = 90  # seconds that a change in progress is given; a case is judged as soon as nothing is in progress
+
+
+def cases() -> Iterator[object]:
+    for number in all_labs():
+        lab = load_lab(number)
+        # The engine is one for all: cases of the Docker lab run one after the other.
+        marks = (
+            [pytest.mark.engine, pytest.mark.xdist_group("engine")] if lab.text.needs.engine else [pytest.mark.cluster]
+        )
+        for kind in ("accepted", "mistakes"):
+            for name, case in lab.cases(kind).items():
+                yield pytest.param(lab, kind, name, case, id=f"{number}-{kind}-{name}", marks=marks)
+        yield pytest.param(lab, "setup", "setup", Case(title="", make="true"), id=f"{number}-setup", marks=marks)
+        yield pytest.param(
+            lab, "solution", "solution", Case(title="", make="true"), id=f"{number}-solution", marks=marks
+        )
+
+
+@pytest.mark.parametrize("lab, kind, name, case", cases())
+def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> None:
+    place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path)
+    session = Session(lab, place=place)
+    try:
+        session.start()
+        if kind == "solution":
+            session.solve()
+        elif kind != "setup":
+            session.make(kind, case)
+        result, state = session.checked(wait=5 if kind == "setup" else WAIT)
+        if kind == "setup":
+            assert [task.id for task in result.tasks if task.verdict == "passed"] == []
+        else:
+            assert not_passed(result) == {**case.fails, **case.unknown}, explained(result)
+        for task in result.tasks:
+            assert task.verdict == "passed" or task.message, task
+        compare_with_recording(lab, lab.folder / "recorded" / f"{name}.json", state, result)
+    finally:
+        put_away(session)
+
+
+def place_for(lab: Lab, namespace: str, work: Path) -> Place:
+    if lab.text.needs.engine:
+        from checker.docker import EnginePlace
+
+        return EnginePlace(namespace)
+    return NamespacePlace(namespace, work=work)
+
+
+def not_passed(result: Result) -> dict[str, str]:
+    return {task.id: task.cause for task in result.tasks if task.verdict != "passed"}
+
+
+def explained(result: Result) -> str:
+    return "\n".join(f"{t.id}: {t.verdict} {t.cause}: {t.message}" for t in result.tasks)
+
+
+def compare_with_recording(lab: Lab, path: Path, state: State, result: Result) -> None:
+    if RECORD:
+        normal = State.from_json(recording.normalised(state))
+        recording.save(state, judge(lab, normal), path)
+    recorded = judge(lab, recording.load(path)[0])
+    assert not_passed(recorded) == not_passed(result), (
+        f"{path} no longer tells the truth: record it anew (CONTRIBUTING.md)"
+    )
+
+
+def put_away(session: Session) -> None:
+    if session.lab.text.needs.engine:
+        session.place.clear(session.lab)
+    else:
+        namespace = session.place.namespace
+        kubectl(current(), "delete", "namespace", namespace, f"{namespace}-other", "--ignore-not-found", "--wait=false")

@@ -1,0 +1,58 @@
+"""Recorded States are judged as they were when they were recorded: same verdict, same cause, same words. No cluster needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checker import recording
+from checker.causes import CATALOGUE
+from checker.judge import judge
+from checker.labs import all_labs, load_lab
+
+RECORDINGS = [
+    pytest.param(number, path, id=f"{number}-{path.stem}")
+    for number in all_labs()
+    for path in sorted((load_lab(number).folder / "recorded").glob("*.json"))
+]
+
+
+@pytest.mark.parametrize("number, path", RECORDINGS)
+def test_recording_is_judged_as_it_was(number: str, path: Path) -> None:
+    state, tasks = recording.load(path)
+    assert [task.to_json() for task in judge(load_lab(number), state).tasks] == tasks
+
+
+@pytest.mark.parametrize("number, path", RECORDINGS)
+def test_recording_is_small_and_holds_no_secret_and_no_trace_of_one_machine(number: str, path: Path) -> None:
+    text = path.read_text()
+    assert len(text) < 120_000
+    for secret in json.loads(text)["state"]["objects"].get("Secret", []):
+        assert set(secret["data"].values()) <= {""}
+    assert "kubeclass-test" not in text
+    assert str(Path.home()) + "/" not in text
+
+
+@pytest.mark.parametrize("number", all_labs())
+def test_every_case_of_a_lab_is_recorded(number: str) -> None:
+    lab = load_lab(number)
+    cases = {"setup", "solution", *lab.cases("accepted"), *lab.cases("mistakes")}
+    assert {path.stem for path in (lab.folder / "recorded").glob("*.json")} == cases
+
+
+@pytest.mark.parametrize("number", all_labs())
+def test_a_lab_is_proven_well_enough(number: str) -> None:
+    lab = load_lab(number)
+    accepted, mistakes = lab.cases("accepted"), lab.cases("mistakes")
+    assert len(accepted) >= 2
+    assert len(mistakes) >= 6
+    tasks = {task.id for task in lab.text.tasks}
+    for name, case in mistakes.items():
+        assert case.fails or case.unknown, f"{name} fails nothing"
+        assert {*case.fails, *case.unknown} <= tasks, name
+        assert {*case.fails.values(), *case.unknown.values()} <= set(CATALOGUE), name
+    for name, case in accepted.items():
+        assert not case.fails and not case.unknown, f"{name} is accepted, so it fails nothing"
+    assert {task for case in mistakes.values() for task in case.fails} == tasks, "a task that no mistake fails"
