@@ -1,6 +1,6 @@
 """The checker: grades labs from the state of the cluster, and says what the first broken link is.
 
-For notebooks: `from checker import lab`. For a lab's tasks.py: task, State, Object, fail, unknown and the observations.
+For notebooks: `from checker import lab, explain`. For a lab's tasks.py: task, State, Object, fail, unknown and the observations.
 """
 
 from __future__ import annotations
@@ -11,21 +11,28 @@ from typing import Any
 
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
-    "Http": "observe", "NodePorts": "observe", "PodHttp": "observe", "Timeline": "observe", "Traffic": "observe",
+    "DnsInside": "observe", "Http": "observe", "Lookup": "observe", "NodePorts": "observe", "PodHttp": "observe", "PodsInside": "observe", "Release": "observe", "Timeline": "observe", "Traffic": "observe",
     "Answers": "observe", "Object": "state", "State": "state", "fail": "verdict", "unknown": "verdict",
-    "lab": "panel", "task": "labs",
+    "course": "overview", "explain": "explaining", "lab": "panel", "picture": "pictures", "task": "labs",
 }  # fmt: skip
 __all__ = [
     "Answers",
+    "DnsInside",
     "Http",
+    "Lookup",
     "NodePorts",
     "Object",
     "PodHttp",
+    "PodsInside",
+    "Release",
     "State",
     "Timeline",
     "Traffic",
+    "course",
+    "explain",
     "fail",
     "lab",
+    "picture",
     "task",
     "unknown",
 ]
@@ -39,5 +46,4 @@ def __getattr__(name: str) -> Any:
 
 _shell = getattr(builtins, "get_ipython", lambda: None)()
 if _shell is not None:
-    # In a notebook a `!command` that fails must be seen to fail: IPython passes over it in silence by default.
-    _shell.system_raise_on_error = True
+    importlib.import_module("checker.shell").prepare(_shell)

@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 import yaml
 
 from cluster import Cluster, Problem
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 5.0  # seconds; a paused API server accepts connections and then says nothing
 
@@ -59,14 +62,34 @@ class Api:
                 context.load_cert_chain(pem.name)
         return context
 
-    def request(self, method: str, path: str, body: Any = None, read_timeout: float = READ_TIMEOUT) -> bytes:
-        """The answer's body. Raises ApiError for an error status, and with status 0 where no answer came in time."""
+    def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if "token" in self._user:
             headers["Authorization"] = f"Bearer {self._user['token']}"
+        return headers
+
+    def streaming(self) -> httpx.AsyncClient:
+        """A client for many answers that go on and on, all from one event loop; for the same cluster, and past any proxy, too."""
+        import httpx
+
+        return httpx.AsyncClient(
+            base_url=self.server, headers=self._headers(), verify=self._tls(), trust_env=False,
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), limits=httpx.Limits(max_connections=None),
+        )  # fmt: skip
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        read_timeout: float = READ_TIMEOUT,
+        content: str = "application/json",
+    ) -> bytes:
+        """The answer's body. Raises ApiError for an error status, and with status 0 where no answer came in time."""
         try:
             answer = self._pool.request(
-                method, self.server + path, headers=headers, body=None if body is None else json.dumps(body),
+                method, self.server + path, headers=self._headers() | {"Content-Type": content},
+                body=None if body is None else json.dumps(body),
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
             )  # fmt: skip
         except urllib3.exceptions.TimeoutError:
@@ -76,12 +99,21 @@ class Api:
         if "Date" in answer.headers:
             self.now = parsedate_to_datetime(answer.headers["Date"])
         if answer.status >= 400:
-            raise ApiError(answer.status, _status_message(answer.data) or f"HTTP status {answer.status}")
+            raise ApiError(answer.status, status_message(answer.data) or f"HTTP status {answer.status}")
         return answer.data
 
     def get(self, path: str) -> Any:
         """The JSON at a path. Raises ApiError."""
         return json.loads(self.request("GET", path))
+
+    def apply(self, path: str, wanted: dict[str, Any]) -> None:
+        """Make the object at a path, or make it as wanted, as far as `wanted` says. Raises ApiError.
+
+        Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+        """
+        self.request(
+            "PATCH", f"{path}?fieldManager=kubeclass&force=true", wanted, content="application/apply-patch+yaml"
+        )
 
 
 def _read_kubeconfig(cluster: Cluster) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -112,7 +144,7 @@ def _decoded(source: dict[str, Any], name: str) -> str:
     return base64.b64decode(source.get(name, "")).decode()
 
 
-def _status_message(data: bytes) -> str:
+def status_message(data: bytes) -> str:
     """The message of the Status object that the API server sends with an error."""
     try:
         message = json.loads(data).get("message", "")

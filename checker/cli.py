@@ -6,12 +6,31 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from cluster.cli import app as cluster_app
+from typer.core import TyperGroup
 
+from cluster.cli import app as cluster_app
 from cluster.context import DEFAULT_NAMESPACE
+
+STOPPED = 130  # exit status after Ctrl-C, as shells have it
+
+
+class _Commands(TyperGroup):
+    """The commands. Ctrl-C in any of them ends in one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from cluster import Problem
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Problem(
+                "Stopped.", "Nothing is half-done: the same command goes on where it was", exit_code=STOPPED
+            ) from None
+
 
 app = typer.Typer(
     name="kubeclass",
+    cls=_Commands,
     help="Learn Kubernetes hands-on: a local kind cluster, lessons in JupyterLab, and labs that are graded from the cluster.",
     no_args_is_help=True,
     add_completion=False,
@@ -44,17 +63,29 @@ def _confirmed(question: str, yes: bool) -> bool:
 
 
 @app.command()
-def start(lab: LabName, namespace: Namespace = DEFAULT_NAMESPACE, yes: Yes = False) -> None:
+def start(
+    lab: LabName,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    yes: Yes = False,
+    seed: Annotated[
+        str,
+        typer.Option(help="For a lab that is another one for each learner: which one.", envvar="KUBECLASS_SEED"),
+    ] = "",
+) -> None:
     """Set a lab up in its namespace. Twice is safe."""
+    from checker import progress
+    from checker.names import counted
     from checker.session import Session
 
-    session = Session(lab, namespace)
+    session = Session(lab, namespace, seed=seed)
     session.start(lambda other: _confirmed(f"Lab {other} was begun here before. Clear what it left?", yes))
+    if namespace == DEFAULT_NAMESPACE:
+        progress.seen(session.lab.number)
     text = session.lab.text
     typer.echo(f"Lab {session.lab.number}: {text.title}. {text.goal}")
     typer.echo(f"It is ready in namespace {session.place.namespace}. The tasks:")
-    for task in text.tasks:
-        typer.echo(f"  {task.id} ({task.points} points): {task.text.strip()}")
+    for task in session.lab.tasks(session.place.namespace):
+        typer.echo(f"  {task.id} ({counted(task.points, 'point')}): {task.text.strip()}")
     typer.echo(f"Check your work as often as you like: kubeclass check {session.lab.number}")
 
 
@@ -63,7 +94,10 @@ def check(
     lab: LabName,
     namespace: Namespace = DEFAULT_NAMESPACE,
     as_json: AsJson = False,
-    wait: Annotated[float, typer.Option(help="Seconds to give a change that is in progress.", min=0, max=300)] = 10.0,
+    wait: Annotated[
+        float,
+        typer.Option(help="Seconds to give a change that is in progress.", envvar="KUBECLASS_WAIT", min=0, max=300),
+    ] = 10.0,
 ) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
     from checker import progress
@@ -71,8 +105,8 @@ def check(
     from checker.session import Session
 
     result = Session(lab, namespace).check(wait)
-    if namespace == DEFAULT_NAMESPACE:
-        progress.note(result)
+    if namespace == DEFAULT_NAMESPACE and (unkept := progress.note(result)):
+        typer.echo(unkept, err=True)
     if as_json:
         _print_json(result.to_json())
     else:
@@ -81,16 +115,99 @@ def check(
 
 
 @app.command()
+def watch(lab: LabName, namespace: Namespace = DEFAULT_NAMESPACE) -> None:
+    """Grade a lab again whenever the cluster changes, until Ctrl-C. Exit status: as of `check`, by the last grade."""
+    import threading
+    from contextlib import nullcontext
+
+    from rich.console import Console
+    from rich.live import Live as Screen
+    from rich.text import Text
+
+    from checker import progress
+    from checker.live import Live
+    from checker.report import text_report
+    from checker.session import Session
+    from checker.verdict import Result
+
+    session, console = Session(lab, namespace), Console()
+    last: Result | None = None
+    screen = Screen("Looking at the cluster …", console=console, auto_refresh=False) if console.is_terminal else None
+
+    def show(result: Result) -> None:
+        nonlocal last
+        last = result
+        if namespace == DEFAULT_NAMESPACE:
+            progress.note(result, asked=False)
+        if screen:
+            screen.update(
+                Text.from_ansi(f"{text_report(result, colour=True, live=True)}\n\nCtrl-C ends this."), refresh=True
+            )
+        else:
+            typer.echo(text_report(result, live=True))
+
+    try:
+        with screen or nullcontext(), Live(session, show):
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        raise typer.Exit(last.exit_code if last else STOPPED) from None
+
+
+Target = Annotated[
+    str, typer.Argument(metavar="[KIND/NAME]", help="One object, such as deploy/web; without it, everything there.")
+]
+TargetName = Annotated[str, typer.Argument(metavar="[NAME]", help="The name, where the kind stands alone: pod web-1.")]
+AnyNamespace = Annotated[str, typer.Option("--namespace", "-n", help="Any namespace.")]
+
+
+@app.command()
+def picture(
+    target: Target = "",
+    name: TargetName = "",
+    namespace: AnyNamespace = DEFAULT_NAMESPACE,
+    as_svg: Annotated[bool, typer.Option("--svg", help="Print it as an SVG instead of in words.")] = False,
+) -> None:
+    """Show what runs where, which Service leads to whom, and what is broken. In a notebook, `picture()` moves with the cluster."""
+    from checker.pictures import Picture
+    from checker.pictures.drawing import svg
+
+    seen = Picture(target, name, namespace=namespace)
+    typer.echo(svg(seen.view) if as_svg else repr(seen))
+    raise typer.Exit(2 if seen.view["away"] else 0)
+
+
+@app.command()
+def explain(
+    target: Target = "",
+    name: TargetName = "",
+    namespace: AnyNamespace = DEFAULT_NAMESPACE,
+    as_json: AsJson = False,
+    wait: Annotated[float, typer.Option(help="Seconds to give what is on its way.", min=0, max=300)] = 10.0,
+) -> None:
+    """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is, 2 something could not be seen, 3 could not run."""
+    from checker.explaining import explain as explained
+    from checker.findings import text_of
+
+    explanation = explained(target, name, namespace=namespace, wait=wait)
+    if as_json:
+        _print_json(explanation.to_json())
+    else:
+        typer.echo(text_of(explanation, colour=sys.stdout.isatty()))
+    raise typer.Exit(explanation.exit_code)
+
+
+@app.command()
 def hint(
     lab: LabName,
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id, as `check --json` and `start` name it.")],
     level: Annotated[int, typer.Option(help="1 is the gentlest hint.", min=1)] = 1,
+    namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Give a hint for a task, one level at a time."""
     from checker.labs import hint as hint_of
     from checker.labs import load_lab
 
-    text, more = hint_of(load_lab(lab), task, level)
+    text, more = hint_of(load_lab(lab), task, level, namespace)
     typer.echo(text)
     if more:
         typer.echo(f"More: kubeclass hint {lab} {task} --level {level + 1}")
@@ -122,25 +239,34 @@ def reset(lab: LabName, namespace: Namespace = DEFAULT_NAMESPACE, yes: Yes = Fal
 
 
 @app.command()
-def progress(as_json: AsJson = False) -> None:
-    """Show what you have reached so far."""
-    from checker import progress as kept
-    from checker.labs import all_labs, load_lab
+def clear(
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="And the Docker lab's containers, images and volumes.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete what labs and lessons left in the namespace. Your files and your progress are kept."""
+    from checker.session import places
+    from cluster import Problem
 
-    data = kept.read()["labs"]
-    rows = [
-        {"lab": number, "title": load_lab(number).text.title, "max_score": sum(t.points for t in load_lab(number).text.tasks),
-         "best": data.get(number, {}).get("best", 0), "checks": data.get(number, {}).get("checks", 0),
-         "passed_at": data.get(number, {}).get("passed_at")}
-        for number in all_labs()
-    ]  # fmt: skip
+    found = places(namespace, engine)
+    if not _confirmed(f"Delete everything in namespace {namespace} and in those named after it ({namespace}-…)?", yes):
+        raise Problem("Nothing was deleted.", "To clear without being asked: kubeclass clear --yes", exit_code=1)
+    typer.echo(f"Clearing namespace {namespace} …")
+    for place in found:
+        place.empty()
+    typer.echo("Done: it is empty.")
+
+
+@app.command()
+def progress(as_json: AsJson = False) -> None:
+    """Show what you have reached so far, and what is next."""
+    from checker.overview import course
+
     if as_json:
-        return _print_json({"labs": rows})
-    for row in rows:
-        word = "✔ passed" if row["passed_at"] else "… begun " if row["checks"] else "  to do "
-        typer.echo(f"{word}  lab {row['lab']}  {row['title']}  {row['best']}/{row['max_score']}")
-    following = next((row for row in rows if not row["passed_at"]), None)
-    typer.echo(f"Next: kubeclass start {following['lab']}" if following else "Every lab is passed.")
+        return _print_json(course().to_json())
+    typer.echo(repr(course()))
 
 
 def main() -> None:
@@ -154,9 +280,6 @@ def main() -> None:
             raise
         print(f"kubeclass: {problem}", file=sys.stderr)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        print("kubeclass: stopped. Nothing is half-done; the same command goes on where it was.", file=sys.stderr)
-        sys.exit(130)
     except Exception as error:
         if "--debug" in sys.argv:
             raise

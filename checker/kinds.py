@@ -16,6 +16,17 @@ class Kind:
     group_version: str
     plural: str
     namespaced: bool = True
+    graded: bool = True  # whether labs look at it; the others are listed for `kubeclass explain` only
+
+    def paths(self, namespace: str) -> list[str]:
+        """Where a lab in this namespace lists the kind: outside the system's namespaces (what is in those is not even asked
+        for, unless it is one of them that is looked at); and, for whoever's rights end there, in the namespace only."""
+        if self.name == "Event":
+            return [self.path(namespace)]
+        if not self.namespaced:
+            return [self.path()]
+        not_system = ",".join(f"metadata.namespace!={name}" for name in SYSTEM_NAMESPACES if name != namespace)
+        return [f"{self.path()}?fieldSelector={not_system}", self.path(namespace)]
 
     def path(self, namespace: str | None = None) -> str:
         """The collection's path: of one namespace, or of the whole cluster."""
@@ -47,6 +58,13 @@ KINDS = {
         Kind("ResourceQuota", "v1", "resourcequotas"),
         Kind("LimitRange", "v1", "limitranges"),
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
+        Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
+        Kind("ServiceAccount", "v1", "serviceaccounts"),
+        Kind("Role", "rbac.authorization.k8s.io/v1", "roles", graded=False),
+        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", graded=False),
+        Kind("Ingress", "networking.k8s.io/v1", "ingresses", graded=False),
+        Kind("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False, graded=False),
+        Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", graded=False),
         Kind("Event", "v1", "events"),
     )
 }

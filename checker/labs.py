@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import yaml
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checker.observe import Observation
 from cluster import Problem, paths
+from cluster.context import DEFAULT_NAMESPACE
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,31 +38,44 @@ class TaskText(_Strict):
 
 
 class Needs(_Strict):
-    """What a lab needs to be graded: a number of workers; a container engine instead of the cluster."""
+    """What a lab needs to be graded: a number of workers; a container engine instead of the cluster; what the API server
+    says to each of the learner's manifests, also to those of objects that exist; a network plugin that enforces policies;
+    nodes that are closed and stopped, which everybody on the cluster notices (so the tests do that alone)."""
 
     workers: int = 0
     engine: bool = False
+    manifests: bool = False
+    policies: bool = False
+    nodes: bool = False
 
 
 class LabText(_Strict):
-    """lab.yaml."""
+    """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace.
+
+    namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. Those with a
+    folder of that name in setup/ are there when the lab begins; the others are the learner's to make.
+    """
 
     title: str
     goal: str
     needs: Needs = Needs()
+    namespaces: list[str] = []
     tasks: list[TaskText] = Field(min_length=1)
 
 
 class Case(_Strict):
     """One file of accepted/ or mistakes/: how to make it (a shell script, run in the file's folder), and what must come of it.
 
-    fails, unknown: task id to cause id; a task named in neither must pass.
+    fails, unknown: task id to cause id; a task named in neither must pass. seed: of a lab with a generated set-up, by default the
+    case's name. alone: it closes or stops a node, so no other test may use the cluster meanwhile.
     """
 
     title: str
     make: str
     fails: dict[str, str] = {}
     unknown: dict[str, str] = {}
+    seed: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,18 @@ def task(
     return mark
 
 
+def beside(file: str | Path, name: str) -> ModuleType:
+    """The module `name`.py in the folder of a file. Raises Problem where it is not there."""
+    path = Path(file).parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"kubeclass_{path.parent.name}_{name}".replace("-", "_"), path)
+    if not spec or not spec.loader or not path.exists():
+        raise Problem(f"There is no {path}.", f"Write {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
+
+
 @dataclass(frozen=True)
 class Lab:
     """One lab: its number ("07"), its folder, its words and its judgement."""
@@ -98,12 +126,7 @@ class Lab:
     @cached_property
     def code(self) -> dict[str, TaskCode]:
         """The tasks' functions by id. Raises Problem where tasks.py and lab.yaml do not name the same tasks."""
-        path = self.folder / "tasks.py"
-        spec = importlib.util.spec_from_file_location(f"kubeclass_lab_{self.number}", path)
-        if not spec or not spec.loader or not path.exists():
-            raise Problem(f"Lab {self.number} has no tasks.py.", f"Write {path}")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = beside(self.folder / "lab.yaml", "tasks")
         marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
         code = dict(mark for mark in marked if mark)
         wanted = {task.id for task in self.text.tasks}
@@ -115,10 +138,38 @@ class Lab:
             )
         return code
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether part of what the lab begins with is made from a seed (see `generated`)."""
+        return (self.folder / "setup.py").exists()
+
+    def generated(self, seed: str) -> dict[str, list[dict[str, Any]]]:
+        """What the lab begins with beside setup/, by suffix of the namespace it belongs into ("" is the lab's own).
+
+        It comes from a pure function of the lab's own, `broken(seed)` in its setup.py.
+        """
+        made: dict[str, list[dict[str, Any]]] = beside(self.folder / "lab.yaml", "setup").broken(seed)
+        return made
+
     @cached_property
     def observations(self) -> list[Observation]:
         """Everything that the tasks want seen, each once."""
         return list({o.key: o for code in self.code.values() for o in code.observe}.values())
+
+    def tasks(self, namespace: str) -> list[TaskText]:
+        """The tasks' words for a lab in this namespace."""
+
+        def told(text: str) -> str:
+            return text.replace("{namespace}", namespace)
+
+        return [
+            task.model_copy(update={"text": told(task.text), "hints": [told(hint) for hint in task.hints]})
+            for task in self.text.tasks
+        ]
+
+    def namespaces(self, namespace: str) -> dict[str, str]:
+        """The further namespaces of a lab in this one, by suffix."""
+        return {suffix: f"{namespace}-{suffix}" for suffix in self.text.namespaces}
 
     def cases(self, kind: str) -> dict[str, Case]:
         """The cases in `accepted` or `mistakes`, by file name without its ending."""
@@ -145,12 +196,12 @@ def load_lab(name: str) -> Lab:
     return Lab(folder.name[:2], folder, _load(folder / "lab.yaml", LabText))
 
 
-def hint(lab: Lab, task_id: str, level: int = 1) -> tuple[str, bool]:
+def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
     """A hint for a task, 1 being the gentlest, and whether there is another one behind it. Beyond the last, the last again.
 
     Raises Problem for an unknown task.
     """
-    text = next((t for t in lab.text.tasks if t.id == task_id), None)
+    text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)
     if text is None:
         known = ", ".join(t.id for t in lab.text.tasks)
         raise Problem(f"Lab {lab.number} has no task {task_id!r}.", f"Its tasks are: {known}")

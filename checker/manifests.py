@@ -10,13 +10,13 @@ from pathlib import Path
 import yaml
 
 from checker.kinds import KINDS
-from checker.kubectl import kubectl
 from checker.state import State
 from cluster import Cluster, Problem
+from cluster.kubectl import kubectl
 
 
-def refusals(cluster: Cluster, state: State, files: list[Path]) -> list[dict[str, str]]:
-    """For each document whose object is not in the cluster, why it is refused, where it is.
+def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = False) -> list[dict[str, str]]:
+    """For each document whose object is not in the cluster (with every, for each), why it is refused, where it is.
 
     Each refusal has file, kind, name (both empty where the file is not even YAML) and message.
     """
@@ -37,9 +37,10 @@ def refusals(cluster: Cluster, state: State, files: list[Path]) -> list[dict[str
                 continue
             kind = str(document.get("kind", ""))
             name = str((document.get("metadata") or {}).get("name", ""))
-            if kind in KINDS and kind not in state.unlisted and state.find(kind, name):
+            namespace = str((document.get("metadata") or {}).get("namespace") or state.namespace)
+            if not every and kind in KINDS and kind not in state.unlisted and state.find(kind, name, namespace):
                 continue
-            message = _refusal(cluster, state.namespace, document)
+            message = _refusal(cluster, namespace, document)
             if message:
                 found.append({"file": file.name, "kind": kind, "name": name, "message": message})
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
@@ -25,7 +25,7 @@ def nearest_labels(wanted: dict[str, str], candidates: Iterable[dict[str, str]])
             if labels.get(key) == value:
                 score += 1
             elif key in labels and nearest(value, [labels[key]], 0.5):
-                score += 0.75
+                score += 0.75 + SequenceMatcher(None, value, labels[key]).ratio() / 10
             elif key in labels or value in labels.values() or nearest(f"{key}={value}", map("=".join, labels.items())):
                 score += 0.5
         return score

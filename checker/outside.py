@@ -24,9 +24,9 @@ def ask_nodes(question: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """
     pairs = [(service, node) for service in question["ports"] for node in question["addresses"]]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        got = list(pool.map(lambda pair: _get(*pair, question), pairs))
+        got = list(pool.map(lambda pair: _get(pair[0], pair[1], question), pairs))
         if all(answer["error"] == "unreachable" for answer in got):
-            got = list(pool.map(lambda pair: _get_from_neighbour(*pair, question), pairs))
+            got = list(pool.map(lambda pair: _get_from_neighbour(pair[0], pair[1], question), pairs))
     answers: dict[str, dict[str, dict[str, Any]]] = {service: {} for service in question["ports"]}
     for (service, node), answer in zip(pairs, got, strict=True):
         answers[service][node] = answer

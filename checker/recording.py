@@ -14,6 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from checker.chains.storage import DEFAULT_CLASS
+from checker.intent import APPLIED
+from checker.kinds import KINDS
+from checker.seeds import SEED, bound, seed_in
 from checker.state import State, parse_time
 from checker.verdict import Result
 
@@ -22,12 +26,19 @@ _TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))"')
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _POD_IP = re.compile(r"\b10\.244\.\d+\.\d+\b(?!/)")
 _OTHER_IP = re.compile(r"\b(?:10\.96|172\.\d+)\.\d+\.\d+\b(?!/)")
-_UNREAD_METADATA = ("managedFields", "resourceVersion", "generateName", "selfLink")
-_UNREAD_POD_SPEC = ("tolerations", "dnsPolicy", "enableServiceLinks", "preemptionPolicy", "priority", "schedulerName",
-                    "securityContext", "serviceAccount", "serviceAccountName", "terminationGracePeriodSeconds")  # fmt: skip
+_ID, _SHORT_ID = re.compile(r"\b[0-9a-f]{64}\b"), re.compile(r"\b[0-9a-f]{12}\b")  # of containers and images
+# Annotation of a run of a CronJob: the name of that Job ends in this time.
+SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+_UNREAD_METADATA = ("resourceVersion", "generateName", "selfLink")
+_UNREAD_POD_SPEC = ("tolerations", "enableServiceLinks", "preemptionPolicy", "priority", "serviceAccount",
+                    "terminationGracePeriodSeconds")  # fmt: skip
+# Read only where they say something else than what is filled in when nothing is said.
+_USUAL_POD_SPEC = {
+    "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "serviceAccountName": "default", "securityContext": {},
+}  # fmt: skip
 _UNREAD_POD_STATUS = ("hostIP", "hostIPs", "podIPs", "qosClass", "observedGeneration")
 _READ_OF_NODE = ("allocatable", "addresses", "conditions", "images")
-_READ_OF_EVENT = ("metadata", "involvedObject", "reason", "message", "lastTimestamp", "eventTime", "type")
+_READ_OF_EVENT = ("metadata", "involvedObject", "reason", "message", "count", "lastTimestamp", "eventTime", "type")
 
 
 def save(state: State, result: Result, path: Path) -> None:
@@ -48,26 +59,39 @@ def normalised(state: State) -> dict[str, Any]:
     """A State's JSON with everything replaced that means nothing (see the module's text)."""
     data = copy.deepcopy(state.to_json())
     objects = data["objects"]
-    objects["ConfigMap"] = [o for o in objects.get("ConfigMap", []) if o["metadata"]["name"] != "kube-root-ca.crt"]
+    # Of namespaces that were not looked at (others'), only those of this lab count.
+    data["unlisted"] = {
+        name: why for name, why in data["unlisted"].items() if name in KINDS or name.startswith(state.namespace)
+    }
+    # What every namespace has.
+    for kind, name in (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")):
+        objects[kind] = [o for o in objects.get(kind, []) if o["metadata"]["name"] != name]
+    storage = _storage(objects, state.namespace)
     # Of other namespaces only those count that were made for the same lab (`learn-other`).
     for kind, items in objects.items():
         where = "name" if kind == "Namespace" else "namespace"
         objects[kind] = [o for o in items if kind == "Node" or o["metadata"].get(where, "").startswith(state.namespace)]
-    warnings = [e for e in objects.get("Event", []) if e.get("type") == "Warning"]
-    objects["Event"] = [{k: e[k] for k in _READ_OF_EVENT if k in e} for e in warnings]
-    objects.pop("StorageClass", None)
+    telling = [e for e in objects.get("Event", []) if e.get("type") == "Warning" or "probe" in e.get("message", "")]
+    objects["Event"] = [{k: e[k] for k in _READ_OF_EVENT if k in e} for e in telling]
+    for kind, items in storage.items():
+        objects[kind] = items
     for kind, items in objects.items():
         for item in items:
             _prune(kind, item)
+    seeds = {n["metadata"]["name"]: seed_in(n["metadata"]) for n in objects.get("Namespace", [])}
     names = _stable_names(data)
     _shift(data, state.now)
     text = json.dumps(data, ensure_ascii=False)
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", names[name], text)
-    for pattern, prefix in ((_UID, "uid-"), (_POD_IP, "10.244.1."), (_OTHER_IP, "10.96.0.")):
+    stable = ((_UID, "uid-"), (_ID, "id-"), (_SHORT_ID, "host-"), (_POD_IP, "10.244.1."), (_OTHER_IP, "10.96.0."))
+    for pattern, prefix in stable:
         text = _numbered(pattern, prefix, text)
     text = re.sub(r'"((?:container|image)ID)": "[^"]*"', r'"\1": ""', text)
     known: dict[str, Any] = json.loads(text)
+    for item in known["objects"].get("Namespace", []):
+        if seed := seeds.get(state.namespace) if item["metadata"]["name"] == known["namespace"] else None:
+            item["metadata"]["annotations"][SEED] = bound(seed, item["metadata"]["uid"])  # the uid is another one now
     known["objects"] = {
         kind: sorted(items, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
         for kind, items in sorted(known["objects"].items())
@@ -76,16 +100,40 @@ def normalised(state: State) -> dict[str, Any]:
     return known
 
 
+def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[str, list[dict[str, Any]]]:
+    """What of the cluster's storage matters to the claims of the lab's namespaces: the classes that one asks for and the default
+    one, the volumes bound there, and the free ones of a class that one asks for. Nothing where there is no claim."""
+    claims = [c for c in objects.get("PersistentVolumeClaim", []) if c["metadata"]["namespace"].startswith(namespace)]
+    asked = {claim["spec"].get("storageClassName") or "" for claim in claims}
+
+    def matters(item: dict[str, Any]) -> bool:
+        if item["kind"] == "StorageClass":
+            default = (item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
+            return default or item["metadata"]["name"] in asked
+        owner = item["spec"].get("claimRef")
+        return owner["namespace"].startswith(namespace) if owner else item["spec"].get("storageClassName", "") in asked
+
+    kinds = ("StorageClass", "PersistentVolume")
+    return {kind: [o for o in objects.get(kind, []) if claims and matters({"kind": kind, **o})] for kind in kinds}
+
+
 def _prune(kind: str, item: dict[str, Any]) -> None:
     metadata = item["metadata"]
     for name in _UNREAD_METADATA:
         metadata.pop(name, None)
-    (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if kind == "Deployment":
+        metadata["managedFields"] = [
+            {name: entry[name] for name in ("manager", "operation", "subresource", "fieldsV1") if name in entry}
+            for entry in metadata.get("managedFields") or []
+            if entry.get("subresource") != "status" and entry.get("manager") != "kube-controller-manager"
+        ]
+    else:
+        (metadata.get("annotations") or {}).pop(APPLIED, None)
     if kind == "Node":
         item["status"] = {name: item["status"][name] for name in _READ_OF_NODE if name in item["status"]}
         metadata.pop("annotations", None)
         item["status"]["conditions"] = [c for c in item["status"]["conditions"] if c["type"] == "Ready"]
-        tagged = [[n for n in i["names"] if "@" not in n] for i in item["status"].get("images", [])]
+        tagged = [[n for n in i.get("names") or [] if "@" not in n] for i in item["status"].get("images", [])]
         item["status"]["images"] = [{"names": names} for names in tagged if names and "registry.k8s.io" not in names[0]]
     for spec in (item.get("spec") or {}, ((item.get("spec") or {}).get("template") or {}).get("spec") or {}):
         if "containers" in spec:
@@ -96,14 +144,24 @@ def _prune(kind: str, item: dict[str, Any]) -> None:
         for status in [*item["status"].get("containerStatuses", []), *item["status"].get("initContainerStatuses", [])]:
             for name in ("volumeMounts", "user", "resources", "allocatedResources"):
                 status.pop(name, None)
+    if kind == "StorageClass":
+        for name in ("annotations", "labels", "creationTimestamp"):
+            metadata.pop(name, None)
+    if kind == "PersistentVolume":
+        for source in ("hostPath", "local"):  # the folder's name holds the namespace's
+            (item["spec"].get(source) or {}).pop("path", None)
+        (item["spec"].get("claimRef") or {}).pop("resourceVersion", None)
     if kind == "Event":
         metadata.pop("creationTimestamp", None)
-        item["involvedObject"] = {k: item["involvedObject"].get(k, "") for k in ("kind", "name", "uid")}
+        item["involvedObject"] = {k: item["involvedObject"].get(k, "") for k in ("kind", "name", "uid", "fieldPath")}
 
 
 def _prune_pod_spec(spec: dict[str, Any]) -> None:
     for name in _UNREAD_POD_SPEC:
         spec.pop(name, None)
+    for name, usual in _USUAL_POD_SPEC.items():
+        if spec.get(name) == usual:
+            del spec[name]
     spec["volumes"] = [v for v in spec.get("volumes") or [] if not v["name"].startswith("kube-api-access")]
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
         for name in ("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy"):
@@ -127,11 +185,20 @@ def _stable_names(data: dict[str, Any]) -> dict[str, str]:
         if template_hash:
             names[template_hash] = f"hash{number}"
     timelines = [seen for seen in data["observations"].values() if isinstance(seen, dict) and "hosts" in seen]
-    pods = [p["metadata"] for p in sorted(objects.get("Pod", []), key=by_age) if p["metadata"].get("ownerReferences")]
+    pods = [p["metadata"] for p in sorted(objects.get("Pod", []), key=by_age) if _has_random_name(p["metadata"])]
     for seen in timelines:
         pods += sorted((p for p in seen["pods"].values() if p["owner"]), key=lambda p: (p["added"], p["name"]))
-    for number, suffix in enumerate(dict.fromkeys(pod["name"].rpartition("-")[2] for pod in pods), 1):
+    for number, suffix in enumerate(
+        dict.fromkeys(suffix for pod in pods if not (suffix := pod["name"].rpartition("-")[2]).isdigit()), 1
+    ):
         names[suffix] = f"pod{number}"
+    runs = [
+        j["metadata"]
+        for j in sorted(objects.get("Job", []), key=by_age)
+        if SCHEDULED in (j["metadata"].get("annotations") or {})
+    ]
+    for number, run in enumerate(runs, 1):
+        names[run["name"].rpartition("-")[2]] = f"run{number}"
     for number, event in enumerate(sorted(objects.get("Event", []), key=by_age), 1):
         names[event["metadata"]["name"]] = f"event{number}"
     for number, piece in enumerate(sorted(objects.get("EndpointSlice", []), key=by_age), 1):
@@ -142,6 +209,11 @@ def _stable_names(data: dict[str, Any]) -> dict[str, str]:
     return names | {str(port): str(30000 + number) for number, port in enumerate(sorted(ports), 1)}
 
 
+def _has_random_name(pod: dict[str, Any]) -> bool:
+    """Whether a Pod's name ends in a random suffix: whoever made it did so, but for a StatefulSet, which numbers its Pods."""
+    return bool(pod.get("ownerReferences")) and not pod["name"].rpartition("-")[2].isdigit()
+
+
 def _shift(data: dict[str, Any], now: datetime) -> None:
     """Move every time so that the look happened at NOW."""
 
@@ -150,7 +222,7 @@ def _shift(data: dict[str, Any], now: datetime) -> None:
             return {key: moved(item) for key, item in value.items()}
         if isinstance(value, list):
             return [moved(item) for item in value]
-        if isinstance(value, str) and _TIME.fullmatch(f'"{value}"'):
+        if isinstance(value, str) and _TIME.fullmatch(f'"{value}"') and not value.startswith("0001-"):
             return (
                 (NOW + (parse_time(value) - now)).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             )
@@ -160,9 +232,6 @@ def _shift(data: dict[str, Any], now: datetime) -> None:
 
     for key in list(data):
         data[key] = moved(data[key])
-    for seen in data["observations"].values():
-        if isinstance(seen, dict) and "lost" in seen:
-            seen["lost"] = [[moved(float(second)), error, count] for second, error, count in seen["lost"]]
 
 
 def _numbered(pattern: re.Pattern[str], prefix: str, text: str) -> str:

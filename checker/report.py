@@ -13,18 +13,24 @@ ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
 
 def same_roots(result: Result) -> dict[str, Verdict]:
     """For each task that fails for a root that an earlier task named, that earlier verdict."""
-    first: dict[tuple[str, str], Verdict] = {}
+    first: dict[tuple[str, ...], Verdict] = {}
     repeated = {}
     for verdict in result.tasks:
         if verdict.verdict != "passed":
-            root = first.setdefault((verdict.cause, verdict.object), verdict)
+            root = first.setdefault((verdict.cause, verdict.object, _namespace(verdict)), verdict)
             if root is not verdict:
                 repeated[verdict.id] = root
     return repeated
 
 
-def text_report(result: Result, colour: bool = False) -> str:
-    """The whole result. `colour`: with ANSI colours; the words say everything without them."""
+def _namespace(verdict: Verdict) -> str:
+    """The further namespace that a verdict points to; empty for the lab's own. Two objects of one name may be in two."""
+    return verdict.look.partition(" -n ")[2]
+
+
+def text_report(result: Result, colour: bool = False, live: bool = False) -> str:
+    """The whole result. colour: with ANSI colours; the words say everything without them. live: what may be different a
+    moment later is said to be waiting, for there will be another report then."""
 
     def styled(text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if colour else text
@@ -34,8 +40,10 @@ def text_report(result: Result, colour: bool = False) -> str:
     repeated = same_roots(result)
     for verdict in result.tasks:
         earned = verdict.points if verdict.verdict == "passed" else 0
-        word = f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
-        lines.append(f"  {styled(word, ANSI[verdict.verdict])}  {verdict.title}  {earned}/{verdict.points}")
+        waiting = live and verdict.pending
+        word = "… waiting" if waiting else f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
+        code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
+        lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
         if verdict.id in repeated:
             lines.append(f"      The same root as “{repeated[verdict.id].title}”.")
         elif verdict.verdict != "passed":

@@ -9,25 +9,31 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from checker.api import Api, ApiError
 from checker.judge import judge
-from checker.kubectl import kubectl
 from checker.labs import Case, Lab, load_lab
-from checker.state import LAB, STARTED, State
+from checker.seeds import SEED, bound, checked, default_seed, seed_in
+from checker.state import LAB, STARTED, Object, State
 from checker.verdict import Result
-from cluster import Cluster, Problem, current, paths
-from cluster.context import DEFAULT_NAMESPACE
+from cluster import Cluster, Problem, current, engine, paths
+from cluster.context import DEFAULT_NAMESPACE, in_namespace
+from cluster.kubectl import kubectl
 
-WAIT = 10.0  # seconds that a check gives a change in progress
-PAUSE = 0.5  # seconds between two looks while it waits
+if TYPE_CHECKING:
+    from checker.watching import Watch
+
+# Seconds that a check gives a change in progress. A slow machine may be given more.
+WAIT = float(os.environ.get("KUBECLASS_WAIT") or 10)
+PAUSE, LONGEST_PAUSE = 0.5, 3.0  # seconds between the first two looks while it waits, and between later ones
 # What a learner may have made in a namespace. Pods come first, so that those without an owner go at once.
 CLEARED = (
     "cronjobs,jobs,deployments,statefulsets,daemonsets,replicasets,pods,services,ingresses,networkpolicies,"
@@ -40,39 +46,54 @@ class Place(Protocol):
 
     namespace: str
 
-    def look(self, lab: Lab) -> State: ...
+    def look(self, lab: Lab, listed: State | None = None) -> State: ...
+    def watch(self, changed: Callable[[], None]) -> Watch | None: ...
     def prepare(self, lab: Lab) -> None: ...
     def clear(self, lab: Lab) -> None: ...
+    def empty(self) -> None: ...
     def leftovers(self, lab: Lab) -> str: ...
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str: ...
-    def apply(self, folder: Path) -> None: ...
+    def apply(self, lab: Lab, folder: str) -> None: ...
 
 
 class NamespacePlace:
     """A namespace of the course's cluster."""
 
     def __init__(
-        self, namespace: str = DEFAULT_NAMESPACE, cluster: Cluster | None = None, work: Path | None = None
+        self,
+        namespace: str = DEFAULT_NAMESPACE,
+        cluster: Cluster | None = None,
+        work: Path | None = None,
+        seed: str = "",
     ) -> None:
-        """work: where the learner's files for the labs are, a folder per lab; lessons/work/ by default.
+        """work: where the learner's files for the labs are, a folder per lab; paths.work() by default.
+        seed: for a lab that is made from one (checker/seeds.py), instead of the learner's own.
 
         Raises Problem where the cluster has no usable kubeconfig.
         """
         self.namespace = namespace
         self.cluster = cluster or current()
         self.api = Api(self.cluster)
-        self.work = work or paths.COURSE / "lessons" / "work"
+        self.work = work or paths.work()
+        self.seed = checked(seed) if seed else ""
 
     def folder(self, lab: Lab) -> Path:
         """Where the learner keeps the files for a lab."""
         return self.work / (lab.number if self.namespace == DEFAULT_NAMESPACE else f"{lab.number}-{self.namespace}")
 
-    def look(self, lab: Lab) -> State:
+    def look(self, lab: Lab, listed: State | None = None) -> State:
+        """Collect what the lab's tasks go by. listed: the objects, where a Watch has them."""
         from checker.collect import collect
 
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-        return collect(self.api, self.namespace, lab.observations, manifests)
+        return collect(self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, listed=listed)
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """The namespace's objects, to be kept up to date; `changed` is called whenever one of them is not as it was."""
+        from checker.watching import Watch
+
+        return Watch(self.api, self.namespace, changed)
 
     def _namespace(self) -> dict[str, Any] | None:
         try:
@@ -94,25 +115,62 @@ class NamespacePlace:
         begun = (metadata.get("annotations") or {}).get(STARTED)
         same = (metadata.get("labels") or {}).get(LAB) == lab.number
         started = begun if begun and same else datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        mark = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-            "name": self.namespace, "labels": {LAB: lab.number}, "annotations": {STARTED: started}}}  # fmt: skip
-        kubectl(
-            self.cluster,
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=kubeclass",
-            "-f",
-            "-",
-            input=json.dumps(mark),
-        )
-        setup = lab.folder / "setup"
-        if any(setup.glob("*.yaml")):
-            self.apply(setup)
+        kept = {SEED: metadata["annotations"][SEED]} if same and seed_in(metadata) else {}
+        self._mark(self.namespace, lab, {STARTED: started, **kept})
+        self.folder(lab).mkdir(parents=True, exist_ok=True)
+        self.apply(lab, "setup")
+        if lab.is_generated:
+            self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))
         self.look(lab)  # begins the observer's streams
 
+    def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
+        """Put there what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
+
+        kept: the seed that the namespace holds. The seed is written last: where it is, what was made from it is there.
+        """
+        seed = self.seed or kept or default_seed(self.namespace)
+        if begun and seed == kept:
+            return
+        for suffix, objects in lab.generated(seed).items():
+            namespace = f"{self.namespace}-{suffix}" if suffix else self.namespace
+            listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+            kubectl(self.cluster, "apply", "-n", namespace, "-f", "-", input=listed)
+        uid = (self._namespace() or {})["metadata"]["uid"]
+        self._mark(self.namespace, lab, {STARTED: started, SEED: bound(seed, uid)})
+
+    def _mark(self, namespace: str, lab: Lab, annotations: dict[str, str]) -> None:
+        """Make a namespace, or an existing one, the lab's."""
+        metadata = {"name": namespace, "labels": {LAB: lab.number}, "annotations": annotations}
+        try:
+            self.api.apply(
+                f"/api/v1/namespaces/{namespace}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            )
+        except ApiError as error:
+            raise unreachable(error) from None
+        self.await_account(namespace)
+
+    def await_account(self, namespace: str, timeout: float = 30) -> None:
+        """Wait (at most `timeout` seconds) until a new namespace has its service account `default`: without it, no Pod can be made there.
+
+        Raises Problem where it does not come: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
+                return
+            except ApiError as error:
+                if error.status != 404:
+                    raise unreachable(error) from None
+                if time.monotonic() > deadline:
+                    raise Problem(
+                        f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
+                        "See how the cluster is: kubeclass status",
+                    ) from None
+            time.sleep(0.2)
+
     def clear(self, lab: Lab) -> None:
-        """Delete what is in the namespace and what carries the lab's mark. Raises Problem for a namespace that is not a lab's."""
+        """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""
         from checker import observer
 
         found = self._namespace()
@@ -122,28 +180,54 @@ class NamespacePlace:
                 f"Begin the lab there first: kubeclass start {lab.number} --namespace {self.namespace}",
                 kept="everything in that namespace",
             )
-        observer.ask(self.api, {"forget": {"do": "forget", "namespace": self.namespace}})
+        further = lab.namespaces(self.namespace).values()
+        observer.forget(self.api, self.namespace, *further)
+        if further:
+            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
         if found:
-            kubectl(
-                self.cluster,
-                "delete",
-                CLEARED,
-                "--all",
-                "-n",
-                self.namespace,
-                "--timeout=90s",
-                "--ignore-not-found",
-                timeout=100,
-            )
+            everything = (CLEARED, "--all", "-n", self.namespace, "--ignore-not-found")
+            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
             kubectl(self.cluster, "annotate", "namespace", self.namespace, f"{STARTED}-", "--overwrite")
 
-    def apply(self, folder: Path) -> None:
-        kubectl(self.cluster, "apply", "-n", self.namespace, "-f", str(folder))
+    def empty(self) -> None:
+        """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it, but for
+        those in which somebody else began a lab. Raises Problem where the cluster does not answer."""
+        from checker import observer
+
+        try:
+            listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]
+        except ApiError as error:
+            raise unreachable(error) from None
+        begun = {o.name for o in listed if STARTED in o.annotations and o.name != self.namespace}
+        further = [
+            o.name
+            for o in listed
+            if o.name.startswith(f"{self.namespace}-")
+            and not any(f"{o.name}-".startswith(f"{name}-") for name in begun)
+        ]
+        observer.forget(self.api, self.namespace, *further)
+        if further:
+            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
+        if any(o.name == self.namespace for o in listed):
+            everything = (f"{CLEARED},events", "--all", "-n", self.namespace, "--ignore-not-found")
+            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
+            for what, name in (("annotate", STARTED), ("label", LAB)):
+                kubectl(self.cluster, what, "namespace", self.namespace, f"{name}-")
+
+    def apply(self, lab: Lab, folder: str) -> None:
+        """Apply the manifests in a folder of the lab; those in a folder of a further namespace's name, in that namespace."""
+        for where, namespace in {".": self.namespace, **lab.namespaces(self.namespace)}.items():
+            manifests = lab.folder / folder / where
+            if any(manifests.glob("*.yaml")):
+                if namespace != self.namespace:
+                    self._mark(namespace, lab, {})
+                kubectl(self.cluster, "apply", "-n", namespace, "-f", str(manifests))
 
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
         """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace.
 
-        WORK is the folder of the learner's files. Returns what the script printed.
+        WORK is the folder of the learner's files, SEED what the lab was made from, PYTHON this Python, ENGINE the container
+        engine's command. Returns what the script printed.
         Raises Problem with the script's output where it fails.
         """
         from cluster.tools import kubectl_path
@@ -151,8 +235,12 @@ class NamespacePlace:
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
         with self._own_kubeconfig() as kubeconfig:
+            metadata = (self._namespace() or {}).get("metadata") or {}
             env = {
                 "KUBECONFIG": kubeconfig,
+                "SEED": seed_in(metadata),
+                "PYTHON": sys.executable,
+                "ENGINE": engine.command(),
                 "WORK": str(work),
                 "PATH": f"{kubectl_path().parent}{os.pathsep}{os.environ['PATH']}",
             }
@@ -164,9 +252,7 @@ class NamespacePlace:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "kubeconfig"
             copy.touch(mode=0o600)
-            copy.write_text(self.cluster.kubeconfig.read_text())
-            own = Cluster(self.cluster.name, copy)
-            kubectl(own, "config", "set-context", own.context, f"--namespace={self.namespace}")
+            copy.write_text(in_namespace(self.cluster.kubeconfig.read_text(), self.namespace))
             yield str(copy)
 
 
@@ -195,6 +281,8 @@ def unreachable(error: ApiError) -> Problem:
             f"Your rights do not reach: {error.message}",
             "Ask whoever gave you this cluster for access to the namespace",
         )
+    if 400 <= error.status < 500:
+        return Problem(f"The cluster refuses: {error.message}", "See how it is: kubeclass status")
     return Problem(
         f"The cluster does not answer: {error.message}.", "See how it is: kubeclass status; start it: kubeclass up"
     )
@@ -203,10 +291,12 @@ def unreachable(error: ApiError) -> Problem:
 class Session:
     """One lab in one place."""
 
-    def __init__(self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, place: Place | None = None) -> None:
-        """Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
+    def __init__(
+        self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, place: Place | None = None, seed: str = ""
+    ) -> None:
+        """seed: see NamespacePlace. Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
         self.lab = load_lab(lab) if isinstance(lab, str) else lab
-        self.place = place or place_of(self.lab, namespace)
+        self.place = place or place_of(self.lab, namespace, seed)
 
     def start(self, clear_other: Callable[[str], bool] = lambda other: False) -> None:
         """Set the lab up. The same call twice is safe.
@@ -222,7 +312,7 @@ class Session:
                     f"Clear it and begin: kubeclass start {self.lab.number} --yes",
                     kept=f"everything in namespace {self.place.namespace}",
                 )
-            self.place.clear(self.lab)
+            self.place.clear(load_lab(other))
         self.place.prepare(self.lab)
 
     def check(self, wait: float = WAIT) -> Result:
@@ -232,15 +322,19 @@ class Session:
     def checked(self, wait: float = WAIT) -> tuple[Result, State]:
         """As `check`, with the State that was judged."""
         begin = time.monotonic()
+        pause, again = PAUSE, False
         while True:
+            looked = time.monotonic()
             state = self.place.look(self.lab)
             result = judge(self.lab, state)
-            waited = time.monotonic() - begin
-            if not any(task.pending for task in result.tasks) or waited + PAUSE > wait:
-                return Result(
-                    result.lab, result.title, result.namespace, result.tasks, waited if waited > PAUSE else 0.0
-                ), state
-            time.sleep(PAUSE)
+            now = time.monotonic()
+            # A machine that takes long to answer is busy: it gets as much time to itself as it is asked for.
+            pause = max(pause, now - looked)
+            if not any(task.pending for task in result.tasks) or now - begin + pause > wait:
+                waited = now - begin if again else 0.0
+                return Result(result.lab, result.title, result.namespace, result.tasks, waited), state
+            time.sleep(pause)
+            pause, again = min(pause * 1.5, LONGEST_PAUSE), True
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up anew."""
@@ -251,19 +345,26 @@ class Session:
         """Bring about the lab's own solution."""
         solution = self.lab.folder / "solution"
         if (solution / "make.sh").exists():
-            self.place.run(self.lab, (solution / "make.sh").read_text(), solution, timeout=180)
+            self.place.run(self.lab, (solution / "make.sh").read_text(), solution, timeout=300)
         else:
-            self.place.apply(solution)
+            self.place.apply(self.lab, "solution")
 
     def make(self, kind: str, case: Case) -> None:
         """Bring about one case of accepted/ or mistakes/."""
-        self.place.run(self.lab, case.make, self.lab.folder / kind)
+        self.place.run(self.lab, case.make, self.lab.folder / kind, timeout=300)
 
 
-def place_of(lab: Lab, namespace: str) -> Place:
-    """The place in which a lab happens."""
+def places(namespace: str, engine: bool) -> list[Place]:
+    """Every place that labs may happen in, for somebody who works in this namespace; the container engine only where asked for."""
+    from checker.docker import EnginePlace
+
+    return [*([EnginePlace(namespace)] if engine else []), NamespacePlace(namespace)]
+
+
+def place_of(lab: Lab, namespace: str, seed: str = "") -> Place:
+    """The place in which a lab happens. seed: see NamespacePlace."""
     if lab.text.needs.engine:
         from checker.docker import EnginePlace
 
         return EnginePlace(namespace)
-    return NamespacePlace(namespace)
+    return NamespacePlace(namespace, seed=seed)

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, NoReturn
 
+from checker.chains.taints import untolerated
 from checker.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.names import nearest
+from checker.quantity import quantity
 from checker.verdict import Failed, Unknown, fail, unknown
 
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
@@ -92,6 +95,41 @@ class Object:
         return containers
 
     @property
+    def container_statuses(self) -> list[dict[str, Any]]:
+        """What the kubelet says of a Pod's containers, of its init containers first."""
+        return [*(self.status.get("initContainerStatuses") or []), *(self.status.get("containerStatuses") or [])]
+
+    @property
+    def images(self) -> list[str]:
+        """The images of its containers, as they are written."""
+        return [container.get("image", "") for container in self.containers]
+
+    def runs(self, image: str) -> bool:
+        """Whether a container is made from this image, with or without a registry before its name."""
+        return any(written.rpartition("/")[2] == image for written in self.images)
+
+    def requested(self, resource: str) -> Decimal:
+        """What the scheduler sets aside for a Pod (in cores, or bytes): its containers' requests together, sidecars included,
+        or what a single init container needs before they run, whichever is more. What the Pod itself requests comes before both.
+
+        Sources: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers and
+        https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
+        """
+        of_the_pod = (self.spec.get("resources") or {}).get("requests") or {}
+        if resource in of_the_pod:
+            return quantity(of_the_pod[resource])
+
+        def asked(container: dict[str, Any]) -> Decimal:
+            return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+
+        sidecars, largest = Decimal(0), Decimal(0)
+        for container in self.spec.get("initContainers") or []:
+            if container.get("restartPolicy") == "Always":
+                sidecars += asked(container)
+            largest = max(largest, sidecars + (0 if container.get("restartPolicy") == "Always" else asked(container)))
+        return max(sum(map(asked, self.containers), sidecars), largest)
+
+    @property
     def is_ready(self) -> bool:
         """Of a Pod: it passes its readiness probes and is not on its way out."""
         return self.condition("Ready").get("status") == "True" and not self.is_terminating
@@ -131,37 +169,48 @@ class State:
         """One object by name, or None where there is none."""
         return next((o for o in self.all(kind, namespace) if o.name == name), None)
 
-    def require(self, kind: str, name: str) -> Object:
-        """One object of the lab's namespace.
+    def require(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        """One object of the lab's namespace, or of another one.
 
         Raises Failed with the nearest explanation of its absence: the namespace itself is gone, the manifest was
         refused, it is in another namespace, it has another name, another kind was made, or nothing like it exists.
         """
-        found = self.find(kind, name)
+        found = self.find(kind, name, namespace)
         if found and not found.is_terminating:
             return found
         if found:
             fail("object-being-deleted", f"{kind} {name} is being deleted.", object=found.ref, pending=True)
-        self._explain_absence(kind, name)
+        self._explain_absence(kind, name, namespace or self.namespace)
 
-    def _explain_absence(self, kind: str, name: str) -> NoReturn:
-        ref, expected = f"{kind}/{name}", f"{kind} {name} in namespace {self.namespace}"
+    def _explain_absence(self, kind: str, name: str, namespace: str) -> NoReturn:
+        from checker.chains.resources import refusal_cause
+
+        ref, expected = f"{kind}/{name}", f"{kind} {name} in namespace {namespace}"
         look = f"kubectl get {kind.lower()}s --all-namespaces"
-        if "Namespace" not in self.unlisted and not self.find("Namespace", self.namespace):
+        if "Namespace" not in self.unlisted and not self.find("Namespace", namespace):
+            similar = nearest(namespace, [n.name for n in self.everywhere("Namespace") if LAB not in n.labels], 0.8)
             raise Failed(
-                "namespace-missing", f"Namespace {self.namespace} does not exist.", expected=expected, object=ref
-            )
-        elsewhere = [o for o in self.everywhere(kind) if o.name == name and o.namespace != self.namespace]
+                "namespace-missing", f"Namespace {namespace} does not exist."
+                + (f" There is one called {similar}: is it meant?" if similar else ""),
+                expected=expected, observed=similar or "none", object=ref, look="kubectl get namespaces",
+            )  # fmt: skip
+        # What `start` put into a further namespace of the lab is not the learner's, gone astray; nor is what belongs to the
+        # one of two further namespaces missing from the other.
+        siblings = {n for n in self._further() if namespace != self.namespace} | {namespace}
+        elsewhere = [
+            o for o in self.everywhere(kind) if o.name == name and o.namespace not in siblings and LAB not in o.labels
+        ]
         if elsewhere and KINDS[kind].namespaced:
             where = ", ".join(sorted({o.namespace for o in elsewhere}))
             raise Failed(
                 "wrong-namespace",
-                f"{kind} {name} exists, but in namespace {where}; the lab is in {self.namespace}.",
+                f"{kind} {name} exists, but in namespace {where}; it is looked for in {namespace}.",
                 expected=expected, observed=f"in namespace {where}", object=ref, look=look,
             )  # fmt: skip
         for refusal in self.refusals:
             if refusal["kind"] in (kind, "") and refusal["name"] in (name, ""):
-                cause = "manifest-malformed" if not refusal["kind"] else "manifest-refused"
+                about_resources = refusal_cause(refusal["message"]) or "manifest-refused"
+                cause = "manifest-malformed" if not refusal["kind"] else about_resources
                 raise Failed(
                     cause,
                     f"{kind} {name} does not exist. Your file {refusal['file']} is refused: {refusal['message']}",
@@ -169,7 +218,7 @@ class State:
                     look=f"kubectl apply --dry-run=server -f {refusal['file']}",
                 )  # fmt: skip
         same_name = [o for other in WORKLOADS if other != kind and kind in WORKLOADS
-                     for o in self.objects.get(other, []) if o.namespace == self.namespace and o.name == name]  # fmt: skip
+                     for o in self.objects.get(other, []) if o.namespace == namespace and o.name == name]  # fmt: skip
         bare = [o for o in same_name if o.kind == "Pod" and not o.controller]
         if bare:
             raise Failed(
@@ -184,7 +233,7 @@ class State:
                 f"There is a {other_kind} {name}, but no {kind} of that name.",
                 expected=expected, observed=same_name[0].ref, object=ref, look="kubectl get all",
             )  # fmt: skip
-        made_by_hand = [o.name for o in self.all(kind) if not o.controller and not o.is_terminating]
+        made_by_hand = [o.name for o in self.all(kind, namespace) if not o.controller and not o.is_terminating]
         similar = nearest(name, made_by_hand, cutoff=0.6)
         if similar:
             raise Failed(
@@ -195,7 +244,7 @@ class State:
         others = ", ".join(sorted(made_by_hand)) or "none"
         raise Failed(
             "object-missing",
-            f"There is no {kind} {name} in namespace {self.namespace}.",
+            f"There is no {kind} {name} in namespace {namespace}.",
             expected=expected, observed=f"{kind} objects there: {others}", object=ref,
             look=f"kubectl get {kind.lower()}s",
         )  # fmt: skip
@@ -220,6 +269,83 @@ class State:
         ]
         return sorted(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "", reverse=True)
 
+    def _further(self) -> set[str]:
+        """The lab's further namespaces, as far as they exist."""
+        return {n.name for n in self.everywhere("Namespace") if n.name.startswith(f"{self.namespace}-")}
+
+    def in_lab(self, kind: str) -> list[Object]:
+        """The objects of a kind in the lab's namespace and in those named after it (`learn-data`)."""
+        return [o for o in self.everywhere(kind) if (o.namespace + "-").startswith(self.namespace + "-")]
+
+    def workloads(self) -> list[Object]:
+        """What runs Pods in the lab's namespace and has no owner above it: workloads, and bare Pods."""
+        return [o for kind in WORKLOADS for o in self.all(kind) if not o.controller and not o.is_terminating]
+
+    def workers(self) -> list[Object]:
+        """The nodes that are there for ordinary Pods, whether they take any at the moment or not."""
+        return [
+            node
+            for node in self.everywhere("Node")
+            if not [t for t in untolerated(node, []) if not t["key"].startswith("node.kubernetes.io/")]
+        ]
+
+    def require_some(self, kind: str, words: str, found: list[Object], namespace: str | None = None) -> None:
+        """At least one object of a kind, of whatever name. Raises Failed where there is none. words: which ones are meant."""
+        if not found:
+            others = ", ".join(sorted(o.name for o in self.all(kind, namespace))) or "none"
+            fail(
+                "object-missing", f"There is no {kind} {words} in namespace {namespace or self.namespace}.".replace("  ", " "),
+                expected=f"a {kind} {words}", observed=f"{kind} objects there: {others}", object=kind,
+                look=f"kubectl get {kind.lower()}s",
+            )  # fmt: skip
+
+    def require_key(self, source: Object, key: str) -> None:
+        """A ConfigMap or Secret has a key. Raises Failed otherwise."""
+        keys = [*(source.raw.get("data") or {}), *(source.raw.get("binaryData") or {})]
+        if key in keys:
+            return
+        similar = nearest(key, keys, cutoff=0.6)
+        fail(
+            "key-missing",
+            f"{source.kind} {source.name} has no key {key}." + (f" It has {similar}: is it meant?" if similar else ""),
+            expected=f"a key {key}", observed=f"its keys: {', '.join(sorted(keys)) or 'none'}", object=source.ref,
+            look=f"kubectl describe {source.kind.lower()} {source.name}",
+        )  # fmt: skip
+
+    def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
+        """The variables that a container is given, ConfigMaps resolved. A Secret's values are never in a State: they read as empty.
+
+        Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+        """
+        found: dict[str, str] = {}
+
+        def values(kind: str, name: str) -> dict[str, str]:
+            source = self.find(kind, name, pod.namespace)
+            return (source.raw.get("data") or {}) if source else {}
+
+        for whole in container.get("envFrom") or []:
+            for kind, ref in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+                if ref in whole:
+                    prefix = whole.get("prefix", "")
+                    found |= {prefix + key: value for key, value in values(kind, whole[ref]["name"]).items()}
+        for variable in container.get("env") or []:
+            value_from = variable.get("valueFrom") or {}
+            found[variable["name"]] = variable.get("value", "")
+            for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+                if ref in value_from:
+                    found[variable["name"]] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
+        return found
+
+    def require_image(self, obj: Object, image: str) -> None:
+        """A Pod or workload runs this image. Raises Failed otherwise."""
+        if not obj.runs(image):
+            seen = ", ".join(obj.images)
+            fail(
+                "wrong-image", f"{'Pod' if obj.kind == 'Pod' else f'The Pods of {obj.kind}'} {obj.name} "
+                f"{'runs' if obj.kind == 'Pod' else 'run'} {seen}.",
+                expected=image, observed=seen, object=obj.ref,
+            )  # fmt: skip
+
     # -- looking at chains (checker/chains) --------------------------------------------------------------------------
 
     def pods_of(self, obj: Object) -> list[Object]:
@@ -227,6 +353,26 @@ class State:
         from checker.chains import pods_of
 
         return pods_of(self, obj)
+
+    def pods_leaving(self, workload: Object) -> list[Object]:
+        """The Pods of a workload, of all its revisions, that were told to go and are still there."""
+        from checker.chains.workload import pods_owned
+
+        return [pod for pod in pods_owned(self, workload) if pod.is_terminating]
+
+    def endpoints(self, service: Object) -> set[str]:
+        """The addresses that a Service sends requests to: the ready ones of its EndpointSlices, its own or kept by hand.
+
+        Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+        """
+        slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+        return {
+            address
+            for piece in slices
+            for endpoint in piece.raw.get("endpoints") or []
+            if (endpoint.get("conditions") or {}).get("ready") is not False  # left out, it counts as ready
+            for address in endpoint.get("addresses") or []
+        }
 
     def ready_pods(self, obj: Object) -> list[Object]:
         """The ready Pods behind a Service or a workload. Raises Failed with the first broken link where there are none."""
@@ -241,17 +387,54 @@ class State:
 
         walk(self, obj)
 
+    def explain_name(self, host: str, lookups: dict[str, Any], asked_in: Object) -> NoReturn:
+        """Raise Failed (or Unknown) with the reason why a DNS name leads nowhere (see checker/chains/dns.py)."""
+        from checker.chains.dns import explain_name
+
+        explain_name(self, host, asked_in, lookups)
+
     def require_answers(self, service: Object, answers: Any) -> None:
-        """A Service works, and every one of these answers from it (see observe.Answers) is a good one. Raises Failed otherwise."""
+        """A Service works, and every one of these answers from it (see observe.Answers) is a good one. Raises Failed otherwise.
+
+        Requests that never arrived although the Service works are given time: each node's proxy learns of a Service and
+        its endpoints in its own time (https://kubernetes.io/docs/reference/networking/virtual-ips/). So are other bad answers
+        where something is new: until the proxy knows the address, a request to it leaves the cluster, and whoever is there may answer.
+        """
         self.require_working(service)
         bad = answers.bad
+        if bad and service.spec.get("internalTrafficPolicy") == "Local" and all(answer.never_arrived for answer in bad):
+            fail(
+                "service-local-only",
+                f"Service {service.name} has internalTrafficPolicy Local: it sends requests only to Pods on the node of whoever asks, "
+                f"and from a node without such a Pod {len(bad)} of {len(answers)} requests went nowhere.",
+                expected="an answer from every node", observed=bad[0].words, object=service.ref,
+                look=f"kubectl describe service {service.name}",
+            )  # fmt: skip
         if bad:
+            slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
             fail(
                 "service-does-not-answer",
                 f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}.",
                 expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
-                pending=self.changed_within(5, service, *self.pods_of(service)),
+                pending=all(answer.never_arrived for answer in bad) or self.changed_within(10, service, *self.pods_of(service), *slices),
             )  # fmt: skip
+
+    def fail_for_strangers(self, service: Object, deployment: Object, strangers: set[str]) -> None:
+        """Raise Failed if there are strangers: who is behind a Service, or answered for it, and is no Pod of this Deployment that stays.
+
+        Time is given while the cluster's proxies may not know yet of what is new, or of a Pod of this Deployment that was told to go.
+        """
+        if not strangers:
+            return
+        leaving = {pod.name for pod in self.pods_leaving(deployment)}
+        fail(
+            "service-answers-wrong",
+            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which is no Pod of Deployment {deployment.name}"
+            + (" that stays." if strangers <= leaving else "."),
+            expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=service.ref,
+            look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
+            pending=strangers <= leaving or self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment)),
+        )  # fmt: skip
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -298,13 +481,14 @@ class State:
 
 
 def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:
-    """What of a LIST may go into a State: nothing of others' namespaces, no Secret's value, no managedFields."""
+    """What of a LIST may go into a State: nothing of others' namespaces, no Secret's value, nothing large that no task reads."""
     for raw in items:
         metadata = raw["metadata"]
         where = metadata.get("namespace")
         if where and where != namespace and (where in SYSTEM_NAMESPACES or where in foreign):
             continue
-        metadata.pop("managedFields", None)
+        if kind != "Deployment":  # there they tell who wrote what (checker/intent.py)
+            metadata.pop("managedFields", None)
         if kind == "Secret":
             raw["data"] = dict.fromkeys(raw.get("data") or {}, "")
             # `kubectl apply` keeps a copy of the whole manifest, values and all, in this annotation.
@@ -313,11 +497,14 @@ def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, 
 
 
 def foreign_namespaces(namespaces: Iterable[Object], mine: str) -> set[str]:
-    """Namespaces that belong to somebody else's lab: those that `start` marked, and those named after them (`x-…`)."""
+    """Namespaces that belong to somebody else's lab: those that `start` marked, and those named after them (`x-…`). What is
+    on its way out belongs to nobody any more: it is no place to point a learner to."""
     names = {o.name for o in namespaces}
+    leaving = {o.name for o in namespaces if o.is_terminating}
     marked = {o.name for o in namespaces if LAB in o.labels and o.name != mine}
     named_after = {name for name in names for owner in marked if name.startswith(f"{owner}-")}
-    return {name for name in marked | named_after if name != mine and not name.startswith(f"{mine}-")}
+    others = {name for name in marked | named_after if not name.startswith(f"{mine}-")}
+    return (others | leaving) - {mine}
 
 
 __all__ = [

@@ -15,9 +15,11 @@ class NotPassed(Exception):
     message: the evidence in one or two sentences; never the fix.
     object: `Kind/name` that the cause sits in. look: a command that shows the same evidence.
     pending: the cluster is still on its way; a look a moment later may say otherwise.
+    namespace: where the cause sits; empty while nobody has told (see checker/chains).
     """
 
     word: Word
+    namespace = ""
 
     def __init__(
         self,
@@ -83,15 +85,23 @@ class Verdict:
         return known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """The verdicts of one lab in one namespace. `waited` is in seconds: how long a change in progress was given."""
+    """The verdicts of one lab in one namespace. `waited` is in seconds: how long a change in progress was given.
+
+    Shown in a notebook it reads as the report does.
+    """
 
     lab: str
     title: str
     namespace: str
     tasks: tuple[Verdict, ...]
     waited: float = 0.0
+
+    def __repr__(self) -> str:
+        from checker.report import text_report
+
+        return text_report(self)
 
     @property
     def score(self) -> int:

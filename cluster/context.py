@@ -27,3 +27,13 @@ def current() -> Cluster:
     """The cluster that commands act on: `KUBECLASS_CLUSTER`, else `kubeclass`."""
     name = os.environ.get("KUBECLASS_CLUSTER") or "kubeclass"
     return Cluster(name, paths.home() / name / "kubeconfig")
+
+
+def in_namespace(kubeconfig: str, namespace: str) -> str:
+    """The text of a kubeconfig, with `namespace` as the one that plain kubectl goes to."""
+    import yaml
+
+    config = yaml.safe_load(kubeconfig)
+    for entry in config["contexts"]:
+        entry["context"]["namespace"] = namespace
+    return str(yaml.safe_dump(config))

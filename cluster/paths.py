@@ -13,6 +13,16 @@ def home() -> Path:
     return Path(os.environ.get("KUBECLASS_HOME") or Path.home() / ".kubeclass")
 
 
+def work() -> Path:
+    """Where the learner's files for the labs are, a folder per lab. `KUBECLASS_WORK`, else lessons/work in the clone."""
+    return Path(os.environ.get("KUBECLASS_WORK") or COURSE / "lessons" / "work")
+
+
+def progress() -> Path:
+    """What the learner has reached, a file. `KUBECLASS_PROGRESS`, else progress.json in the course's own folder."""
+    return Path(os.environ.get("KUBECLASS_PROGRESS") or home() / "progress.json")
+
+
 def cache() -> Path:
     """What can be made again: built programs and images. `KUBECLASS_CACHE`, else `~/.cache/kubeclass`."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubeclass"

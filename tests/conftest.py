@@ -6,8 +6,15 @@ KUBECLASS_REQUIRE=all (CI) nothing may be left out: what cannot run there fails.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,9 +24,55 @@ REQUIRE_ALL = os.environ.get("KUBECLASS_REQUIRE") == "all"
 HOME = Path(os.environ.get("KUBECLASS_TEST_HOME") or Path.home() / ".kubeclass-test")
 REAL_KUBECONFIG = Path.home() / ".kube" / "config"
 
-# The tests' own home and cluster, for everything that they start as well.
+# The tests' own home and cluster, for everything that they start as well. A second cluster is for those marked `solo`, whose
+# nodes are stopped and whose API server is killed (its name is as long: tables of kubectl are the same on both).
+TESTS, SOLO = "kubeclass-test", "kubeclass-solo"
 os.environ["KUBECLASS_HOME"] = str(HOME)
-os.environ["KUBECLASS_CLUSTER"] = "kubeclass-test"
+os.environ["KUBECLASS_CLUSTER"] = TESTS
+os.environ["KUBECLASS_WORK"] = str(HOME / "work")
+
+
+def order_seed() -> str:
+    """What the order of lessons and cases depends on: KUBECLASS_ORDER, else the commit, so that a failure can be had again."""
+    asked = os.environ.get("KUBECLASS_ORDER")
+    if asked:
+        return asked
+    told = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    )
+    return told.stdout.strip() or "none"
+
+
+def pytest_report_header() -> str:
+    return f"in the order of KUBECLASS_ORDER={order_seed()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First those that take turns, and so take longest: on the second cluster, the lessons, others. Then the cases, and what needs
+    no cluster; what needs the cluster for itself comes last.
+
+    Lessons and cases are shuffled: lessons work in any order, and cases that mostly wait run beside those that mostly work.
+    """
+    seed = order_seed()
+
+    def place(item: pytest.Item) -> tuple[int, str]:
+        group, alone = item.get_closest_marker("xdist_group"), item.get_closest_marker("alone")
+        shuffled = hashlib.sha256(f"{seed} {item.nodeid}".encode()).hexdigest()
+        if _is_solo(item):
+            return 0, ""
+        if group:
+            return (1, shuffled) if group.args == ("lessons",) else (2, "")
+        if alone and "cluster" in alone.args:
+            return 5, ""
+        if any(item.get_closest_marker(name) for name in ("cluster", "engine")):
+            return 3, shuffled
+        return 4, ""
+
+    items.sort(key=place)
+
+
+def _is_solo(item: pytest.Item | None) -> bool:
+    return bool(item and item.get_closest_marker("solo"))
 
 
 @cache
@@ -35,19 +88,60 @@ def engine_missing() -> str:
     return ""
 
 
-@cache
 def cluster_missing() -> str:
-    """Why there is no cluster to test on; empty where there is one. Brings it up where the engine can."""
-    if engine_missing():
-        return engine_missing()
+    """Why the current cluster is not there to test on; empty where it is. Brings it up where the engine can."""
+    return engine_missing() or _missing(os.environ["KUBECLASS_CLUSTER"])
+
+
+@cache
+def _missing(name: str) -> str:
     from cluster import Problem
     from cluster.up import up
 
     try:
-        up()
+        if name == TESTS:
+            up()
+        else:  # nothing that is timed goes on beside a cluster that comes up
+            with _share("cluster", alone=True):
+                up()
     except Problem as problem:
-        return f"the tests' cluster does not come up: {problem}"
+        return f"the tests' cluster {name} does not come up: {problem}"
     return ""
+
+
+def policies_missing() -> str:
+    """Why nothing enforces NetworkPolicies on the current cluster; empty where something does. Puts the tests' enforcer there
+    where the network plugin is a stand-in that enforces none (tests/enforcer)."""
+    return cluster_missing() or _enforcer_missing(os.environ["KUBECLASS_CLUSTER"])
+
+
+@cache
+def _enforcer_missing(name: str) -> str:
+    from cluster import Problem, current
+    from tests import enforcer
+
+    try:
+        with (HOME / "enforcer.tests").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            enforcer.ensure(current())
+    except Problem as problem:
+        return f"the tests' enforcer of policies does not come up: {problem}"
+    return ""
+
+
+def ctrl_c_counts() -> None:
+    """For the preexec_fn of a process that is to be stopped by SIGINT: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def browser_missing() -> str:
+    """Why there is no browser to test with; empty where there is one."""
+    return "" if chromium() else "Chromium is not installed (Debian: apt install chromium)"
+
+
+def chromium() -> str | None:
+    """The system's own browser: where it is, or None where there is none."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def _leave_out(why: str) -> None:
@@ -57,12 +151,53 @@ def _leave_out(why: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _needs(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("cluster"):
-        if why := cluster_missing():
+def _needs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    missing = {
+        "cluster": cluster_missing, "engine": engine_missing, "policies": policies_missing, "browser": browser_missing,
+    }  # fmt: skip
+    needed = [name for name in missing if request.node.get_closest_marker(name)]
+    # Whoever is alone with a cluster may look often whether it is done; here each look takes from what is looked at.
+    monkeypatch.setattr("checker.session.PAUSE", 1.5)
+    alone = request.node.get_closest_marker("alone")
+    shared = {*needed, *(alone.args if alone else ())} & {"cluster", "engine"}
+    if _is_solo(request.node):
+        monkeypatch.setenv("KUBECLASS_CLUSTER", SOLO)
+        shared.remove("cluster")  # the second one has only one test at a time: they are one group
+    with ExitStack() as held:
+        for name in sorted(shared):
+            held.enter_context(_share(name, alone=bool(alone and name in alone.args)))
+        if why := next((why for name in needed if (why := missing[name]())), ""):
             _leave_out(why)
-    elif request.node.get_closest_marker("engine") and (why := engine_missing()):
-        _leave_out(why)
+        yield
+
+
+@contextmanager
+def _share(name: str, alone: bool) -> Iterator[None]:
+    """Use the cluster or the engine along with tests on other workers, or alone.
+
+    All go through a gate one by one, and whoever waits to be alone waits in it: else there would always be another one
+    that comes along with those who are at work.
+    """
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / f"{name}.tests").open("w") as lock:
+        with (HOME / f"{name}.gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The second cluster rests once its last test is over: a machine of two cores feels it even when it is idle."""
+    if _is_solo(item) and not _is_solo(nextitem) and not engine_missing():
+        from cluster import Cluster
+        from cluster.engine import command
+        from cluster.nodes import nodes_of
+        from cluster.steps import run
+
+        running = [node.name for node in nodes_of(command(), Cluster(SOLO, HOME)) if node.running]
+        if running:
+            run(command(), "stop", "-t", "3", *running, timeout=60)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,6 +218,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if before is not None and before != _digest(REAL_KUBECONFIG):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print(f"\nFAILED: {REAL_KUBECONFIG} was changed by the tests")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what failed: the whole run takes a while, and its tracebacks come at the end."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        print(f"\n{time.strftime('%H:%M:%S')} FAILED {report.nodeid} ({report.when}): {_crash(report)}", flush=True)
+
+
+def _crash(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return " ".join((crash.message if crash else report.longreprtext).split())[:1500]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from checker.chains.configuration import explain_environment, explain_hidden_file, explain_sources
+from checker.chains.dns import follow_dependency
+from checker.chains.node import fail_if_node_lost
+from checker.chains.probes import (
+    EVENTS_FOLLOW,
+    describe_probe,
+    ended_by_probe,
+    explain_restarts,
+    fail_if_void,
+    failing_now,
+    got,
+    may_be_a_probe,
+    time_to_settle,
+)
+from checker.chains.probes import patience as patience_of
+from checker.chains.resources import (
+    explain_tiny_memory,
+    given_by_default,
+    limit_of,
+    memory_limit_words,
+    throttling_note,
+)
 from checker.chains.scheduling import explain_unscheduled
+from checker.chains.storage import explain_volumes
 from checker.names import nearest
 from checker.verdict import Failed, fail
 
@@ -21,12 +44,17 @@ SETTLE = 3
 SETTLE_AFTER_RESTART = 10
 # A process that does not listen yet may still be starting: how long (in seconds) that is not held against it.
 TIME_TO_LISTEN = 20
+# A container that a probe has restarted, and that is not ready: how long (in seconds) that is still the restart's doing.
+TIME_TO_RECOVER = 60
+# How long (in seconds) an init container may take before it is said to hold up the others.
+PATIENCE_WITH_INIT = 15
 
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 
 
 def walk_pod(state: State, pod: Object) -> None:
     """Return when the Pod runs and is ready (or has done its work). Raises Failed with the first broken link."""
+    fail_if_node_lost(state, pod)
     if pod.is_terminating:
         fail("object-being-deleted", f"Pod {pod.name} is being deleted.", object=pod.ref, pending=True)
     if not pod.spec.get("nodeName"):
@@ -39,9 +67,10 @@ def walk_pod(state: State, pod: Object) -> None:
             f"Pod {pod.name} was ended by the cluster: {pod.status['reason']}. {pod.status.get('message', '')}".strip(),
             expected="Pod is Running", observed=pod.status["reason"], object=pod.ref,
         )  # fmt: skip
+    explain_tiny_memory(state, pod)
     for status in pod.status.get("initContainerStatuses") or []:
-        if not status.get("ready") and not status.get("started"):
-            _walk_container(state, pod, status)
+        if not status.get("ready"):
+            _walk_init_container(state, pod, status)
     statuses = pod.status.get("containerStatuses") or []
     if not statuses:
         _explain_mounts(state, pod)
@@ -85,8 +114,45 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
             return
         _explain_exit(state, pod, status, ended)
     previous = (status.get("lastState") or {}).get("terminated")
-    if previous and "running" in current and state.age(current["running"]["startedAt"]) < SETTLE_AFTER_RESTART:
+    if "running" not in current:
+        return
+    spec = container_spec(pod, status["name"])
+    if failing_now(state, pod, spec, current["running"]):
+        explain_restarts(state, pod, status, spec, "liveness", pending=True)
+    running_for = state.age(current["running"]["startedAt"])
+    if previous and running_for < SETTLE_AFTER_RESTART:
         _explain_exit(state, pod, status, previous, pending=True)
+    if previous and not status.get("ready") and previous.get("reason") == "OOMKilled":
+        # It is on its way to the same end: what it has not come to yet is no fault of its own.
+        _explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
+    starting = status.get("started") is False and spec.get("startupProbe")
+    recovering = not status.get("ready") and running_for < TIME_TO_RECOVER
+    if previous and (starting or recovering or running_for < time_to_settle(spec, SETTLE_AFTER_RESTART)):
+        which = ended_by_probe(state, pod, spec, previous)
+        if which:
+            explain_restarts(state, pod, status, spec, which, pending=True)
+
+
+def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> None:
+    """Init containers run one after the other, before the others; one that does not end keeps all the rest waiting.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/
+    """
+    _walk_container(state, pod, status)
+    spec = container_spec(pod, status["name"])
+    running = (status.get("state") or {}).get("running")
+    if running and spec.get("restartPolicy") == "Always":
+        if not status.get("started"):
+            _walk_readiness(state, pod, status)
+        return
+    if running:
+        seconds = state.age(running["startedAt"])
+        fail(
+            "init-container-runs",
+            f"Init container {status['name']} of Pod {pod.name} has been running for {seconds:.0f} s, and the others wait until it ends.",
+            expected="an init container that ends", observed=f"running for {seconds:.0f} s", object=pod.ref,
+            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < PATIENCE_WITH_INIT,
+        )  # fmt: skip
 
 
 def _explain_waiting(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
@@ -94,11 +160,11 @@ def _explain_waiting(state: State, pod: Object, status: dict[str, Any], waiting:
     if reason in IMAGE_REASONS:
         _explain_image(state, pod, status, waiting)
     if reason == "CreateContainerConfigError":
-        _explain_config(state, pod, container_spec(pod, status["name"]), message)
+        explain_environment(state, pod, container_spec(pod, status["name"]), message)
     if reason == "CrashLoopBackOff":
         _explain_exit(state, pod, status, (status.get("lastState") or {}).get("terminated") or {})
     if reason in ("RunContainerError", "CreateContainerError"):
-        _explain_start_error(pod, status, message)
+        _explain_start_error(state, pod, status, message)
     _explain_mounts(state, pod)
     fail(
         "pod-starting", f"Container {status['name']} of Pod {pod.name} is not running yet: {reason or 'waiting'}.",
@@ -171,82 +237,25 @@ def _reason_of_pull(message: str) -> str:
 # -- configuration ---------------------------------------------------------------------------------------------------
 
 
-def _references(spec: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    """What a container's environment takes from: (kind, name, key or None), without the optional ones."""
-    found: list[tuple[str, str, str | None]] = []
-    for kind, whole, single in (
-        ("ConfigMap", "configMapRef", "configMapKeyRef"),
-        ("Secret", "secretRef", "secretKeyRef"),
-    ):
-        for source in spec.get("envFrom") or []:
-            ref = source.get(whole)
-            if ref and not ref.get("optional"):
-                found.append((kind, ref["name"], None))
-        for variable in spec.get("env") or []:
-            ref = (variable.get("valueFrom") or {}).get(single)
-            if ref and not ref.get("optional"):
-                found.append((kind, ref["name"], ref["key"]))
-    return found
-
-
-def _volume_references(pod: Object) -> list[tuple[str, str, str | None]]:
-    found: list[tuple[str, str, str | None]] = []
-    for volume in pod.spec.get("volumes") or []:
-        for kind, source, name in (("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")):
-            ref = volume.get(source)
-            if ref and not ref.get("optional"):
-                keys: list[str | None] = [item["key"] for item in ref.get("items") or []]
-                found += [(kind, ref[name], key) for key in keys or [None]]
-        claim = volume.get("persistentVolumeClaim")
-        if claim:
-            found.append(("PersistentVolumeClaim", claim["claimName"], None))
-    return found
-
-
-def _fail_if_missing(state: State, pod: Object, references: list[tuple[str, str, str | None]], wanted_by: str) -> None:
-    for kind, name, key in references:
-        source = state.find(kind, name)
-        if not source:
-            others = [o.name for o in state.all(kind)]
-            similar = nearest(name, others, cutoff=0.6)
-            fail(
-                "config-object-missing",
-                f"{wanted_by} needs {kind} {name}, which does not exist in namespace {state.namespace}."
-                + (f" There is one called {similar}: is it meant?" if similar else ""),
-                expected=f"{kind} {name}", observed=f"{kind} objects there: {', '.join(sorted(others)) or 'none'}",
-                object=pod.ref, look=f"kubectl get {kind.lower()}s",
-            )  # fmt: skip
-        keys = [*(source.raw.get("data") or {}), *(source.raw.get("binaryData") or {})]
-        if key is not None and key not in keys:
-            similar = nearest(key, keys, cutoff=0.6)
-            fail(
-                "config-key-missing",
-                f"{wanted_by} needs key {key} of {kind} {name}, which has no such key."
-                + (f" It has {similar}: is it meant?" if similar else ""),
-                expected=f"key {key} in {kind} {name}", observed=f"its keys: {', '.join(sorted(keys)) or 'none'}",
-                object=pod.ref, look=f"kubectl describe {kind.lower()} {name}",
-            )  # fmt: skip
-
-
-def _explain_config(state: State, pod: Object, spec: dict[str, Any], message: str) -> NoReturn:
-    _fail_if_missing(state, pod, _references(spec), f"Container {spec.get('name')} of Pod {pod.name}")
-    fail(
-        "container-config-error", f"Container {spec.get('name')} of Pod {pod.name} cannot be created: {message}",
-        observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}",
-    )  # fmt: skip
-
-
 def _explain_mounts(state: State, pod: Object) -> None:
-    """A volume's source that does not exist keeps a Pod in ContainerCreating."""
-    _fail_if_missing(state, pod, _volume_references(pod), f"A volume of Pod {pod.name}")
+    """What keeps a Pod in ContainerCreating: what a volume is taken from is not there, or cannot be mounted."""
+    explain_sources(state, pod)
+    explain_volumes(state, pod)
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 
-def _explain_start_error(pod: Object, status: dict[str, Any], message: str, pending: bool = False) -> NoReturn:
+def _explain_start_error(
+    state: State, pod: Object, status: dict[str, Any], message: str, pending: bool = False
+) -> NoReturn:
+    # A busy machine's runtime may fail to hold a container still while it is made. The kubelet tries again, and that goes well.
+    pending = pending or "unable to freeze" in message
     spec = container_spec(pod, status["name"])
+    if "OOM-killed" in message:  # the container runtime's word for a limit in which not even the first process fits
+        _explain_oom(state, pod, status, "before it began", pending)
     evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}", "pending": pending}
+    explain_hidden_file(state, pod, spec, message, {"pending": pending})
     if "exec: " not in message and "executable file not found" not in message:
         telling = message.rsplit("runc create failed: ", 1)[-1][-300:]
         fail(
@@ -262,6 +271,30 @@ def _explain_start_error(pod: Object, status: dict[str, Any], message: str, pend
     )  # fmt: skip
 
 
+def _explain_oom(state: State, pod: Object, status: dict[str, Any], when: str, pending: bool) -> NoReturn:
+    name = status["name"]
+    written = limit_of(container_spec(pod, name), "memory")
+    limit = memory_limit_words(written) if written else "the node's memory"
+    source = given_by_default(state, pod, name, "memory")
+    fail(
+        "container-oom-killed",
+        f"Container {name} of Pod {pod.name} was killed because it used more memory than its limit of {limit}"
+        + (f", which LimitRange {source} gives to containers that name none." if source else "."),
+        expected=f"at most {written or limit} of memory", observed=f"OOMKilled, {when}",
+        object=pod.ref, look=f"kubectl describe pod {pod.name}", pending=pending,
+    )  # fmt: skip
+
+
+def look_at_log(pod: Object, container: str) -> str:
+    """The command that shows what a container said before it ended: the log of the run before, where a new one runs already.
+
+    Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
+    (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
+    """
+    running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
+    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
+
+
 def _explain_exit(
     state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any], pending: bool = False
 ) -> NoReturn:
@@ -270,35 +303,37 @@ def _explain_exit(
     restarts = status.get("restartCount", 0)
     evidence: dict[str, Any] = {
         "object": pod.ref,
-        "look": f"kubectl logs {pod.name} -c {name} --previous",
+        "look": look_at_log(pod, name),
         "pending": pending,
     }
     said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
     if reason in ("StartError", "ContainerCannotRun"):
-        _explain_start_error(pod, status, ended.get("message", ""), pending)
-    if reason == "OOMKilled":
-        limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory", "the node's memory")
-        fail(
-            "container-oom-killed",
-            f"Container {name} of Pod {pod.name} was killed because it used more memory than its limit of {limit}.",
-            expected=f"at most {limit} of memory", observed=f"OOMKilled, exit code {code}, {restarts} restarts",
-            **{**evidence, "look": f"kubectl describe pod {pod.name}"},
-        )  # fmt: skip
-    unhealthy = [e["message"] for e in state.events(pod, "Unhealthy") if "Liveness" in e.get("message", "")]
-    if spec.get("livenessProbe") and unhealthy and code in (0, 137, 143):
-        fail(
-            "liveness-probe-fails",
-            f"Container {name} of Pod {pod.name} is restarted by its liveness probe ({describe_probe(spec['livenessProbe'])}), "
-            f"which fails: {_got(unhealthy[0])}",
-            expected=f"{describe_probe(spec['livenessProbe'])} succeeds", observed=_got(unhealthy[0]),
-            **{**evidence, "look": f"kubectl describe pod {pod.name}"},
-        )  # fmt: skip
+        _explain_start_error(state, pod, status, ended.get("message", ""), pending)
+    limit = limit_of(spec, "memory")
+    # Some runtimes miss the kernel's word now and then, and report code 137 with no reason. Nothing but the kernel, over
+    # the limit, and the kubelet, for a failed probe, kills a container's first process.
+    if reason == "OOMKilled" or (code == 137 and limit and not state.events(pod, "Killing")):
+        _explain_oom(state, pod, status, f"exit code {code}, {restarts} restarts", pending)
+    which = ended_by_probe(state, pod, spec, ended)
+    if which:
+        explain_restarts(state, pod, status, spec, which, pending=pending)
+    evidence["pending"] = pending = pending or may_be_a_probe(state, spec, ended)
+    explain_hidden_file(state, pod, spec, said, evidence)
+    follow_dependency(state, pod, spec, said)
     spoke = f" Its last words: {said}" if said else ""
     if code == 0:
         fail(
             "container-ends",
             f"Container {name} of Pod {pod.name} ends by itself (exit code 0), and is started again each time.{spoke}",
             expected="a process that keeps running", observed=f"exit code 0, {restarts} restarts", **evidence,
+        )  # fmt: skip
+    if "address already in use" in said.lower() and len(pod.status.get("containerStatuses") or []) > 1:
+        others = [c["name"] for c in pod.containers if c["name"] != name]
+        fail(
+            "port-clash-in-pod",
+            f"Container {name} of Pod {pod.name} cannot have its port: the containers of a Pod share one network, and another one "
+            f"listens there already ({', '.join(others)}).{spoke}",
+            expected="a port for each container", observed=said, **evidence,
         )  # fmt: skip
     meaning = {126: " (the command cannot be executed)", 127: " (the shell did not find the command)",
                137: " (killed)", 143: " (ended by SIGTERM)"}.get(code or -1, "")  # fmt: skip
@@ -312,23 +347,6 @@ def _explain_exit(
 
 
 # -- readiness -------------------------------------------------------------------------------------------------------
-
-
-def describe_probe(probe: dict[str, Any]) -> str:
-    """A probe in a few words: `HTTP GET /readyz on port 8080`."""
-    if "httpGet" in probe:
-        get = probe["httpGet"]
-        return f"HTTP GET {get.get('path', '/')} on port {get.get('port')}"
-    if "tcpSocket" in probe:
-        return f"TCP connection to port {probe['tcpSocket'].get('port')}"
-    if "grpc" in probe:
-        return f"gRPC health check on port {probe['grpc'].get('port')}"
-    return "command " + " ".join((probe.get("exec") or {}).get("command") or [])
-
-
-def _got(event_message: str) -> str:
-    """What a probe got, out of the kubelet's event: the part behind `… probe failed: `."""
-    return event_message.split("probe failed: ", 1)[-1].strip()[:200]
 
 
 def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
@@ -352,6 +370,9 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
             "pod-starting", f"Container {status['name']} of Pod {pod.name} has only just started.",
             observed="not ready", object=pod.ref, pending=True,
         )  # fmt: skip
+    if which == "startup" and running_for > patience_of(probe) + SETTLE:
+        # Its time is over: the kubelet is about to end it, or has done so before.
+        explain_restarts(state, pod, status, spec, which)
     _explain_probe(state, pod, spec, which, probe, running_for)
 
 
@@ -362,21 +383,19 @@ def _explain_probe(
     patience = (
         probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3) + 2
     )
-    port = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")
-    names = [p["name"] for p in spec.get("ports") or [] if p.get("name")]
     look = f"kubectl describe pod {pod.name}"
-    if isinstance(port, str) and not port.isdigit() and port not in names:
-        raise Failed(
-            "probe-port-unknown",
-            f"The {which} probe of Pod {pod.name} asks port {port!r}, and no port of container {spec['name']} has that name.",
-            expected=f"a port named {port}", observed=f"port names: {', '.join(names) or 'none'}", object=pod.ref, look=look,
-        )  # fmt: skip
+    fail_if_void(state, pod, spec, which)
     failures = [e["message"] for e in state.events(pod, "Unhealthy") if which.capitalize() in e.get("message", "")]
-    got = _got(failures[0]) if failures else "no answer seen yet"
-    if not failures or "refused" in got:
-        patience = max(patience, TIME_TO_LISTEN)
+    answer = got(failures[0]) if failures else "no answer seen yet"
+    if not failures or "refused" in answer:
+        patience = max(patience, TIME_TO_LISTEN if failures else EVENTS_FOLLOW)
+    if spec.get("livenessProbe"):
+        # A container that is on the way to be restarted is not ready either, and that is the root.
+        patience = max(patience, patience_of(spec["livenessProbe"]) + SETTLE_AFTER_RESTART)
+    follow_dependency(state, pod, spec, answer)
     raise Failed(
         f"{which}-probe-fails",
-        f"Container {spec['name']} of Pod {pod.name} runs, but its {which} probe ({words}) does not succeed: {got}",
-        expected=f"{words} succeeds", observed=got, object=pod.ref, look=look, pending=running_for < patience,
+        f"Container {spec['name']} of Pod {pod.name} runs, but its {which} probe ({words}) does not succeed: {answer}"
+        + throttling_note(spec, answer),
+        expected=f"{words} succeeds", observed=answer, object=pod.ref, look=look, pending=running_for < patience,
     )  # fmt: skip

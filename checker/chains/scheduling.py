@@ -8,6 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from checker.chains.node import fail_if_all_closed
+from checker.chains.resources import explain_many_cpus
+from checker.chains.storage import explain_claims, explain_volume_nodes
+from checker.chains.taints import untolerated
 from checker.names import nearest_labels, pairs
 from checker.quantity import quantity
 from checker.verdict import fail
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 def explain_unscheduled(state: State, pod: Object) -> NoReturn:
     """Raise Failed with the first filter that leaves no node, for a Pod that has none."""
+    explain_claims(state, pod)
     condition = pod.condition("PodScheduled")
     evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
     if condition.get("reason") != "Unschedulable":
@@ -39,7 +44,11 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
         )  # fmt: skip
 
     tolerated = [node for node in fitting if not untolerated(node, pod.spec.get("tolerations") or [])]
+    explain_volume_nodes(state, pod, tolerated)
     if fitting and not tolerated:
+        tolerations = pod.spec.get("tolerations") or []
+        keeping = {node.name: [t["key"] for t in untolerated(node, tolerations)] for node in fitting}
+        fail_if_all_closed(state, pod, fitting, keeping)
         taints = sorted({_words(t) for node in fitting for t in untolerated(node, pod.spec.get("tolerations") or [])})
         fail(
             "pod-unschedulable-taint",
@@ -48,8 +57,10 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
         )  # fmt: skip
 
     short = [name for name in ("cpu", "memory", "ephemeral-storage") if f"Insufficient {name}" in message]
+    if "cpu" in short:
+        explain_many_cpus(pod, max((_allocatable(node, "cpu") for node in tolerated), default=Decimal(0)))
     if short:
-        asked = [f"{_show(name, requested(pod, name))} {name}" for name in short]
+        asked = [f"{_show(name, pod.requested(name))} {name}" for name in short]
         largest = [f"{_show(name, max((_allocatable(node, name) for node in tolerated), default=Decimal(0)))} {name}"
                    for name in short]  # fmt: skip
         fail(
@@ -67,34 +78,6 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
 
 def _words(taint: dict[str, Any]) -> str:
     return f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
-
-
-def untolerated(node: Object, tolerations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The taints of a node that keep a Pod with these tolerations away.
-
-    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
-    """
-
-    def tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
-        if toleration.get("effect") not in (None, "", taint["effect"]):
-            return False
-        if toleration.get("operator") == "Exists":
-            return toleration.get("key") in (None, "", taint["key"])
-        return toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", "")
-
-    return [
-        taint
-        for taint in node.spec.get("taints") or []
-        if taint["effect"] in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint) for t in tolerations)
-    ]
-
-
-def requested(pod: Object, resource: str) -> Decimal:
-    """What a Pod's containers request of a resource together: cores, or bytes."""
-    return sum(
-        (quantity(((c.get("resources") or {}).get("requests") or {}).get(resource, 0)) for c in pod.containers),
-        Decimal(0),
-    )
 
 
 def _allocatable(node: Object, resource: str) -> Decimal:

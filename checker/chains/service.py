@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from checker.chains.pod import TIME_TO_LISTEN
+from checker.chains.policy import walled_off
 from checker.chains.workload import first_broken, root_of, walk_workload
 from checker.names import counted, nearest, nearest_labels, pairs
 from checker.verdict import fail, unknown
@@ -134,9 +135,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
             expected=f"a container port named {target}", observed=f"port names: {', '.join(names) or 'none'}",
             object=service.ref, look=_look(service),
         )  # fmt: skip
-    slices = state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
-    endpoints = [e for s in slices for e in s.raw.get("endpoints") or [] if (e.get("conditions") or {}).get("ready")]
-    if not endpoints:
+    if not state.endpoints(service):
         fail(
             "endpoints-not-yet", f"Service {service.name} has ready Pods, but no endpoints yet.",
             expected="endpoints", observed="none", object=service.ref, look="kubectl get endpointslices", pending=True,
@@ -153,7 +152,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
-        if number and seen != "open":
+        if number and seen != "open" and not (seen == "timeout" and walled_off(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
     if not refused:
         return
@@ -178,7 +177,8 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
             f"Service {service.name} sends to port {number} of its Pods, and nothing comes back from there within 2 s.",
             expected=f"port {number} accepts connections", observed="no answer", **evidence,
         )  # fmt: skip
-    if listening == [port["port"]] and port["port"] != number:
+    # A targetPort such as 80 is what people mean by a Service's own port; another wrong number is just a wrong number.
+    if listening == [port["port"]] and port["port"] != number and number < 1024:
         fail(
             "service-ports-swapped",
             f"Service {service.name} takes requests on port {port['port']} and sends them to port {number} of its Pods, which is "

@@ -6,10 +6,10 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/ (where a refusal is 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from checker.chains.pod import walk_pod
+from checker.chains.resources import explain_creation
 from checker.names import counted
 from checker.verdict import Failed, NotPassed, fail
 
@@ -77,7 +77,7 @@ def walk_workload(state: State, workload: Object) -> None:
         if not sets:
             fail("rollout-in-progress", f"Deployment {name} has no ReplicaSet yet.", pending=True, **evidence)
         newest = sets[0]
-    _explain_creation(state, workload, newest)
+    explain_creation(state, workload, newest)
 
     pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
     broken = first_broken(state, pods)
@@ -117,32 +117,6 @@ def _old_pods(state: State, workload: Object, newest: Object) -> bool:
         return False
     return any(not p.is_terminating for rs in state.owned("ReplicaSet", workload) if rs is not newest
                for p in state.owned("Pod", rs))  # fmt: skip
-
-
-def _explain_creation(state: State, workload: Object, maker: Object) -> None:
-    """Pods that the API server refused: told by the condition ReplicaFailure of the ReplicaSet, or by its events."""
-    condition = maker.condition("ReplicaFailure") or workload.condition("ReplicaFailure")
-    message = condition.get("message", "") if condition.get("status") == "True" else ""
-    if not message and maker.kind in ("StatefulSet", "DaemonSet") and not state.owned("Pod", maker):
-        # These two kinds have no such condition: the event is the only place.
-        message = next((event["message"] for event in state.events(maker, "FailedCreate")), "")
-    if message:
-        _explain_refusal(workload, maker, message)
-
-
-def _explain_refusal(workload: Object, maker: Object, message: str) -> NoReturn:
-    evidence: dict[str, Any] = {"object": maker.ref, "look": f"kubectl describe {maker.kind.lower()} {maker.name}"}
-    telling = re.sub(r'^.*?pods? "[^"]*" is forbidden: ', "", message)
-    if "exceeded quota" in message:
-        fail(
-            "quota-exceeded",
-            f"{workload.kind} {workload.name} may not have more Pods here: {telling}",
-            expected="Pods that fit into the namespace's quota", observed=telling, **evidence,
-        )  # fmt: skip
-    fail(
-        "admission-refused", f"The API server refuses the Pods of {workload.kind} {workload.name}: {telling}",
-        expected="Pods that the API server accepts", observed=telling, **evidence,
-    )  # fmt: skip
 
 
 def root_of(state: State, pod: Object) -> NotPassed | None:

@@ -1,13 +1,10 @@
 """The observer: a small Pod in namespace kubeclass that makes requests for the checker and remembers what it saw.
 
 It runs inside the cluster, from a ConfigMap, with nothing but Python's standard library. It only looks: its service
-account may list and watch Pods, ReplicaSets and Deployments, and nothing else.
+account may list and watch Pods, ReplicaSets, Deployments and nodes, and nothing else.
 
-POST /ask with {"questions": {key: question}} answers {key: answer}, all asked side by side. A question is one of
-  {"do": "http", "url": …, "times": n}         -> [{"status", "text", "host", "version", "error", "count"}], alike ones counted
-  {"do": "each", "urls": {name: url}}          -> {name: {"status", …}}, one request each
-  {"do": "tcp", "to": ["10.244.1.5:8080"]}     -> {"10.244.1.5:8080": "open" | "refused" | "timeout" | …}
-  {"do": "dns", "name": …}                     -> {"addresses": […], "error": …}
+POST /ask with {"questions": {key: question}} answers {key: answer}, all asked side by side. Beside the questions of
+asking.py it knows
   {"do": "timeline", "url": …, "namespace": …} -> what was seen since a stream of requests to that URL began; the first
                                                   time it is asked, it begins
   {"do": "forget", "namespace": …}             -> ends the streams of a namespace and drops what they saw
@@ -16,93 +13,25 @@ POST /ask with {"questions": {key: question}} answers {key: answer}, all asked s
 import http.client
 import json
 import socket
-import ssl
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import urlsplit
 
-TIMEOUT = 2.0  # seconds that one request or connection may take
-PERIOD = 0.1  # seconds between two requests of a stream
+from asking import ASK, addresses, ask_all, fetch
+from in_cluster import Api
+
+# Seconds between two requests of a stream, and of one that nobody has answered for PATIENCE seconds.
+PERIOD, SLOW, PATIENCE = 0.1, 1.0, 10.0
+LOST = 5.0  # seconds without an answer after which a request of a stream is lost: a busy machine alone is to lose none
+FRESH = 2.0  # seconds after which a stream looks its host's name up again
 GAP = 5.0  # seconds of silence after which a host's next answer begins a new interval
 IDLE = 2 * 3600  # seconds after which a stream that nobody asks for ends
 KEPT = 500  # Pods, and seconds with losses, remembered per stream
-
-CREDENTIALS = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-
-def error_word(error):
-    """One word for what went wrong with a connection."""
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, socket.gaierror):
-        return "no-such-host"
-    if isinstance(error, (ConnectionResetError, http.client.RemoteDisconnected, BrokenPipeError)):
-        return "reset"
-    return type(error).__name__
-
-
-def fetch(url):
-    """One GET over a connection of its own, so that the Service chooses a Pod anew."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT)
-    try:
-        connection.request(
-            "GET", parts.path or "/", headers={"Connection": "close", "User-Agent": "kubeclass-observer"}
-        )
-        answer = connection.getresponse()
-        text = answer.read(4096).decode(errors="replace").strip()
-        return {
-            "status": answer.status,
-            "text": text,
-            "host": answer.headers.get("X-Guestbook-Host", ""),
-            "version": answer.headers.get("X-Guestbook-Version", ""),
-            "error": "",
-        }
-    except (OSError, http.client.HTTPException) as error:
-        return {"status": 0, "text": "", "host": "", "version": "", "error": error_word(error)}
-    finally:
-        connection.close()
-
-
-def ask_http(question, pool):
-    answers = Counter(
-        json.dumps(answer, sort_keys=True) for answer in pool.map(fetch, [question["url"]] * question.get("times", 1))
-    )
-    return [{**json.loads(answer), "count": count} for answer, count in sorted(answers.items())]
-
-
-def ask_each(question, pool):
-    return {
-        name: {**answer, "count": 1}
-        for name, answer in zip(question["urls"], pool.map(fetch, question["urls"].values()), strict=True)
-    }
-
-
-def knock(address):
-    host, port = address.rsplit(":", 1)
-    try:
-        socket.create_connection((host, int(port)), timeout=TIMEOUT).close()
-        return "open"
-    except OSError as error:
-        return error_word(error)
-
-
-def ask_tcp(question, pool):
-    return dict(zip(question["to"], pool.map(knock, question["to"]), strict=True))
-
-
-def ask_dns(question, pool):
-    try:
-        found = socket.getaddrinfo(question["name"], None, socket.AF_INET, socket.SOCK_STREAM)
-        return {"addresses": sorted({address[4][0] for address in found}), "error": ""}
-    except OSError as error:
-        return {"addresses": [], "error": error_word(error)}
+CHANGES = 50  # of readiness and restarts remembered per Pod, and of a node
+TEXTS = 20  # changes of the answer's text remembered per stream
 
 
 class Timeline:
@@ -110,44 +39,78 @@ class Timeline:
 
     def __init__(self, url, namespace):
         self.url, self.namespace = url, namespace
-        self.since = self.asked = time.time()
+        self.since = self.asked = self.answered = time.time()
         self.sent = 0
+        self.host, self.address = urlsplit(url).hostname, None
+        self.out = set()  # when the requests were sent that are neither answered nor lost yet
         self.hosts = {}  # host: [[from, to, count, version], …]
-        self.lost = deque(maxlen=KEPT)  # [second, error, count]
-        self.pods = {}  # uid: {"name", "node", "owner", "added", "ready", "deleted"}
-        self.replicas = {}  # uid: {"kind", "name", "changes": [[time, replicas], …]}
+        self.lost = {}  # (second, error): [first, error, count, last]
+        self.texts = deque(maxlen=TEXTS)  # [time, first line of an answer] whenever that was another than before
+        # uid: {"name", "node", "owner", "added", "ready", "deleted" (told to go), "gone", "changes": [[time, is ready, restarts], …]}
+        self.pods = {}
+        self.replicas = {}  # uid: {"kind", "name", "images", "changes": [[time, replicas], …]}
+        self.nodes = {}  # name: [[time, is ready, takes Pods], …]
         self.watching = set()  # resources whose first list has arrived
         self.lock = threading.Lock()
         self.ended = threading.Event()
-        threading.Thread(target=self.stream, daemon=True).start()
+        for work in (self.stream, self.look_up):
+            threading.Thread(target=work, daemon=True).start()
         for group, plural, note in (
-            ("api/v1", "pods", self.note_pod),
-            ("apis/apps/v1", "replicasets", self.note_replicas),
-            ("apis/apps/v1", "deployments", self.note_replicas),
+            (f"api/v1/namespaces/{namespace}", "pods", self.note_pod),
+            (f"apis/apps/v1/namespaces/{namespace}", "replicasets", self.note_replicas),
+            (f"apis/apps/v1/namespaces/{namespace}", "deployments", self.note_replicas),
+            ("api/v1", "nodes", self.note_node),
         ):
             threading.Thread(target=self.watch, args=(group, plural, note), daemon=True).start()
 
     def stream(self):
-        while not self.ended.is_set() and time.time() - self.asked < IDLE:
-            begin = time.time()
-            answer = fetch(self.url)
-            with self.lock:
-                self.note_answer(begin, answer)
-            self.ended.wait(max(0.0, PERIOD - (time.time() - begin)))
+        """One request every PERIOD, however long those before it take: a slow one must not hide what happens meanwhile."""
+        with ThreadPoolExecutor(int(LOST / PERIOD)) as pool:
+            while not self.ended.is_set() and time.time() - self.asked < IDLE:
+                begin = time.time()
+                with self.lock:
+                    self.out.add(begin)
+                pool.submit(self.send, begin)
+                period = PERIOD if begin - self.answered < PATIENCE else SLOW
+                self.ended.wait(max(0.0, period - (time.time() - begin)))
         self.ended.set()
+
+    def send(self, begin):
+        at, answer = self.address, {"status": 0, "error": "no-such-host"}
+        try:
+            if at:
+                answer = fetch(self.url, at, LOST)
+        finally:
+            with self.lock:
+                self.out.discard(begin)
+                self.note_answer(begin, answer)
+
+    def look_up(self):
+        """Keep the host's address. A cluster's DNS that gives no answer for the moment is no reason to forget it."""
+        while not self.ended.is_set():
+            try:
+                self.address = addresses(self.host)[0]
+            except socket.gaierror as error:
+                if error.errno != socket.EAI_AGAIN:
+                    self.address = None
+            self.ended.wait(FRESH if self.address else PERIOD * 5)
 
     def note_answer(self, now, answer):
         self.sent += 1
         if answer["status"] != 200:
             error = answer["error"] or f"status {answer['status']}"
-            if self.lost and self.lost[-1][:2] == [int(now), error]:
-                self.lost[-1][2] += 1
-            else:
-                self.lost.append([int(now), error, 1])
+            first, _, count, last = self.lost.get((int(now), error), [now, error, 0, now])
+            self.lost[int(now), error] = [min(first, now), error, count + 1, max(last, now)]
+            while len(self.lost) > KEPT:
+                self.lost.pop(next(iter(self.lost)))
             return
+        late, self.answered = now < self.answered, max(now, self.answered)  # answered after one that was sent later
+        said = answer["text"].split("\n", 1)[0]
+        if not late and said != answer["host"] and (not self.texts or self.texts[-1][1] != said):
+            self.texts.append([now, said])
         intervals = self.hosts.setdefault(answer["host"] or answer["text"][:100], [])
         if intervals and now - intervals[-1][1] < GAP and intervals[-1][3] == answer["version"]:
-            intervals[-1][1] = now
+            intervals[-1][1] = max(now, intervals[-1][1])
             intervals[-1][2] += 1
         else:
             intervals.append([now, now, 1, answer["version"]])
@@ -156,13 +119,13 @@ class Timeline:
 
     def watch(self, group, plural, note):
         """List, then watch, again and again: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes"""
-        path = f"/{group}/namespaces/{self.namespace}/{plural}"
+        path = f"/{group}/{plural}"
         while not self.ended.is_set():
             try:
-                with api(f"{path}?limit=500") as answer:
+                with Api(f"{path}?limit=500") as answer:
                     listed = json.load(answer)
                 self.note_list(plural, listed["items"], note)
-                with api(
+                with Api(
                     f"{path}?watch=1&allowWatchBookmarks=true&resourceVersion={listed['metadata']['resourceVersion']}"
                 ) as answer:
                     while not self.ended.is_set() and (line := answer.readline()):
@@ -180,8 +143,9 @@ class Timeline:
             present = {item["metadata"]["uid"] for item in items}
             if plural == "pods":
                 for uid, pod in self.pods.items():
-                    if uid not in present and not pod["deleted"]:
-                        pod["deleted"] = time.time()
+                    if uid not in present:
+                        pod["gone"] = pod["gone"] or time.time()
+                        pod["deleted"] = pod["deleted"] or pod["gone"]
             for item in items:
                 note(item, False)
             self.watching.add(plural)
@@ -191,14 +155,28 @@ class Timeline:
         owner = next((o["uid"] for o in metadata.get("ownerReferences", []) if o.get("controller")), "")
         known = self.pods.setdefault(
             metadata["uid"],
-            {"name": metadata["name"], "node": "", "owner": owner, "added": now, "ready": 0, "deleted": 0},
+            {
+                "name": metadata["name"],
+                "node": "",
+                "owner": owner,
+                "added": now,
+                "ready": 0,
+                "deleted": 0,
+                "gone": 0,
+                "changes": [],
+            },
         )
         known["node"] = pod["spec"].get("nodeName", "")
         ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
         if ready and not known["ready"]:
             known["ready"] = now
+        restarts = sum(c.get("restartCount", 0) for c in status.get("containerStatuses", []))
+        if not known["changes"] or known["changes"][-1][1:] != [ready, restarts]:
+            known["changes"] = [*known["changes"], [now, ready, restarts]][-CHANGES:]
         if (deleted or metadata.get("deletionTimestamp")) and not known["deleted"]:
             known["deleted"] = now
+        if deleted and not known["gone"]:
+            known["gone"] = now
         while len(self.pods) > KEPT:
             self.pods.pop(next(iter(self.pods)))
 
@@ -206,38 +184,26 @@ class Timeline:
         metadata, now = owner["metadata"], time.time()
         kind = "ReplicaSet" if "pod-template-hash" in metadata.get("labels", {}) else "Deployment"
         known = self.replicas.setdefault(metadata["uid"], {"kind": kind, "name": metadata["name"], "changes": []})
+        known["images"] = [c["image"] for c in owner["spec"]["template"]["spec"]["containers"]]
         replicas = 0 if deleted else owner["spec"].get("replicas", 1)
         if not known["changes"] or known["changes"][-1][1] != replicas:
             known["changes"] = [*known["changes"], [now, replicas]][-KEPT:]
 
+    def note_node(self, node, deleted):
+        conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
+        ready = not deleted and conditions.get("Ready") == "True"
+        changes = self.nodes.setdefault(node["metadata"]["name"], [])
+        if not changes or changes[-1][1:] != [ready, not node["spec"].get("unschedulable", False)]:
+            changes.append([time.time(), ready, not node["spec"].get("unschedulable", False)])
+            del changes[:-CHANGES]
+
     def seen(self):
         with self.lock:
             return json.loads(json.dumps({
-                "since": self.since, "until": time.time(), "sent": self.sent, "url": self.url, "hosts": self.hosts,
-                "lost": list(self.lost), "pods": self.pods, "replicas": self.replicas, "watching": sorted(self.watching),
+                "since": self.since, "until": min(self.out, default=time.time()), "sent": self.sent, "url": self.url, "hosts": self.hosts,
+                "texts": list(self.texts), "lost": sorted(self.lost.values()), "pods": self.pods, "replicas": self.replicas, "nodes": self.nodes,
+                "watching": sorted(self.watching),
             }))  # fmt: skip
-
-
-class api:
-    """One GET to the API server with the Pod's own service account; the answer is read as a stream."""
-
-    def __init__(self, path):
-        self.path = path
-        tls = ssl.create_default_context(cafile=str(CREDENTIALS / "ca.crt"))
-        # The API server sends a bookmark about once a minute: longer silence means that it is gone.
-        self.connection = http.client.HTTPSConnection("kubernetes.default.svc", 443, timeout=150, context=tls)
-
-    def __enter__(self):
-        token = (CREDENTIALS / "token").read_text()  # read anew: the kubelet rotates it
-        self.connection.request("GET", self.path, headers={"Authorization": f"Bearer {token}"})
-        answer = self.connection.getresponse()
-        if answer.status != 200:
-            self.connection.close()
-            raise OSError(f"status {answer.status}")
-        return answer
-
-    def __exit__(self, *_):
-        self.connection.close()
 
 
 TIMELINES: dict[tuple[str, str], Timeline] = {}
@@ -262,14 +228,7 @@ def ask_forget(question, pool):
     return {"forgotten": len(gone)}
 
 
-ASK = {
-    "http": ask_http,
-    "each": ask_each,
-    "tcp": ask_tcp,
-    "dns": ask_dns,
-    "timeline": ask_timeline,
-    "forget": ask_forget,
-}
+KNOWN = {**ASK, "timeline": ask_timeline, "forget": ask_forget}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -281,17 +240,7 @@ class Handler(BaseHTTPRequestHandler):
             questions = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["questions"]
         except (ValueError, KeyError, TypeError):
             return self.answer(400, {"error": "not a set of questions"})
-        # One pool for asking and one for the requests: a question waits for its requests, so one pool could lock up.
-        with ThreadPoolExecutor(16) as requests, ThreadPoolExecutor(16) as askers:
-            asked = {key: askers.submit(self.one, question, requests) for key, question in questions.items()}
-            self.answer(200, {key: future.result() for key, future in asked.items()})
-
-    @staticmethod
-    def one(question, pool):
-        try:
-            return ASK[question["do"]](question, pool)
-        except Exception as error:  # a question that fails must not take the others' answers away
-            return {"error": f"{type(error).__name__}: {error}"}
+        self.answer(200, ask_all(KNOWN, questions))
 
     def answer(self, status, data):
         body = json.dumps(data).encode()

@@ -10,15 +10,7 @@ def guestbook(state: State) -> Object:
     """The Deployment, working, with the app in it."""
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
-    images = [container["image"] for container in deployment.containers]
-    if not any(image.rpartition("/")[2] == "guestbook:v1" for image in images):
-        fail(
-            "wrong-image",
-            f"The Pods of Deployment guestbook run {', '.join(images)}.",
-            expected="guestbook:v1",
-            observed=", ".join(images),
-            object=deployment.ref,
-        )
+    state.require_image(deployment, "guestbook:v1")
     return deployment
 
 

@@ -12,18 +12,16 @@ def guestbook_pods(state: State) -> list[Object]:
     return state.pods_of(state.require("Deployment", "guestbook"))
 
 
+def strangers_behind(state: State, service: Object, hosts: set[str]) -> set[str]:
+    """Who is behind a Service, or says so in an answer, and is no Pod of the guestbook: names, or addresses of nobody known."""
+    names = {pod.status.get("podIP", ""): pod.name for pod in state.all("Pod")}
+    behind = {names.get(address, address) for address in state.endpoints(service)}
+    return (behind | hosts) - {pod.name for pod in guestbook_pods(state)}
+
+
 def fail_if_strangers_answer(state: State, service: Object, hosts: set[str]) -> None:
-    strangers = hosts - {pod.name for pod in guestbook_pods(state)}
-    if strangers:
-        fail(
-            "service-answers-wrong",
-            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which is no Pod of Deployment guestbook.",
-            expected="answers from Pods of Deployment guestbook",
-            observed=", ".join(sorted(strangers)),
-            object=service.ref,
-            look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
-            pending=state.changed_within(5, *state.pods_of(service)),
-        )
+    deployment = state.require("Deployment", "guestbook")
+    state.fail_for_strangers(service, deployment, strangers_behind(state, service, hosts))
 
 
 @task("reaches-pods", observe=THROUGH_THE_SERVICE)
@@ -36,7 +34,9 @@ def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
 @task("every-replica-answers", observe=THROUGH_THE_SERVICE)
 def every_replica_gets_its_share(state: State, answers: Answers) -> None:
     service = state.require("Service", "guestbook")
-    require_three_on_two_nodes(state, state.ready_pods(service))
+    ready = state.ready_pods(service)
+    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
+    require_three_on_two_nodes(state, ready)
     state.require_answers(service, answers)
     fail_if_strangers_answer(state, service, answers.hosts)
     silent = {pod.name for pod in state.ready_pods(service)} - answers.hosts
@@ -57,7 +57,7 @@ def every_replica_gets_its_share(state: State, answers: Answers) -> None:
             observed=f"none from {', '.join(sorted(silent))}",
             object=service.ref,
             look="kubectl get endpointslices",
-            pending=state.changed_within(5, service, *state.pods_of(service)),
+            pending=True,
         )
 
 
@@ -88,9 +88,9 @@ def require_three_on_two_nodes(state: State, ready: list[Object]) -> None:
 def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
     service = state.require("Service", "guestbook")
     ready = state.ready_pods(service)
+    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
     require_three_on_two_nodes(state, ready)
     state.require_working(service)
-    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
     for pod in ready:
         answer = answers.get(pod.name)
         if answer is None or not answer.ok or answer.text != pod.name:
@@ -101,7 +101,7 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
                 expected=f"{pod.name} answers with its name",
                 observed=answer.words if answer else "not asked yet",
                 object=pod.ref,
-                pending=answer is None or state.changed_within(5, pod),
+                pending=answer is None or answer.never_arrived,
             )
 
 
@@ -118,7 +118,7 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
             observed=types or "no Service",
             object="Service/guestbook",
         )
-    if any(answers_well(state, answers.get(s.name, {})) for s in services):
+    if any(answers_well(state, s, answers.get(s.name, {})) for s in services):
         return
     for service in services:
         state.require_working(service)
@@ -132,11 +132,11 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
         expected="an answer from outside the cluster",
         observed="; ".join(sorted(set(seen.values()))) or "not asked yet",
         object=service.ref,
-        pending=not seen or state.changed_within(5, service, *state.pods_of(service)),
+        pending=all(answer.never_arrived for answer in answers.get(service.name, {}).values()),
     )
 
 
-def answers_well(state: State, by_node: dict) -> bool:
-    """Whether a Pod of the guestbook answered on some node's port."""
-    names = {pod.name for pod in guestbook_pods(state)}
-    return any(answer.ok and answer.text in names for answer in by_node.values())
+def answers_well(state: State, service: Object, by_node: dict) -> bool:
+    """Whether some node's port of the Service was answered, and by nobody but Pods of the guestbook."""
+    hosts = {answer.text for answer in by_node.values() if answer.ok}
+    return bool(hosts) and not strangers_behind(state, service, hosts)

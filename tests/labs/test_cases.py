@@ -13,38 +13,50 @@ from pathlib import Path
 
 import pytest
 
-from checker import recording
+from checker import observer, recording
+from checker.api import Api
 from checker.judge import judge
-from checker.kubectl import kubectl
 from checker.labs import Case, Lab, all_labs, load_lab
 from checker.session import NamespacePlace, Place, Session
 from checker.state import State
 from checker.verdict import Result
-from cluster import current
+from cluster import current, paths
+from cluster.kubectl import kubectl
+from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
 
+FAILED = paths.home() / "failed"  # what was seen where a case failed
 RECORD = bool(os.environ.get("KUBECLASS_RECORD"))
+# Labs whose cases reserve so much CPU that several at once might find no room: one after the other.
+ONE_AT_A_TIME = {"02"}
+SET_UP = "kubectl wait deployments --all --for=condition=Available --timeout=60s || true"  # what runs there from the beginning
 WAIT = 90  # seconds that a change in progress is given; a case is judged as soon as nothing is in progress
 
 
 def cases() -> Iterator[object]:
     for number in all_labs():
         lab = load_lab(number)
-        # The engine is one for all: cases of the Docker lab run one after the other.
-        marks = (
-            [pytest.mark.engine, pytest.mark.xdist_group("engine")] if lab.text.needs.engine else [pytest.mark.cluster]
-        )
+        marks = [pytest.mark.engine if lab.text.needs.engine else pytest.mark.cluster]
+        if lab.text.needs.policies:
+            marks.append(pytest.mark.policies)
+        if number in ONE_AT_A_TIME:
+            marks.append(pytest.mark.xdist_group(f"lab-{number}"))
+        # A case that closes or stops a node has a cluster for itself.
+        alone = [*marks, *ON_THE_SECOND_CLUSTER]
         for kind in ("accepted", "mistakes"):
             for name, case in lab.cases(kind).items():
-                yield pytest.param(lab, kind, name, case, id=f"{number}-{kind}-{name}", marks=marks)
+                yield pytest.param(
+                    lab, kind, name, case, id=f"{number}-{kind}-{name}", marks=alone if case.alone else marks
+                )
         yield pytest.param(lab, "setup", "setup", Case(title="", make="true"), id=f"{number}-setup", marks=marks)
+        solved = Case(title="", make="true", alone=lab.text.needs.nodes)
         yield pytest.param(
-            lab, "solution", "solution", Case(title="", make="true"), id=f"{number}-solution", marks=marks
+            lab, "solution", "solution", solved, id=f"{number}-solution", marks=alone if solved.alone else marks
         )
 
 
-@pytest.mark.parametrize("lab, kind, name, case", cases())
+@pytest.mark.parametrize("lab, kind, name, case", list(cases()))
 def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> None:
-    place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path)
+    place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path, case.seed or name)
     session = Session(lab, place=place)
     try:
         session.start()
@@ -52,7 +64,9 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> Non
             session.solve()
         elif kind != "setup":
             session.make(kind, case)
-        result, state = session.checked(wait=5 if kind == "setup" else WAIT)
+        elif not lab.text.needs.engine:
+            place.run(lab, SET_UP, lab.folder)
+        result, state = session.checked(WAIT)
         if kind == "setup":
             assert [task.id for task in result.tasks if task.verdict == "passed"] == []
         else:
@@ -60,16 +74,23 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> Non
         for task in result.tasks:
             assert task.verdict == "passed" or task.message, task
         compare_with_recording(lab, lab.folder / "recorded" / f"{name}.json", state, result)
+    except AssertionError as error:
+        seen = FAILED / f"{lab.number}-{name}.json"
+        recording.save(state, result, seen)
+        error.add_note(f"What was seen is in {seen}.")
+        raise
     finally:
+        if case.alone:
+            put_nodes_back()
         put_away(session)
 
 
-def place_for(lab: Lab, namespace: str, work: Path) -> Place:
+def place_for(lab: Lab, namespace: str, work: Path, seed: str = "") -> Place:
     if lab.text.needs.engine:
         from checker.docker import EnginePlace
 
-        return EnginePlace(namespace)
-    return NamespacePlace(namespace, work=work)
+        return EnginePlace(namespace, work)
+    return NamespacePlace(namespace, work=work, seed=seed if lab.is_generated else "")
 
 
 def not_passed(result: Result) -> dict[str, str]:
@@ -95,4 +116,6 @@ def put_away(session: Session) -> None:
         session.place.clear(session.lab)
     else:
         namespace = session.place.namespace
-        kubectl(current(), "delete", "namespace", namespace, f"{namespace}-other", "--ignore-not-found", "--wait=false")
+        observer.forget(Api(current()), namespace)  # or it would go on asking for what is no longer there
+        gone = [f"{namespace}-other", *session.lab.namespaces(namespace).values(), namespace]
+        kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")

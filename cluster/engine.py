@@ -1,0 +1,145 @@
+"""The container engine: which one, whether it runs, and starting it where that is ours to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cluster import paths
+from cluster.problem import Problem
+from cluster.steps import asked, run, say, step, succeeds
+
+CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
+
+
+def command() -> str:
+    """`docker` or `podman`, as kind itself would choose: KIND_EXPERIMENTAL_PROVIDER, else the first that is installed.
+
+    Source: https://kind.sigs.k8s.io/docs/user/quick-start/ (provider detection)
+    """
+    wished = os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "")
+    if wished in ("docker", "podman"):
+        return wished
+    return next((name for name in ("docker", "podman") if shutil.which(name)), "docker")
+
+
+def require_running(engine: str) -> None:
+    """Raises Problem where the engine is not installed, does not run, or may not be used by this user."""
+    if not shutil.which(engine):
+        raise Problem("There is no container engine: neither docker nor podman is installed.", how_to_start(engine))
+    try:
+        done = subprocess.run([engine, "info"], capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        raise Problem(f"{engine} does not answer: it may be stopped or hanging.", how_to_start(engine)) from None
+    if done.returncode == 0:
+        return
+    if "permission denied" in done.stderr.lower():
+        raise Problem(
+            f"You have no right to use {engine}.",
+            "Add yourself to its group (sudo usermod -aG docker $USER), log in anew, and run the same command again",
+        )
+    raise Problem(f"{engine} is installed, but its engine does not run.", how_to_start(engine))
+
+
+def how_to_start(engine: str) -> str:
+    """The next step for somebody whose engine does not run."""
+    if sys.platform == "darwin" or sys.platform == "win32":
+        return "Start Docker Desktop (or Podman Desktop), then run the same command again"
+    if Path("/run/systemd/system").is_dir():
+        return f"Start it: sudo systemctl start {engine}; then run the same command again"
+    if is_debian() and os.geteuid() == 0:
+        return "Let the course install and start it: kubeclass up"
+    return "Install Docker Engine (https://docs.docker.com/engine/install/), start it, and run the same command again"
+
+
+def is_debian() -> bool:
+    """Whether this is Debian or one of its family, with apt-get."""
+    return bool(shutil.which("apt-get")) and Path("/etc/debian_version").exists()
+
+
+def ensure() -> str:
+    """Return the engine's command with the engine running. Starts it, after asking, where this user may.
+
+    On Debian and Ubuntu as root, docker.io is installed first where it is missing.
+    Raises Problem where it does not run and cannot be started here.
+    """
+    engine = command()
+    try:
+        require_running(engine)
+    except Problem:
+        if engine != "docker" or not is_debian() or os.geteuid() != 0:
+            raise
+        _start_docker()
+        require_running(engine)
+    return engine
+
+
+def _start_docker() -> None:
+    missing = [] if shutil.which("dockerd") else ["docker.io"]
+    missing += [] if shutil.which("iptables") else ["iptables"]
+    doing = f"install {' and '.join(missing)} from this system's packages and start it" if missing else "start it"
+    if not asked(
+        f"No Docker engine is running. May the course {doing}?",
+        lambda: say(f"No Docker engine is running: the course will {doing}."),
+    ):
+        raise Problem("No Docker engine is running.", how_to_start("docker"), kept="this machine")
+    if missing:
+        install_packages(*missing)
+    with step("Starting the Docker engine"):
+        if Path("/run/systemd/system").is_dir():
+            run("systemctl", "start", "docker", timeout=90)
+        else:
+            _start_dockerd()
+
+
+def install_packages(*names: str) -> None:
+    """Install packages of the distribution. Raises Problem where this user cannot."""
+    if not is_debian() or os.geteuid() != 0:
+        raise Problem(
+            f"These programs are missing: {', '.join(names)}.", "Install them, then run the same command again"
+        )
+    with step(f"Installing {', '.join(names)}"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "update", "-qq", timeout=300, env=env)
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *names, timeout=900, env=env)
+
+
+def _start_dockerd() -> None:
+    """Start the engine by hand, for a machine without systemd. It goes on when this program ends."""
+    arguments = []
+    if lacks_capabilities():
+        wrapper = paths.home() / "bin" / "runc-bounded"
+        wrapper.parent.mkdir(parents=True, exist_ok=True)
+        program = (Path(__file__).parent / "runc_bounded.py").read_text().split("\n", 1)[1]
+        # This very Python: what `env` finds may be a shim that takes longer than runc itself.
+        wrapper.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{program}")
+        wrapper.chmod(0o755)
+        arguments = ["--add-runtime", f"bounded={wrapper}", "--default-runtime", "bounded"]
+    log = paths.home() / "dockerd.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        subprocess.Popen(
+            ["dockerd", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    deadline = time.monotonic() + 60
+    while not succeeds("docker", "info"):
+        if time.monotonic() > deadline:
+            raise Problem(f"The Docker engine did not start within 60 s. Its log ends: {_tail(log)}", f"Read {log}")
+        time.sleep(0.5)
+
+
+def lacks_capabilities() -> bool:
+    """Whether this machine withholds CAP_SYS_RESOURCE. Then runc must not be asked for it, see runc_bounded.py."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return False
+    bounding = next((line.split()[1] for line in status.read_text().splitlines() if line.startswith("CapBnd")), "0")
+    return not int(bounding, 16) >> CAP_SYS_RESOURCE & 1
+
+
+def _tail(path: Path) -> str:
+    return " / ".join(path.read_text(errors="replace").splitlines()[-5:])

@@ -1,0 +1,193 @@
+"""The images of the course: the base images, pulled or made; the guestbook in its versions, built; all of them on the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import paths
+from cluster.network import registry_answers
+from cluster.nodeimage import docker_build, make_root
+from cluster.problem import Problem
+from cluster.steps import run, say, step, succeeds
+from cluster.versions import versions
+
+GUESTBOOK = {"guestbook:v1": "v1", "guestbook:v2": "v2", "guestbook:v3": "v3"}
+APP_FILES = ("app.py", "ask.py", "Dockerfile")  # of lessons/guestbook/
+SOURCE = "org.kubeclass.source"  # label: a digest of what an image of ours was built from
+STANDS_IN_FOR = "org.kubeclass.stands-in-for"  # label: of an image that was made here because it could not be pulled
+MADE_FROM = "org.kubeclass.made-from"  # label: of the same, from what
+LOADED = "org.kubeclass.loaded"  # label in a node's containerd: the engine's id of the image that was loaded
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """How a base image is made of Debian packages where it cannot be pulled."""
+
+    packages: str
+    dockerfile: str  # what comes after FROM
+    files: dict[str, str]
+
+    @property
+    def made_from(self) -> str:
+        suite = versions()["debian"]["course"]
+        return f"Debian {suite}: {self.packages} ({hashlib.sha256(f'{suite} {self}'.encode()).hexdigest()[:16]})"
+
+
+# What the official image has beside Redis: /data as working directory, and clients of the network let in.
+_REDIS_ENTRYPOINT = """#!/bin/sh
+set -e
+case "$1" in -*|"") set -- redis-server "$@" ;; esac
+[ "$1" = redis-server ] && set -- "$@" --protected-mode no
+exec "$@"
+"""
+STAND_INS = {
+    # Compiled once, not anew in each container: python3-minimal compiles its own modules only, and a start would take twice as long.
+    "python:3.13-slim": StandIn(
+        "python3-minimal,libpython3-stdlib,ca-certificates",
+        'RUN python3 -m compileall -q /usr/lib/python3.13\nCMD ["python3"]',
+        {},
+    ),
+    "redis:8": StandIn(
+        "redis-server",
+        "COPY entrypoint /usr/local/bin/docker-entrypoint.sh\nWORKDIR /data\nVOLUME /data\nEXPOSE 6379\n"
+        'ENTRYPOINT ["docker-entrypoint.sh"]\nCMD ["redis-server"]',
+        {"entrypoint": _REDIS_ENTRYPOINT},
+    ),
+}
+
+
+def all_names() -> list[str]:
+    """Every image that the course needs on the nodes."""
+    return [*versions()["course_images"], *GUESTBOOK]
+
+
+def prepare(engine: str) -> None:
+    """Have every image of the course in the engine. What is there and up to date is not touched.
+
+    Raises Problem where an image can neither be pulled nor made.
+    """
+    for name in versions()["course_images"]:
+        if not _is_there(engine, name):
+            _have_base(engine, name)
+    _build_guestbook(engine)
+
+
+def _is_there(engine: str, name: str) -> bool:
+    if not succeeds(engine, "image", "inspect", name):
+        return False
+    return not _label(engine, name, STANDS_IN_FOR) or _label(engine, name, MADE_FROM) == STAND_INS[name].made_from
+
+
+def _have_base(engine: str, name: str) -> None:
+    if registry_answers():
+        try:
+            with step(f"Pulling {name}"):
+                run(engine, "pull", "-q", f"docker.io/library/{name}", timeout=900)
+                run(engine, "tag", f"docker.io/library/{name}", name)
+            return
+        except Problem as problem:
+            say(f"  {name} cannot be pulled: {problem.what}")
+    with step(f"Making {name} from Debian packages: no image registry answers"), tempfile.TemporaryDirectory() as work:
+        _make_base(engine, name, STAND_INS[name], Path(work))
+
+
+def _make_base(engine: str, name: str, recipe: StandIn, work: Path) -> None:
+    suite = versions()["debian"]["course"]
+    root = f"kubeclass/root:{name.replace(':', '-')}"
+    make_root(engine, root, suite, "essential", recipe.packages, work)
+    for file, text in recipe.files.items():
+        (work / file).write_text(text)
+        (work / file).chmod(0o755)
+    labels = f'LABEL {STANDS_IN_FOR}="{name}" {MADE_FROM}="{recipe.made_from}"'
+    (work / "Dockerfile").write_text(f"FROM {root}\n{labels}\n{recipe.dockerfile}\n")
+    docker_build(engine, work, name)
+
+
+def _build_guestbook(engine: str) -> None:
+    folder = paths.COURSE / "lessons" / "guestbook"
+    base = run(engine, "image", "inspect", "--format", "{{.Id}}", "python:3.13-slim").strip()
+    content = b"".join((folder / name).read_bytes() for name in APP_FILES) + base.encode()
+    source = hashlib.sha256(content).hexdigest()[:16]
+    for name, version in GUESTBOOK.items():
+        if _label(engine, name, SOURCE) != source:
+            with step(f"Building {name}"), tempfile.TemporaryDirectory() as context:
+                for file in APP_FILES:
+                    shutil.copy(folder / file, context)
+                docker_build(
+                    engine, Path(context), name, "--label", f"{SOURCE}={source}", "--build-arg", f"VERSION={version}"
+                )
+
+
+def _label(engine: str, image: str, label: str) -> str:
+    try:
+        return run(engine, "image", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', image).strip()
+    except Problem:
+        return ""
+
+
+def load(engine: str, nodes: list[str]) -> None:
+    """Put the course's images onto the nodes, those that a node has not got yet, all nodes side by side.
+
+    Raises Problem where a node does not take them.
+    """
+    ids = {name: run(engine, "image", "inspect", "--format", "{{.Id}}", name).strip() for name in all_names()}
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        missing = dict(zip(nodes, pool.map(lambda node: _missing(engine, node, ids), nodes), strict=True))
+    wanted = [name for name in ids if any(name in names for names in missing.values())]
+    if not wanted:
+        return
+    with step(f"Loading {len(wanted)} images onto the nodes"), tempfile.TemporaryDirectory() as work:
+        archive = Path(work) / "images.tar"
+        several = ["--multi-image-archive"] if engine == "podman" else []
+        for name in wanted if engine == "podman" else []:
+            run(engine, "tag", name, full_name(name))  # podman would save it as localhost/…
+        run(
+            engine,
+            "save",
+            *several,
+            "-o",
+            str(archive),
+            *map(full_name if engine == "podman" else str, wanted),
+            timeout=300,
+        )
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            list(
+                pool.map(
+                    lambda node: _load_one(engine, node, archive, missing[node], ids), [n for n in nodes if missing[n]]
+                )
+            )
+
+
+def full_name(name: str) -> str:
+    """An image's name as containerd keeps it."""
+    return f"docker.io/library/{name}"
+
+
+def on_node(engine: str, node: str) -> dict[str, str]:
+    """What a node has of the course's images: name to the engine's id of what was loaded. Raises Problem."""
+    listed = run(engine, "exec", node, "ctr", "-n", "k8s.io", "images", "list", f"labels.{LOADED}").splitlines()
+    found = {}
+    for line in listed[1:]:
+        name = line.split(" ", 1)[0].removeprefix("docker.io/library/")
+        label = re.search(rf"{LOADED}=([^,\s]*)", line)
+        found[name] = label.group(1) if label else ""
+    return found
+
+
+def _missing(engine: str, node: str, ids: dict[str, str]) -> list[str]:
+    have = on_node(engine, node)
+    return [name for name, id in ids.items() if have.get(name) != id]
+
+
+def _load_one(engine: str, node: str, archive: Path, names: list[str], ids: dict[str, str]) -> None:
+    with archive.open("rb") as stream:
+        # Without --all-platforms: of an image for many platforms the engine holds the content for one.
+        run(engine, "exec", "-i", node, "ctr", "-n", "k8s.io", "images", "import", "-", stdin=stream, timeout=300)
+    labels = " && ".join(f"ctr -n k8s.io images label {full_name(name)} {LOADED}={ids[name]}" for name in names)
+    run(engine, "exec", node, "sh", "-c", f"({labels}) > /dev/null")

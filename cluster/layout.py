@@ -1,0 +1,71 @@
+"""How JupyterLab is arranged for a lesson when it is opened for the first time: the lesson, beside it its picture of the cluster,
+below it a terminal. A workspace of its own for each lesson (https://jupyterlab.readthedocs.io/en/stable/user/workspaces.html):
+what a learner changes there stays, and `kubeclass study --plain` is JupyterLab without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+from cluster import paths
+
+TERMINAL = "kubeclass"  # the terminal's name: all lessons share it
+
+
+def folder() -> Path:
+    """Where workspaces are kept. `JUPYTERLAB_WORKSPACES_DIR`, else a folder of the course's own."""
+    return Path(os.environ.get("JUPYTERLAB_WORKSPACES_DIR") or paths.home() / "workspaces")
+
+
+def arrange(page: str) -> str:
+    """See to a workspace for a lesson, by its file's name, where there is none yet or a damaged one. Returns the workspace's name."""
+    name = Path(page).stem
+    manager = WorkspacesManager(str(folder()))
+    try:
+        known = manager.load(name)["data"]
+    except (ValueError, KeyError):
+        known = None
+    if not known:
+        manager.save(name, json.dumps({"data": _arranged(page), "metadata": {"id": name}}))
+    return name
+
+
+def _arranged(page: str) -> dict[str, Any]:
+    lesson, terminal = f"notebook:{page}", f"terminal:{TERMINAL}"
+    opened: dict[str, dict[str, dict[str, Any]]] = {
+        lesson: {"data": {"path": page, "factory": "Notebook"}},
+        terminal: {"data": {"name": TERMINAL}},
+    }
+    left = _split("vertical", [0.75, 0.25], _tab(lesson), _tab(terminal))
+    dock = left
+    cell = _cell_of_the_picture(page)
+    if cell is not None:
+        picture = f"cloned-outputs:{page}:{cell}"
+        opened[picture] = {"data": {"path": page, "index": cell}}
+        dock = _split("horizontal", [0.6, 0.4], left, _tab(picture))
+    main = {"dock": dock, "current": lesson}
+    return {"layout-restorer:data": {"main": main, "left": {"collapsed": True}}, **opened}
+
+
+def _split(orientation: str, sizes: list[float], *children: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "split-area", "orientation": orientation, "sizes": sizes, "children": list(children)}
+
+
+def _tab(widget: str) -> dict[str, Any]:
+    return {"type": "tab-area", "currentIndex": 0, "widgets": [widget]}
+
+
+def _cell_of_the_picture(page: str) -> int | None:
+    """The number of the cell that draws the picture, among all cells of a lesson."""
+    cells = json.loads((paths.COURSE / "lessons" / page).read_text())["cells"]
+    drawing = [
+        number
+        for number, cell in enumerate(cells)
+        if cell["cell_type"] == "code" and "picture(" in "".join(cell["source"])
+    ]
+    return drawing[0] if drawing else None

@@ -1,0 +1,101 @@
+"""`kubeclass status`: how the course's cluster is, and what is not well."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cluster import engine, images
+from cluster.context import Cluster, current
+from cluster.kubectl import kubectl
+from cluster.nodes import WORKERS, nodes_of
+from cluster.problem import Problem
+from cluster.steps import run
+from cluster.tools import kind_path, kubectl_path, version_of
+
+
+def status(cluster: Cluster | None = None) -> dict[str, Any]:
+    """Facts about the cluster, and `not_well`: a sentence for each thing that is amiss, with what to do.
+
+    Keys: name, kubeconfig, context, ready (bool), nodes (name, role, running, ready, version, images missing),
+    observer (bool), versions, not_well. Changes nothing. Raises Problem where the engine does not answer.
+    """
+    cluster = cluster or current()
+    command = engine.command()
+    engine.require_running(command)
+    nodes = nodes_of(command, cluster)
+    live, problem = _live_nodes(cluster) if nodes and cluster.kubeconfig.exists() else ({}, "")
+    rows = [
+        {
+            "name": node.name, "role": node.role, "running": node.running, **live.get(node.name, {"ready": False, "version": ""}),
+            "missing_images": _missing_images(command, node.name) if node.running else images.all_names(),
+        }
+        for node in nodes
+    ]  # fmt: skip
+    observer = bool(live) and _observer_ready(cluster)
+    not_well = [
+        *(["There is no cluster. Bring it up: kubeclass up"] if not nodes else []),
+        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() else []),
+        *([f"The API server does not answer ({problem}). Bring it back: kubeclass up"] if problem else []),
+        *(f"Node {row['name']} is stopped. Start it: kubeclass up" for row in rows if not row["running"]),
+        *(f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}" for row in rows if row["running"] and not row["ready"] and live),
+        *(f"Node {row['name']} lacks {', '.join(row['missing_images'])}. Load them: kubeclass up" for row in rows if row["running"] and row["missing_images"]),
+        *(["The observer is not ready. Set it up anew: kubeclass up"] if live and not observer else []),
+    ]  # fmt: skip
+    return {
+        "name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "context": cluster.context,
+        "ready": not not_well and len(rows) == 1 + WORKERS, "nodes": rows, "observer": observer,
+        "versions": _versions(command, live), "not_well": not_well,
+    }  # fmt: skip
+
+
+def _live_nodes(cluster: Cluster) -> tuple[dict[str, dict[str, Any]], str]:
+    try:
+        listed = json.loads(kubectl(cluster, "get", "nodes", "-o", "json", "--request-timeout=5s", timeout=15))
+    except Problem as problem:
+        return {}, problem.what.splitlines()[-1].strip()[-200:]
+    return {
+        node["metadata"]["name"]: {
+            "ready": any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"]),
+            "version": node["status"]["nodeInfo"]["kubeletVersion"],
+        }
+        for node in listed["items"]
+    }, ""
+
+
+def _missing_images(command: str, node: str) -> list[str]:
+    try:
+        have = images.on_node(command, node)
+    except Problem:
+        return images.all_names()
+    return [name for name in images.all_names() if name not in have]
+
+
+def _observer_ready(cluster: Cluster) -> bool:
+    from checker import observer
+
+    return observer.is_current(cluster)
+
+
+def _versions(command: str, live: dict[str, dict[str, Any]]) -> dict[str, str]:
+    template = "{{.Server.Version}}" if command == "docker" else "{{.Client.Version}}"
+    return {
+        command: run(command, "version", "--format", template).strip(),
+        "kind": version_of(kind_path(), "kind"),
+        "kubectl": version_of(kubectl_path(), "kubectl"),
+        "kubernetes": next((row["version"] for row in live.values()), ""),
+    }
+
+
+def as_text(facts: dict[str, Any]) -> str:
+    """The facts for people."""
+    lines = [f"Cluster {facts['name']}: {'ready' if facts['ready'] else 'not ready'}"]
+    for row in facts["nodes"]:
+        word = "stopped" if not row["running"] else "ready" if row["ready"] else "not ready"
+        lines.append(f"  {row['name']:<32} {row['role']:<14} {word:<10} {row['version']}")
+    lines += [
+        f"  observer: {'ready' if facts['observer'] else 'not ready'}",
+        "  versions: " + ", ".join(f"{name} {version or '?'}" for name, version in facts["versions"].items()),
+        f"  kubeconfig: {facts['kubeconfig']} (context {facts['context']})",
+    ]
+    return "\n".join(lines + [f"✘ {sentence}" for sentence in facts["not_well"]])

@@ -1,0 +1,106 @@
+"""`kubeclass study`: JupyterLab at the right lesson, with everything that is opened in it set to the course's cluster."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cluster import layout, paths
+from cluster.context import Cluster
+from cluster.problem import Problem
+from cluster.steps import say, step
+from cluster.tools import kind_path, kubectl_path
+
+PORT = 8888
+STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
+
+
+def page_of(lesson: str) -> str:
+    """The file of a lesson, by its number ("07", "7"), its file's name or the part of it behind the number. Raises Problem for an unknown one."""
+    pages = {path.stem: path.name for path in sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))}
+    wanted = lesson.strip().zfill(2).removesuffix(".ipynb")
+    found = next((name for stem, name in pages.items() if wanted in (stem, stem[:2], stem[3:])), "")
+    if not found:
+        raise Problem(f"There is no lesson {lesson!r}.", f"The lessons are: {', '.join(pages)}")
+    return found
+
+
+def environment(cluster: Cluster) -> dict[str, str]:
+    """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
+    KUBECLASS_CLUSTER, and no proxy is asked for it."""
+    own = [str(Path(sys.executable).parent), str(kubectl_path().parent), str(kind_path().parent)]
+    local = "127.0.0.1,localhost,::1"
+    no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
+    return {
+        **os.environ, "KUBECLASS_CLUSTER": cluster.name, "KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
+        "NO_PROXY": no_proxy, "no_proxy": no_proxy,
+    }  # fmt: skip
+
+
+def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
+    """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
+
+    plain: without the course's arrangement of lesson, picture and terminal (layout.py).
+
+    Raises Problem where it does not start.
+    """
+    paths.work().mkdir(parents=True, exist_ok=True)  # where the lessons write files
+    token = secrets.token_hex(24)
+    port = _free_port(port)
+    where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
+    words = [
+        sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}", f"--LabApp.default_url={where}", f"--LabApp.workspaces_dir={layout.folder()}",
+        "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]  # fmt: skip
+    # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
+    server = subprocess.Popen(words, env={**environment(cluster), "JUPYTER_TOKEN": token}, cwd=paths.COURSE / "lessons")
+    try:
+        with step("Starting JupyterLab"):
+            _wait_until_listening(server, port)
+        say(f"JupyterLab is at http://127.0.0.1:{port}{where}?token={token}")
+        say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
+        server.wait()
+    except KeyboardInterrupt:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+    finally:
+        if server.poll() is None:
+            server.kill()
+
+
+def _free_port(wanted: int) -> int:
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port != wanted:
+                say(f"Port {wanted} is taken; JupyterLab takes {port}.")
+            return port
+    raise Problem(
+        f"No port from {wanted} to {wanted + 49} is free.", "Choose another one: kubeclass study --port NUMBER"
+    )
+
+
+def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Problem(
+                "JupyterLab ended at once; what it said is above.", "Install anew: make clean, then make study"
+            )
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise Problem(f"JupyterLab did not start within {STARTS_WITHIN} s.", "Run the same command again")

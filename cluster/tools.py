@@ -1,0 +1,130 @@
+"""kind and kubectl: from PATH when the version will do, else the pinned release, checked, else built from source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from cluster import paths, programs
+from cluster.network import NoAnswer, fetch
+from cluster.problem import Problem
+from cluster.steps import say
+from cluster.versions import versions
+
+RELEASES = {
+    "kind": "https://github.com/kubernetes-sigs/kind/releases/download/{version}/kind-{os}-{arch}",
+    "kubectl": "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/kubectl",
+    "docker-compose": "https://github.com/docker/compose/releases/download/{version}/docker-compose-{os}-{machine}",
+}
+CHECKSUM_ENDING = {"kind": ".sha256sum", "kubectl": ".sha256", "docker-compose": ".sha256"}
+
+
+@cache
+def kubectl_path() -> Path:
+    """A kubectl that is at most one minor version away from the cluster's.
+
+    Source: https://kubernetes.io/releases/version-skew-policy/#kubectl
+    Raises Problem where none can be had.
+    """
+    return _tool("kubectl")
+
+
+@cache
+def kind_path() -> Path:
+    """A kind of the pinned version or a later one of the same major version. Raises Problem where none can be had."""
+    return _tool("kind")
+
+
+def _tool(name: str) -> Path:
+    own = paths.home() / "bin" / name
+    for candidate in (own, *_on_path(name)):
+        if candidate.exists() and will_do(name, version_of(candidate, name)):
+            return candidate
+    return fetch_tool(name)
+
+
+def _on_path(name: str) -> list[Path]:
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    return [Path(folder) / name for folder in folders if folder and os.access(Path(folder) / name, os.X_OK)]
+
+
+def version_of(program: Path, name: str) -> str:
+    """What a program says its version is, as `v1.2.3`; empty where it does not say."""
+    arguments = ["version", "--client", "-o", "json"] if name == "kubectl" else ["version", "-q"]
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=15, check=False)
+        said = json.loads(done.stdout)["clientVersion"]["gitVersion"] if name == "kubectl" else done.stdout
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError):
+        return ""
+    found = re.search(r"\d+\.\d+\.\d+", said)
+    return f"v{found.group()}" if found else ""
+
+
+def will_do(name: str, version: str) -> bool:
+    """Whether a program of this version serves the course's pinned versions."""
+    if not version:
+        return False
+    have, want = _numbers(version), _numbers(versions()[name]["version"])
+    if name == "kubectl":
+        return have[0] == want[0] and abs(have[1] - want[1]) <= 1
+    return have[0] == want[0] and have[1:] >= want[1:]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.lstrip("v").split("."))
+
+
+def fetch_tool(name: str) -> Path:
+    """Put the pinned release of a tool into the course's own folder, built where the release cannot be had. Returns its place.
+
+    Raises Problem where neither works.
+    """
+    version = versions()[name]["version"]
+    target = paths.home() / "bin" / name
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    url = RELEASES[name].format(version=version, os=platform.system().lower(), arch=arch, machine=machine)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        say(f"… Downloading {name} {version}")
+        download(url, url + CHECKSUM_ENDING[name], target)
+        return target
+    except NoAnswer as why:
+        say(f"  it cannot be downloaded from here ({why})")
+        if not shutil.which("go"):
+            raise Problem(
+                f"{name} {version} could not be downloaded ({why}), and there is no Go to build it with.",
+                f"Install {name} {version} yourself, so that it is on PATH, then run the same command again",
+            ) from None
+    built = programs.build(name)  # Go's checksum database vouches for the source
+    shutil.copyfile(built, new := target.with_suffix(".new"))
+    new.chmod(0o755)
+    new.rename(target)
+    return target
+
+
+def download(url: str, checksum_url: str, target: Path) -> None:
+    """Fetch a file, check it against the release's published SHA-256, and only then put it in place.
+
+    Raises NoAnswer where the host does not answer, and Problem where the sum is not the published one.
+    """
+    published = fetch(checksum_url, timeout=10).decode().split()[0].strip()
+    content = fetch(url, timeout=300)
+    found = hashlib.sha256(content).hexdigest()
+    if found != published:
+        raise Problem(
+            f"{url} is not what was published: its SHA-256 is {found}, not {published}. It was not kept.",
+            "Try again later, or on another network: something on the way changed the file",
+            kept="the programs that were there before",
+        )
+    new = target.with_suffix(".new")
+    new.write_bytes(content)
+    new.chmod(0o755)
+    new.rename(target)

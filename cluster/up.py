@@ -1,0 +1,295 @@
+"""`kubeclass up` and `kubeclass down`: the course's cluster, from nothing or from wherever the last attempt stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from cluster import compose, engine, images, nodeimage
+from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
+from cluster.kubectl import kubectl
+from cluster.network import registry_answers
+from cluster.nodes import WORKERS, Node, nodes_of
+from cluster.problem import Problem
+from cluster.steps import run, say, step, stopping_everything, succeeds, tidying_up
+from cluster.tools import kind_path, kubectl_path
+from cluster.versions import versions
+
+NODE_PORT = 30080  # this node port is also a port of this machine, for a browser
+SETTLE = 30  # seconds in which an API server that was just started may still refuse what it will allow
+# Seconds in which the engine may finish containers that it was asked for before a stop: those that are waited for, and others.
+ASKED_FOR, LATECOMERS = 30, 3
+COME_BACK = 90  # seconds that stopped nodes are given to be ready again
+
+
+def up(cluster: Cluster | None = None) -> Cluster:
+    """Bring the course's cluster up: engine, tools, images, nodes, observer. What is there already is left as it is.
+
+    Safe to call again after it was stopped, and while another one is at work (it waits for that one).
+    Raises Problem where something cannot be had, with what to do.
+    """
+    cluster = cluster or current()
+    with _alone(cluster):
+        command = engine.ensure()
+        kind = kind_path()
+        kubectl_path()
+        nodes = _usable_nodes(command, kind, cluster)
+        with ThreadPoolExecutor(1) as beside, stopping_everything():
+            loaded = beside.submit(_put_images_onto_nodes, command, cluster)
+            if not nodes:
+                _create(command, kind, cluster, _node_image(command))
+            loaded.result()
+        if not nodes:
+            _wait_until_ready(cluster)
+        _furnish(cluster)
+    return cluster
+
+
+def down(cluster: Cluster | None = None) -> bool:
+    """Delete the cluster and its kubeconfig. Returns whether there was one. Raises Problem where the engine does not answer."""
+    cluster = cluster or current()
+    command = engine.command()
+    engine.require_running(command)
+    with _alone(cluster):
+        there = bool(nodes_of(command, cluster))
+        if there:
+            with step(f"Deleting cluster {cluster.name}"):
+                _delete(kind_path(), cluster)
+        cluster.kubeconfig.unlink(missing_ok=True)
+    return there
+
+
+@contextmanager
+def _alone(cluster: Cluster) -> Iterator[None]:
+    """Only one command at a time changes a cluster. A second one waits until the first is done."""
+    folder = cluster.kubeconfig.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise Problem(
+            f"The course cannot write its folder {folder}: {error.strerror}.",
+            "Free some disk space, or point KUBECLASS_HOME to a folder that you may write, and run the same command again",
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step(f"Waiting for another kubeclass that is at work on cluster {cluster.name}"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _usable_nodes(command: str, kind: Path, cluster: Cluster) -> list[Node]:
+    """The nodes of a cluster that was made before, running and ready; empty where there is none."""
+    nodes = nodes_of(command, cluster)
+    if not nodes:
+        cluster.kubeconfig.unlink(missing_ok=True)
+        return []
+    stopped = [node.name for node in nodes if not node.running]
+    if stopped:
+        with step(f"Starting {len(stopped)} stopped nodes"):
+            run(command, "start", *stopped, timeout=60)
+    if not cluster.kubeconfig.exists() and not _adopt(kind, cluster):
+        # Made by an `up` that did not come to its end: nobody has worked in it.
+        with step(f"Removing a half-made cluster {cluster.name}"):
+            _delete(kind, cluster)
+        return []
+    if stopped or not _all_ready(cluster):
+        with step("Waiting until the nodes are ready"):
+            _wait_until_ready(cluster)
+    return nodes_of(command, cluster)
+
+
+def _adopt(kind: Path, cluster: Cluster) -> bool:
+    """Write the kubeconfig of a whole cluster that has lost its own. False where the cluster is not whole."""
+    with _new_kubeconfig(cluster) as new:
+        if not succeeds(str(kind), "export", "kubeconfig", "--name", cluster.name, "--kubeconfig", str(new.kubeconfig)):
+            return False
+        if not _all_ready(new):
+            return False
+        _put_in_place(new, cluster)
+    return True
+
+
+def _ready_nodes(cluster: Cluster) -> list[str]:
+    """The names of the nodes that the API server calls ready. Raises Problem where it does not answer."""
+    listed = json.loads(kubectl(cluster, "get", "nodes", "-o", "json", "--request-timeout=5s", timeout=20))
+    return [
+        node["metadata"]["name"]
+        for node in listed["items"]
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+    ]
+
+
+def _all_ready(cluster: Cluster) -> bool:
+    try:
+        return len(_ready_nodes(cluster)) == 1 + WORKERS
+    except Problem:
+        return False
+
+
+def _wait_until_ready(cluster: Cluster) -> None:
+    deadline = time.monotonic() + COME_BACK
+    while not _all_ready(cluster):
+        if time.monotonic() > deadline:
+            raise Problem(
+                f"The nodes of cluster {cluster.name} are not all ready {COME_BACK} s after they were started.",
+                "See what is not well: kubeclass status. To begin anew: kubeclass down, then kubeclass up",
+                kept="the cluster, and everything in it",
+            )
+        time.sleep(1)
+
+
+def _node_image(command: str) -> str:
+    """The node image: the pinned one where it is here or can be pulled, otherwise one that is built here."""
+    pinned = str(versions()["node_image"]["image"])
+    if succeeds(command, "image", "inspect", pinned):
+        return pinned
+    if not succeeds(command, "image", "inspect", nodeimage.tag()) and registry_answers():
+        try:
+            with step(f"Pulling the node image {pinned.split('@')[0]} (about 450 MB)"):
+                run(command, "pull", "-q", pinned, timeout=1800)
+            return pinned
+        except Problem as problem:
+            say(f"  it cannot be pulled: {problem.what}")
+    return nodeimage.build(command)
+
+
+def _put_images_onto_nodes(command: str, cluster: Cluster) -> None:
+    """The image work, while the nodes come up: a node takes images as soon as its containerd answers."""
+    images.prepare(command)
+    while not (names := _nodes_with_containerd(command, cluster)):
+        time.sleep(1)
+    images.load(command, names)
+    compose.ensure(command)
+
+
+def _nodes_with_containerd(command: str, cluster: Cluster) -> list[str]:
+    """The names of all nodes, once all of them take images; none before that."""
+    names = [node.name for node in nodes_of(command, cluster) if node.running]
+    if len(names) < 1 + WORKERS or not all(succeeds(command, "exec", name, "ctr", "version") for name in names):
+        return []
+    return names
+
+
+def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
+    """Create the nodes. Leaves nothing behind where that fails or is stopped."""
+    config = {
+        "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "nodes": [{"role": "control-plane", **_port_mapping()}, *[{"role": "worker"} for _ in range(WORKERS)]],
+    }  # fmt: skip
+    with _new_kubeconfig(cluster) as new:
+        try:
+            with step(f"Creating {1 + WORKERS} nodes with kind"):
+                run(
+                    str(kind), "create", "cluster", "--name", cluster.name, "--image", image, "--config", "-", "--wait", "120s",
+                    "--kubeconfig", str(new.kubeconfig), input=yaml.safe_dump(config), timeout=600, env=_environment(command),
+                    children=ASKED_FOR,
+                )  # fmt: skip
+            _put_in_place(new, cluster)
+        except BaseException as why:
+            with tidying_up():
+                say("  stopped" if isinstance(why, KeyboardInterrupt) else "  failed")
+                with step("Removing what was half-made"):
+                    _delete(kind, cluster)
+                    time.sleep(LATECOMERS)
+                    if nodes_of(command, cluster):
+                        _delete(kind, cluster)
+            raise
+
+
+def _environment(command: str) -> dict[str, str]:
+    return {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": command} if command == "podman" else dict(os.environ)
+
+
+def _port_mapping() -> dict[str, object]:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", NODE_PORT))
+        except OSError:
+            say(
+                f"  port {NODE_PORT} of this machine is taken: node port {NODE_PORT} will not be reachable from a browser here"
+            )
+            return {}
+    return {"extraPortMappings": [{"containerPort": NODE_PORT, "hostPort": NODE_PORT, "listenAddress": "127.0.0.1"}]}
+
+
+@contextmanager
+def _new_kubeconfig(cluster: Cluster) -> Iterator[Cluster]:
+    """The same cluster by a kubeconfig that is not in place yet; only a whole cluster gets one in place."""
+    new = Cluster(cluster.name, cluster.kubeconfig.with_suffix(".new"))
+    new.kubeconfig.unlink(missing_ok=True)
+    new.kubeconfig.touch(mode=0o600)
+    try:
+        yield new
+    finally:
+        new.kubeconfig.unlink(missing_ok=True)
+
+
+def _put_in_place(new: Cluster, cluster: Cluster) -> None:
+    new.kubeconfig.write_text(in_namespace(new.kubeconfig.read_text(), DEFAULT_NAMESPACE))
+    new.kubeconfig.chmod(0o600)
+    new.kubeconfig.rename(cluster.kubeconfig)
+
+
+def _delete(kind: Path, cluster: Cluster) -> None:
+    # kind also takes the cluster out of a kubeconfig: that must be ours.
+    run(
+        str(kind),
+        "delete",
+        "cluster",
+        "--name",
+        cluster.name,
+        "--kubeconfig",
+        str(cluster.kubeconfig.with_suffix(".new")),
+        timeout=300,
+    )
+    cluster.kubeconfig.with_suffix(".new").unlink(missing_ok=True)
+
+
+def _furnish(cluster: Cluster) -> None:
+    """What the course needs in the cluster: the learner's namespace, a prompt kube-proxy, and the observer."""
+    from checker import observer
+
+    namespace = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
+    deadline = time.monotonic() + SETTLE
+    while True:
+        try:
+            kubectl(
+                cluster,
+                "apply",
+                "--server-side",
+                "--field-manager=kubeclass-up",
+                "-f",
+                "-",
+                input=namespace,
+                timeout=20,
+            )
+            break
+        except Problem:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+    # kubeadm promises kube-proxy no CPU at all: on a busy machine Services would then follow their Pods many seconds late.
+    proxy = ("daemonset", "kube-proxy", "-n", "kube-system")
+    kubectl(cluster, "set", "resources", *proxy, "--requests=cpu=100m", timeout=20)
+    if not observer.is_current(cluster):
+        with step("Setting the observer up"):
+            observer.install(cluster)
+    kubectl(cluster, "rollout", "status", *proxy, "--timeout=90s", timeout=100)
+
+
+def stop_as_by_ctrl_c() -> None:
+    """Let a request to end (SIGTERM) be handled as Ctrl-C is: by tidying up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

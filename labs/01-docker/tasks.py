@@ -1,0 +1,168 @@
+"""Judging lab 01: what the container engine has, what listens, who answers, and what Redis remembers."""
+
+from checker import State, fail, task
+from checker.chains.container import Container, require_answering, require_reaches, require_running
+from checker.docker import ENGINE, EngineView
+from checker.names import nearest
+from checker.verdict import Failed
+
+IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
+
+
+def built_image(engine: EngineView) -> dict:
+    name = engine.named(IMAGE)
+    image = engine.images.get(name)
+    if image is None:
+        others = [other for other, known in engine.images.items() if not known["course"]]
+        similar = nearest(name, others)
+        fail(
+            "image-missing",
+            f"There is no image {name}." + (f" There is one called {similar}: did you mean {name}?" if similar else ""),
+            expected=name,
+            observed=similar or "no image of a similar name",
+            object=f"Image/{name}",
+        )
+    if image["course"] or "VERSION=v1" not in image["Env"]:
+        what = "one of the course's own images under another name" if image["course"] else "something else"
+        fail(
+            "image-not-built",
+            f"Image {name} is not what lessons/guestbook makes of itself as v1: it is {what}.",
+            expected="an image built from lessons/guestbook",
+            observed=what,
+            object=f"Image/{name}",
+            look=f"docker image history {name}",
+        )
+    return image
+
+
+@task("image-built", observe=ENGINE)
+def image_is_built(state: State, engine: EngineView) -> None:
+    built_image(engine)
+
+
+@task("container-answers", observe=ENGINE)
+def container_answers(state: State, engine: EngineView) -> None:
+    image = built_image(engine)
+    made = [c for c in engine.containers if image["Id"] in (c.image, c.image_id) and not c.project]
+    if not made:
+        others = [c for c in engine.containers if c.is_guestbook and not c.project]
+        fail(
+            "container-missing",
+            f"No container was made from image {engine.named(IMAGE)}."
+            + (f" Container {others[0].name} was made from {others[0].image}." if others else ""),
+            expected=f"a container from {engine.named(IMAGE)}",
+            observed=f"{others[0].name} from {others[0].image}" if others else "none",
+            object=f"Image/{engine.named(IMAGE)}",
+        )
+    require_one_that_answers(made)
+
+
+def require_one_that_answers(containers: list[Container]) -> None:
+    """Passes where one of these containers answers; otherwise fails as the newest one does."""
+    failures = []
+    for container in containers:
+        try:
+            return require_answering(container)
+        except Failed as failure:
+            failures.append(failure)
+    raise failures[0]
+
+
+def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
+    """The two containers of the project, the one able to reach the other."""
+    project = engine.named(PROJECT)
+    members = [c for c in engine.containers if c.project == project]
+    if not members:
+        projects = {c.project for c in engine.containers if c.project}
+        similar = nearest(project, projects, 0.6) or next(iter(projects), None)
+        fail(
+            "project-missing",
+            f"There is no compose project {project}." + (f" There is one called {similar}." if similar else ""),
+            expected=f"project {project}",
+            observed=f"project {similar}" if similar else "no project",
+            object=f"Project/{project}",
+        )
+    apps, stores = [c for c in members if c.is_guestbook], [c for c in members if c.is_redis]
+    for found, cause, what in ((apps, "app-missing", "the guestbook"), (stores, "redis-missing", "Redis")):
+        if not found:
+            fail(
+                cause,
+                f"None of the containers of project {project} runs {what}.",
+                expected=what,
+                observed=", ".join(f"{c.service} ({c.image})" for c in members),
+                object=f"Project/{project}",
+            )
+    app, redis = apps[0], stores[0]
+    require_running(app)
+    host = app.env.get("REDIS_HOST", "").partition(":")[0]
+    if not host:
+        fail(
+            "redis-not-configured",
+            f"Container {app.name} has no REDIS_HOST in its environment, so it keeps entries in a file of its own.",
+            expected="REDIS_HOST with a name of the Redis container",
+            observed="none",
+            object=app.ref,
+        )
+    require_reaches(app, redis, host)
+    said = app.asked
+    if said is None or said["ready"][0] != 200 or "entries" not in (said["redis"] or {}):
+        heard = "nothing" if said is None else f"{said['ready'][0]}: {said['ready'][1]}"
+        fail(
+            "redis-not-answering",
+            f"Container {app.name} finds {redis.name}, but gets no good answer from it. At /readyz it says {heard}.",
+            expected="status 200 at /readyz",
+            observed=heard,
+            object=app.ref,
+            look=f"docker logs {redis.name}",
+            pending=True,
+        )
+    return app, redis
+
+
+@task("compose-finds-redis", observe=ENGINE)
+def guestbook_finds_redis_by_name(state: State, engine: EngineView) -> None:
+    app_and_redis(engine)
+
+
+@task("data-survives", observe=ENGINE)
+def data_outlives_its_container(state: State, engine: EngineView) -> None:
+    app, redis = app_and_redis(engine)
+    memory = app.asked["redis"]
+    mount = redis.mount_at(memory["dir"])
+    if mount is None or mount["Type"] not in ("volume", "bind") or mount["Anonymous"]:
+        where = (
+            "the container's own layer"
+            if mount is None
+            else "a volume without a name"
+            if mount["Anonymous"]
+            else f"a {mount['Type']}"
+        )
+        fail(
+            "data-in-container",
+            f"Redis keeps its data in {memory['dir']} of container {redis.name}, and that is {where}: it goes with the container.",
+            expected=f"a named volume (or a folder of this machine) at {memory['dir']}",
+            observed=where,
+            object=redis.ref,
+            look=f"docker inspect {redis.name}",
+        )
+    if not memory["entries"]:
+        fail(
+            "no-entry-written",
+            f"The guestbook of project {engine.named(PROJECT)} has no entry.",
+            expected="at least one entry",
+            observed="none",
+            object=app.ref,
+        )
+    # Redis counts the writes since it started: entries beyond those were there before. And its log goes back to the day
+    # when this container was new: a restart of the same container proves nothing.
+    survived = memory["entries"] > memory["written"]
+    if not survived or redis.began_with_data is False:
+        fail(
+            "never-recreated",
+            f"Container {redis.name} was restarted, but it is still the one that the entries were written in."
+            if survived
+            else f"Every entry was written since Redis in container {redis.name} was started last.",
+            expected="an entry that is older than the Redis container",
+            observed=f"{memory['entries']} entries, {memory['written']} of them written since Redis was started last",
+            object=redis.ref,
+        )

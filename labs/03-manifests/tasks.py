@@ -1,0 +1,89 @@
+"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/intent.py)."""
+
+from checker import Object, State, fail, task
+from checker.intent import differences, is_declared, managers
+
+LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
+
+
+def declared_guestbook(state: State) -> Object:
+    deployment = state.require("Deployment", "guestbook")
+    if not is_declared(deployment):
+        by = sorted({entry["manager"] for entry in managers(deployment, "Update")} - {"kube-controller-manager"})
+        fail(
+            "never-applied",
+            f"Deployment guestbook was made by {', '.join(by) or 'hand'}; no manifest was ever applied to it.",
+            expected="a manifest that was applied", observed=f"written by {', '.join(by)}", object=deployment.ref, look=LOOK,
+        )  # fmt: skip
+    return deployment
+
+
+def fail_if_refused(state: State, deployment: Object) -> None:
+    """What the API server has against the learner's file explains why the Deployment is not as the file says."""
+    for refusal in state.refusals:
+        if refusal["kind"] in ("Deployment", "") and refusal["name"] in ("guestbook", ""):
+            fail(
+                "manifest-refused" if refusal["kind"] else "manifest-malformed",
+                f"Your file {refusal['file']} is refused, so Deployment guestbook stays as it was: {refusal['message']}",
+                expected="a manifest that the API server takes", observed=refusal["message"], object=deployment.ref,
+                look=f"kubectl apply --dry-run=server -f {refusal['file']}",
+            )  # fmt: skip
+
+
+@task("declared")
+def guestbook_was_declared(state: State) -> None:
+    deployment = declared_guestbook(state)
+    state.require_working(deployment)
+    if not deployment.runs("guestbook:v2"):
+        state.require_image(deployment, "guestbook:v1")
+
+
+@task("image-changed")
+def image_was_overwritten(state: State) -> None:
+    deployment = declared_guestbook(state)
+    if not deployment.runs("guestbook:v2"):
+        fail_if_refused(state, deployment)
+        state.require_image(deployment, "guestbook:v2")
+    by_hand = [d for d in differences(deployment) if d.path.endswith(".image")]
+    if by_hand:
+        fail(
+            "changed-by-hand",
+            f"Deployment guestbook runs {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
+            expected=by_hand[0].declared, observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
+        )  # fmt: skip
+    earlier = [rs for rs in state.owned("ReplicaSet", deployment) if rs.runs("guestbook:v1")]
+    if not earlier:
+        fail(
+            "no-earlier-revision",
+            "Deployment guestbook runs v2, and has never run v1: it was made anew, or v1 was never applied.",
+            expected="a Deployment that ran guestbook:v1 before", observed="no ReplicaSet with guestbook:v1", object=deployment.ref,
+            look="kubectl get replicasets -o wide",
+        )  # fmt: skip
+    state.require_working(deployment)
+
+
+@task("no-drift")
+def nothing_differs(state: State) -> None:
+    deployment = declared_guestbook(state)
+    found = differences(deployment)
+    if found:
+        first = found[0]
+        more = f" So do {len(found) - 1} more fields." if len(found) > 1 else ""
+        if first.by:
+            fail(
+                "imperative-leftover",
+                f"Field {first.path} of Deployment guestbook was written by {first.by}, and is not in what was applied.{more}",
+                expected="every field as applied", observed=f"{first.path}: {first.live}", object=deployment.ref, look=LOOK,
+            )  # fmt: skip
+        fail(
+            "changed-by-hand",
+            f"Field {first.path} of Deployment guestbook is {first.live}; what was applied last says {first.declared}.{more}",
+            expected=f"{first.path}: {first.declared}", observed=first.live, object=deployment.ref, look="kubectl diff -f FILE",
+        )  # fmt: skip
+    if deployment.spec.get("replicas", 1) < 2:
+        fail_if_refused(state, deployment)
+        fail(
+            "too-few-replicas", f"Deployment guestbook asks for {deployment.spec.get('replicas', 1)} replica.",
+            expected="at least 2", observed=str(deployment.spec.get("replicas", 1)), object=deployment.ref,
+        )  # fmt: skip
+    state.require_working(deployment)

@@ -1,0 +1,486 @@
+"""Judging lab 10: what the probes brought about, from the timeline; why they did not, from what they ask and what the apps say of themselves."""
+
+import re
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from checker import Object, State, Timeline, Traffic, fail, task, unknown
+from checker.chains.probes import (
+    EVENTS_FOLLOW,
+    counted_seconds,
+    describe_probe,
+    fail_if_void,
+    handler,
+    notice,
+    patience,
+    reckoned,
+)
+from checker.names import counted
+from checker.observe import Absence, Answer, Observation, Restart, answers, running_pods
+from checker.verdict import Failed
+
+SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
+BUSY_FOR = 8.0  # seconds that a Pod must be out of rotation so that the observer's stream can tell (see its GAP)
+TO_LEAVE = 4.0  # seconds after a Pod stopped being ready in which it may still be sent requests
+START, WORST_START = 12, 30  # seconds: how long the archive takes to start, and takes on a bad day
+DEAD_WITHIN = 10  # seconds in which an archive that runs and is sick is to be noticed
+EVENTS_LAST = 3000  # seconds after which the kubelet's events may be gone
+SICK = "status 500"  # what the observer's stream notes of an answer from a sick guestbook
+# What an archive that is ended too soon may look like as long as the kubelet's events have not come, on a busy machine.
+OF_A_RESTART = (
+    "container-ends",
+    "container-crashes",
+    "container-start-error",
+    "liveness-probe-fails",
+    "probe-times-out",
+)
+TRAFFIC = Traffic("guestbook", "/healthz")
+
+
+@dataclass(frozen=True)
+class Asked(Observation):
+    """What every running Pod of the guestbook says of itself at /healthz and /readyz. Read as {"pod/page": Answer}."""
+
+    deployment: str
+    asked_by = "observer"
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        deployment = state.find("Deployment", self.deployment)
+        pods = [pod for pod in running_pods(state, deployment) if pod.status.get("podIP")] if deployment else []
+        urls = {
+            f"{pod.name}/{page}": f"http://{pod.status['podIP']}:8080/{page}"
+            for pod in pods
+            for page in ("healthz", "readyz")
+        }
+        return {"do": "each", "urls": urls}
+
+    def read(self, seen: Any) -> dict[str, Answer]:
+        return {key: answers([entry])[0] for key, entry in seen.items()}
+
+
+ASKED = Asked("guestbook")
+
+
+# -- what was seen ---------------------------------------------------------------------------------------------------
+
+
+def main_container(deployment: Object) -> dict[str, Any]:
+    """The container that the lab is about: the one of the app's own image, or the first."""
+    named = [
+        c for c in deployment.containers if c.get("image", "").rpartition("/")[2].startswith(("guestbook:", "redis:"))
+    ]
+    return (named or deployment.containers)[0]
+
+
+def same_probe(state: State, deployment: Object, which: str) -> set[str]:
+    """The uids of the ReplicaSets whose container is asked the same as that of the newest template: what happened to their Pods
+    counts also when something else was changed since."""
+    wanted = handler(main_container(deployment).get(which) or {})
+    return {
+        rs.uid
+        for rs in state.owned("ReplicaSet", deployment)
+        if handler(main_container(rs).get(which) or {}) == wanted and not rs.is_terminating
+    }
+
+
+def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[float, float] | None:
+    """The first and the last second of the latest time before `until` in which the guestbook said that it is sick."""
+    seconds = [second for second in timeline.times_lost(SICK) if until - within < second <= until]
+    if not seconds:
+        return None
+    begin = seconds[-1]
+    for second in reversed(seconds):
+        if begin - second > 5:
+            break
+        begin = second
+    return begin, seconds[-1]
+
+
+def probe_events(state: State, pod: str, uid: str) -> list[str]:
+    """What the kubelet says of failed liveness probes of a Pod, which may be gone by now."""
+    gone = Object("Pod", {"metadata": {"name": pod, "uid": uid, "namespace": state.namespace}})
+    return [
+        event.get("message", "")
+        for reason in ("Killing", "Unhealthy")
+        for event in state.events(gone, reason)
+        if "liveness probe" in event.get("message", "").lower()
+    ]
+
+
+def fail_if_not_watched(state: State, timeline: Timeline) -> None:
+    if state.started and timeline.since - state.started.timestamp() > 60:
+        unknown(
+            "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
+            object="Deployment/guestbook",
+        )  # fmt: skip
+
+
+# -- the guestbook ---------------------------------------------------------------------------------------------------
+
+
+def guestbook(state: State, asked: dict[str, Answer]) -> Object:
+    """The Deployment, its Pods running, and requests led to them. That one of them is sick or busy at the moment is no fault."""
+    deployment = state.require("Deployment", "guestbook")
+    try:
+        state.require_working(deployment)
+    except Failed as fault:
+        pod = fault.object.partition("/")[2]
+        says = {asked[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in asked}
+        if fault.cause != "readiness-probe-fails" or not says & {"sick", "busy"}:
+            raise
+    state.require_working(state.require("Service", "guestbook"))
+    state.require_image(deployment, "guestbook:v1")
+    return deployment
+
+
+def newest_pods(state: State, deployment: Object) -> list[Object]:
+    """The Pods that are asked the same as the newest template says, and are there to stay."""
+    owners = same_probe(state, deployment, "livenessProbe") & same_probe(state, deployment, "readinessProbe")
+    return [pod for pod in state.pods_of(deployment) if pod.owner_uids & owners]
+
+
+def require_probe(deployment: Object, which: str) -> dict[str, Any]:
+    """A probe of the Deployment's container: `livenessProbe` or `readinessProbe`."""
+    container = main_container(deployment)
+    probe = container.get(which)
+    if probe:
+        return probe
+    word = which.removesuffix("Probe")
+    cause = {"liveness": "no-liveness-probe", "readiness": "no-readiness-probe"}[word]
+    nobody = {
+        "liveness": "nobody restarts it while its process runs",
+        "readiness": "it gets requests as long as its process runs",
+    }[word]
+    fail(
+        cause, f"Container {container['name']} of Deployment {deployment.name} has no {word} probe: {nobody}, whatever it answers.",
+        expected=f"a {word} probe", observed="none", object=deployment.ref, look=f"kubectl describe deployment {deployment.name}",
+    )  # fmt: skip
+
+
+def sees(probe: dict[str, Any], page: str) -> bool:
+    """Whether a probe asks, in whatever way, for a page on which the guestbook says how it is."""
+    asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
+    return page in asked
+
+
+def needs_others(probe: dict[str, Any]) -> bool:
+    """Whether a probe asks for something that takes Redis (the pages /readyz and /entries, or Redis itself)."""
+    asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
+    return any(word in asked for word in ("readyz", "entries", "redis", "6379"))
+
+
+def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Object) -> None:
+    """Raises Failed where the liveness probe restarted a guestbook that had not said that it is sick."""
+    probe = main_container(deployment).get("livenessProbe") or {}
+    if not needs_others(probe):
+        return
+    in_vain = [
+        r for r in timeline.restarts(same_probe(state, deployment, "livenessProbe")) if not last_sick(timeline, r.at)
+    ]
+    if not in_vain:
+        return
+    pods = sorted({restart.pod for restart in in_vain})
+    fail(
+        "dependency-in-liveness",
+        f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) restarted {', '.join(pods)}, and at /healthz nobody had said "
+        "that it is sick. What the probe asks for goes wrong also when the guestbook is busy, and when Redis does not answer.",
+        expected="restarts of what is sick, and of nothing else", observed=f"{counted(len(in_vain), 'restart')} of {counted(len(pods), 'Pod')} that were well",
+        object=deployment.ref, look=f"kubectl describe pod {pods[0]}",
+    )  # fmt: skip
+
+
+def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> bool:
+    """Whether it was the liveness probe of a sick guestbook that brought about this restart."""
+    if last_sick(timeline, restart.at):
+        return True
+    said = probe_events(state, restart.pod, restart.uid)
+    return any("statuscode: 500" in message for message in said) or bool(said and "exec" in probe)
+
+
+@task("sick-restarted", observe=(TRAFFIC, ASKED))
+def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+    deployment = state.require("Deployment", "guestbook")
+    probe = require_probe(deployment, "livenessProbe")
+    deployment = guestbook(state, asked)
+    evidence = {"object": deployment.ref, "look": "kubectl get pods"}
+    fail_if_restarted_in_vain(state, timeline, deployment)
+    if notice(probe) > SICK_WITHIN:
+        fail(
+            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices after up to {counted_seconds(notice(probe))}: "
+            f"{reckoned({**probe, 'initialDelaySeconds': 0})}.",
+            expected=f"at most {SICK_WITHIN} seconds", observed=counted_seconds(notice(probe)),
+            **{**evidence, "look": "kubectl describe deployment guestbook"},
+        )  # fmt: skip
+    owners = same_probe(state, deployment, "livenessProbe")
+    restarts = timeline.restarts(owners)
+    if any(healed_by_probe(state, timeline, restart, probe) for restart in restarts):
+        return
+    for pod in newest_pods(state, deployment):
+        fail_if_void(state, pod, main_container(deployment), "liveness")
+    fail_if_sick_unnoticed(timeline, asked, probe)
+    fail_if_replaced_by_hand(timeline, owners, evidence)
+    fail_if_not_watched(state, timeline)
+    if restarts:
+        fail(
+            "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it is sick.",
+            expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
+            look=f"kubectl describe pod {restarts[-1].pod}", pending=state.now.timestamp() - restarts[-1].at < EVENTS_FOLLOW,
+        )  # fmt: skip
+    fail(
+        "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it has.",
+        expected="a Pod that was sick, and restarted", observed="none was sick", **evidence,
+    )  # fmt: skip
+
+
+def fail_if_sick_unnoticed(timeline: Timeline, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+    sick = sorted(
+        key.partition("/")[0] for key, answer in asked.items() if key.endswith("/healthz") and answer.status == 500
+    )
+    if not sick:
+        return
+    since = last_sick(timeline, timeline.until, within=3600)
+    lasts = timeline.until - since[0] if since else 0.0
+    blind = not sees(probe, "healthz")
+    fail(
+        "probe-sees-nothing",
+        f"Pod {sick[0]} says at /healthz that it is sick (status 500){f', for {lasts:.0f} s now' if lasts else ''}, and has not been restarted. "
+        f"Its liveness probe: {describe_probe(probe)}.",
+        expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=f"Pod/{sick[0]}",
+        look=f"kubectl describe pod {sick[0]}", pending=not blind and lasts < notice(probe) + 20,
+    )  # fmt: skip
+
+
+def fail_if_replaced_by_hand(timeline: Timeline, owners: set[str], evidence: dict[str, Any]) -> None:
+    """A Pod that was there when somebody was sick, and was deleted then or soon after."""
+    sick = last_sick(timeline, timeline.until, within=3600)
+    if not sick:
+        return
+    gone = [
+        pod for pod in timeline.pods()
+        if pod["owner"] in owners and pod["deleted"] and pod["added"] < sick[0] + 1 and sick[0] - 1 <= pod["deleted"] <= sick[1] + 60
+    ]  # fmt: skip
+    if gone:
+        names = ", ".join(sorted(pod["name"] for pod in gone))
+        fail(
+            "restarted-by-hand", f"A Pod of the guestbook was sick, and then Pods were deleted ({names}). No container was restarted by the liveness probe.",
+            expected="a restart in the same Pod", observed="another Pod in its place", **evidence,
+        )  # fmt: skip
+
+
+@task("busy-spared", observe=(TRAFFIC, ASKED))
+def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+    deployment = state.require("Deployment", "guestbook")
+    probe = require_probe(deployment, "readinessProbe")
+    deployment = guestbook(state, asked)
+    fail_if_restarted_in_vain(state, timeline, deployment)
+    owners = same_probe(state, deployment, "readinessProbe")
+    seen = [absence for absence in timeline.absences(owners) if not absence.restarted]
+    everybody = {rs.uid for rs in state.owned("ReplicaSet", deployment)}
+    back = [a for a in seen if a.end and timeline.ready_throughout(a.begin, a.end, everybody) - {a.pod}]
+    spared = [a for a in back if lasted(a) >= BUSY_FOR]
+    if any(a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, a.end - 0.5) for a in spared):
+        return
+    evidence = {
+        "object": deployment.ref,
+        "look": "kubectl get pods --watch",
+        "expected": "a Pod that got no requests for ten seconds, and came back",
+    }
+    if spared:
+        fail(
+            "never-out-of-rotation", f"Pod {spared[-1].pod} was not ready for {lasted(spared[-1]):.0f} s, and was sent requests all the same.",
+            observed=f"answers from {spared[-1].pod} meanwhile", **{**evidence, "look": "kubectl describe service guestbook"},
+        )  # fmt: skip
+    fail_if_busy_now(seen, asked, probe, timeline)
+    if back:
+        fail(
+            "never-out-of-rotation", f"Pod {back[-1].pod} was out of rotation for {lasted(back[-1]):.0f} s, and is back. That is too short to be sure of.",
+            observed=f"{lasted(back[-1]):.0f} s", **evidence,
+        )  # fmt: skip
+    fail_if_not_watched(state, timeline)
+    all_at_once = [a for a in seen if a.end]
+    fail(
+        "never-provoked", f"Deployment guestbook has a readiness probe ({describe_probe(probe)}), and no single Pod has been out of rotation since it has"
+        + (f" (all were at once, for {lasted(all_at_once[-1]):.0f} s)." if all_at_once else "."),
+        observed="none was out of rotation while others answered", **evidence,
+    )  # fmt: skip
+
+
+def lasted(absence: Absence) -> float:
+    return (absence.end or absence.begin) - absence.begin
+
+
+def fail_if_busy_now(seen: list[Absence], asked: dict[str, Answer], probe: dict[str, Any], timeline: Timeline) -> None:
+    busy = sorted(
+        key.partition("/")[0]
+        for key, a in asked.items()
+        if key.endswith("/readyz") and a.status == 503 and a.text == "busy"
+    )
+    out = {absence.pod: absence for absence in seen if absence.end is None}
+    for pod in busy:
+        if pod in out:
+            fail(
+                "still-out-of-rotation", f"Pod {pod} has been out of rotation for {timeline.until - out[pod].begin:.0f} s: it says at /readyz that it is busy.",
+                expected="a Pod that comes back", observed="still busy", object=f"Pod/{pod}", look="kubectl get pods",
+            )  # fmt: skip
+    if busy:
+        blind = not sees(probe, "readyz")
+        fail(
+            "probe-sees-nothing", f"Pod {busy[0]} says at /readyz that it is busy (status 503), and is ready. Its readiness probe: {describe_probe(probe)}.",
+            expected="the readiness probe fails", observed="it goes well" if blind else "still ready", object=f"Pod/{busy[0]}",
+            look=f"kubectl describe pod {busy[0]}", pending=not blind,
+        )  # fmt: skip
+
+
+# -- Redis -----------------------------------------------------------------------------------------------------------
+
+
+@task("hung-restarted", observe=(TRAFFIC, ASKED))
+def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+    deployment = state.require("Deployment", "redis")
+    state.require_image(deployment, "redis:8")
+    liveness = require_probe(deployment, "livenessProbe")
+    readiness = require_probe(deployment, "readinessProbe")
+    container = main_container(deployment)
+    state.require_working(deployment)
+    for pod in state.pods_of(deployment):
+        fail_if_void(state, pod, container, "liveness")
+    evidence = {"object": deployment.ref, "look": "kubectl describe deployment redis"}
+    fail_if_hung_unnoticed(state, deployment, asked, liveness)
+    for word, probe, kind, way in (
+        ("liveness", liveness, "exec", "a command"),
+        ("readiness", readiness, "tcpSocket", "a TCP connection"),
+    ):
+        if kind not in probe and not (word == "readiness" and kind in (container.get("startupProbe") or {})):
+            fail(
+                "probe-of-another-kind", f"The {word} probe of Deployment redis is: {describe_probe(probe)}.",
+                expected=f"a {word} probe by {way}", observed=describe_probe(probe), **evidence,
+            )  # fmt: skip
+    restarts = timeline.restarts(same_probe(state, deployment, "livenessProbe"))
+    front = state.find("Deployment", "guestbook")
+    if front:
+        fail_if_restarted_in_vain(state, timeline, front)
+    if any(
+        probe_events(state, r.pod, r.uid)
+        or state.now.timestamp() - r.at > EVENTS_LAST
+        or hung_before(timeline, r, front)
+        for r in restarts
+    ):
+        return
+    fail_if_not_watched(state, timeline)
+    if restarts:
+        fail(
+            "restarted-otherwise", f"The container of Pod {restarts[-1].pod} was restarted, and the kubelet tells of no failed liveness probe before that.",
+            expected="a restart by the liveness probe", observed="no failed liveness probe", object=f"Pod/{restarts[-1].pod}",
+            look=f"kubectl describe pod {restarts[-1].pod}",
+            pending=not ended_by_itself(state, restarts[-1], container) and state.now.timestamp() - restarts[-1].at < EVENTS_FOLLOW,
+        )  # fmt: skip
+    fail(
+        "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it has.",
+        expected="a Redis that hung, and was restarted", observed="no restart", object=deployment.ref, look="kubectl get pods",
+    )  # fmt: skip
+
+
+def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> bool:
+    """Whether the guestbook missed Redis for some seconds while Redis' process was still there: then it hung, and did not end."""
+    down = min(
+        [a.begin for a in timeline.absences() if a.uid == restart.uid and a.begin <= restart.at <= (a.end or inf)],
+        default=restart.at,
+    )
+    missed = [a for a in timeline.absences() if front and a.pod.startswith(f"{front.name}-") and not a.restarted]
+    return any(down - 60 < a.begin < down - 2 and (a.end or inf) > down for a in missed)
+
+
+def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
+    """Whether Redis' last words show that nobody asked its process to end from outside."""
+    said = state.logs.get(f"{restart.pod}/{container['name']}", "")
+    return "requested shutdown" in said and "SIGTERM" not in said
+
+
+def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+    """Redis gives the guestbook no answer, and its own probe finds nothing wrong with it."""
+    silent = [
+        key.partition("/")[0] for key, answer in asked.items()
+        if key.endswith("/readyz") and (answer.error == "timeout" or (answer.text.startswith("Redis at redis") and "timed out" in answer.text))
+    ]  # fmt: skip
+    pods = [pod for pod in state.pods_of(deployment) if pod.is_ready]
+    if not silent or not pods:
+        return
+    command = " ".join((probe.get("exec") or {}).get("command") or [])
+    blind = not any(word in command for word in ("redis-cli", "6379"))
+    fail(
+        "probe-sees-nothing", f"Redis gives the guestbook no answer (asked by Pod {sorted(silent)[0]} at /readyz), and Pod {pods[0].name} has not been restarted. "
+        f"Its liveness probe: {describe_probe(probe)}.",
+        expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=pods[0].ref,
+        # A new Redis: the nodes' proxies may not lead to it yet.
+        look=f"kubectl describe pod {pods[0].name}", pending=not blind or state.changed_within(20, *pods),
+    )  # fmt: skip
+
+
+# -- the archive -----------------------------------------------------------------------------------------------------
+
+
+@task("slow-spared", observe=TRAFFIC)
+def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
+    deployment = state.require("Deployment", "archive")
+    state.require_image(deployment, "guestbook:v1")
+    container = main_container(deployment)
+    liveness, startup = container.get("livenessProbe"), container.get("startupProbe")
+    evidence = {"object": deployment.ref, "look": "kubectl describe deployment archive"}
+    if not liveness:
+        fail(
+            "probe-deleted", "Deployment archive began with a liveness probe, and has none now. It is not ended any more, and not restarted when it is sick either.",
+            expected="a liveness probe", observed="none", **evidence,
+        )  # fmt: skip
+    takes = state.env(deployment, container).get("STARTUP_SECONDS") or "0"
+    if re.fullmatch(r"[\d.]+", takes) and float(takes) < START:
+        fail(
+            "slow-start-removed", f"Deployment archive was told to start within {takes} s (STARTUP_SECONDS).",
+            expected=f"an archive that takes {START} s to start", observed=f"{takes} s", **evidence,
+        )  # fmt: skip
+    too_soon = not startup and patience(liveness) < START
+    try:
+        state.require_working(deployment)
+    except Failed as fault:
+        if not too_soon or not (fault.pending or fault.cause in OF_A_RESTART):
+            raise
+    if too_soon:  # and the Pod is too new to show it, or the kubelet's events have not come yet
+        fail(
+            "no-startup-budget", f"Deployment archive takes {takes} s to start, and its liveness probe ends it after "
+            f"{counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
+            expected="an archive that has started before it is judged", observed=counted_seconds(patience(liveness)),
+            pending=True, **evidence,
+        )  # fmt: skip
+    if not startup:
+        wait = liveness.get("initialDelaySeconds", 0)
+        waits = f"Its liveness probe does not ask for {wait} s after every start, however soon the archive is there." if wait else (
+            f"Its liveness probe is as patient with a start as with a sickness: {counted_seconds(notice(liveness))}.")  # fmt: skip
+        fail(
+            "no-startup-probe", f"Deployment archive has no startup probe. {waits}",
+            expected="a startup probe", observed="none", **evidence,
+        )  # fmt: skip
+    if patience(startup) < WORST_START:
+        fail(
+            "startup-budget-too-short", f"The startup probe of Deployment archive gives it {counted_seconds(patience(startup))} ({reckoned(startup)}). Today that was enough.",
+            expected=f"at least {WORST_START} seconds", observed=counted_seconds(patience(startup)), **evidence,
+        )  # fmt: skip
+    if notice(liveness) > DEAD_WITHIN:
+        fail(
+            "probe-too-slow", f"The liveness probe of Deployment archive notices after up to {counted_seconds(notice(liveness))}: "
+            f"{reckoned({**liveness, 'initialDelaySeconds': 0})}.",
+            expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(notice(liveness)), **evidence,
+        )  # fmt: skip
+    if not sees(liveness, "healthz"):
+        fail(
+            "probe-sees-nothing", f"The liveness probe of Deployment archive ({describe_probe(liveness)}) asks for something that goes well also while it is sick.",
+            expected="a probe that fails when /healthz says sick", observed=describe_probe(liveness), **evidence,
+        )  # fmt: skip
+    for pod in state.pods_of(deployment):
+        restarted = [restart for restart in timeline.restarts(pod.owner_uids) if restart.uid == pod.uid]
+        ready = timeline.first_ready(pod.uid)
+        if restarted and ready and restarted[0].at < ready:
+            fail(
+                "startup-budget-too-short", f"Pod {pod.name} was restarted before it was ready for the first time.",
+                expected="no restart during a start", observed=counted(len(restarted), "restart"), object=pod.ref,
+                look=f"kubectl describe pod {pod.name}",
+            )  # fmt: skip

@@ -1,0 +1,496 @@
+"""Judging lab 15. Failover from the observer's timeline: what was closed, drained and away, and whether anybody noticed. The capstone from
+what it is like now, beside what its seed says is right; nothing is read from what a learner could write there."""
+
+import ipaddress
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
+from checker.chains.node import fail_if_budget_holds, walk_node
+from checker.labs import beside
+from checker.observe import Drain, Spell, answered, inside, running_pods
+from checker.quantity import quantity
+from checker.seeds import seed_of
+
+capstone = beside(__file__, "setup")
+SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
+SILENCE = 60.0  # seconds within which the control plane notices that a node is away
+PATIENCE = 120  # seconds of failures that a readiness probe may take to be believed
+LATE = 60.0  # seconds after the start from which on the observer must have been looking
+
+
+@dataclass(frozen=True)
+class LiveTraffic(Traffic):
+    """The stream of requests to the guestbook that people use, in the lab's further namespace."""
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        namespace = f"{state.namespace}-live"
+        service = state.find("Service", self.service, namespace)
+        if not service:
+            return None
+        port = (service.spec.get("ports") or [{}])[0].get("port", 80)
+        url = f"http://{self.service}.{namespace}.svc.cluster.local.:{port}{self.path}"
+        return {"do": "timeline", "url": url, "namespace": namespace}
+
+
+@dataclass(frozen=True)
+class CapstoneAsked(Http):
+    """Requests to the capstone's Service at the port that its seed says."""
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        asked = super().question(state)
+        port = capstone.plan(seed_of(state)).port
+        if not asked or port not in ports(state.find("Service", self.service)):
+            return None
+        return {**asked, "url": f"http://{self.service}.{state.namespace}.svc.cluster.local.:{port}{self.path}"}
+
+
+@dataclass(frozen=True)
+class RedisAsked(PodsInside):
+    """In a running Pod of the capstone: where its own REDIS_HOST leads, and what the app says to /entries."""
+
+    deployment: str
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        deployment = state.find("Deployment", self.deployment)
+        pods = running_pods(state, deployment) if deployment else []
+        host = variable(state, pods[0], "REDIS_HOST").partition(":")[0] if pods else ""
+        if not host:
+            return None
+        port = variable(state, pods[0], "PORT") or "8080"
+        return self.ask({"": inside(pods[0], {
+            "names": {"do": "dns", "names": [host, "kubernetes.default"]},
+            "entries": {"do": "http", "url": f"http://127.0.0.1:{port}/entries"},
+        })})  # fmt: skip
+
+    def read(self, seen: Any) -> Any:
+        return seen[""]  # read only once the Pods are known to work (see `answered`): one that is down cannot be asked
+
+
+LIVE = LiveTraffic("guestbook", "/hostname")
+ASKED = CapstoneAsked("guestbook", "/", times=20, per_pod=True)
+REDIS = RedisAsked("guestbook")
+
+
+def ports(service: Object | None) -> list[int]:
+    return [port["port"] for port in (service.spec.get("ports") or [] if service else [])]
+
+
+def app(workload: Object) -> dict[str, Any]:
+    """The container of a Pod, or of a Pod template, that is the guestbook: what stands beside it says nothing of it."""
+    named = [c for c in workload.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
+    return (named or workload.containers)[0]
+
+
+def variable(state: State, pod: Object, name: str) -> str:
+    """What the guestbook in a Pod is given under this name; empty where it is given nothing."""
+    return state.env(pod, app(pod)).get(name, "")
+
+
+# -- failover --------------------------------------------------------------------------------------------------------
+
+
+def live_deployment(state: State) -> Object:
+    """The Deployment that people use, working, and its Service too."""
+    namespace = f"{state.namespace}-live"
+    for kind in ("Deployment", "Service"):
+        if not state.find(kind, "guestbook", namespace):
+            fail(
+                "object-missing", f"{kind} guestbook of namespace {namespace}, which people use, is gone.",
+                expected=f"{kind} guestbook in namespace {namespace}", observed="none", object=f"{kind}/guestbook",
+                look=f"kubectl get deployments,services -n {namespace}",
+            )  # fmt: skip
+    return state.require("Deployment", "guestbook", namespace)
+
+
+def require_watched(state: State, timeline: Timeline) -> None:
+    """What was not seen did not happen only if the observer was looking all the time."""
+    if state.started and timeline.since - state.started.timestamp() > LATE:
+        unknown(
+            "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
+            object="Deployment/guestbook", look="kubectl get nodes",
+        )  # fmt: skip
+
+
+def since_start(state: State, moment: float) -> bool:
+    """Whether something happened after the lab was started: the observer may have been looking before."""
+    return not state.started or moment >= state.started.timestamp()
+
+
+def words(lost: dict[str, int]) -> str:
+    return ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))
+
+
+def lost_in(timeline: Timeline, drain: Drain) -> dict[str, int]:
+    return timeline.lost_between(drain.begin, drain.end + SETTLE)
+
+
+@task("drained", observe=LIVE)
+def a_worker_was_drained(state: State, timeline: Timeline) -> None:
+    deployment = live_deployment(state)
+    workers = {node.name for node in state.workers()}
+    drains = [
+        drain for drain in timeline.drains("guestbook") if drain.node in workers and since_start(state, drain.begin)
+    ]
+    good = [drain for drain in drains if not drain.staying and not lost_in(timeline, drain)]
+    if not drains:
+        require_watched(state, timeline)
+        empty = [spell for spell in timeline.closed() if spell.node in workers]
+        fail(
+            "node-never-drained",
+            f"Node {empty[-1].node} was closed, but no Pod of the guestbook of namespace {deployment.namespace} was on it."
+            if empty
+            else f"No worker with Pods of the guestbook of namespace {deployment.namespace} on it was closed since the lab was started.",
+            expected="a worker closed, and its Pods gone elsewhere", observed="only nodes without its Pods" if empty else "no node was closed",
+            object=deployment.ref, look=f"kubectl get pods -o wide -n {deployment.namespace}",
+        )  # fmt: skip
+    if good:
+        require_theirs(state, timeline, deployment, good[-1].begin - SETTLE, good[-1].end + SETTLE)
+        state.require_working(state.require("Service", "guestbook", deployment.namespace))
+        if timeline.until < good[0].end + SETTLE:
+            unknown(
+                "not-observed",
+                "The last Pod went only a moment ago.",
+                object=deployment.ref,
+                look="kubectl get pods",
+                pending=True,
+            )
+        return
+    fail_if_budget_holds(state, [pod for pod in state.pods_of(deployment) if pod.name in drains[-1].staying])
+    explain_drain(timeline, deployment, drains[-1])
+
+
+def explain_drain(timeline: Timeline, deployment: Object, drain: Drain) -> None:
+    """Why this drain was none, or was noticed."""
+    look = f"kubectl get pods -o wide -n {deployment.namespace}"
+    if drain.staying:
+        fail(
+            "node-not-emptied", f"Node {drain.node} was closed, but {len(drain.staying)} of the {len(drain.pods)} Pods of the guestbook that were on it "
+            f"stayed: {', '.join(sorted(drain.staying))}.",
+            expected=f"no Pod of the guestbook on {drain.node}", observed=f"{len(drain.staying)} of {len(drain.pods)} still there",
+            object=f"Node/{drain.node}", look=look, pending=timeline.until - drain.begin < 20,
+        )  # fmt: skip
+    lost = lost_in(timeline, drain)
+    elsewhere = [
+        pod["name"]
+        for pod in timeline.pods_of("guestbook")
+        if pod["node"] != drain.node
+        and pod["ready"]
+        and pod["ready"] < drain.told
+        and not (pod["deleted"] and pod["deleted"] <= drain.told)
+    ]
+    evidence = {
+        "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words(lost)})", "object": deployment.ref, "look": look,
+    }  # fmt: skip
+    if not elsewhere:
+        fail(
+            "drained-all-at-once", f"{sum(lost.values())} requests were lost while node {drain.node} was drained: all of its {len(drain.pods)} Pods were on it, "
+            "and all were told to go before another one was ready elsewhere.",
+            **evidence,
+        )  # fmt: skip
+    fail("requests-lost", f"{sum(lost.values())} requests were lost while node {drain.node} was drained.", **evidence)
+
+
+def require_theirs(state: State, timeline: Timeline, deployment: Object, begin: float, end: float) -> None:
+    """Whoever answered in that time was a Pod of the Deployment that this is about."""
+    strangers = timeline.hosts_between(begin, end) - {pod["name"] for pod in timeline.pods_of("guestbook")}
+    if strangers:
+        fail(
+            "service-answers-wrong", f"While the node was drained, {', '.join(sorted(strangers))} answered, which is no Pod of Deployment guestbook.",
+            expected="answers from Pods of Deployment guestbook", observed=", ".join(sorted(strangers)), object=deployment.ref,
+            look=f"kubectl get endpointslices -n {deployment.namespace}",
+        )  # fmt: skip
+
+
+@task("node-back", observe=LIVE)
+def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
+    deployment = live_deployment(state)
+    workers = {node.name: node for node in state.workers()}
+    spells = [spell for spell in timeline.away() if spell.node in workers and since_start(state, spell.begin)]
+    whole = [
+        spell
+        for spell in spells
+        if spell.end < math.inf and not had_pods(timeline, spell) and not lost_while_away(timeline, spell)
+    ]
+    for spell in whole:
+        node = workers[spell.node]
+        if not node.spec.get("unschedulable") and node.condition("Ready").get("status") == "True":
+            state.require_working(state.require("Service", "guestbook", deployment.namespace))
+            if timeline.until < spell.end + SETTLE:
+                unknown(
+                    "not-observed",
+                    "The node came back only a moment ago.",
+                    object=node.ref,
+                    look="kubectl get nodes",
+                    pending=True,
+                )
+            return
+    if not spells:
+        require_watched(state, timeline)
+        fail(
+            "node-never-lost", "No worker was seen going away since the lab was started.",
+            expected="a worker that was NotReady, and is ready again", observed="all were ready all the time", object="Node",
+            look="kubectl get nodes",
+        )  # fmt: skip
+    spell = (whole or spells)[-1]
+    node = workers[spell.node]
+    if node.condition("Ready").get("status") != "True":
+        walk_node(state, node)
+    if spell in whole:
+        fail(
+            "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
+            expected="a node that takes Pods", observed="Ready,SchedulingDisabled", object=node.ref, look="kubectl get nodes",
+        )  # fmt: skip
+    lost, pods = lost_while_away(timeline, spell), had_pods(timeline, spell)
+    evidence = {
+        "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words(lost)})" if lost else "none was lost, by luck",
+        "object": node.ref, "look": f"kubectl get pods -o wide -n {deployment.namespace}",
+    }  # fmt: skip
+    if pods:
+        names = ", ".join(sorted(pod["name"] for pod in pods))
+        fail(
+            "lost-with-pods", f"Node {node.name} went away with Pods of the guestbook on it ({names}), and {sum(lost.values())} requests were lost around that.",
+            **evidence,
+        )  # fmt: skip
+    fail(
+        "requests-lost",
+        f"{sum(lost.values())} requests were lost around the time that node {node.name} was away.",
+        **evidence,
+    )
+
+
+def had_pods(timeline: Timeline, spell: Spell) -> list[dict[str, Any]]:
+    """The guestbook's Pods that were on a node when it went away."""
+    return timeline.pods_on(spell.node, spell.begin, "guestbook")
+
+
+def lost_while_away(timeline: Timeline, spell: Spell) -> dict[str, int]:
+    """What was lost from when the node may have gone until it was back; what its own draining lost before is not counted again."""
+    drained = [
+        drain.end + SETTLE + 1
+        for drain in timeline.drains("guestbook")
+        if drain.node == spell.node and drain.end < spell.begin
+    ]
+    return timeline.lost_between(max([spell.begin - SILENCE, *drained]), min(spell.end, timeline.until) + SETTLE)
+
+
+# -- the capstone ----------------------------------------------------------------------------------------------------
+
+
+def answering(state: State, answers: Answers) -> Object:
+    """The capstone's Service, at the right port, answered well by the Pods of the Deployment guestbook and nobody else."""
+    right = capstone.plan(seed_of(state))
+    deployment = state.require("Deployment", "guestbook")
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    if right.port not in ports(service):
+        fail(
+            "service-port-missing", f"Service guestbook takes no requests on port {right.port}, where the handbook's readers ask.",
+            expected=f"port {right.port}", observed=f"ports: {', '.join(map(str, ports(service))) or 'none'}", object=service.ref,
+            look="kubectl get service guestbook",
+        )  # fmt: skip
+    state.require_answers(service, answers)
+    state.fail_for_strangers(service, deployment, answers.hosts - {pod.name for pod in state.pods_of(deployment)})
+    return service
+
+
+@task("answers", observe=ASKED)
+def guestbook_answers(state: State, answers: Answers) -> None:
+    service = answering(state, answers)
+    silent = {pod.name for pod in state.ready_pods(service)} - answers.hosts
+    if silent:
+        fail(
+            "replica-gets-no-traffic", f"Of {len(answers)} requests to Service guestbook, none was answered by {', '.join(sorted(silent))}.",
+            expected="answers from every ready Pod", observed=f"none from {', '.join(sorted(silent))}", object=service.ref,
+            look="kubectl get endpointslices", pending=True,
+        )  # fmt: skip
+
+
+@task("says", observe=ASKED)
+def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
+    right = capstone.plan(seed_of(state))
+    answering(state, answers)
+    deployment = state.require("Deployment", "guestbook")
+    state.require_working(deployment)
+    state.require_image(deployment, right.image)
+    said = sorted({answer.text.splitlines()[0] if answer.text else "" for answer in answers})
+    if said != [right.greeting]:
+        other = next(line for line in said if line != right.greeting)
+        fail(
+            "greeting-wrong", f"The guestbook says {other!r}, and that is not what the handbook says.",
+            expected="the handbook's words, to the letter", observed=other, object=deployment.ref, look=f"kubectl describe configmap {right.config}",
+        )  # fmt: skip
+    for pod in state.pods_of(deployment):
+        if not takes_from(pod, right.config):
+            fail(
+                "greeting-hard-coded", f"Pod {pod.name} says the right words, but not from ConfigMap {right.config}: when they change there, it will not follow.",
+                expected=f"GREETING from ConfigMap {right.config}", observed="written down elsewhere", object=deployment.ref,
+                look="kubectl set env deployment guestbook --list",
+            )  # fmt: skip
+    source = state.require("ConfigMap", right.config)
+    if right.greeting not in (source.raw.get("data") or {}).values():
+        fail(
+            "greeting-hard-coded", f"The guestbook says the right words, but ConfigMap {right.config} does not hold them.",
+            expected="the words in the ConfigMap", observed="other words there", object=source.ref, look=f"kubectl describe configmap {right.config}",
+        )  # fmt: skip
+
+
+def takes_from(pod: Object, config: str) -> bool:
+    """Whether the greeting of a Pod comes from this ConfigMap: by its variable, with all variables, or as a file."""
+    container = app(pod)
+    given = {v["name"]: v for v in container.get("env") or []}
+    if "GREETING" in given:
+        return ((given["GREETING"].get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name") == config
+    if "GREETING_FILE" in given:
+        mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
+        volumes = [v for v in pod.spec.get("volumes") or [] if v["name"] in mounted]
+        sources = [s for v in volumes for s in (v, *((v.get("projected") or {}).get("sources") or []))]
+        return any((s.get("configMap") or {}).get("name") == config for s in sources)
+    return config in [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
+
+
+@task("entries", observe=REDIS)
+def entries_are_kept_in_redis(state: State, asked: dict) -> None:
+    right = capstone.plan(seed_of(state))
+    deployment = state.require("Deployment", "guestbook")
+    pods = running_pods(state, deployment)
+    if not pods:
+        state.require_working(deployment)
+    look = {"object": deployment.ref, "look": "kubectl set env deployment guestbook --list"}
+    for pod in pods:
+        host = variable(state, pod, "REDIS_HOST").partition(":")[0]
+        if not host:
+            fail(
+                "redis-not-configured", f"Pod {pod.name} has no REDIS_HOST: it keeps its entries in a file of its own.",
+                expected="REDIS_HOST with the name of a Service", observed="no REDIS_HOST", **look,
+            )  # fmt: skip
+        if is_address(host):
+            fail(
+                "redis-by-address", f"Pod {pod.name} was given the address {host}. It works until that changes.",
+                expected="a name", observed=host, **look,
+            )  # fmt: skip
+    state.require_working(deployment)
+    asked = answered(asked)
+    host = variable(state, pods[0], "REDIS_HOST").partition(":")[0]
+    lookup = Lookup(**asked["names"][host])
+    if lookup.error:
+        state.explain_name(host, asked["names"], deployment)
+    service = state.require("Service", right.store)
+    theirs = {service.spec.get("clusterIP"), *(pod.status.get("podIP") for pod in state.pods_of(service))}
+    if not theirs & set(lookup.addresses):
+        meant = [s.name for s in state.all("Service") if s.spec.get("clusterIP") in lookup.addresses]
+        where = f"Service {meant[0]}" if meant else ", ".join(lookup.addresses)
+        fail(
+            "name-leads-elsewhere", f"In Pod {pods[0].name} the name {host} leads to {where}, and the guestbook's Redis is behind Service {right.store}.",
+            expected=f"Service {right.store}", observed=where, **look,
+        )  # fmt: skip
+    state.require_working(service)
+    redis = {pod.name for pod in state.pods_of(state.require("Deployment", right.store))}
+    strangers = {pod.name for pod in state.pods_of(service)} - redis
+    if strangers:
+        fail(
+            "name-leads-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which is no Pod of Deployment {right.store}.",
+            expected=f"Pods of Deployment {right.store}", observed=", ".join(sorted(strangers)), object=service.ref,
+            look=f"kubectl describe service {right.store}",
+        )  # fmt: skip
+    answer = asked["entries"][0]
+    if answer["status"] != 200:
+        fail(
+            "redis-not-answering", f"{host} leads to the right Service, but the app says: {answer['text'] or answer['error']}",
+            expected="the entries", observed=answer["text"] or answer["error"], pending=state.changed_within(20, pods[0]), **look,
+        )  # fmt: skip
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@task("every-replica")
+def every_replica_works(state: State) -> None:
+    right = capstone.plan(seed_of(state))
+    deployment = state.require("Deployment", "guestbook")
+    state.require_working(deployment)
+    ready = state.ready_pods(deployment)
+    if len(ready) < right.replicas:
+        fail(
+            "too-few-replicas", f"Deployment guestbook asks for {deployment.spec.get('replicas', 1)} replicas; {len(ready)} are ready.",
+            expected=f"at least {right.replicas}, as the handbook says", observed=str(len(ready)), object=deployment.ref,
+        )  # fmt: skip
+    probe = app(deployment).get("readinessProbe")
+    evidence = {
+        "expected": "a readiness probe that asks for /readyz",
+        "object": deployment.ref,
+        "look": "kubectl describe deployment guestbook",
+    }
+    if not probe:
+        fail(
+            "no-readiness-probe", "The Pods of Deployment guestbook have no readiness probe any more: they count as ready, whatever they say.",
+            observed="none", **evidence,
+        )  # fmt: skip
+    get, command = probe.get("httpGet") or {}, (probe.get("exec") or {}).get("command") or []
+    asks = get.get("path", "") + " ".join(command)
+    # A command counts if it asks, and if nothing in it makes light of the answer.
+    by_command = "python3" in asks and "/readyz" in asks and not set(asks) & set("|;&#")
+    if not by_command and (get.get("host") or asks.partition("?")[0] != "/readyz"):
+        fail(
+            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask for /readyz ({asks or 'it only connects'}): it succeeds, whatever the app says there.",
+            observed=asks or "a connection, and nothing more", **evidence,
+        )  # fmt: skip
+    patience = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+    if patience > PATIENCE:
+        fail(
+            "probe-weakened", f"The readiness probe of Deployment guestbook is only believed after {patience} s of failures: until then a replica that cannot take requests gets them.",
+            observed=f"{patience} s", **evidence,
+        )  # fmt: skip
+
+
+@task("nothing-else")
+def nothing_else_was_changed(state: State) -> None:
+    begun = capstone.whole(seed_of(state))
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    state.require_working(state.require("Deployment", "guestbook"))
+    for ref in ("Deployment/cache", "Service/cache", "NetworkPolicy/cache", "ResourceQuota/house"):
+        kind, _, name = ref.partition("/")
+        live = state.find(kind, name)
+        look = f"kubectl get {kind.lower()} {name} -o yaml"
+        if not live or live.is_terminating:
+            fail(
+                "bystander-gone", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
+                look=f"kubectl get {kind.lower()}s",
+            )  # fmt: skip
+        difference = first_difference(begun[ref]["spec"], live.spec, "spec")
+        if difference:
+            path, wanted, found = difference
+            fail(
+                "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found}.",
+                expected=f"{path}: {wanted}", observed=f"{path}: {found}", object=ref, look=look,
+            )  # fmt: skip
+    state.require_working(state.require("Deployment", "cache"))
+
+
+def first_difference(wanted: Any, found: Any, path: str) -> tuple[str, str, str] | None:
+    """Where an object asks for something else than it did: (path, what it did, what it does). What the API server filled in does not count."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        differences = (first_difference(value, found.get(key), f"{path}.{key}") for key, value in wanted.items())
+        return next((difference for difference in differences if difference), None)
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        differences = (
+            first_difference(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(wanted, found, strict=True))
+        )
+        return next((difference for difference in differences if difference), None)
+    if wanted == found or same_quantity(wanted, found):
+        return None
+    return path, str(wanted), "gone" if found is None else str(found)
+
+
+def same_quantity(one: Any, other: Any) -> bool:
+    try:
+        return quantity(one) == quantity(other)
+    except ValueError:
+        return False

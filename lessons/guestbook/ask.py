@@ -1,0 +1,43 @@
+"""Ask a web server, from wherever this runs, and say in one line a kind what came back.
+
+python3 ask.py http://demo/hostname               one request
+python3 ask.py http://demo/hostname --times 30    thirty, each over a connection of its own
+python3 ask.py http://demo/hostname --wait 10     keep trying for ten seconds until there is a first answer
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+
+def ask(url):
+    """What one request brought: the answer's text, or why there is none."""
+    try:
+        with urlopen(url, timeout=3) as answer:
+            return answer.read().decode().strip(), True
+    except HTTPError as error:
+        return f"status {error.code}: {error.read().decode().strip()}", False
+    except OSError as error:
+        return f"no answer: {getattr(error, 'reason', error)}", False
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Ask a web server.")
+    parser.add_argument("url")
+    parser.add_argument("--times", type=int, default=1, help="how many requests")
+    parser.add_argument("--wait", type=float, default=0, help="seconds to wait for a first good answer")
+    wanted = parser.parse_args()
+    end = time.monotonic() + wanted.wait
+    while not ask(wanted.url)[1] and time.monotonic() < end:
+        time.sleep(0.2)
+    answers = [ask(wanted.url) for _ in range(wanted.times)]
+    for text, count in sorted(Counter(text for text, _ in answers).items()):
+        print(f"{count} × {text}" if wanted.times > 1 else text)
+    sys.exit(0 if any(good for _, good in answers) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Cases of `kubeclass explain`: a state made on the real cluster, and the roots that must be found in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checker import recording
+from checker.explaining import explained
+from checker.findings import Explanation
+from checker.state import State
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of cases/. make: a shell script, run as those of the labs' cases are. finds: `cause@Kind/name`, the most important
+    first, and nothing else; `a|b@Kind/name` where either is right. meanwhile: what else may be told before that. in_progress: whether something stays on its way. undo: what the namespace's deletion does not undo.
+    """
+
+    name: str
+    title: str
+    make: str
+    finds: list[str]
+    meanwhile: tuple[str, ...] = ()
+    in_progress: bool = False
+    undo: str = ""
+
+    @property
+    def recording(self) -> Path:
+        return FOLDER / "recorded" / f"{self.name}.json"
+
+    def as_wanted(self, found: list[str]) -> bool:
+        """Whether exactly the roots of the case were found, in their order."""
+        return len(found) == len(self.finds) and all(map(self._is, found, self.finds))
+
+    def may_be(self, root: str) -> bool:
+        """Whether a root is one of the case, or one that may be told before it has settled."""
+        return any(self._is(root, one) for one in [*self.finds, *self.meanwhile])
+
+    @staticmethod
+    def _is(root: str, wanted: str) -> bool:
+        causes, _, where = wanted.partition("@")
+        cause, _, at = root.partition("@")
+        return cause in causes.split("|") and (at == where or (where == "Namespace" and at.startswith("Namespace/")))
+
+
+def all_cases() -> list[Case]:
+    return [Case(path.stem, **yaml.safe_load(path.read_text())) for path in sorted((FOLDER / "cases").glob("*.yaml"))]
+
+
+def roots(explanation: Explanation) -> list[str]:
+    return [finding.root for finding in explanation.findings]
+
+
+def save(state: State, path: Path) -> None:
+    """Write a State, and what is explained of it once it is the same from run to run (see checker/recording.py)."""
+    data = recording.normalised(state)
+    told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        json.dumps({"state": data, "explanation": told}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
+
+
+def load(path: Path) -> tuple[State, dict[str, Any]]:
+    """A recorded State, and what must be explained of it."""
+    data = json.loads(path.read_text())
+    return State.from_json(data["state"]), data["explanation"]
+
+
+def explain_anew(path: Path) -> None:
+    """Write anew what is explained of a recorded State: after a change of words or causes, for which no cluster is needed."""
+    data = json.loads(path.read_text())
+    data["explanation"] = json.loads(json.dumps(explained(State.from_json(data["state"])).to_json()))
+    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":  # python -m tests.explain.case
+    for recorded in sorted((FOLDER / "recorded").glob("*.json")):
+        explain_anew(recorded)

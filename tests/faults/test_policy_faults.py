@@ -1,0 +1,55 @@
+"""Policies that nobody enforces, on the real cluster: nothing is concluded from what is open, and what is written is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checker.session import NamespacePlace, Session
+from cluster import current
+from cluster.kubectl import kubectl
+from tests import enforcer
+from tests.nodes import ON_THE_SECOND_CLUSTER
+
+pytestmark = [*ON_THE_SECOND_CLUSTER, pytest.mark.policies]
+
+# A network plugin of its own cannot be taken away; there, the wall gets a door.
+DOOR = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: door, namespace: kubeclass}
+spec: {podSelector: {matchLabels: {app: wall}}, ingress: [{}]}
+"""
+
+
+def test_policies_that_nobody_enforces_are_unknown_and_evaluated(tmp_path: Path) -> None:
+    cluster = current()
+    stand_in = enforcer.is_needed(cluster)
+    session = Session("14", place=NamespacePlace("tf-policies", work=tmp_path))
+    try:
+        session.start()
+        assert [task.verdict for task in session.check(60).tasks] == ["failed"] * 4
+        if stand_in:
+            enforcer.take_away(cluster)
+        else:
+            kubectl(cluster, "apply", "-f", "-", input=DOOR)
+        nothing_done = session.check(60)
+        session.solve()
+        solved = session.check(60)
+    finally:
+        if stand_in:
+            enforcer.ensure(cluster)
+        kubectl(cluster, "delete", "networkpolicy", "door", "-n", "kubeclass", "--ignore-not-found")
+    try:
+        for result in (nothing_done, solved):
+            assert {(task.verdict, task.cause) for task in result.tasks} == {("unknown", "policies-not-enforced")}
+            assert (result.exit_code, result.score) == (2, 0)
+        # What is written tells the two apart all the same.
+        assert all("and should be" not in task.message for task in solved.tasks)
+        assert all("and should be" in task.message for task in nothing_done.tasks)
+        result = session.check(60)
+        assert result.passed, [(task.id, task.cause, task.message) for task in result.tasks]
+    finally:
+        namespaces = ("tf-policies", "tf-policies-visitors")
+        kubectl(cluster, "delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false")

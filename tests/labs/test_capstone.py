@@ -1,0 +1,65 @@
+"""The capstone for several seeds on the real cluster: nothing works at the beginning, each seed's own repair passes, and is none
+of another seed's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checker.judge import judge
+from checker.labs import beside, load_lab
+from checker.seeds import SEED, bound
+from checker.session import NamespacePlace, Session
+from checker.state import State
+from checker.verdict import Result
+from tests.labs.test_cases import WAIT, explained, put_away
+
+LAB = load_lab("15")
+capstone = beside(LAB.folder / "tasks.py", "setup")
+TASKS = {"answers", "says", "entries", "every-replica", "nothing-else"}
+SEEDS = ("10", "16", "48")  # between them twelve faults, of every group
+REPAIR = """
+"$PYTHON" setup.py "$SEED" | kubectl apply -f -
+kubectl rollout restart deployment guestbook
+kubectl rollout status deployment guestbook --timeout=150s
+"""
+
+
+def passed(result: Result) -> set[str]:
+    return {task.id for task in result.tasks if task.verdict == "passed"}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_seed_is_broken_and_its_own_answer_passes_and_no_others(seed: str, tmp_path: Path) -> None:
+    session = Session(LAB, place=NamespacePlace(f"t15-seed-{seed}", work=tmp_path, seed=seed))
+    try:
+        session.start()
+        begun = session.check(5)
+        assert passed(begun) == set(), explained(begun)
+        session.place.run(LAB, REPAIR, LAB.folder, timeout=300)
+        result, state = session.checked(WAIT)
+        assert passed(result) == TASKS, explained(result)
+        session.start()  # once more: what was repaired stays so
+        assert passed(session.check(WAIT)) == TASKS
+        for other in SEEDS:
+            if other != seed:
+                assert "says" not in passed(judge(LAB, begun_with(state, other)))
+    finally:
+        put_away(session)
+
+
+def begun_with(state: State, seed: str) -> State:
+    """A State as if the lab had been begun there with another seed."""
+    data = state.to_json()
+    for item in data["objects"]["Namespace"]:
+        if item["metadata"]["name"] == state.namespace:
+            item["metadata"]["annotations"][SEED] = bound(seed, item["metadata"]["uid"])
+    return State.from_json(data)
+
+
+def test_the_seeds_have_many_faults_between_them() -> None:
+    faults = {fault.id: fault.group for seed in SEEDS for fault in capstone.faults(seed)}
+    assert len(faults) >= 10
+    assert len(set(faults.values())) == 4

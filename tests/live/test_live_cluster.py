@@ -1,0 +1,93 @@
+"""Live verdicts on the real cluster: they arrive while the cluster changes, in Python and in a terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from checker import observer
+from checker.live import Live
+from checker.session import NamespacePlace, Session
+from checker.verdict import Result
+from cluster import current
+from cluster.kubectl import kubectl
+from tests.conftest import ctrl_c_counts
+
+pytestmark = [pytest.mark.cluster]
+
+
+@pytest.fixture
+def session(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
+    """Lab 07, as it begins, in a namespace of its own."""
+    namespace = f"tl-{request.node.name[5:40].replace('_', '-')}".rstrip("-")
+    begun = Session("07", place=NamespacePlace(namespace, work=tmp_path))
+    begun.start()
+    yield begun
+    observer.forget(begun.place.api, namespace)
+    kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+
+
+def until(what: Callable[[], bool], told: list[Result], timeout: float = 90) -> None:
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if what():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"it was never told; the last was {told[-1]!r}" if told else "nothing was told")
+
+
+def causes(told: list[Result]) -> set[str]:
+    return {task.cause for task in told[-1].tasks} if told else set()
+
+
+def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -> None:
+    told: list[Result] = []
+    with Live(session, told.append):
+        until(lambda: bool(told) and not told[-1].passed, told)
+        session.solve()
+        until(lambda: told[-1].passed, told)
+        change = '{"spec": {"selector": {"app": "guestbok"}}}'
+        kubectl(current(), "patch", "service", "guestbook", "-n", session.place.namespace, "--patch", change)
+        until(lambda: "service-selects-nothing" in causes(told), told)
+        kubectl(
+            current(),
+            "patch",
+            "service",
+            "guestbook",
+            "-n",
+            session.place.namespace,
+            "--patch",
+            change.replace("guestbok", "guestbook"),
+        )
+        until(lambda: told[-1].passed, told)
+    begun = len(told)
+    kubectl(current(), "delete", "service", "guestbook", "-n", session.place.namespace)
+    time.sleep(1)
+    assert len(told) == begun, "nobody listens any more"
+
+
+def test_in_a_terminal_too(session: Session) -> None:
+    command = [sys.executable, "-m", "checker.cli", "watch", "07", "--namespace", session.place.namespace]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=ctrl_c_counts
+    ) as watching:
+        assert watching.stdout
+        patience = threading.Timer(180, watching.kill)
+        patience.start()  # a line that never comes is not waited for longer
+        first = watching.stdout.readline()
+        assert first.startswith("Lab 07"), first
+        session.solve()
+        for line in watching.stdout:
+            if line.startswith("Lab 07") and "(7 of 7 points" in line:
+                break
+        watching.send_signal(signal.SIGINT)
+        _, complaints = watching.communicate(timeout=20)
+        patience.cancel()
+    assert (watching.returncode, complaints) == (0, "")

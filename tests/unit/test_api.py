@@ -1,0 +1,173 @@
+"""The one way to the API server: pinned to its context, never by a proxy, never without a deadline."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from checker import api as api_module
+from checker.api import Api, ApiError
+from checker.collect import collect
+from checker.judge import judge
+from checker.labs import all_labs, load_lab
+from cluster import Cluster, Problem
+from tests.unit.objects import pod, state
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        if self.path == "/never":
+            time.sleep(3)
+        forbidden = re.search(r"/(services|deployments)(\?|$)", self.path) and self.server.forbids  # type: ignore[attr-defined]
+        status, body = (
+            (403, {"message": "services is forbidden"})
+            if forbidden
+            else {
+                "/refused": (403, {"message": "pods is forbidden"}),
+                "/gone": (404, {"message": "not found"}),
+            }.get(self.path, (200, {"items": []}))
+        )
+        content = json.dumps(body).encode()
+        if "/log?" in self.path:  # of a container that ended and was just started again
+            content = b"address already in use" if "previous=true" in self.path else b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_CONNECT = do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.forbids = False  # Services and Deployments
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as found:
+        yield found
+        found.shutdown()
+
+
+@pytest.fixture
+def decoy() -> Iterator[Server]:
+    with Server() as found:
+        yield found
+        found.shutdown()
+
+
+def kubeconfig(path: Path, ours: str, theirs: str) -> Cluster:
+    """A kubeconfig in which somebody else's cluster is the current one."""
+    entry = lambda name, url: {"name": name, "cluster": {"server": url}}  # noqa: E731
+    path.write_text(yaml.safe_dump({
+        "current-context": "work", "clusters": [entry("work", theirs), entry("kind-own", ours)], "users": [{"name": "me", "user": {}}],
+        "contexts": [{"name": n, "context": {"cluster": n, "user": "me"}} for n in ("work", "kind-own")],
+    }))  # fmt: skip
+    return Cluster("own", path)
+
+
+def test_only_the_courses_context_is_asked_whatever_the_current_one_is(
+    tmp_path: Path, server: Server, decoy: Server
+) -> None:
+    assert Api(kubeconfig(tmp_path / "config", server.url, decoy.url)).get("/api/v1/pods") == {"items": []}
+    assert server.asked == ["/api/v1/pods"]
+    assert decoy.asked == []
+
+
+def test_no_proxy_is_asked_for_the_cluster(
+    tmp_path: Path, server: Server, decoy: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, decoy.url)
+        monkeypatch.setenv(name.lower(), decoy.url)
+    Api(kubeconfig(tmp_path / "config", server.url, decoy.url)).get("/api/v1/pods")
+    assert decoy.asked == []
+
+
+def test_an_answer_that_never_comes_ends_by_the_deadline(tmp_path: Path, server: Server) -> None:
+    begin = time.monotonic()
+    with pytest.raises(ApiError) as end:
+        Api(kubeconfig(tmp_path / "config", server.url, "")).request("GET", "/never", read_timeout=0.3)
+    assert end.value.status == 0
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("path, status, words", [("/refused", 403, "pods is forbidden"), ("/gone", 404, "not found")])
+def test_an_error_is_told_in_the_api_servers_words(
+    tmp_path: Path, server: Server, path: str, status: int, words: str
+) -> None:
+    with pytest.raises(ApiError, match=words) as end:
+        Api(kubeconfig(tmp_path / "config", server.url, "")).get(path)
+    assert end.value.status == status
+
+
+def test_a_server_that_is_not_there_makes_every_task_unknown(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_module, "CONNECT_TIMEOUT", 0.2)
+    server.shutdown()
+    server.server_close()
+    lab = load_lab("07")
+    result = judge(lab, collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", lab.observations))
+    assert {(task.verdict, task.cause) for task in result.tasks} == {("unknown", "api-unreachable")}
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("number", [number for number in all_labs() if not load_lab(number).text.needs.engine])
+def test_what_may_not_be_listed_makes_unknown_and_nothing_falls_over(
+    tmp_path: Path, server: Server, number: str
+) -> None:
+    """As in the moments after an API server's restart, when it does not know anybody's rights yet."""
+    server.forbids = True
+    lab = load_lab(number)
+    result = judge(lab, collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", lab.observations))
+    assert not {task.cause for task in result.tasks} & {"checker-crashed"}
+    assert "passed" not in {task.verdict for task in result.tasks}
+    if number == "07":
+        assert {task.verdict for task in result.tasks} == {"unknown"}
+
+
+def test_last_words_are_found_where_the_container_was_started_again_after_it_was_listed(
+    tmp_path: Path, server: Server
+) -> None:
+    ended = pod("web-1", container_state={"terminated": {"exitCode": 1, "reason": "Error"}}, ready=False)
+    seen = collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(ended))
+    assert list(seen.logs.values()) == ["address already in use"]
+    ended.status["containerStatuses"][0]["restartCount"] = (
+        1  # then the run before is another one, and its words are not told
+    )
+    assert not collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(ended)).logs
+
+
+@pytest.mark.parametrize(
+    "content", ["", "clusters: [", "contexts: []", '{"contexts": [{"name": "kind-own", "context": {}}]}', "[]"]
+)
+def test_a_kubeconfig_that_is_none_is_named_and_nothing_is_asked(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config").write_text(content)
+    with pytest.raises(Problem, match="has no usable context kind-own") as end:
+        Api(Cluster("own", tmp_path / "config"))
+    assert "kubeclass up" in end.value.next_step
+
+
+def test_no_kubeconfig_means_no_cluster(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="The cluster own is not there"):
+        Api(Cluster("own", tmp_path / "config"))

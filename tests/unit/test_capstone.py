@@ -1,0 +1,475 @@
+"""The capstone's generator, its seeds, and the judging of failover: what needs no cluster to be shown."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from checker.causes import CATALOGUE
+from checker.judge import judge
+from checker.labs import beside, load_lab
+from checker.observe import seen as seen_of
+from checker.recording import normalised
+from checker.seeds import SEED, bound, checked, default_seed, seed_in, seed_of
+from checker.state import STARTED, Object, State
+from checker.verdict import Failed
+from cluster import Problem
+from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
+
+LAB = load_lab("15")
+capstone = beside(LAB.folder / "tasks.py", "setup")
+SEEDS = [str(number) for number in range(400)]
+
+
+# -- the generator ---------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_breaks_the_same_way() -> None:
+    assert capstone.broken("7") == capstone.broken("7")
+
+
+def test_every_seed_breaks_four_places_of_at_least_ten_kinds_so_that_nothing_works() -> None:
+    kinds: set[str] = set()
+    for seed in SEEDS:
+        chosen = capstone.faults(seed)
+        kinds |= {fault.id for fault in chosen}
+        assert len({fault.id for fault in chosen}) == capstone.BROKEN == 4
+        assert {fault.group for fault in chosen} & {"Pods", "Redis"}
+    assert kinds == set(capstone.FAULTS)
+    assert len(kinds) >= 10
+
+
+@pytest.mark.parametrize("fault", capstone.FAULTS)
+def test_every_fault_changes_what_is_there_and_nothing_that_belongs_to_others(fault: str) -> None:
+    for seed in SEEDS[:50]:
+        whole, broken = capstone.with_faults(seed, []), capstone.with_faults(seed, [fault])
+        assert whole != broken
+        for suffix in broken:
+            for one in broken[suffix]:
+                if one["metadata"]["name"] in ("cache", "handbook"):
+                    assert one in whole[""]
+
+
+def test_faults_do_not_undo_each_other() -> None:
+    for seed in SEEDS:
+        broken = capstone.broken(seed)
+        for fault in capstone.faults(seed):
+            others = [other.id for other in capstone.faults(seed) if other is not fault]
+            assert capstone.with_faults(seed, others) != broken, (seed, fault.id)
+
+
+def test_no_manifest_is_the_answer_of_two_seeds() -> None:
+    answers = {json.dumps(capstone.whole(seed), sort_keys=True) for seed in SEEDS}
+    greetings = {capstone.plan(seed).greeting for seed in SEEDS}
+    assert len(answers) == len(greetings) == len(SEEDS)
+
+
+def test_the_handbook_says_what_is_right_and_nothing_of_what_is_broken() -> None:
+    for seed in SEEDS[:50]:
+        right = capstone.plan(seed)
+        text = capstone.handbook(right)
+        for value in (right.greeting, right.config, right.key, str(right.port), right.version, str(right.replicas), right.store,
+                      str(right.store_port), right.quota, right.memory, str(right.listens)):  # fmt: skip
+            assert value in text
+        broken = {o["metadata"]["name"]: o for o in capstone.broken(seed)[""] if o["kind"] == "ConfigMap"}
+        assert broken["handbook"]["data"]["handbook.txt"] == text
+
+
+def test_a_slip_is_near_and_never_the_word_itself() -> None:
+    for seed in SEEDS:
+        slipped = capstone.slip("guestbook", seed, "test")
+        assert slipped != "guestbook"
+        assert slipped[0] == "g"
+        assert len(slipped) in (8, 9)
+
+
+def test_the_program_prints_what_kubectl_can_apply() -> None:
+    program = [sys.executable, str(LAB.folder / "setup.py"), "7", "--leave", "image"]
+    listed = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    assert listed["items"] == capstone.with_faults("7", ["image"])[""]
+
+
+def test_every_fault_has_a_mistake_in_which_it_is_left_and_named() -> None:
+    mistakes = LAB.cases("mistakes")
+    for fault in capstone.FAULTS.values():
+        case = mistakes[f"left-{fault.id}"]
+        assert fault.id in {chosen.id for chosen in capstone.faults(case.seed)}
+        assert fault.cause in CATALOGUE
+        assert set(case.fails.values()) == {fault.cause, "node-never-drained", "node-never-lost"}
+
+
+# -- what one seed's answer is worth for another -----------------------------------------------------------------------
+
+CAPSTONE = [task for task in LAB.code if task not in ("drained", "node-back")]
+
+
+def world(answer: str, begun: str) -> State:
+    """What a cluster would be like in which the lab was begun with one seed, and put right as another one says."""
+    objects, reach, number = [node("worker")], {}, 0
+    for raw in capstone.whole(answer).values():
+        one = Object(raw["kind"], json.loads(json.dumps(raw)))
+        one.raw["metadata"] |= {
+            "namespace": "learn",
+            "uid": f"uid-{one.ref}",
+            "creationTimestamp": ago(300),
+            "generation": 1,
+        }
+        one = Object(one.kind, one.raw)
+        objects.append(one)
+        if one.kind == "Service":
+            one.spec["clusterIP"] = f"10.96.0.{len(objects)}"
+            objects.append(slice_of(one.name))
+        if one.kind == "Deployment":
+            wanted = one.spec["replicas"]
+            counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), wanted)
+            one.raw["status"] = {"observedGeneration": 1, **counts}
+            objects[-1] = one = Object(one.kind, one.raw)
+            made = replica_set(one, f"{one.name}-abc")
+            objects.append(made)
+            for _ in range(wanted):
+                number += 1
+                template = one.spec["template"]
+                address = f"10.244.1.{number}"
+                objects.append(pod(f"{made.name}-{number}", owner=made, ip=address, labels=template["metadata"]["labels"],
+                                   containers=template["spec"]["containers"]))  # fmt: skip
+                reach |= {f"{address}:{port}": "open" for port in (capstone.plan(answer).listens, 6379)}
+    right = capstone.plan(answer)
+    names = [one.name for one in objects if one.kind == "Pod" and one.name.startswith("guestbook-")]
+    store = next(one for one in objects if one.ref == f"Service/{right.store}")
+    answers = [
+        {
+            "status": 200,
+            "text": f"{right.greeting}\nThis is it.",
+            "host": name,
+            "version": right.version,
+            "error": "",
+            "count": 20,
+        }
+        for name in names
+    ]
+    inside = {"names": {right.store: {"addresses": [store.spec["clusterIP"]], "error": ""}},
+              "entries": [{"status": 200, "text": "No entries yet.", "host": "", "version": "", "error": ""}]}  # fmt: skip
+    seen = {
+        "CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)": answers,
+        "RedisAsked(deployment='guestbook')": {"": inside},
+        "reach": reach,
+    }
+    whole = state(*objects, observations=seen)
+    whole.objects["Namespace"][0] = namespace(bound(begun, "uid-7"))
+    return whole
+
+
+def capstone_causes(seen: State) -> dict[str, str]:
+    return {task.id: task.cause for task in judge(LAB, seen).tasks if task.id in CAPSTONE and task.verdict != "passed"}
+
+
+@pytest.mark.parametrize("seed", SEEDS[:12])
+def test_a_seeds_own_answer_passes_and_is_none_of_another(seed: str) -> None:
+    assert capstone_causes(world(seed, seed)) == {}
+    for other in SEEDS[12:30]:
+        causes = capstone_causes(world(seed, other))
+        assert "says" in causes, (seed, other, causes)  # the words are never the same; a port may be
+        assert "checker-crashed" not in causes.values()
+
+
+def changed(seed: str, change: Callable[[State], None]) -> dict[str, str]:
+    seen = world(seed, seed)
+    change(seen)
+    return capstone_causes(seen)
+
+
+def test_what_was_put_right_at_the_cost_of_others_is_named() -> None:
+    def quota(seen: State) -> None:
+        seen.require("ResourceQuota", "house").spec["hard"]["limits.memory"] = "64Gi"
+
+    def policy(seen: State) -> None:
+        seen.objects["NetworkPolicy"] = []
+
+    def wider(seen: State) -> None:
+        seen.require("NetworkPolicy", "cache").spec["ingress"].append({})
+
+    def same_quota(seen: State) -> None:
+        hard = seen.require("ResourceQuota", "house").spec["hard"]
+        hard["limits.memory"] = str(int(hard["limits.memory"][:-2]) * 1024) + "Ki"
+
+    assert changed("1", quota) == {"nothing-else": "bystander-changed"}
+    assert changed("1", policy) == {"nothing-else": "bystander-gone"}
+    assert changed("1", wider) == {"nothing-else": "bystander-changed"}
+    assert changed("1", same_quota) == {}
+
+
+def test_a_symptom_that_was_repaired_with_the_cause_left_is_named() -> None:
+    def probe(path: str | None) -> Callable[[State], None]:
+        def put(seen: State) -> None:
+            container = seen.require("Deployment", "guestbook").containers[0]
+            container.pop("readinessProbe")
+            if path:
+                container["readinessProbe"] = {"httpGet": {"path": path, "port": 1}}
+
+        return put
+
+    def variable(name: str, value: str) -> Callable[[State], None]:
+        def put(seen: State) -> None:
+            for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+                one.containers[0]["env"] = [v for v in one.containers[0]["env"] if v["name"] != name]
+                one.containers[0]["env"] += [{"name": name, "value": value}] if value else []
+
+        return put
+
+    assert changed("1", probe(None)) == {"every-replica": "no-readiness-probe"}
+    assert changed("1", probe("/")) == {"every-replica": "probe-weakened"}
+    assert changed("1", variable("REDIS_HOST", "")) == {"entries": "redis-not-configured"}
+    assert changed("1", variable("REDIS_HOST", "10.244.1.9")) == {"entries": "redis-by-address"}
+    assert changed("1", variable("GREETING", capstone.plan("1").greeting)) == {"says": "greeting-hard-coded"}
+
+
+def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
+    """A sidecar with the right variables and the right probe, and a guestbook without."""
+
+    def sidecar(name: str) -> Callable[[State], None]:
+        def put(seen: State) -> None:
+            app = seen.require("Deployment", "guestbook")
+            for one in (app, *seen.pods_of(app)):
+                container = one.containers[0]
+                one.containers.insert(0, {**copy.deepcopy(container), "name": "beside", "image": "redis:8"})
+                if name == "readinessProbe":
+                    container["readinessProbe"] = {"tcpSocket": {"port": 1}}
+                else:
+                    container["env"] = [v for v in container["env"] if v["name"] != name]
+
+        return put
+
+    assert changed("1", sidecar("readinessProbe"))["every-replica"] == "probe-weakened"
+    assert changed("1", sidecar("REDIS_HOST"))["entries"] == "redis-not-configured"
+    assert changed("1", sidecar("GREETING"))["says"] == "greeting-hard-coded"
+
+
+@pytest.mark.parametrize("probe, right", [
+    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 10, "periodSeconds": 5}, True),
+    ({"httpGet": {"path": "/readyz?from=kubelet", "port": 1}}, True),
+    ({"exec": {"command": ["sh", "-c", "python3 ask.py http://127.0.0.1:9417/readyz"]}}, True),
+    ({"httpGet": {"path": "/healthz?not=/readyz", "port": 1}}, False),
+    ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, False),
+    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 100000}, False),
+    ({"exec": {"command": ["sh", "-c", "python3 ask.py http://127.0.0.1:9417/readyz || true"]}}, False),
+    ({"exec": {"command": ["echo", "/readyz"]}}, False),
+])  # fmt: skip
+def test_a_probe_that_asks_and_one_that_pretends_to(probe: dict[str, Any], right: bool) -> None:
+    def put(seen: State) -> None:
+        seen.require("Deployment", "guestbook").containers[0]["readinessProbe"] = probe
+
+    assert changed("1", put) == ({} if right else {"every-replica": "probe-weakened"})
+
+
+@pytest.mark.parametrize("source, right", [
+    (lambda config: {"configMap": {"name": config}}, True),
+    (lambda config: {"projected": {"sources": [{"configMap": {"name": config}}]}}, True),
+    (lambda config: {"configMap": {"name": "another"}}, False),
+    (lambda config: {"emptyDir": {}}, False),
+])  # fmt: skip
+def test_a_greeting_from_a_file(source: Callable[[str], dict[str, Any]], right: bool) -> None:
+    def put(seen: State) -> None:
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            container = one.containers[0]
+            container["env"] = [v for v in container["env"] if v["name"] != "GREETING"]
+            container["env"].append({"name": "GREETING_FILE", "value": "/words/it"})
+            container["volumeMounts"] = [{"name": "words", "mountPath": "/words"}]
+            one.spec["volumes"] = [{"name": "words", **source(capstone.plan("1").config)}]
+
+    assert changed("1", put) == ({} if right else {"says": "greeting-hard-coded"})
+
+
+def test_a_change_of_the_seed_is_named_and_nothing_else() -> None:
+    seen = world("1", "1")
+    seen.objects["Namespace"][0] = namespace("2.0123456789")
+    assert set(capstone_causes(seen).values()) == {"seed-lost"}
+    assert set(capstone_causes(seen)) == set(CAPSTONE)
+
+
+# -- seeds -----------------------------------------------------------------------------------------------------------
+
+
+def namespace(annotation: str | None, uid: str = "uid-7") -> Any:
+    annotations = {STARTED: ago(60), **({SEED: annotation} if annotation else {})}
+    return obj("Namespace", "learn", namespace="", metadata={"annotations": annotations, "uid": uid})
+
+
+def with_namespace(one: Any) -> State:
+    return State("learn", NOW, {"Namespace": [one]})
+
+
+def test_a_seed_is_bound_to_its_namespace() -> None:
+    good = bound("abc", "uid-7")
+    assert seed_of(with_namespace(namespace(good))) == "abc"
+    for other in (None, "abc", bound("abc", "uid-8"), good.replace("abc", "abd")):
+        with pytest.raises(Failed) as caught:
+            seed_of(with_namespace(namespace(other)))
+        assert caught.value.cause == "seed-lost"
+
+
+def test_a_recording_keeps_the_seed_although_the_uid_becomes_another() -> None:
+    uid = "12345678-1234-1234-1234-123456789abc"
+    one = namespace(bound("abc", uid), uid)
+    again = State.from_json(normalised(with_namespace(one)))
+    assert again.find("Namespace", "learn").uid != uid  # type: ignore[union-attr]
+    assert seed_of(again) == "abc"
+    forged = State.from_json(normalised(with_namespace(namespace("abc.0123456789", uid))))
+    assert seed_in(forged.find("Namespace", "learn").metadata) == ""  # type: ignore[union-attr]
+
+
+def test_a_learners_own_seed_is_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    assert default_seed("learn") == default_seed("learn") != default_seed("other")
+    mine = default_seed("learn")
+    monkeypatch.setenv("LOGNAME", "bob")
+    assert default_seed("learn") != mine
+    assert checked(mine) == mine
+
+
+@pytest.mark.parametrize("seed", ["", "-x", "a b", "a.b", "x" * 41, "ä"])
+def test_what_is_no_seed(seed: str) -> None:
+    with pytest.raises(Problem):
+        checked(seed)
+
+
+# -- failover, from timelines ----------------------------------------------------------------------------------------
+
+BEGIN = NOW.timestamp() - 400
+KEY = "LiveTraffic(path='/hostname', service='guestbook')"
+
+
+def failover(nodes: dict[str, list[list[Any]]], pods: list[dict[str, Any]], lost: list[list[Any]] | None = None,
+             cordoned: bool = False, since: float = 0, hosts: dict[str, Any] | None = None, ready: str = "True") -> dict[str, str]:  # fmt: skip
+    """The causes of the two failover tasks ("" where passed); times in seconds after the lab's start."""
+
+    def at(changes: list[list[Any]]) -> list[list[Any]]:
+        return [[BEGIN + first, *rest] for first, *rest in changes]
+
+    live = "learn-live"
+    app = deployment(metadata={"namespace": live})
+    made = replica_set(app)
+    made.raw["metadata"]["namespace"] = made.namespace = live
+    one = pod(owner=made, namespace=live)
+    front, behind = service(), slice_of()
+    for thing in (front, behind):
+        thing.raw["metadata"]["namespace"] = thing.namespace = live
+    worker = node("worker")
+    worker.spec["unschedulable"] = cordoned
+    worker.status["conditions"] = [{"type": "Ready", "status": ready, "lastTransitionTime": ago(60)}]
+    begun = namespace(bound("abc", "uid-7"))
+    begun.annotations[STARTED] = ago(400)
+    timeline = {
+        "since": BEGIN + since, "until": NOW.timestamp(), "sent": 1, "hosts": hosts or {}, "texts": [],
+        "lost": [[BEGIN + first, error, count, BEGIN + first + 0.9] for first, error, count in lost or []], "nodes": {name: at(changes) for name, changes in nodes.items()},
+        "pods": {p["name"]: {**p, "owner": "rs", "added": BEGIN + p["added"], "ready": BEGIN + p["added"] + 5,
+                             "deleted": BEGIN + p["deleted"] if p["deleted"] else 0,
+                             "gone": BEGIN + p["deleted"] + 2 if p["deleted"] else 0} for p in pods},
+        "replicas": {"rs": {"kind": "ReplicaSet", "name": "guestbook-abc", "images": [], "changes": [[BEGIN, 2]]}},
+    }  # fmt: skip
+    whole = state(obj("Namespace", live, namespace=""), app, made, one, front, behind, worker, node("worker2"),
+                  observations={KEY: timeline, "reach": {"10.244.1.1:8080": "open"}})  # fmt: skip
+    whole.objects["Namespace"][0] = begun
+    assert not isinstance(seen_of(whole, LAB.code["drained"].observe[0]), str)
+    verdicts = {task.id: task for task in judge(LAB, whole).tasks}
+    return {id: verdicts[id].cause for id in ("drained", "node-back")}
+
+
+def p(name: str, where: str, added: float = 1, deleted: float = 0) -> dict[str, Any]:
+    return {"name": name, "node": where, "added": added, "deleted": deleted}
+
+
+OPEN = [0, True, True]
+DRAINED = [OPEN, [100, True, False], [170, False, False], [190, True, False], [195, True, True]]
+MOVED = [
+    p("a", "worker", deleted=101),
+    p("b", "worker", deleted=110),
+    p("c", "worker2", added=101),
+    p("d", "worker2", added=110),
+]
+
+
+def test_drained_stopped_and_back() -> None:
+    assert failover({"worker": DRAINED, "worker2": [OPEN]}, MOVED) == {"drained": "", "node-back": ""}
+
+
+def test_nothing_happened_to_any_node() -> None:
+    expected = {"drained": "node-never-drained", "node-back": "node-never-lost"}
+    assert failover({"worker": [OPEN], "worker2": [OPEN]}, [p("a", "worker")]) == expected
+
+
+def test_what_an_observer_has_not_watched_is_not_held_against_anybody() -> None:
+    assert failover({"worker": [OPEN]}, [p("a", "worker")], since=200) == {
+        "drained": "not-observed",
+        "node-back": "not-observed",
+    }
+
+
+def test_a_node_that_is_still_away() -> None:
+    causes = failover({"worker2": [OPEN], "worker": DRAINED[:3]}, MOVED, cordoned=True, ready="Unknown")
+    assert causes == {"drained": "", "node-back": "node-not-ready"}
+
+
+def test_requests_lost_by_another_node_and_before_do_not_count() -> None:
+    assert failover({"worker": DRAINED}, MOVED, lost=[[20, "refused", 9], [300, "timeout", 3]]) == {
+        "drained": "",
+        "node-back": "",
+    }
+
+
+def test_all_replicas_at_once() -> None:
+    together = [p("a", "worker", deleted=101), p("b", "worker", deleted=101), p("c", "worker2", added=101)]
+    causes = failover({"worker": DRAINED}, together, lost=[[103, "refused", 20]])
+    assert causes == {"drained": "drained-all-at-once", "node-back": ""}
+
+
+def test_a_second_try_counts() -> None:
+    first = [OPEN, [50, True, False], [60, True, True]]
+    pods = [p("x", "worker2", deleted=51), p("y", "worker2", deleted=51), p("a", "worker", added=51, deleted=101),
+            p("b", "worker", added=51, deleted=110), p("c", "worker2", added=101)]  # fmt: skip
+    assert failover({"worker2": first, "worker": DRAINED}, pods, lost=[[53, "refused", 20]]) == {
+        "drained": "",
+        "node-back": "",
+    }
+
+
+def test_a_lost_node_with_pods() -> None:
+    causes = failover(
+        {"worker": [OPEN, [170, False, True], [190, True, True]]}, [p("a", "worker")], lost=[[130, "timeout", 12]]
+    )
+    assert causes == {"drained": "node-never-drained", "node-back": "lost-with-pods"}
+
+
+def test_a_closed_node_that_kept_its_pods() -> None:
+    causes = failover({"worker": [OPEN, [100, True, False]]}, [p("a", "worker")], cordoned=True)
+    assert causes == {"drained": "node-not-emptied", "node-back": "node-never-lost"}
+
+
+def test_a_forgotten_uncordon() -> None:
+    assert failover({"worker": DRAINED[:4]}, MOVED, cordoned=True) == {"drained": "", "node-back": "node-left-cordoned"}
+
+
+def test_strangers_that_answer_while_a_node_is_drained() -> None:
+    stranger = {"fake": [[BEGIN + 90, BEGIN + 200, 500, "v1"]]}
+    assert failover({"worker": DRAINED}, MOVED, hosts=stranger)["drained"] == "service-answers-wrong"
+
+
+@pytest.mark.parametrize("told_to_go", [True, False])
+def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(told_to_go: bool) -> None:
+    """Each node's proxy learns in its own time that a Pod is leaving; who is no Pod of the Deployment has no such excuse."""
+    seen = world("7", "7")
+    answers = seen.observations["CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)"]
+    answers.append(answers[0] | {"host": "guestbook-abc-old"})
+    if told_to_go:
+        owner = next(one for one in seen.all("ReplicaSet") if one.name == "guestbook-abc")
+        old = pod("guestbook-abc-old", owner=owner, ip="10.244.1.99")
+        old.raw["metadata"]["deletionTimestamp"] = ago(-29)
+        seen.objects["Pod"].append(old)
+    strange = next(task for task in judge(LAB, seen).tasks if task.id == "answers")
+    assert strange.cause == "service-answers-wrong"
+    assert strange.pending is told_to_go

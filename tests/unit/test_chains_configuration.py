@@ -1,0 +1,238 @@
+"""A Pod's configuration: for every way in which it can be missing, a small world that has that fault; and where values come from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checker import comparing
+from checker.chains.configuration import (
+    optional_and_missing,
+    source_of_file,
+    source_of_variable,
+    volume_references,
+)
+from checker.state import Object, State
+from checker.verdict import NotPassed, Unknown
+
+from .objects import container, event, obj, pod, state
+
+settings = obj("ConfigMap", "settings", data={"greeting": "hello", "app.ini": "x"})
+login = obj("Secret", "login", data={"password": ""})
+CREATING = {"waiting": {"reason": "ContainerCreating"}}
+
+
+def config_error(message: str = "") -> dict[str, Any]:
+    return {"waiting": {"reason": "CreateContainerConfigError", "message": message}}
+
+
+def variable(kind: str, name: str, key: str, name_within: str = "GREETING", **more: Any) -> dict[str, Any]:
+    return {"name": name_within, "valueFrom": {f"{kind}KeyRef": {"name": name, "key": key, **more}}}
+
+
+def with_variables(*env: dict[str, Any], message: str = "", **spec: Any) -> Object:
+    return pod(ready=False, containers=[container(env=list(env), **spec)], container_state=config_error(message))
+
+
+def with_volumes(*volumes: dict[str, Any], mounts: list[dict[str, Any]] | None = None, **more: Any) -> Object:
+    found = pod(ready=False, containers=[container(volumeMounts=mounts or [])], container_state=CREATING, **more)
+    found.spec["volumes"] = list(volumes)
+    return found
+
+
+def config_map(name: str = "settings", **more: Any) -> dict[str, Any]:
+    return {"name": "v", "configMap": {"name": name, **more}}
+
+
+def item(key: str, path: str = "f") -> list[dict[str, str]]:
+    return [{"key": key, "path": path}]
+
+
+def with_event(broken: Object, message: str, *objects: Object) -> State:
+    return state(broken, event(broken, "FailedMount", message), *objects)
+
+
+def in_init_container() -> Object:
+    found = pod(ready=False, container_state={"waiting": {"reason": "PodInitializing"}})
+    found.spec["initContainers"] = [container("prepare", env=[variable("secret", "logon", "password")])]
+    found.status["initContainerStatuses"] = [{"name": "prepare", "ready": False, "state": config_error()}]
+    return found
+
+
+def crash(said: str, mount: dict[str, Any], volume: dict[str, Any]) -> State:
+    ended = {"exitCode": 2, "reason": "Error"}
+    found = pod(ready=False, containers=[container(volumeMounts=[mount])], last=ended, restarts=2,
+                container_state={"waiting": {"reason": "CrashLoopBackOff"}})  # fmt: skip
+    found.spec["volumes"] = [volume]
+    return state(found, settings, logs={"guestbook-1/app": said})
+
+
+NO_APP = "python3: can't open file '/app/app.py': [Errno 2] No such file or directory"
+MOUNT = {"name": "v", "mountPath": "/app"}
+NOT_LISTED = {"unlisted": {"Secret": "forbidden"}}
+
+WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
+    "a variable's ConfigMap is missing": ("config-object-missing", False, lambda: state(with_variables(variable("configMap", "setings", "greeting")), settings)),
+    "a variable's key is missing": ("config-key-missing", False, lambda: state(with_variables(variable("configMap", "settings", "greting")), settings)),
+    "all variables of a Secret that is missing": ("config-object-missing", False, lambda: state(with_variables(envFrom=[{"secretRef": {"name": "logon"}}]), login)),
+    "a ConfigMap is asked for, and is a Secret": ("config-kind-mixed-up", False, lambda: state(with_variables(variable("configMap", "login", "password")), login)),
+    "an init container's Secret is missing": ("config-object-missing", False, lambda: state(in_init_container(), login)),
+    "only an optional one is missing": ("container-config-error", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
+    "it came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message='configmap "settings" not found'), settings)),
+    "its key came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message="couldn't find key greeting in ConfigMap learn/settings"), settings)),
+    "Secrets may not be listed: no object": ("config-object-missing", False, lambda: state(with_variables(variable("secret", "logon", "x"), message='secret "logon" not found'), **NOT_LISTED)),
+    "Secrets may not be listed: no key": ("config-key-missing", False, lambda: state(with_variables(variable("secret", "login", "x"), message="couldn't find key x in Secret learn/login"), **NOT_LISTED)),
+    "a volume's ConfigMap is missing": ("volume-source-missing", False, lambda: state(with_volumes(config_map("setings")), settings)),
+    "a volume's Secret is missing": ("volume-source-missing", False, lambda: state(with_volumes({"name": "v", "secret": {"secretName": "logon"}}), login)),
+    "a volume's key is missing": ("volume-key-missing", False, lambda: state(with_volumes(config_map(items=item("greting"))), settings)),
+    "a projected volume's Secret is missing": ("volume-source-missing", False, lambda: state(with_volumes({"name": "v", "projected": {"sources": [{"configMap": {"name": "settings"}}, {"secret": {"name": "logon"}}]}}), settings, login)),
+    "a projected volume's key is missing": ("volume-key-missing", False, lambda: state(with_volumes({"name": "v", "projected": {"sources": [{"secret": {"name": "login", "items": item("pass")}}]}}), login)),
+    "a volume asks for a Secret that is a ConfigMap": ("config-kind-mixed-up", False, lambda: state(with_volumes({"name": "v", "secret": {"secretName": "settings"}}), settings)),
+    "a volume's optional ConfigMap is missing": ("pod-starting", True, lambda: state(with_volumes(config_map("no", optional=True)))),
+    "a volume's ConfigMap came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map()), 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found', settings)),
+    "a volume's key came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map(items=item("greeting"))), 'MountVolume.SetUp failed for volume "v" : configmap references non-existent config key: greeting', settings)),
+    "Secrets may not be listed: no volume": ("volume-source-missing", False, lambda: (lambda p: state(p, event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "logon" not found'), **NOT_LISTED))(with_volumes({"name": "v", "secret": {"secretName": "logon"}}))),
+    "the node cannot mount it": ("mount-fails", False, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
+    "the node could not mount it so far": ("mount-fails", True, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}, age=5), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
+    "the cluster's own volume is on its way": ("pod-starting", True, lambda: with_event(with_volumes(), 'MountVolume.SetUp failed for volume "kube-api-access-abcde" : configmap "kube-root-ca.crt" not found')),
+    "a mount hides the app": ("file-not-in-volume", False, lambda: crash(NO_APP, MOUNT, config_map())),
+    "a file is not among the keys": ("file-not-in-volume", False, lambda: crash("Fatal error, can't open config file '/app/ap.ini': No such file or directory", MOUNT, config_map())),
+    "a file is missing where nothing is mounted": ("container-crashes", False, lambda: crash(NO_APP, {**MOUNT, "mountPath": "/etc/app"}, config_map())),
+    "a file is missing in a volume that is none of ours": ("container-crashes", False, lambda: crash(NO_APP, MOUNT, {"name": "v", "emptyDir": {}})),
+    "it crashes over something else": ("container-crashes", False, lambda: crash("/app/app.py: syntax error", MOUNT, config_map())),
+}  # fmt: skip
+
+
+def fault(world: State) -> NotPassed:
+    with pytest.raises(NotPassed) as end:
+        world.require_working(world.require("Pod", "guestbook-1"))
+    return end.value
+
+
+@pytest.mark.parametrize("cause, pending, world", WORLDS.values(), ids=list(WORLDS))
+def test_configuration_chain(cause: str, pending: bool, world: Callable[[], State]) -> None:
+    end = fault(world())
+    assert (end.cause, end.pending) == (cause, pending)
+    assert end.message
+
+
+def test_a_fault_of_configuration_shows_what_is_nearly_right() -> None:
+    assert "settings: is it meant?" in fault(state(with_volumes(config_map("setings")), settings)).message
+    end = fault(state(with_variables(variable("configMap", "settings", "greting")), settings))
+    assert "greeting: is it meant?" in end.message and end.observed == "its keys: app.ini, greeting"
+    elsewhere = obj("ConfigMap", "common", namespace="other", data={})
+    assert "There is one in namespace other" in fault(state(with_volumes(config_map("common")), elsewhere)).message
+    hidden = fault(crash(NO_APP, MOUNT, config_map()))
+    assert "/app/app.py" in hidden.message and hidden.observed == "in the volume: app.ini, greeting"
+    assert "app.ini: is it meant?" in fault(crash("cannot open '/app/ap.ini'", MOUNT, config_map())).message
+
+
+def test_what_may_not_be_listed_is_unknown_and_no_fault() -> None:
+    secret = with_volumes({"name": "v", "secret": {"secretName": "login"}})
+    assert fault(state(secret, **NOT_LISTED)).cause == "pod-starting"
+    with pytest.raises(Unknown):
+        optional_and_missing(
+            state(secret, **NOT_LISTED), secret, container(env=[variable("secret", "a", "b", optional=True)])
+        )
+
+
+def test_optional_and_missing_names_what_nobody_complains_about() -> None:
+    app = container(env=[variable("configMap", "settings", "greting", optional=True)], volumeMounts=[MOUNT])
+    lenient = pod(containers=[app])
+    lenient.spec["volumes"] = [config_map("setings", optional=True), {"name": "w", "secret": {"secretName": "no", "optional": True}}]  # fmt: skip
+    faults = optional_and_missing(state(lenient, settings), lenient, app)
+    assert [end.cause for end in faults] == ["optional-hides-missing"] * 2
+    assert "key greting" in faults[0].message and "optional" in faults[0].message
+    assert "ConfigMap setings" in faults[1].message
+
+
+def where(path: str, mount: dict[str, Any], *volumes: dict[str, Any]) -> tuple[str, str, str | None] | None:
+    app = container(volumeMounts=[{"name": "v", **mount}])
+    found = pod(containers=[app])
+    found.spec["volumes"] = list(volumes)
+    source = source_of_file(state(found, settings, login), found, app, path)
+    return (source.kind, source.name, source.key) if source else None
+
+
+def test_a_file_is_followed_to_its_key() -> None:
+    etc, greeting = {"mountPath": "/etc/app/"}, ("ConfigMap", "settings", "greeting")
+    assert where("/etc/app/greeting", etc, config_map()) == greeting
+    assert where("/etc/app/..data/greeting", etc, config_map()) == greeting
+    assert where("/etc/app/../app//greeting", etc, config_map()) == greeting
+    assert where("/etc/app/a/b", etc, config_map(items=item("greeting", "a/b"))) == greeting
+    assert where("/etc/app/greeting", etc, config_map(items=item("greeting", "a/b"))) == ("ConfigMap", "settings", None)
+    assert where("/etc/hello", {"mountPath": "/etc/hello", "subPath": "greeting"}, config_map()) == greeting
+    assert where("/etc/hello", {"mountPath": "/etc/hello", "subPath": "greting"}, config_map()) == (
+        "ConfigMap",
+        "settings",
+        None,
+    )
+    assert where("/etc/application/greeting", etc, config_map()) is None
+    assert where("/etc/app/greeting", etc, {"name": "v", "emptyDir": {}}) == ("", "", None)
+    both = {
+        "name": "v",
+        "projected": {"sources": [{"configMap": {"name": "settings"}}, {"secret": {"name": "login"}}]},
+    }
+    assert where("/etc/app/greeting", etc, both) == greeting
+    assert where("/etc/app/password", etc, both) == ("Secret", "login", "password")
+    assert [(r.kind, r.name) for r in volume_references(both)] == [("ConfigMap", "settings"), ("Secret", "login")]
+
+
+def test_a_variable_is_followed_to_its_key() -> None:
+    def source(name: str, **spec: Any) -> tuple[str, str, str | None] | None:
+        app = container(**spec)
+        found = pod(containers=[app])
+        there = source_of_variable(state(found, settings, login), found, app, name)
+        return (there.kind, there.name, there.key) if there else None
+
+    single = [variable("secret", "login", "password", "WORD")]
+    assert source("WORD", env=single) == ("Secret", "login", "password")
+    assert source("WORD", env=[*single, {"name": "WORD", "value": "x"}]) == ("", "", None)
+    assert source("WORD", env=[variable("secret", "login", "no", "WORD")]) == ("Secret", "login", None)
+    assert source("WORD", env=[variable("secret", "login", "no", "WORD", optional=True)]) is None
+    assert source("greeting", envFrom=[{"configMapRef": {"name": "settings"}}]) == ("ConfigMap", "settings", "greeting")
+    assert source("A_greeting", envFrom=[{"prefix": "A_", "configMapRef": {"name": "settings"}}]) == (
+        "ConfigMap",
+        "settings",
+        "greeting",
+    )
+    assert source("other", envFrom=[{"configMapRef": {"name": "settings"}}]) is None
+
+
+def test_comparing_says_how_a_value_is_like_another() -> None:
+    word, once = b"open-sesame", base64.b64encode(b"open-sesame")
+    assert comparing.compare(word, word) == "equal"
+    assert comparing.compare(word + b"\n", word) == "blank"
+    assert comparing.compare(once, word) == comparing.compare(base64.b64encode(once), word) == "encoded"
+    assert comparing.compare(base64.b64encode(word + b"\n") + b"\n", word) == "encoded"
+    assert comparing.compare(b"", word) == comparing.compare(b"open sesame", word) == "other"
+
+
+def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b"tell-nobody\n")
+    questions = {
+        "variable": {"variable": "WORD", "expected": "tell-nobody"},
+        "file": {"file": str(file), "expected": "tell-nobody"},
+        "gone": {"file": str(tmp_path / "no"), "expected": "x"},
+        "unset": {"variable": "NO_SUCH_WORD", "expected": "x"},
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", Path(comparing.__file__).read_text(), json.dumps(questions)],
+        capture_output=True, text=True, check=True, env={**os.environ, "WORD": "tell-nobody"},
+    )  # fmt: skip
+    assert "tell-nobody" not in done.stdout
+    assert json.loads(done.stdout) == {
+        "variable": {"there": True, "length": 11, "is": "equal"},
+        "file": {"there": True, "length": 12, "is": "blank"},
+        "gone": {"there": False},
+        "unset": {"there": False},
+    }

@@ -1,0 +1,324 @@
+"""What probes do to a container, told apart; and what the timeline keeps of restarts and of times out of rotation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from checker.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned
+from checker.chains.service import REACH
+from checker.observe import Release, Timeline
+from checker.state import Object, State
+from checker.verdict import NotPassed
+
+from .objects import NOW, ago, container, deployment, event, pod, replica_set, service, state
+
+REFUSED = 'Get "http://10.244.1.1:8080/healthz": dial tcp 10.244.1.1:8080: connect: connection refused'
+LATE = 'Get "http://10.244.1.1:8080/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+NO_COMMAND = (
+    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: "
+    'OCI runtime exec failed: exec failed: unable to start container process: exec: "redis-client": executable file not found in $PATH'
+)
+
+
+def http(path: str = "/healthz", port: int | str = 8080, **fields: Any) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": port}, "periodSeconds": 1, **fields}
+
+
+def killed(code: int = 137, after: float = 40) -> dict[str, Any]:
+    return {"exitCode": code, "reason": "Error", "startedAt": ago(60 + after), "finishedAt": ago(60)}
+
+
+def looping(
+    which: str = "liveness", probe: dict[str, Any] | None = None, last: dict[str, Any] | None = None, **spec: Any
+) -> Object:
+    """A Pod whose container a probe has ended, waiting to be started again."""
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": ""}}
+    made = [container(**{f"{which}Probe": probe or http(), **spec})]
+    return pod(ready=False, containers=made, container_state=waiting, last=last or killed(), restarts=3)
+
+
+def said(sick: Object, message: str, which: str = "Liveness", **fields: Any) -> State:
+    """The world of that Pod, in which the kubelet says what its probe got."""
+    return state(sick, event(sick, "Unhealthy", f"{which} probe failed: {message}"), **fields)
+
+
+def fault(world: State, kind: str = "Pod", name: str = "guestbook-1") -> NotPassed | None:
+    found = world.find(kind, name)
+    assert found
+    try:
+        world.require_working(found)
+    except NotPassed as end:
+        return end
+    return None
+
+
+WORLDS: dict[str, tuple[str, State]] = {
+    "no such page": ("probe-path-not-found", said(looping(probe=http("/health")), "HTTP probe failed with statuscode: 404")),
+    "the log tells another port": ("probe-port-refused", said(looping(probe=http(port=8081), ports=[]), REFUSED.replace("8080", "8081"), logs={"guestbook-1/app": "guestbook: v1 listens on 0.0.0.0:8080"})),
+    "another port was seen open": ("probe-port-refused", said(looping(probe=http(port=8081), ports=[]), REFUSED.replace("8080", "8081"), observations={REACH: {"10.244.1.1:8080": "open", "10.244.1.2:9": "open"}})),
+    "the container declares another port": ("probe-port-refused", said(looping(probe=http(port=8081)), REFUSED.replace("8080", "8081"))),
+    "it has not started yet": ("no-startup-budget", said(looping(), REFUSED)),
+    "it has not started yet, and the port has a name": ("no-startup-budget", said(looping(probe=http(port="http")), REFUSED)),
+    "the startup probe gives up": ("startup-budget-too-short", said(looping("startup"), REFUSED, "Startup")),
+    "the startup probe gets an error": ("startup-probe-fails", said(looping("startup"), "HTTP probe failed with statuscode: 500", "Startup")),
+    "no answer in time": ("probe-times-out", said(looping(probe=http("/")), LATE)),
+    "a command takes too long": ("probe-times-out", said(looping(probe={"exec": {"command": ["redis-cli", "ping"]}}), 'command timed out: "redis-cli ping" timed out after 1s')),
+    "the app says that it is sick": ("liveness-probe-fails", said(looping(), "HTTP probe failed with statuscode: 500")),
+    "a command fails without a word": ("liveness-probe-fails", said(looping(probe={"exec": {"command": ["false"]}}), "")),
+    "it asks somebody who is not there": ("dependency-in-liveness", said(looping(env=[{"name": "REDIS_HOST", "value": "redis"}]), "HTTP probe failed with statuscode: 503")),
+    "it listened, and does not any more": ("liveness-probe-fails", said(looping(), REFUSED, logs={"guestbook-1/app": "Listening on port 8080"})),
+    "it crashes by itself": ("container-crashes", said(looping(last=killed(1)), REFUSED)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause, world", WORLDS.values(), ids=list(WORLDS))
+def test_what_a_probe_does_to_a_container(cause: str, world: State) -> None:
+    end = fault(world)
+    assert end
+    assert (end.cause, end.pending) == (cause, False), end
+    assert end.observed and end.expected and end.look
+
+
+def test_a_refused_probe_says_where_the_process_listens_or_how_long_it_had() -> None:
+    port = fault(WORLDS["the log tells another port"][1])
+    assert port and "on port 8081 nothing listens" in str(port) and "listens on 8080" in str(port)
+    start = fault(WORLDS["it has not started yet"][1])
+    assert start and "3 seconds (periodSeconds 1 × failureThreshold 3" in str(start)
+
+
+def test_a_dependency_is_named_as_what_it_is() -> None:
+    end = fault(WORLDS["it asks somebody who is not there"][1])
+    assert end and "redis" in str(end) and "Restarting app does not change that" in str(end)
+
+
+def test_a_command_that_the_image_does_not_have() -> None:
+    probe = {"exec": {"command": ["redis-client", "ping"]}, "periodSeconds": 1}
+    unready = pod(ready=False, containers=[container(readinessProbe=probe)])
+    end = fault(state(unready, event(unready, "Unhealthy", NO_COMMAND)))
+    assert end and end.cause == "probe-command-missing"
+    ran = pod(ready=False, containers=[container(readinessProbe={"exec": {"command": ["sh", "-c", "cat /tmp/x"]}})])
+    message = "Readiness probe failed: cat: /tmp/x: No such file or directory"
+    end = fault(state(ran, event(ran, "Unhealthy", message)))
+    assert end and end.cause == "readiness-probe-fails"
+
+
+def test_the_kubelets_word_for_which_probe_it_was_counts_most() -> None:
+    both = looping(startupProbe=http(failureThreshold=5))
+    killing = event(both, "Killing", "Container app failed startup probe, will be restarted")
+    world = state(both, event(both, "Unhealthy", f"Startup probe failed: {REFUSED}"), killing)
+    end = fault(world)
+    assert end and end.cause == "startup-budget-too-short"
+
+
+def test_a_probe_that_had_no_time_to_give_up_did_not_end_the_container() -> None:
+    sick = looping(
+        probe=http("/health"), startupProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 60}
+    )
+    starting = event(sick, "Unhealthy", f"Startup probe failed: {REFUSED}")
+    answered = event(sick, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404")
+    answered.raw["lastTimestamp"] = ago(20)
+    end = fault(state(sick, answered, starting))
+    assert end and end.cause == "probe-path-not-found"
+
+
+def test_another_containers_probe_is_not_to_blame() -> None:
+    crashing = looping(last=killed(0))
+    other = event(crashing, "Unhealthy", f"Liveness probe failed: {REFUSED}")
+    other.raw["involvedObject"]["fieldPath"] = "spec.containers{helper}"
+    end = fault(state(crashing, other))
+    assert end and end.cause == "container-ends"
+
+
+def since(seconds: float, of: Object, message: str = "HTTP probe failed with statuscode: 500") -> Object:
+    told = event(of, "Unhealthy", f"Liveness probe failed: {message}")
+    told.raw["lastTimestamp"] = ago(seconds)
+    return told
+
+
+def test_a_probe_that_fails_at_this_moment_is_not_passed_over() -> None:
+    sick = pod(containers=[container(livenessProbe=http())])
+    end = fault(state(sick, since(1, sick)))
+    assert end and end.cause == "liveness-probe-fails" and end.pending
+    assert "is about to be restarted" in str(end)
+
+
+def test_a_probe_that_failed_long_ago_is() -> None:
+    well = pod(containers=[container(livenessProbe=http())])
+    assert fault(state(well, since(30, well))) is None
+    healed = pod(containers=[container(livenessProbe=http())], last=killed(), restarts=1, since=40)
+    assert fault(state(healed, since(62, healed))) is None
+
+
+def test_after_a_restart_the_probe_is_waited_for() -> None:
+    slowly = http(periodSeconds=30)
+    restarted = pod(containers=[container(livenessProbe=slowly)], last=killed(after=95), restarts=1, since=20)
+    end = fault(state(restarted, since(62, restarted, "HTTP probe failed with statuscode: 404")))
+    assert end and end.cause == "probe-path-not-found" and end.pending
+
+
+def test_a_start_that_goes_on_after_a_restart_is_still_the_startup_probes_doing() -> None:
+    starting = pod(
+        ready=False, containers=[container(startupProbe=http(failureThreshold=20))], last=killed(), restarts=2, since=15
+    )
+    starting.status["containerStatuses"][0]["started"] = False
+    end = fault(said(starting, REFUSED, "Startup"))
+    assert end and (end.cause, end.pending) == ("startup-budget-too-short", True)
+
+
+def test_a_probe_that_cannot_be_asked_is_found_out() -> None:
+    spec = container(livenessProbe=http(port="htpp"))
+    with pytest.raises(NotPassed, match="'htpp'"):
+        fail_if_void(state(), pod(containers=[spec]), spec, "liveness")
+    fail_if_void(state(), pod(), container(livenessProbe=http(port="http")), "liveness")
+
+
+def test_an_answer_tells_more_than_a_connection_refused_on_the_way() -> None:
+    sick = looping(probe=http("/health"))
+    answered = event(sick, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404")
+    answered.raw["lastTimestamp"] = ago(9)
+    end = fault(state(sick, answered, event(sick, "Unhealthy", f"Liveness probe failed: {REFUSED}")))
+    assert end and end.cause == "probe-path-not-found"
+
+
+def test_of_no_answers_those_tell_that_came_most_often() -> None:
+    sick = looping(probe=http("/"))
+    late, refused = (event(sick, "Unhealthy", f"Liveness probe failed: {words}") for words in (LATE, REFUSED))
+    late.raw["count"], refused.raw["count"] = 9, 2
+    end = fault(state(sick, late, refused))
+    assert end and end.cause == "probe-times-out"
+
+
+def test_an_end_of_which_the_kubelet_has_not_told_yet_is_not_settled() -> None:
+    just = {"exitCode": 0, "startedAt": ago(10), "finishedAt": ago(4)}
+    assert (end := fault(state(looping(last=just)))) and (end.cause, end.pending) == ("container-ends", True)
+    before = {**just, "startedAt": ago(999), "finishedAt": ago(900)}
+    assert (end := fault(state(looping(last=before)))) and (end.cause, end.pending) == ("container-ends", False)
+
+
+def test_a_workload_tells_it_too() -> None:
+    owner = deployment(status={"availableReplicas": 0})
+    made = replica_set(owner)
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    sick = pod(
+        owner=made,
+        ready=False,
+        containers=[container(livenessProbe=http("/health"))],
+        container_state=waiting,
+        last=killed(),
+    )
+    told = event(sick, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404")
+    for kind in ("Deployment", "Service"):
+        end = fault(state(owner, made, sick, told, service()), kind, "guestbook")
+        assert end and end.cause == "probe-path-not-found"
+
+
+def test_fields_in_seconds() -> None:
+    assert (notice({}), patience({"initialDelaySeconds": 5, "periodSeconds": 2})) == (30, 11)
+    assert reckoned({"initialDelaySeconds": 5}) == "initialDelaySeconds 5 + periodSeconds 10 × failureThreshold 3"
+
+
+def test_probes_in_words() -> None:
+    assert describe_probe(http()) == "HTTP GET /healthz on port 8080"
+    assert describe_probe({"tcpSocket": {"port": "redis"}}) == "TCP connection to port redis"
+    assert describe_probe({"exec": {"command": ["redis-cli", "ping"]}}) == "command redis-cli ping"
+    assert handler(http(failureThreshold=9)) == handler(http())
+    assert (
+        got("Liveness probe failed: HTTP probe failed with statuscode: 404") == "HTTP probe failed with statuscode: 404"
+    )
+    assert got(NO_COMMAND) == 'exec: "redis-client": executable file not found in $PATH'
+    assert got(f"(combined from similar events): {NO_COMMAND}").startswith("exec: ")
+
+
+# -- the timeline ----------------------------------------------------------------------------------------------------
+
+T = NOW.timestamp()
+
+
+def timeline(*changes: list[list[Any]], deleted: float = 0) -> Timeline:
+    """A timeline of Pods p0, p1, … with these changes: [seconds from T, is ready, restarts]."""
+    pods = {
+        f"uid{n}": {
+            "name": f"p{n}", "node": "worker", "owner": f"set{n}", "added": T, "ready": T, "deleted": deleted and T + deleted,
+            "changes": [[T + at, ready, restarts] for at, ready, restarts in noted],
+        }
+        for n, noted in enumerate(changes)
+    }  # fmt: skip
+    lost = [[T + 3.1, "status 500", 2, T + 3.8], [T + 4.5, "refused", 1, T + 4.5]]
+    return Timeline({"since": T, "until": T + 100, "sent": 9, "hosts": {}, "lost": lost, "pods": pods, "replicas": {}})
+
+
+def test_restarts_are_read_from_the_noted_changes() -> None:
+    seen = timeline(
+        [[0, False, 0], [1, True, 0], [5, False, 0], [6, False, 1], [7, True, 1], [9, True, 3]], [[0, True, 2]]
+    )
+    assert [(r.pod, r.uid, r.at - T) for r in seen.restarts()] == [
+        ("p0", "uid0", 6),
+        ("p0", "uid0", 9),
+        ("p0", "uid0", 9),
+    ]
+    assert seen.restarts({"set1"}) == []
+
+
+def test_times_out_of_rotation_begin_when_a_pod_was_ready() -> None:
+    seen = timeline(
+        [
+            [0, False, 0],
+            [1, True, 0],
+            [5, False, 0],
+            [15, True, 0],
+            [20, False, 0],
+            [21, False, 1],
+            [22, True, 1],
+            [50, False, 1],
+        ]
+    )
+    found = [(a.begin - T, a.end and a.end - T, a.restarted) for a in seen.absences()]
+    assert found == [(5, 15, False), (20, 22, True), (50, None, False)]
+
+
+def test_a_pod_on_its_way_out_is_not_out_of_rotation() -> None:
+    assert timeline([[0, True, 0], [6, False, 0]], deleted=5).absences() == []
+
+
+def test_who_was_ready_throughout() -> None:
+    seen = timeline([[0, True, 0]], [[0, True, 0], [6, False, 0], [7, True, 0]], [[8, True, 0]])
+    assert seen.ready_throughout(T + 5, T + 10) == {"p0"}
+    assert seen.ready_throughout(T + 7, T + 10) == {"p0", "p1"}
+    assert seen.ready_throughout(T + 7, T + 10, {"set1"}) == {"p1"}
+
+
+def test_losses_by_their_kind() -> None:
+    assert timeline().times_lost("status 500") == [T + 3.1]
+
+
+def test_a_release_lasts_until_the_old_pods_have_gone_and_not_only_been_told_to() -> None:
+    def release(gone: float) -> Release | None:
+        old = {
+            "name": "web-1-a",
+            "owner": "old",
+            "added": T - 60,
+            "ready": T - 50,
+            "deleted": T,
+            "gone": gone,
+            "changes": [],
+        }
+        sets = {
+            "old": {"kind": "ReplicaSet", "name": "web-1", "images": ["web:v1"], "changes": [[T - 60, 1], [T, 0]]},
+            "new": {"kind": "ReplicaSet", "name": "web-2", "images": ["web:v2"], "changes": [[T + 5, 1]]},
+        }
+        seen = {
+            "since": T - 60,
+            "until": T + 30,
+            "sent": 900,
+            "hosts": {},
+            "lost": [],
+            "pods": {"a": old},
+            "replicas": sets,
+        }
+        return Timeline(seen).last_release("web", "web:v2", since="web:v1")
+
+    assert release(T + 4) == Release(T, T + 7)
+    assert release(0) == Release(T, math.inf), "a Pod that has been told to go, and is still there"

@@ -1,0 +1,340 @@
+"""The machine's side: doctor, downloads, the engine's absence, versions, the commands' help and exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checker.labs import all_labs
+from cluster import (
+    Problem,
+    doctor,
+    engine,
+    images,
+    layout,
+    network,
+    nodeimage,
+    paths,
+    programs,
+    status,
+    steps,
+    study,
+    tools,
+    up,
+)
+from cluster.versions import versions
+from tests.bench.measure import HEAD, with_row
+
+FIT: dict[str, Any] = {
+    "engine": "docker", "engine_problem": None, "engine_version": "28.2.2", "memory": 16 * doctor.GIB, "disk": 100 * doctor.GIB,
+    "disk_folder": "/home", "cgroup": 2, "inotify": {"max_user_watches": 524288, "max_user_instances": 512},
+    "ports": {8888: True, 30080: True}, "proxy": "", "no_proxy": "", "registry": True, "resolves": True, "clock_offset": 0.4,
+    "go": False, "lacks_capabilities": False,
+}  # fmt: skip
+
+
+def test_a_fit_machine_is_well_in_everything() -> None:
+    found = doctor.findings(FIT)
+    assert {finding.level for finding in found} == {"well"}
+    assert doctor.exit_code(found) == 0
+
+
+@pytest.mark.parametrize(
+    "changes, id, level",
+    [
+        ({"engine_problem": Problem("docker is installed, but its engine does not run.", "Start it")}, "engine", "bad"),
+        ({"engine_version": "19.3.1"}, "engine", "warning"),
+        ({"memory": 2 * doctor.GIB}, "memory", "bad"),
+        ({"memory": 4 * doctor.GIB}, "memory", "warning"),
+        ({"memory": None}, "memory", "warning"),
+        ({"disk": doctor.GIB}, "disk", "bad"),
+        ({"disk": 8 * doctor.GIB}, "disk", "warning"),
+        ({"cgroup": 1}, "cgroup", "warning"),
+        ({"inotify": {"max_user_watches": 8192, "max_user_instances": 512}}, "inotify-watches", "warning"),
+        ({"inotify": {"max_user_watches": 524288, "max_user_instances": 128}}, "inotify-instances", "warning"),
+        ({"ports": {8888: False, 30080: True}}, "port-8888", "warning"),
+        ({"ports": {8888: True, 30080: False}}, "port-30080", "warning"),
+        ({"proxy": "HTTPS_PROXY"}, "proxy", "warning"),
+        ({"resolves": False}, "dns", "warning"),
+        ({"registry": False}, "registry", "warning"),
+        ({"clock_offset": 3600}, "clock", "warning"),
+        ({"lacks_capabilities": True}, "capabilities", "warning"),
+    ],
+)
+def test_what_is_amiss_is_found_alone_and_has_a_remedy(changes: dict[str, Any], id: str, level: str) -> None:
+    found = doctor.findings({**FIT, **changes})
+    amiss = [finding for finding in found if finding.level != "well"]
+    assert [(finding.id, finding.level) for finding in amiss] == [(id, level)]
+    assert amiss[0].remedy
+    assert doctor.exit_code(found) == (1 if level == "bad" else 0)
+    assert amiss[0].remedy in doctor.as_text(found)
+    assert doctor.as_json(found)["fit"] is (level != "bad")
+
+
+def test_a_proxy_that_leaves_the_cluster_out_is_well() -> None:
+    found = doctor.findings({**FIT, "proxy": "HTTPS_PROXY", "no_proxy": "127.0.0.1,localhost"})
+    assert {finding.level for finding in found} == {"well"}
+
+
+def test_a_download_that_is_not_what_was_published_is_refused_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = {"u": b"program", "u.sha256": hashlib.sha256(b"another program").hexdigest().encode()}
+    monkeypatch.setattr(tools, "fetch", lambda url, timeout: served[url])
+    with pytest.raises(Problem, match="is not what was published"):
+        tools.download("u", "u.sha256", tmp_path / "kubectl")
+    assert list(tmp_path.iterdir()) == []
+    served["u.sha256"] = hashlib.sha256(b"program").hexdigest().encode() + b"  kubectl\n"
+    tools.download("u", "u.sha256", tmp_path / "kubectl")
+    assert (tmp_path / "kubectl").read_bytes() == b"program"
+    assert os.access(tmp_path / "kubectl", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "name, version, serves",
+    [
+        ("kubectl", "v1.37.2", True), ("kubectl", "v1.36.0", True), ("kubectl", "v1.38.1", True), ("kubectl", "v1.32.0", False),
+        ("kubectl", "", False), ("kind", "v0.33.0", True), ("kind", "v0.34.0", True), ("kind", "v0.32.9", False), ("kind", "v1.0.0", False),
+    ],
+)  # fmt: skip
+def test_which_versions_on_path_will_do(name: str, version: str, serves: bool) -> None:
+    assert tools.will_do(name, version) is serves
+
+
+def test_the_pinned_node_image_has_a_digest_and_every_version_is_pinned() -> None:
+    assert re.fullmatch(r"kindest/node:v[\d.]+@sha256:[0-9a-f]{64}", versions()["node_image"]["image"])
+    for program in programs.PROGRAMS.values():
+        assert re.fullmatch(r"v\d+\.\d+\.\d+", programs.version(program)), program
+    for tool in tools.RELEASES:
+        assert versions()[tool]["checksum"] == "published"
+
+
+def test_an_image_is_named_by_what_it_is_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = nodeimage.tag()
+    assert before == nodeimage.tag()
+    monkeypatch.setitem(versions()["modules"], "etcd", "v9.9.9")
+    assert nodeimage.tag() != before
+
+
+def test_every_base_image_of_the_course_can_be_made_without_a_registry() -> None:
+    assert set(images.STAND_INS) == set(versions()["course_images"])
+
+
+@pytest.mark.parametrize(
+    "stands_in, made_from, made_anew",
+    [("", "", False), ("redis:8", "another recipe", True), ("redis:8", images.STAND_INS["redis:8"].made_from, False)],
+    ids=["pulled", "made by another recipe", "made by this recipe"],
+)  # fmt: skip
+def test_a_base_image_that_is_there_is_made_anew_only_where_its_recipe_changed(
+    monkeypatch: pytest.MonkeyPatch, stands_in: str, made_from: str, made_anew: bool
+) -> None:
+    made: list[str] = []
+    labels = {images.STANDS_IN_FOR: stands_in, images.MADE_FROM: made_from}
+    monkeypatch.setitem(versions(), "course_images", ["redis:8"])
+    monkeypatch.setattr(images, "succeeds", lambda *_: True)
+    monkeypatch.setattr(images, "_label", lambda engine, image, label: labels[label])
+    monkeypatch.setattr(images, "_have_base", lambda engine, name: made.append(name))
+    monkeypatch.setattr(images, "_build_guestbook", lambda engine: None)
+    images.prepare("docker")
+    assert made == (["redis:8"] if made_anew else [])
+
+
+def test_a_registry_that_is_said_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    network.registry_answers.cache_clear()
+    monkeypatch.setenv("KUBECLASS_NO_REGISTRY", "1")
+    monkeypatch.setattr(network.urllib.request, "urlopen", lambda *_, **__: pytest.fail("it was asked"))
+    assert network.registry_answers() is False
+    network.registry_answers.cache_clear()
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("echo 'permission denied while trying to connect' >&2; exit 1", "You have no right to use docker"),
+        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "its engine does not run"),
+    ],
+)
+def test_an_engine_that_cannot_be_used_is_named_with_a_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+) -> None:
+    program(tmp_path / "bin", "docker", script)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin")
+    with pytest.raises(Problem, match=words) as end:
+        engine.require_running("docker")
+    assert end.value.next_step
+
+
+def test_no_engine_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Problem, match="neither docker nor podman is installed"):
+        engine.require_running(engine.command())
+
+
+def test_podman_is_used_where_it_is_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KIND_EXPERIMENTAL_PROVIDER", raising=False)
+    program(tmp_path, "podman", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert engine.command() == "podman"
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    program(tmp_path, "builder", "echo 'write /x: no space left on device' >&2; exit 1")
+    with pytest.raises(Problem, match="The disk is full"):
+        steps.run(str(tmp_path / "builder"))
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path / "file"))
+    with pytest.raises(Problem, match="cannot write its folder") as end:
+        up.up()
+    assert "KUBECLASS_HOME" in end.value.next_step
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    with pytest.raises(Problem, match="did not end within"):
+        steps.run("sleep", "60", timeout=0.2)
+
+
+def test_status_says_for_each_node_what_is_amiss() -> None:
+    facts = {
+        "name": "kubeclass", "kubeconfig": "/k", "context": "kind-kubeclass", "ready": False, "observer": False, "versions": {"kind": "v0.33.0"},
+        "nodes": [{"name": "n", "role": "worker", "running": False, "ready": False, "version": "", "missing_images": []}],
+        "not_well": ["Node n is stopped. Start it: kubeclass up"],
+    }  # fmt: skip
+    text = status.as_text(facts)
+    assert "✘ Node n is stopped. Start it: kubeclass up" in text
+    assert re.search(r"n +worker +stopped", text)
+
+
+def kubeclass(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "checker.cli", *words], capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint", "solve", "reset", "progress")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help(command: str) -> None:
+    done = kubeclass(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert "Usage: kubeclass" in done.stdout.replace("python -m checker.cli", "kubeclass")
+    if not command:
+        for name in COMMANDS:
+            assert f"  {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("check", "99"), "There is no lab '99'"),
+        (("check", "07"), "is not there: it has no kubeconfig"),
+        (("start", "07"), "kubeclass up"),
+        (("hint", "07", "no-such-task"), "has no task 'no-such-task'"),
+    ],
+)
+def test_a_command_that_cannot_run_says_why_and_what_next(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = kubeclass(*words, KUBECLASS_HOME=str(tmp_path))
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Next: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" in kubeclass("--debug", *words, KUBECLASS_HOME=str(tmp_path)).stderr
+
+
+def test_hints_by_the_command_line() -> None:
+    done = kubeclass("hint", "07", "reaches-pods")
+    assert done.returncode == 0
+    assert "kubeclass hint 07 reaches-pods --level 2" in done.stdout
+
+
+def test_progress_as_json(tmp_path: Path) -> None:
+    rows = json.loads(kubeclass("progress", "--json", KUBECLASS_HOME=str(tmp_path)).stdout)["labs"]
+    assert [(row["lab"], row["best"], row["seconds"], row["passed_at"]) for row in rows] == [
+        (lab, 0, 0, None) for lab in all_labs()
+    ]
+    assert len(rows) > 2
+
+
+def test_environment_yml_says_the_same_as_pyproject() -> None:
+    project = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())["project"]
+    conda = yaml.safe_load((paths.COURSE / "environment.yml").read_text())["dependencies"]
+    named = {"kubernetes": "python-kubernetes"}
+    ours = {
+        re.sub(r"^[a-z0-9-]+", lambda m: named.get(m.group(), m.group()), entry) for entry in project["dependencies"]
+    }
+    theirs = {entry for entry in conda if isinstance(entry, str)}
+    assert ours | {f"python{project['requires-python']}"} <= theirs
+    beyond = {re.match(r"[a-z-]+", entry).group() for entry in theirs - ours}
+    assert beyond == {"python", "kubernetes-kind", "kubernetes-client", "pip"}
+
+
+@pytest.mark.parametrize("name", ["07", "7", "07-services", "07-services.ipynb", "services"])
+def test_a_lesson_is_found_by_its_number_or_name(name: str) -> None:
+    assert study.page_of(name) == "07-services.ipynb"
+
+
+def test_a_lesson_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(Problem, match="There is no lesson 'helm'") as told:
+        study.page_of("helm")
+    assert "07-services" in str(told.value)
+
+
+def test_a_lesson_is_arranged_once_and_what_a_learner_changed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
+    assert layout.arrange("05-deployments.ipynb") == "05-deployments"
+    (kept,) = tmp_path.iterdir()
+    arranged = json.loads(kept.read_text())
+    (clone,) = (name for name in arranged["data"] if name.startswith("cloned-outputs:05-deployments.ipynb:"))
+    cells = json.loads((paths.COURSE / "lessons" / "05-deployments.ipynb").read_text())["cells"]
+    assert "picture()" in "".join(cells[arranged["data"][clone]["data"]["index"]]["source"])
+    arranged["data"]["layout-restorer:data"] = {"mine": True}
+    kept.write_text(json.dumps(arranged))
+    layout.arrange("05-deployments.ipynb")
+    assert json.loads(kept.read_text()) == arranged
+
+
+def test_a_damaged_arrangement_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
+    layout.arrange("05-deployments.ipynb")
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_text()
+    kept.write_text(whole[:50])
+    layout.arrange("05-deployments.ipynb")
+    assert kept.read_text() == whole
+
+
+def test_a_lesson_without_a_picture_is_arranged_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
+    layout.arrange("00-start.ipynb")
+    assert "cloned-outputs" not in next(tmp_path.iterdir()).read_text()
+
+
+def test_a_figure_takes_the_place_of_the_older_one_in_the_table() -> None:
+    text = f"Before.\n\n{HEAD}| one | 1 | 2 |\n| two | 2 | 2 |\n\nBehind.\n| one | not a row of it |\n"
+    again = with_row(with_row(text, "one", "5", "2; missed"), "three", "3", "3")
+    assert again == text.replace("| one | 1 | 2 |", "| one | 5 | 2; missed |").replace(
+        "| two | 2 | 2 |\n", "| two | 2 | 2 |\n| three | 3 | 3 |\n"
+    )

@@ -1,0 +1,286 @@
+"""Labs as they are written, judging, the catalogue, the report and the progress that is kept."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import checker
+from checker import course, progress
+from checker.causes import CATALOGUE
+from checker.judge import judge
+from checker.labs import all_labs, hint, load_lab
+from checker.names import nearest, nearest_labels
+from checker.quantity import quantity
+from checker.report import text_report
+from checker.verdict import Result, Verdict
+from cluster import Problem, paths
+
+from .objects import state
+
+LAB = """
+title: A lab
+goal: To see.
+tasks:
+- {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm]}
+"""
+TASKS = """
+from checker import fail, task
+@task("one")
+def one(state):
+    BODY
+"""
+
+
+@pytest.fixture
+def lab_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "42-one"
+    folder.mkdir()
+    (folder / "lab.yaml").write_text(LAB)
+    (folder / "tasks.py").write_text(TASKS.replace("BODY", "pass"))
+    monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["42", "42-one", "one"])
+def test_a_lab_is_found_by_number_and_name(lab_folder: Path, name: str) -> None:
+    assert load_lab(name).folder == lab_folder
+
+
+def test_an_unknown_lab_names_those_that_there_are(lab_folder: Path) -> None:
+    with pytest.raises(Problem, match="There is no lab '43'") as end:
+        load_lab("43")
+    assert "42-one" in end.value.next_step
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("title: [", "not valid YAML"),
+        (LAB.replace("goal:", "gaol:"), "gaol"),
+        (LAB.replace("points: 1", "points: 0"), "points"),
+        (LAB.replace("points: 1", "points: many"), "points"),
+        (LAB.replace("[gentle, firm]", "[one]"), "hints"),
+        ("title: A lab\ngoal: g\ntasks: []", "tasks"),
+        ("just words", "the whole file"),
+    ],
+)
+def test_a_malformed_lab_is_named_with_file_and_field(lab_folder: Path, text: str, words: str) -> None:
+    (lab_folder / "lab.yaml").write_text(text)
+    with pytest.raises(Problem) as end:
+        load_lab("42")
+    assert words in end.value.what
+    assert "lab.yaml" in end.value.what
+
+
+def test_a_task_that_only_one_of_the_two_files_names(lab_folder: Path) -> None:
+    (lab_folder / "tasks.py").write_text(TASKS.replace('"one"', '"two"').replace("BODY", "pass"))
+    with pytest.raises(Problem, match="one, two is only in one of them"):
+        _ = load_lab("42").code
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "{}['x']", "raise SystemError('x')", "assert False"])
+def test_a_grader_that_raises_is_unknown_and_never_a_zero(lab_folder: Path, body: str) -> None:
+    (lab_folder / "tasks.py").write_text(TASKS.replace("BODY", body))
+    (verdict,) = judge(load_lab("42"), state()).tasks
+    assert (verdict.verdict, verdict.cause) == ("unknown", "checker-crashed")
+    assert "not of your work" in verdict.message
+    assert "tasks.py" in verdict.message
+
+
+def result(*words: str, cause: str = "object-missing", object: str = "Service/a") -> Result:
+    tasks = tuple(
+        Verdict(
+            f"t{i}",
+            f"Task {i}",
+            2,
+            word,
+            *(("", "") if word == "passed" else (cause, "Why.")),
+            object="" if word == "passed" else object,
+        )
+        for i, word in enumerate(words)
+    )
+    return Result("42", "A lab", "learn", tasks)
+
+
+@pytest.mark.parametrize(
+    "words, score, passed, code",
+    [
+        (("passed", "passed"), 4, True, 0),
+        (("passed", "failed"), 2, False, 1),
+        (("failed", "unknown"), 0, False, 1),
+        (("passed", "unknown"), 2, False, 2),
+    ],
+)
+def test_the_json_that_scripts_rely_on(words: tuple[str, ...], score: int, passed: bool, code: int) -> None:
+    data = json.loads(json.dumps(result(*words).to_json()))
+    assert {"lab", "namespace", "score", "max_score", "passed", "tasks"} <= set(data)
+    assert (data["score"], data["max_score"], data["passed"], result(*words).exit_code) == (score, 4, passed, code)
+    for task in data["tasks"]:
+        fields = {"id", "title", "points", "verdict"}
+        if task["verdict"] != "passed":
+            fields |= {"cause", "message", "expected", "observed", "object", "look"}
+        assert set(task) == fields
+
+
+def test_the_report_shows_the_same_root_once() -> None:
+    text = text_report(result("failed", "failed"))
+    assert text.count("Why.") == 1
+    assert "The same root as “Task 0”." in text
+    assert "✘ failed" in text
+    assert "\033" not in text
+    assert "\033" in text_report(result("failed"), colour=True)
+
+
+def test_other_roots_are_shown_too() -> None:
+    one, other = result("failed").tasks[0], result("failed", object="Service/b").tasks[0]
+    assert text_report(Result("42", "A lab", "learn", (one, other))).count("Why.") == 2
+
+
+def test_hints_go_from_gentle_to_firm_and_no_further(lab_folder: Path) -> None:
+    lab = load_lab("42")
+    assert [hint(lab, "one", level) for level in (1, 2, 3)] == [("gentle", True), ("firm", False), ("firm", False)]
+    with pytest.raises(Problem, match="has no task 'two'"):
+        hint(lab, "two")
+
+
+NAMED = re.compile(
+    r'(?:fail|unknown|Failed|Unknown)\(\s*(?:f?"([a-z]+(?:-[a-z]+)+)"|"([a-z-]+)" if .+? else "([a-z-]+)")'
+)
+
+
+def causes_in_code() -> set[str]:
+    found: set[str] = set()
+    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/tasks.py")]:
+        if path.name == "causes.py":
+            continue
+        text = path.read_text()
+        found |= {cause for cause in CATALOGUE if f'"{cause}"' in text}
+        for match in NAMED.finditer(text):
+            found |= {name for name in match.groups() if name}
+    return found
+
+
+def test_every_cause_that_the_code_names_is_in_the_catalogue_and_the_other_way_round() -> None:
+    by_probe = {f"{which}-probe-fails" for which in ("readiness", "startup")}  # named by the probe's kind
+    assert causes_in_code() | by_probe == set(CATALOGUE)
+
+
+def test_the_catalogue_is_complete() -> None:
+    for cause in CATALOGUE.values():
+        assert cause.title and cause.meaning.endswith(".") and re.fullmatch(r"\d\d", cause.lesson), cause.id
+        assert cause.look.startswith(("kubectl ", "kubeclass ", "docker ")), cause.id
+
+
+def test_every_lab_has_tasks_that_observe_what_can_be_recorded() -> None:
+    for number in all_labs():
+        lab = load_lab(number)
+        assert len({observation.key for observation in lab.observations}) == len(lab.observations)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_progress_keeps_the_best_and_survives_what_is_unknown(home: Path) -> None:
+    progress.note(result("passed", "failed"))
+    progress.note(result("failed", "failed"))
+    progress.note(result("unknown", "unknown"))
+    kept = progress.read()["labs"]["42"]
+    assert (kept["best"], kept["score"], kept["checks"], kept["passed_at"]) == (2, 0, 2, None)
+    progress.note(result("passed", "passed"))
+    assert progress.read()["labs"]["42"]["passed_at"]
+
+
+def test_time_spent_is_counted_without_pauses_until_the_lab_is_passed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress.time, "time", lambda: now)
+    for pause in (0, 60, 30, progress.PAUSE + 1, 20):
+        now += pause
+        progress.seen("42")
+    now += 10
+    progress.note(result("passed", "passed"))
+    now += 40
+    progress.seen("42")
+    assert progress.read()["labs"]["42"]["seconds"] == 60 + 30 + 20 + 10
+
+
+def test_what_an_older_version_kept_is_shown_and_goes_on(home: Path) -> None:
+    kept = {"labs": {"07": {"best": 3, "checks": 2, "passed_at": None, "score": 1, "max_score": 7}}}
+    (home / "progress.json").write_text(json.dumps(kept))
+    progress.seen("07")
+    row = next(row for row in course().rows if row.lab == "07")
+    assert (row.best, row.checks, row.seconds, row.status) == (3, 2, 0, ("…", "begun"))
+
+
+def test_the_course_says_what_is_next_and_leads_there(home: Path) -> None:
+    done = {"best": 9, "checks": 1, "seconds": 3720, "passed_at": "2026-11-25T12:00:00+00:00"}
+    (home / "progress.json").write_text(json.dumps({"labs": {"01": done}}))
+    words, page = repr(course()), course()._repr_html_()
+    assert "✔ passed  01" in words and "62 min" in words and "1 of 15 labs passed, 9 of 118 points, 1 h 2 min." in words
+    assert words.splitlines()[-1] == "Next: lesson 02 (02-orchestration.ipynb), and its lab: kubeclass start 02"
+    assert page.count("<a href=") == 15 and page.count("(next)") == 1
+    assert page.index("02-orchestration.ipynb") < page.index("(next)") < page.index("03-manifests.ipynb")
+
+
+def test_two_that_write_progress_at_once_lose_nothing(home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: progress.note(result("failed", "failed")), range(80)))
+    assert progress.read()["labs"]["42"]["checks"] == 80
+
+
+def test_a_verdict_is_told_where_progress_cannot_be_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    progress.seen("42")
+    assert progress.note(result("passed", "passed")) == "Your progress could not be kept: No space left on device."
+
+
+@pytest.mark.parametrize("kept", ['{"labs": {"42": 7}}', '{"labs": {"42": {"best": 1}}}', '{"labs": 3}', "[]"])
+def test_a_file_of_another_form_is_no_obstacle(home: Path, kept: str) -> None:
+    (home / "progress.json").write_text(kept)
+    assert progress.note(result("passed", "passed")) == ""
+    assert progress.read()["labs"]["42"]["checks"] == 1
+
+
+def test_a_name_for_notebooks_is_no_module_however_often_it_is_imported() -> None:
+    for name in checker.__all__ * 2:
+        assert not inspect.ismodule(getattr(checker, name)), name
+
+
+def test_a_damaged_progress_file_is_put_aside_not_lost(home: Path) -> None:
+    (home / "progress.json").write_text('{"labs": ')
+    assert progress.read() == {"labs": {}}
+    assert (home / "progress.damaged.json").read_text() == '{"labs": '
+
+
+@pytest.mark.parametrize(
+    "text, number",
+    [("100m", 0.1), ("2", 2), ("1.5", 1.5), ("64Mi", 64 * 2**20), ("1G", 10**9), ("1e3", 1000), ("5k", 5000)],
+)
+def test_quantities(text: str, number: float) -> None:
+    assert float(quantity(text)) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("text", ["", "many", "1.2.3", "Mi"])
+def test_what_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError):
+        quantity(text)
+
+
+def test_the_nearest_name_is_near() -> None:
+    assert nearest("guestbok", ["redis", "guestbook"]) == "guestbook"
+    assert nearest("guestbook", ["guestbook", "redis"]) is None
+    assert nearest_labels({"app": "web"}, [{"tier": "x"}, {"app": "wep"}]) == {"app": "wep"}
+    assert nearest_labels({"app": "web"}, [{"tier": "x"}]) is None

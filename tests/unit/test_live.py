@@ -1,0 +1,360 @@
+"""Watching and live verdicts, against an API server of our own that lists, streams, hangs up, and falls silent."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from checker import live, recording, watching
+from checker.api import Api
+from checker.kinds import KINDS
+from checker.labs import load_lab
+from checker.live import Live
+from checker.state import State
+from checker.verdict import Result
+from checker.watching import Watch
+
+from .test_api import kubeconfig
+
+END, BREAK = (
+    "end",
+    "break",
+)  # of a watch: as the API server ends each one after some minutes, and as a connection breaks
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Cluster
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        plural = asked.path.rpartition("/")[2]
+        self.server.asked.append(self.path)
+        self.server.awake.wait()
+        if plural in self.server.forbidden or (plural, "fieldSelector" in asked.query) in self.server.forbidden:
+            self.answer(403, {"message": f"{plural} is forbidden"})
+        elif "watch" in parse_qs(asked.query):
+            self.stream(plural)
+        else:
+            with self.server.lock:
+                items = list(self.server.objects.get(plural, {}).values())
+                version = str(self.server.version)
+            self.answer(200, {"metadata": {"resourceVersion": version}, "items": items})
+
+    def answer(self, status: int, body: Any) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def stream(self, plural: str) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        events: queue.Queue[Any] = queue.Queue()
+        self.server.watchers.append((plural, events))
+        while (event := events.get()) not in (END, BREAK):
+            line = json.dumps(event).encode() + b"\n"
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            self.wfile.flush()
+        if event == END:
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Cluster(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.watchers: list[tuple[str, queue.Queue[Any]]] = []
+        self.forbidden: set[Any] = set()
+        self.lock, self.version = threading.Lock(), 1
+        self.awake = threading.Event()
+        self.awake.set()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def put(self, plural: str, name: str, namespace: str = "learn", event: str = "ADDED", **content: Any) -> None:
+        with self.lock:
+            self.version += 1
+            raw = {
+                "metadata": {"name": name, "namespace": namespace, "uid": name, "resourceVersion": str(self.version)},
+                **content,
+            }
+            known = self.objects.setdefault(plural, {})
+            known.pop(name, None)
+            if event != "DELETED":
+                known[name] = raw
+        self.send(plural, {"type": event, "object": raw})
+
+    def send(self, plural: str, event: Any) -> None:
+        """To everybody who watches a kind (all kinds: *)."""
+        for watched, events in self.watchers:
+            if plural in (watched, "*"):
+                events.put(event)
+        if event in (END, BREAK) or event["type"] == "ERROR":
+            self.watchers = [one for one in self.watchers if plural not in (one[0], "*")]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as found:
+        yield found
+        found.awake.set()
+        found.send("*", BREAK)
+        found.shutdown()
+
+
+@pytest.fixture
+def watch(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    monkeypatch.setattr(watching, "BEAT", 0.1)
+    monkeypatch.setattr(watching, "FIRST_PAUSE", 0.05)
+    found = Watch(Api(kubeconfig(tmp_path / "config", cluster.url, "")), "learn", lambda: None)
+    yield found
+    found.stop()
+
+
+def until(what: Callable[[], Any], timeout: float = 30) -> Any:
+    """Wait until something is so; what it was then."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it never was so")
+
+
+def names(watch: Watch, kind: str = "Pod") -> list[str]:
+    state = watch.state()
+    return [found.name for found in state.everywhere(kind)] if state else []
+
+
+def watched(cluster: Cluster) -> bool:
+    return len(cluster.watchers) == sum(kind.graded for kind in KINDS.values())
+
+
+# -- watching --------------------------------------------------------------------------------------------------------
+
+
+def test_objects_are_as_they_were_listed_and_then_as_the_events_say(cluster: Cluster, watch: Watch) -> None:
+    cluster.put("pods", "b")
+    watch.start()
+    until(lambda: watched(cluster))
+    assert names(watch) == ["b"]
+    cluster.put("pods", "a", spec={"nodeName": "n1"})
+    until(lambda: names(watch) == ["a", "b"])
+    cluster.put("pods", "a", event="MODIFIED", spec={"nodeName": "n2"})
+    until(lambda: watch.state().all("Pod")[0].spec == {"nodeName": "n2"})  # type: ignore[union-attr]
+    cluster.put("pods", "b", event="DELETED")
+    until(lambda: names(watch) == ["a"])
+
+
+def test_nothing_is_known_before_every_kind_was_listed(cluster: Cluster, watch: Watch) -> None:
+    cluster.awake.clear()
+    watch.start()
+    until(lambda: cluster.asked)
+    assert watch.state() is None
+    cluster.awake.set()
+    assert until(watch.state).unlisted == {}
+
+
+def test_a_secrets_values_and_the_systems_objects_are_not_kept(cluster: Cluster, watch: Watch) -> None:
+    cluster.put("secrets", "listed", data={"password": "c2VzYW1l"})
+    watch.start()
+    until(lambda: watched(cluster))
+    cluster.put("secrets", "told", data={"password": "c2VzYW1l"})
+    cluster.put("pods", "coredns", namespace="kube-system")
+    cluster.put("pods", "mine")
+    until(lambda: names(watch, "Secret") == ["listed", "told"] and names(watch) == ["mine"])
+    assert "c2VzYW1l" not in json.dumps(watch._listed)
+
+
+def test_a_version_that_is_gone_is_listed_anew(cluster: Cluster, watch: Watch) -> None:
+    watch.start()
+    until(lambda: watched(cluster))
+    missed = {"metadata": {"name": "missed", "namespace": "learn", "uid": "missed", "resourceVersion": "90"}}
+    cluster.objects["pods"] = {"missed": missed}
+    cluster.send("pods", {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
+    until(lambda: names(watch) == ["missed"])
+    assert watch.state().unlisted == {}  # type: ignore[union-attr]
+
+
+def test_a_bookmark_only_moves_the_version(cluster: Cluster, watch: Watch) -> None:
+    watch.start()
+    until(lambda: watched(cluster))
+    cluster.send("pods", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "77"}}})
+    cluster.send("pods", END)
+    until(lambda: any("pods" in path and "resourceVersion=77" in path for path in cluster.asked))
+    assert names(watch) == []
+
+
+def test_what_may_not_be_listed_everywhere_is_listed_in_the_namespace(cluster: Cluster, watch: Watch) -> None:
+    cluster.forbidden = {("pods", True), "nodes"}
+    cluster.put("pods", "mine")
+    watch.start()
+    assert "forbidden" in until(watch.state).unlisted["Node"]
+    until(lambda: names(watch) == ["mine"])
+    assert any("/namespaces/learn/pods?watch=1" in path for path in cluster.asked)
+
+
+def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
+    cluster: Cluster, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checker.api.READ_TIMEOUT", 0.3)
+    cluster.put("pods", "mine")
+    watch.start()
+    until(lambda: names(watch) == ["mine"])
+    cluster.awake.clear()
+    until(lambda: "Pod" in watch.state().unlisted)  # type: ignore[union-attr]
+    assert watch.state().objects == {}  # type: ignore[union-attr]
+    cluster.awake.set()
+    until(lambda: not watch.state().unlisted)  # type: ignore[union-attr]
+    assert names(watch) == ["mine"]
+
+
+def test_connections_that_break_are_made_again(cluster: Cluster, watch: Watch) -> None:
+    watch.start()
+    until(lambda: watched(cluster))
+    cluster.send("*", BREAK)
+    until(lambda: watched(cluster))
+    cluster.put("pods", "later")
+    until(lambda: names(watch) == ["later"])
+
+
+def test_a_stopped_watch_leaves_no_thread_and_can_be_stopped_twice(cluster: Cluster, watch: Watch) -> None:
+    watch.start()
+    until(lambda: watched(cluster))
+    watch.stop()
+    watch.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+
+
+# -- live verdicts ---------------------------------------------------------------------------------------------------
+
+LAB = load_lab("07")
+
+
+def recorded(name: str) -> State:
+    return recording.load(LAB.folder / "recorded" / f"{name}.json")[0]
+
+
+class Place:
+    """A place whose State is what the test says."""
+
+    namespace = "learn"
+
+    def __init__(self) -> None:
+        self.now, self.looks, self.slow = recorded("setup"), 0, 0.0
+        self.changed: Callable[[], None] = lambda: None
+
+    def watch(self, changed: Callable[[], None]) -> Any:
+        self.changed = changed
+        return SimpleNamespace(start=changed, stop=lambda: None, state=lambda: self.now)
+
+    def look(self, lab: Any, listed: State) -> State:
+        time.sleep(self.slow)
+        self.looks += 1
+        return listed
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def following(place: Place, told: list[Result]) -> Live:
+    return Live(SimpleNamespace(lab=LAB, place=place), told.append)  # type: ignore[arg-type]
+
+
+def test_a_result_is_told_when_it_changes_and_only_then(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.now = recorded("solution")
+    told: list[Result] = []
+    with following(place, told):
+        until(lambda: place.looks == 1 and told)
+        place.changed()  # something that changes no verdict
+        until(lambda: place.looks >= 2)
+        time.sleep(0.2)
+        assert [result.passed for result in told] == [True]
+        place.now = recorded("setup")
+        place.changed()
+        until(lambda: len(told) == 2)
+        assert not told[-1].passed
+
+
+def test_what_the_objects_show_is_told_before_anything_was_observed(place: Place) -> None:
+    place.now = recorded("solution")
+    told: list[Result] = []
+    with following(place, told):
+        until(lambda: told)
+        place.now, place.slow = recorded("setup"), 4.0
+        place.now.observations.clear()
+        place.changed()
+        until(lambda: len(told) > 1, 3.5)
+        assert told[1].tasks[0].verdict == "failed"
+
+
+def test_a_burst_of_changes_is_one_look_and_quiet_is_none(place: Place) -> None:
+    place.now = recorded("solution")
+    with following(place, []):
+        until(lambda: place.looks == 1)
+        for _ in range(50):
+            place.changed()
+        until(lambda: place.looks >= 2)
+        time.sleep(0.5)
+        assert place.looks < 10
+
+
+def test_what_waits_for_a_change_in_progress_is_looked_at_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PAUSE", 0.05)
+    monkeypatch.setattr(live, "_pending", lambda result: (True,))
+    with following(place, []):
+        until(lambda: place.looks >= 3)
+
+
+def test_closing_ends_the_thread(place: Place) -> None:
+    with following(place, []):
+        until(lambda: place.looks)
+    assert not [thread for thread in threading.enumerate() if thread.name == "live"]
+
+
+def test_an_end_that_comes_while_a_change_is_taken_note_of_is_not_missed(place: Place) -> None:
+    live_ = following(place, [])
+
+    class EndedMeanwhile(threading.Event):
+        def clear(self) -> None:
+            live_._ended.set()
+            self.set()
+            super().clear()
+
+    live_._changed = EndedMeanwhile()
+    live_._changed.set()
+    live_._thread.start()
+    live_._thread.join(5)
+    assert not live_._thread.is_alive()
+
+
+def test_what_is_as_before_is_told_again_when_that_is_asked_for(place: Place) -> None:
+    place.now = recorded("solution")
+    told: list[Result] = []
+    with following(place, told) as live_:
+        until(lambda: place.looks == 1 and told)
+        live_.again()
+        until(lambda: len(told) == 2)
+        assert told[0] == told[1]

@@ -1,0 +1,38 @@
+"""The learner's files: each document is asked about where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checker import manifests
+from cluster import Cluster
+
+from .objects import deployment, obj, state
+
+HERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook}\n"
+THERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook, namespace: learn-blue}\n"
+
+
+@pytest.mark.parametrize("text, others, asked", [
+    (HERE, [], ["learn"]),
+    (HERE, [deployment()], []),
+    (THERE, [deployment()], ["learn-blue"]),
+    (THERE, [obj("Deployment", "guestbook", namespace="learn-blue")], []),
+])  # fmt: skip
+def test_a_manifest_is_tried_in_the_namespace_that_it_names(
+    text: str, others: list[Any], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def kubectl(_cluster: Cluster, *words: str, **_more: Any) -> str:
+        tried.append(words[words.index("-n") + 1])
+        return ""
+
+    monkeypatch.setattr(manifests, "kubectl", kubectl)
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    assert manifests.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(*others), [file]) == []
+    assert tried == asked

@@ -1,0 +1,195 @@
+"""The panel of a lab: what a front end is told and may ask for, and the text that stands for it where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from checker import front, panel, progress
+from checker.labs import load_lab
+from checker.panel.widget import LabPanel
+from checker.verdict import Result, Verdict
+from cluster import Problem
+
+
+class FakeSession:
+    """A session whose check says what it is told to say."""
+
+    says: Result | Problem | None = None
+
+    def __init__(self, lab: Any, namespace: str) -> None:
+        self.resets = 0
+
+    def check(self, wait: float) -> Result:
+        if isinstance(self.says, Problem):
+            raise self.says
+        assert self.says
+        return self.says
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class FakeLive:
+    """Live verdicts: what it was started with, and whether it still runs."""
+
+    made: list[FakeLive] = []  # noqa: RUF012
+
+    def __init__(self, session: Any, tell: Callable[[Result], None]) -> None:
+        self.tell, self.runs, self.asked_again = tell, False, 0
+        self.made.append(self)
+
+    def again(self) -> None:
+        self.asked_again += 1
+
+    def start(self) -> None:
+        self.runs = True
+
+    def stop(self) -> None:
+        self.runs = False
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """What was kept as progress: points, and whether somebody had asked."""
+    kept: list[tuple[int, bool]] = []
+    monkeypatch.setattr(progress, "note", lambda result, asked=True: kept.append((result.score, asked)) or "")
+    monkeypatch.setattr(progress, "seen", lambda lab: None)
+    return kept
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, noted: list[tuple[int, bool]]) -> LabPanel:
+    monkeypatch.setattr(panel, "Session", FakeSession)
+    monkeypatch.setattr(panel, "Live", FakeLive)
+    FakeLive.made.clear()
+    return LabPanel(panel.lab("07"))
+
+
+def ask(shown: LabPanel, what: str, **more: str) -> None:
+    """Ask as the front end does, and wait until it is done."""
+    shown.asked({"do": what, **more})
+    end = time.monotonic() + 5
+    while shown.busy:
+        assert time.monotonic() < end, "it is still at work"
+        time.sleep(0.01)
+
+
+def verdict(number: int, word: Any, message: str = "", cause: str = "service-selects-nothing", **more: Any) -> Verdict:
+    task = load_lab("07").text.tasks[number]
+    return Verdict(task.id, task.title, task.points, word, "" if word == "passed" else cause, message, **more)
+
+
+def result(*verdicts: Verdict) -> Result:
+    return Result("07", "t", "learn", verdicts)
+
+
+def test_before_a_check_everything_is_to_do(shown: LabPanel) -> None:
+    text = repr(shown._panel)
+    assert text.count("· to do") == 4
+    assert [(task["symbol"], task["word"]) for task in shown.view["tasks"]] == [("·", "to do")] * 4
+    bundle = shown._panel._repr_mimebundle_()
+    assert bundle["text/plain"] == text
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_nothing_is_watched_until_somebody_looks(shown: LabPanel) -> None:
+    assert FakeLive.made == []
+    ask(shown, "here")
+    ask(shown, "here")
+    assert [live.runs for live in FakeLive.made] == [True]
+    assert shown.said == "Looking at the cluster …"
+    shown.attention.rest()
+    assert [live.runs for live in FakeLive.made] == [False]
+    ask(shown, "here")
+    assert [live.runs for live in FakeLive.made] == [False, True]
+    shown.attention.rest()
+
+
+def test_when_nothing_is_heard_any_more_the_watch_ends(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "SILENCE", 0.05)
+    ask(shown, "here")
+    end = time.monotonic() + 5
+    while FakeLive.made[0].runs and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not FakeLive.made[0].runs
+
+
+def test_verdicts_arrive_by_themselves(shown: LabPanel, noted: list[tuple[int, bool]]) -> None:
+    ask(shown, "here")
+    tell = FakeLive.made[0].tell
+    rest = [verdict(number, "failed", "none") for number in (1, 2, 3)]
+    tell(result(verdict(0, "failed", "none"), *rest))
+    assert shown.said == "0 of 7 points."
+    tell(result(verdict(0, "failed", "none", pending=True), *rest))
+    assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("…", "waiting")
+    tell(result(verdict(0, "passed"), *rest))
+    assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("✔", "passed")
+    assert shown.view["score"] == 2
+    assert shown.said == "A Service leads to the guestbook: passed. 2 of 7 points."
+    assert noted == [(0, False), (0, False), (2, False)]  # what arrives by itself is no check that somebody made
+    shown.attention.rest()
+
+
+def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, noted: list[tuple[int, bool]]) -> None:
+    told = "Its selector is <b>app=guestbok</b>."
+    FakeSession.says = result(
+        verdict(0, "passed"),
+        verdict(1, "failed", told, expected="app=guestbook", observed="app=guestbok", object="Service/guestbook"),
+        verdict(2, "failed", told, object="Service/guestbook"),
+        verdict(3, "unknown", "x", cause="observer-unreachable"),
+    )
+    ask(shown, "check")
+    first, second, third, fourth = shown.view["tasks"]
+    assert first["word"] == "passed" and "message" not in first
+    assert (second["symbol"], second["word"], second["message"]) == ("✘", "failed", told)
+    assert (second["expected"], second["observed"]) == ("app=guestbook", "app=guestbok")
+    assert second["look"] == "kubectl get pods --show-labels"
+    assert second["page"] == f"{second['lesson']}-services.ipynb"
+    assert third["same_as"] == second["title"] and "message" not in third
+    assert (fourth["symbol"], fourth["word"]) == ("?", "unknown")
+    assert (shown.said, noted) == ("2 of 7 points.", [(2, True)])
+
+
+def test_a_problem_is_told_in_the_panel(shown: LabPanel) -> None:
+    FakeSession.says = Problem("The cluster does not answer.", "kubeclass up")
+    ask(shown, "check")
+    assert "The cluster does not answer." in shown.said
+    assert "kubeclass up" in shown.said
+
+
+def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
+    FakeSession.says = None
+    ask(shown, "check")
+    assert shown.said.startswith("It did not end well")
+    FakeSession.says = result(verdict(0, "passed"))
+    ask(shown, "check")
+    assert shown.said == "2 of 2 points."
+
+
+def test_reset_begins_anew(shown: LabPanel) -> None:
+    FakeSession.says = result(verdict(0, "passed"))
+    ask(shown, "check")
+    ask(shown, "reset")
+    assert shown._panel._session.resets == 1
+    assert shown.said == "The lab is as at its beginning."
+    assert {task["word"] for task in shown.view["tasks"]} == {"to do"}
+
+
+def test_verdicts_that_arrive_by_themselves_begin_anew_after_a_reset(shown: LabPanel) -> None:
+    ask(shown, "here")
+    ask(shown, "reset")
+    assert FakeLive.made[0].asked_again == 1
+    shown.attention.rest()
+
+
+def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
+    task = load_lab("07").text.tasks[0]
+    for number in (1, 2, 2):
+        ask(shown, "hint", task=task.id)
+        assert shown.view["tasks"][0]["hints"] == task.hints[:number]
+    assert not shown.view["tasks"][0]["more_hints"]
+    assert shown.view["tasks"][1]["more_hints"]

@@ -1,0 +1,91 @@
+"""What a State says about objects that are there, and about those that are not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from checker.chains.service import REACH
+from checker.observe import Answer, Answers, Http
+from checker.state import State, visible_objects
+from checker.verdict import Failed, Unknown
+
+from .objects import deployment, obj, pod, service, slice_of, state
+
+ABSENCES = {
+    "nothing like it": ("object-missing", state()),
+    "another name": ("wrong-name", state(deployment("guestbok"))),
+    "another namespace": ("wrong-namespace", state(obj("Deployment", "guestbook", namespace="other"))),
+    "a bare Pod": ("bare-pod", state(pod("guestbook"))),
+    "another kind": ("wrong-kind", state(obj("StatefulSet", "guestbook"))),
+    "a refused manifest": ("manifest-refused", state(refusals=[{"file": "a.yaml", "kind": "Deployment", "name": "guestbook", "message": "no"}])),
+    "a malformed manifest": ("manifest-malformed", state(refusals=[{"file": "a.yaml", "kind": "", "name": "", "message": "it is not valid YAML"}])),
+    "on its way out": ("object-being-deleted", state(obj("Deployment", "guestbook", metadata={"deletionTimestamp": "2026-01-01T11:59:59Z"}))),
+    "no namespace": ("namespace-missing", State("gone", state().now, state().objects)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause, world", ABSENCES.values(), ids=list(ABSENCES))
+def test_why_an_object_is_missing(cause: str, world: State) -> None:
+    with pytest.raises(Failed) as end:
+        world.require("Deployment", "guestbook")
+    assert end.value.cause == cause
+
+
+def test_a_wrong_name_asks_whether_it_was_meant() -> None:
+    with pytest.raises(Failed, match=r"There is one called guestbok: did you mean guestbook\?"):
+        state(deployment("guestbok")).require("Deployment", "guestbook")
+
+
+def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:
+    with pytest.raises(Unknown) as end:
+        state(unlisted={"Deployment": "forbidden"}).require("Deployment", "guestbook")
+    assert end.value.cause == "cannot-list"
+    nobody = State("learn", state().now, unlisted={"Deployment": "no answer within 5 s"})
+    with pytest.raises(Unknown) as end:
+        nobody.require("Deployment", "guestbook")
+    assert end.value.cause == "api-unreachable"
+
+
+def test_a_state_survives_json() -> None:
+    world = state(deployment(), pod(), service(), logs={"a/b": "c"}, observations={"x": [1]})
+    again = State.from_json(json.loads(json.dumps(world.to_json())))
+    assert again.to_json() == world.to_json()
+    assert again.require("Deployment", "guestbook").raw == deployment().raw
+
+
+def test_values_of_secrets_never_get_into_a_state() -> None:
+    raw = obj("Secret", "password", data={"key": "c2VjcmV0"}).raw
+    raw["metadata"]["annotations"] = {
+        "kubectl.kubernetes.io/last-applied-configuration": '{"data": {"key": "c2VjcmV0"}}'
+    }
+    (seen,) = visible_objects("Secret", [raw], "learn", set())
+    assert list(seen.raw["data"]) == ["key"]
+    assert "c2VjcmV0" not in json.dumps(seen.raw)
+
+
+def test_what_belongs_to_another_lab_is_not_looked_at() -> None:
+    items = [obj("Service", "a", namespace=n).raw for n in ("learn", "own-second", "x")]
+    assert [o.namespace for o in visible_objects("Service", items, "learn", {"x"})] == ["learn", "own-second"]
+
+
+def test_every_ready_pod_is_asked_for_its_share() -> None:
+    """20 requests leave one of six Pods out once in seven times; 20 for each of them, never in practice."""
+    pods = [pod(f"guestbook-{n}", ready=n != 7) for n in range(1, 8)]
+    seen = state(service(), *pods)
+    assert Http("guestbook", times=20, per_pod=True).question(seen) == {
+        "do": "http", "url": "http://guestbook.learn.svc.cluster.local.:80/", "times": 120,
+    }  # fmt: skip
+    assert Http("guestbook", times=20).question(seen)["times"] == 20  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "answer, pending", [(Answer(0, "", error="refused"), True), (Answer(0, "", error="reset"), False), (Answer(500, ""), False)]
+)  # fmt: skip
+def test_only_requests_that_never_arrived_are_given_time(answer: Answer, pending: bool) -> None:
+    replica = pod()
+    seen = state(service(), slice_of(), replica, observations={REACH: {"10.244.1.1:8080": "open"}})
+    with pytest.raises(Failed) as failed:
+        seen.require_answers(seen.require("Service", "guestbook"), Answers([Answer(200, "ok"), answer]))
+    assert (failed.value.cause, failed.value.pending) == ("service-does-not-answer", pending)
