@@ -1,34 +1,63 @@
-# make study   everything that is needed, then JupyterLab at the first lesson
-# make test    all tests that this machine can run
-# make mutants how many mutants of the solutions the graders tell (tests/mutants)
-# make docs    the catalogue of causes as a page, docs/causes.md
-.PHONY: study test lint docs bench mutants clean
+# `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help study test smoke prove gate lint faults browser mutants bench docs clean
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests of several cases run side by side; most of their time is waiting for the cluster.
+# Cases that run side by side on the cluster; most of their time is waiting for it.
 WORKERS ?= 3
+
+help:
+	@echo "make study     everything that is needed, then JupyterLab at the first lesson"
+	@echo "make test      lint, types, unit tests, every recording judged again: no engine, no cluster"
+	@echo
+	@echo "make smoke     one real cluster from nothing, and a handful of cases on it"
+	@echo "make prove     bring about on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
+	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
+	@echo "make lint      ruff and mypy"
+	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
+	@echo "make browser   the panel and the picture in Chromium"
+	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
+	@echo "make bench     measure, and put the figures into the README"
+	@echo "make docs      docs/causes.md, the page of all causes"
+	@echo "make clean     delete the virtual environment and caches"
 
 study: $(VENV)/course
 	@$(BIN)/kubeclass study
 
-test: $(VENV)/tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
+# Unit tests use every core; what needs the cluster is left to the others.
+test: lint
+	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m tests.left_out
+
+smoke: $(VENV)/tests
+	@$(BIN)/python -m tests.smoke
+
+prove: $(VENV)/tests
+	@$(BIN)/python -m tests.proof --workers $(WORKERS) --times $(or $(TIMES),1) $(if $(LAB),--lab $(LAB)) \
+	  $(if $(LESSON),--lesson $(LESSON)) $(if $(CASE),--case $(CASE)) $(if $(EXPLAIN),--explain) $(if $(FAILED),--failed) $(if $(ALL),--all)
+
+gate: $(VENV)/tests
+	@$(BIN)/python -m tests.gate
 
 lint: $(VENV)/tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 
-docs: $(VENV)/tests
-	@$(BIN)/python -m checker.causes_page
+faults: $(VENV)/tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/faults tests/live tests/policies tests/labs/test_clear.py tests/labs/test_capstone.py
+
+browser: $(VENV)/tests
+	@$(BIN)/python -m pytest tests/browser
+
+# Every mutant of every lab's solution on the tests' cluster: how many each grader tells.
+mutants: $(VENV)/tests
+	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
+	  $(BIN)/python -m tests.mutants.run $(LABS)
 
 bench: $(VENV)/tests
 	@for b in check live picture up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
-# Every mutant of every lab's solution (LABS="07 08": of some) on the tests' cluster: how many each grader tells.
-mutants: $(VENV)/tests
-	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
-	  $(BIN)/python -m tests.mutants.run $(LABS)
+docs: $(VENV)/tests
+	@$(BIN)/python -m checker.causes_page
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
@@ -50,5 +79,6 @@ $(VENV)/bin/python:
 	else python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or later; this is " + sys.version.split()[0])' \
 	  && python3 -m venv $(VENV); fi
 
-install = if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python $(1); \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+# Without uv, pip brings it: it installs the rest in a tenth of pip's time.
+install = export PATH="$(CURDIR)/$(BIN):$$PATH"; command -v uv >/dev/null || python -m pip install --quiet --disable-pip-version-check uv; \
+	uv pip install --quiet --python $(BIN)/python $(1)

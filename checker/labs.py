@@ -21,6 +21,7 @@ from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
 Model = TypeVar("Model", bound=BaseModel)
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML has libyaml, ten times as fast
 
 
 class _Strict(BaseModel):
@@ -39,25 +40,26 @@ class TaskText(_Strict):
 
 class Needs(_Strict):
     """What a lab needs to be graded: a number of workers; a container engine instead of the cluster; what the API server
-    says to each of the learner's manifests, also to those of objects that exist; a network plugin that enforces policies;
-    nodes that are closed and stopped, which everybody on the cluster notices (so the tests do that alone)."""
+    says to each of the learner's manifests, also to those of objects that exist; nodes that are closed and stopped, which
+    everybody on the cluster notices (so the tests do that alone)."""
 
     workers: int = 0
     engine: bool = False
     manifests: bool = False
-    policies: bool = False
     nodes: bool = False
 
 
 class LabText(_Strict):
     """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace.
 
+    draft: not finished: no learner is told of it, and no proof is asked of it.
     namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. Those with a
     folder of that name in setup/ are there when the lab begins; the others are the learner's to make.
     """
 
     title: str
     goal: str
+    draft: bool = False
     needs: Needs = Needs()
     namespaces: list[str] = []
     tasks: list[TaskText] = Field(min_length=1)
@@ -181,18 +183,21 @@ def labs_folder() -> Path:
     return Path(os.environ.get("KUBECLASS_LABS") or paths.COURSE / "labs")
 
 
-def all_labs() -> list[str]:
-    """The numbers of all labs, in order."""
-    return sorted(path.name[:2] for path in labs_folder().glob("[0-9][0-9]-*") if (path / "lab.yaml").exists())
+def all_labs(drafts: bool = False) -> list[str]:
+    """The numbers of all finished labs, in order; with `drafts`, of the others too."""
+    folders = sorted(path.parent for path in labs_folder().glob("[0-9][0-9]-*/lab.yaml"))
+    return [folder.name[:2] for folder in folders if drafts or not load_lab(folder.name).text.draft]
 
 
 def load_lab(name: str) -> Lab:
-    """A lab by its number ("07", "7") or its folder's name ("07-services"). Raises Problem for an unknown or malformed one."""
+    """A lab by its number ("07", "7") or its folder's name ("07-services"), also a draft. Raises Problem for an unknown or
+    malformed one."""
     known = {path.parent.name: path.parent for path in sorted(labs_folder().glob("[0-9][0-9]-*/lab.yaml"))}
     wanted = name.strip().zfill(2) if name.strip().isdigit() else name.strip()
     folder = next((path for key, path in known.items() if wanted in (key, key[:2], key[3:])), None)
     if folder is None:
-        raise Problem(f"There is no lab {name!r}.", f"The labs are: {', '.join(known)}")
+        finished = [load_lab(number).folder.name for number in all_labs()]
+        raise Problem(f"There is no lab {name!r}.", f"The labs are: {', '.join(finished)}")
     return Lab(folder.name[:2], folder, _load(folder / "lab.yaml", LabText))
 
 
@@ -210,7 +215,7 @@ def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESP
 
 def _load(path: Path, model: type[Model]) -> Model:
     try:
-        return model.model_validate(yaml.safe_load(path.read_text()))
+        return model.model_validate(yaml.load(path.read_text(), _SAFE_LOADER))
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
         raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
@@ -221,4 +226,4 @@ def _load(path: Path, model: type[Model]) -> Model:
 
 def describe(lab: Lab) -> dict[str, Any]:
     """The lab's words as plain data, for the panel and for `--json`."""
-    return {"lab": lab.number, **lab.text.model_dump(exclude={"needs"})}
+    return {"lab": lab.number, **lab.text.model_dump(exclude={"needs", "draft"})}

@@ -319,6 +319,15 @@ class Drain:
     staying: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Said:
+    """A Pod answered with this first line: heard first and last, in seconds since 1970."""
+
+    first: float
+    last: float
+    text: str
+
+
 class Timeline:
     """What the observer saw since its stream of requests began (see observer/server.py). All times in seconds since 1970."""
 
@@ -355,6 +364,10 @@ class Timeline:
     def texts(self) -> list[tuple[float, str]]:
         """The first line of what was answered, and since when, whenever that changed, oldest first."""
         return [(at, text) for at, text in self._seen.get("texts", [])]
+
+    def said(self) -> dict[str, list[Said]]:
+        """What each Pod said, by its name: the first line of its answers, whenever that was another than before, oldest first."""
+        return {host: [Said(*run) for run in runs] for host, runs in self._seen["said"].items()}
 
     def versions(self) -> dict[str, tuple[float, float]]:
         """When each version of the app answered first and last."""

@@ -41,12 +41,17 @@ _READ_OF_NODE = ("allocatable", "addresses", "conditions", "images")
 _READ_OF_EVENT = ("metadata", "involvedObject", "reason", "message", "count", "lastTimestamp", "eventTime", "type")
 
 
-def save(state: State, result: Result, path: Path) -> None:
-    """Write a State and the verdicts on it as a recording."""
-    data = normalised(state)
-    replayed = [task.to_json() for task in result.tasks]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"state": data, "tasks": replayed}, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+def save(state: State, result: Result, path: Path, made_from: str = "") -> None:
+    """Write a State and the verdicts on it as a recording. made_from: a digest of what brought the State about (tests/proof)."""
+    write(
+        path, {"made_from": made_from, "state": normalised(state), "tasks": [task.to_json() for task in result.tasks]}
+    )
+
+
+def write(path: Path, data: dict[str, Any]) -> None:
+    """Write a recording's JSON so that a difference between two of them can be read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def load(path: Path) -> tuple[State, list[dict[str, Any]]]:

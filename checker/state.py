@@ -20,6 +20,7 @@ from checker.names import nearest
 from checker.quantity import quantity
 from checker.verdict import Failed, Unknown, fail, unknown
 
+FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
 
@@ -66,9 +67,10 @@ class Object:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the status speaks of an older spec: no controller has looked at the newest one yet."""
-        generation, observed = self.metadata.get("generation"), self.status.get("observedGeneration")
-        return generation is not None and observed is not None and observed < generation
+        """Whether the status speaks of an older spec: no controller has looked at the newest one yet, or at any. Of kinds whose
+        status has an observedGeneration."""
+        generation, observed = self.metadata.get("generation"), self.status.get("observedGeneration", 0)
+        return generation is not None and observed < generation
 
     @property
     def owner_uids(self) -> set[str]:

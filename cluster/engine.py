@@ -108,8 +108,27 @@ def install_packages(*names: str) -> None:
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *names, timeout=900, env=env)
 
 
+# Of an engine without systemd: the file that holds a process id, and whose it is.
+PID_FILES = {
+    Path("/var/run/docker.pid"): "dockerd",
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
+
+
+def _forget_the_dead() -> None:
+    """Remove the pid files of an engine that was killed: where another process has got its number, the engine would not start."""
+    for file, name in PID_FILES.items():
+        try:
+            process = Path("/proc") / file.read_text().strip() / "comm"
+        except FileNotFoundError:
+            continue
+        if not process.exists() or process.read_text().strip() != name:
+            file.unlink()
+
+
 def _start_dockerd() -> None:
     """Start the engine by hand, for a machine without systemd. It goes on when this program ends."""
+    _forget_the_dead()
     arguments = []
     if lacks_capabilities():
         wrapper = paths.home() / "bin" / "runc-bounded"

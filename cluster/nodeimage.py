@@ -115,6 +115,8 @@ class _Builder:
         if sandbox not in self.images:
             self._program_image(sandbox, "pause", entry=True)
         self._program_image(self._storage_image("Provisioner"), "local-path-provisioner", entry=True)
+        # It calls iptables and ipset.
+        self._program_image("kubeclass/policies:1", "kube-router", "kubeclass/node-root:local", entry=True)
         folder = Path(tempfile.mkdtemp(dir=self.work))
         shutil.copy("/bin/busybox", folder / "busybox")
         install = 'RUN ["/bin/busybox", "--install", "-s", "/bin"]'

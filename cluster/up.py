@@ -52,6 +52,7 @@ def up(cluster: Cluster | None = None) -> Cluster:
         if not nodes:
             _wait_until_ready(cluster)
         _furnish(cluster)
+        compose.ensure(command)  # last: the cluster does not need it
     return cluster
 
 
@@ -172,7 +173,6 @@ def _put_images_onto_nodes(command: str, cluster: Cluster) -> None:
     while not (names := _nodes_with_containerd(command, cluster)):
         time.sleep(1)
     images.load(command, names)
-    compose.ensure(command)
 
 
 def _nodes_with_containerd(command: str, cluster: Cluster) -> list[str]:

@@ -1,7 +1,6 @@
 """What every test may rely on: a home of its own, never the learner's; an engine and a cluster where a test asks for them.
 
-Tests marked `engine` or `cluster` are left out on a machine that cannot run them, with the reason in the summary. With
-KUBECLASS_REQUIRE=all (CI) nothing may be left out: what cannot run there fails.
+`make test` runs tests/unit, which need neither. What is marked `engine`, `cluster` or `browser` fails where that is not to be had.
 """
 
 from __future__ import annotations
@@ -20,16 +19,25 @@ from pathlib import Path
 
 import pytest
 
-REQUIRE_ALL = os.environ.get("KUBECLASS_REQUIRE") == "all"
 HOME = Path(os.environ.get("KUBECLASS_TEST_HOME") or Path.home() / ".kubeclass-test")
 REAL_KUBECONFIG = Path.home() / ".kube" / "config"
 
 # The tests' own home and cluster, for everything that they start as well. A second cluster is for those marked `solo`, whose
-# nodes are stopped and whose API server is killed (its name is as long: tables of kubectl are the same on both).
-TESTS, SOLO = "kubeclass-test", "kubeclass-solo"
+# nodes are stopped and whose API server is killed; `make smoke` has one of its own, for all. (Their names are of one length:
+# tables of kubectl are then the same on all of them.)
+OF_SMOKE = os.environ.get("KUBECLASS_TEST_CLUSTER")
+TESTS, SOLO = OF_SMOKE or "kubeclass-test", OF_SMOKE or "kubeclass-solo"
 os.environ["KUBECLASS_HOME"] = str(HOME)
 os.environ["KUBECLASS_CLUSTER"] = TESTS
 os.environ["KUBECLASS_WORK"] = str(HOME / "work")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record",
+        action="store_true",
+        help="keep what the cluster was like: recordings, lessons' outputs (make prove)",
+    )
 
 
 def order_seed() -> str:
@@ -109,26 +117,6 @@ def _missing(name: str) -> str:
     return ""
 
 
-def policies_missing() -> str:
-    """Why nothing enforces NetworkPolicies on the current cluster; empty where something does. Puts the tests' enforcer there
-    where the network plugin is a stand-in that enforces none (tests/enforcer)."""
-    return cluster_missing() or _enforcer_missing(os.environ["KUBECLASS_CLUSTER"])
-
-
-@cache
-def _enforcer_missing(name: str) -> str:
-    from cluster import Problem, current
-    from tests import enforcer
-
-    try:
-        with (HOME / "enforcer.tests").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            enforcer.ensure(current())
-    except Problem as problem:
-        return f"the tests' enforcer of policies does not come up: {problem}"
-    return ""
-
-
 def ctrl_c_counts() -> None:
     """For the preexec_fn of a process that is to be stopped by SIGINT: what a shell starts in the background ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -144,17 +132,9 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("google-chrome")
 
 
-def _leave_out(why: str) -> None:
-    if REQUIRE_ALL:
-        pytest.fail(f"must run here (KUBECLASS_REQUIRE=all), but cannot: {why}", pytrace=False)
-    pytest.skip(why)  # the summary says what was left out, and CI leaves nothing out
-
-
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    missing = {
-        "cluster": cluster_missing, "engine": engine_missing, "policies": policies_missing, "browser": browser_missing,
-    }  # fmt: skip
+    missing = {"cluster": cluster_missing, "engine": engine_missing, "browser": browser_missing}
     needed = [name for name in missing if request.node.get_closest_marker(name)]
     # Whoever is alone with a cluster may look often whether it is done; here each look takes from what is looked at.
     monkeypatch.setattr("checker.session.PAUSE", 1.5)
@@ -167,7 +147,7 @@ def _needs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         for name in sorted(shared):
             held.enter_context(_share(name, alone=bool(alone and name in alone.args)))
         if why := next((why for name in needed if (why := missing[name]())), ""):
-            _leave_out(why)
+            pytest.fail(why, pytrace=False)
         yield
 
 
@@ -189,7 +169,7 @@ def _share(name: str, alone: bool) -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """The second cluster rests once its last test is over: a machine of two cores feels it even when it is idle."""
-    if _is_solo(item) and not _is_solo(nextitem) and not engine_missing():
+    if SOLO != TESTS and _is_solo(item) and not _is_solo(nextitem) and not engine_missing():
         from cluster import Cluster
         from cluster.engine import command
         from cluster.nodes import nodes_of
@@ -200,24 +180,30 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             run(command(), "stop", "-t", "3", *running, timeout=60)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        config.stash[KUBECONFIG_BEFORE] = _digest(REAL_KUBECONFIG)
+KUBECONFIGS_BEFORE = pytest.StashKey[dict[Path, str]]()
 
 
-KUBECONFIG_BEFORE = pytest.StashKey[str]()
+def kubeconfigs() -> dict[Path, str]:
+    """A learner's own kubeconfigs, each with a digest of what is in it."""
+    named = [Path(name) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    return {path: _digest(path) for path in (REAL_KUBECONFIG, *named)}
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no such file"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[KUBECONFIGS_BEFORE] = kubeconfigs()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A learner's own kubeconfig is never written: not by any test, and not by anything that a test ran."""
-    before = session.config.stash.get(KUBECONFIG_BEFORE, None)
-    if before is not None and before != _digest(REAL_KUBECONFIG):
+    before = session.config.stash.get(KUBECONFIGS_BEFORE, None)
+    if before is not None and before != kubeconfigs():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print(f"\nFAILED: {REAL_KUBECONFIG} was changed by the tests")
+        print(f"\nFAILED: {' or '.join(map(str, before))} was changed by the tests")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -232,14 +218,19 @@ def _crash(report: pytest.TestReport) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was left out, and why."""
-    left_out: dict[str, int] = {}
-    for report in terminalreporter.stats.get("skipped", []):
-        why = (
-            report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        )
-        left_out[why] = left_out.get(why, 0) + 1
-    for why, number in left_out.items():
-        terminalreporter.write_line(f"Left out: {number} tests: {why}")
-    if not left_out:
-        terminalreporter.write_line("Left out: nothing.")
+    """Where something failed on the cluster: how its nodes are, and which of its Pods are not well."""
+    failed = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
+    if not any(not report.nodeid.startswith("tests/unit/") for report in failed):
+        return
+    from cluster import Problem, current
+    from cluster.kubectl import kubectl
+
+    terminalreporter.section("the cluster")
+    for words in (
+        ("get", "nodes"),
+        ("get", "pods", "-A", "--field-selector=status.phase!=Running,status.phase!=Succeeded"),
+    ):
+        try:
+            terminalreporter.write_line(kubectl(current(), *words, timeout=15))
+        except Problem as problem:
+            terminalreporter.write_line(problem.what)

@@ -31,7 +31,7 @@ GAP = 5.0  # seconds of silence after which a host's next answer begins a new in
 IDLE = 2 * 3600  # seconds after which a stream that nobody asks for ends
 KEPT = 500  # Pods, and seconds with losses, remembered per stream
 CHANGES = 50  # of readiness and restarts remembered per Pod, and of a node
-TEXTS = 20  # changes of the answer's text remembered per stream
+TEXTS = 20  # changes of the answer's text remembered, per stream and per host
 
 
 class Timeline:
@@ -46,6 +46,7 @@ class Timeline:
         self.hosts = {}  # host: [[from, to, count, version], …]
         self.lost = {}  # (second, error): [first, error, count, last]
         self.texts = deque(maxlen=TEXTS)  # [time, first line of an answer] whenever that was another than before
+        self.said = {}  # host: [[from, to, first line of its answers], …]
         # uid: {"name", "node", "owner", "added", "ready", "deleted" (told to go), "gone", "changes": [[time, is ready, restarts], …]}
         self.pods = {}
         self.replicas = {}  # uid: {"kind", "name", "images", "changes": [[time, replicas], …]}
@@ -106,8 +107,10 @@ class Timeline:
             return
         late, self.answered = now < self.answered, max(now, self.answered)  # answered after one that was sent later
         said = answer["text"].split("\n", 1)[0]
-        if not late and said != answer["host"] and (not self.texts or self.texts[-1][1] != said):
-            self.texts.append([now, said])
+        if said != answer["host"]:
+            if not late and (not self.texts or self.texts[-1][1] != said):
+                self.texts.append([now, said])
+            self.note_said(now, answer["host"], said)
         intervals = self.hosts.setdefault(answer["host"] or answer["text"][:100], [])
         if intervals and now - intervals[-1][1] < GAP and intervals[-1][3] == answer["version"]:
             intervals[-1][1] = max(now, intervals[-1][1])
@@ -116,6 +119,16 @@ class Timeline:
             intervals.append([now, now, 1, answer["version"]])
         while len(self.hosts) > KEPT:
             self.hosts.pop(next(iter(self.hosts)))
+
+    def note_said(self, now, host, said):
+        """What each host says by itself: of several that answer by turns, it could not be told who changed its words."""
+        runs = self.said.setdefault(host, deque(maxlen=TEXTS))
+        if runs and runs[-1][2] == said:
+            runs[-1][1] = max(now, runs[-1][1])
+        elif not runs or now > runs[-1][1]:  # an answer that comes after that to a later request says nothing new
+            runs.append([now, now, said])
+        while len(self.said) > KEPT:
+            self.said.pop(next(iter(self.said)))
 
     def watch(self, group, plural, note):
         """List, then watch, again and again: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes"""
@@ -201,7 +214,8 @@ class Timeline:
         with self.lock:
             return json.loads(json.dumps({
                 "since": self.since, "until": min(self.out, default=time.time()), "sent": self.sent, "url": self.url, "hosts": self.hosts,
-                "texts": list(self.texts), "lost": sorted(self.lost.values()), "pods": self.pods, "replicas": self.replicas, "nodes": self.nodes,
+                "texts": list(self.texts),
+                "said": {host: list(runs) for host, runs in self.said.items()}, "lost": sorted(self.lost.values()), "pods": self.pods, "replicas": self.replicas, "nodes": self.nodes,
                 "watching": sorted(self.watching),
             }))  # fmt: skip
 

@@ -17,15 +17,14 @@ from checker.chains.configuration import (
     source_of_file,
     source_of_variable,
 )
-from checker.observe import answered, inside, running_pods
+from checker.observe import Said, answered, inside, running_pods
 from checker.verdict import Unknown
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
 TRAFFIC = Traffic("guestbook", "/")
 ASKED = 5  # Pods of a Deployment that are asked, at most
-# Seconds of silence after which the observer counts what a Pod answers as a new series of answers (GAP in observer/server.py).
-SILENCE = 5.0
+LASTING = 5.0  # seconds that a new greeting is heard before it counts
 RESTART = 10.0  # seconds within which the kubelet has told of a container's restart
 
 
@@ -73,7 +72,7 @@ class InsidePods(PodsInside):
 
 
 @dataclass(frozen=True)
-class Said(InsidePods):
+class Inside(InsidePods):
     """What the app in each Pod says, and what is in its greeting file: {"page": [answer], "file": {path: text}}."""
 
     def questions(self, state: State, pod: Object) -> dict[str, Any]:
@@ -95,7 +94,7 @@ class Compared(InsidePods):
         return {"variable": {"variable": VARIABLE, "expected": PASSWORD}, "file": {"file": FILE, "expected": PASSWORD}}
 
 
-GUESTBOOK, KIOSK, COMPARED = Said("guestbook"), Said("kiosk"), Compared("guestbook")
+GUESTBOOK, KIOSK, COMPARED = Inside("guestbook"), Inside("kiosk"), Compared("guestbook")
 
 
 def newest_pods(state: State, deployment: Object) -> list[Object]:
@@ -229,17 +228,17 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
     wanted, source = greeting_by_file(state, asked)
     service = state.require("Service", "guestbook")
     state.require_working(service)
-    texts, first_line = timeline.texts(), wanted.split("\n")[0].strip()
-    for (at, text), (until, _) in pairwise([*texts, (timeline.until, "")]):
-        if text.strip() == first_line and from_the_same_pods(timeline, at, until):
-            return
+    first_line = wanted.split("\n")[0].strip()
+    if any(followed(timeline, name, runs, first_line) for name, runs in timeline.said().items()):
+        return
     evidence = {"object": f"ConfigMap/{CONFIG_MAP}", "look": f"kubectl describe configmap {CONFIG_MAP}"}
-    if not texts or texts[-1][1].strip() != first_line or timeline.until - texts[-1][0] < SILENCE:
+    heard = [run for runs in timeline.said().values() for run in runs]
+    if not any(run.text.strip() == first_line and run.last - run.first >= LASTING for run in heard):
         unknown(
             "not-observed", f"The observer has not heard the greeting “{first_line[:80]}” from Service guestbook for long enough yet.",
             pending=True, **evidence,
         )  # fmt: skip
-    if state.started and timeline.since - state.started.timestamp() > 60 and len(texts) < 2:
+    if state.started and timeline.since - state.started.timestamp() > 60 and len(heard) < 2:
         unknown(
             "not-observed",
             "The observer was restarted after the lab was started, and has not seen everything. Change the greeting once more.",
@@ -265,17 +264,15 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
     )  # fmt: skip
 
 
-def from_the_same_pods(timeline: Timeline, at: float, until: float) -> bool:
-    """Whether Pods that had said something else took to a greeting at that time, and said it until that other time.
-
-    Whoever answered just before the change said the other greeting then. If all of those answer after it as well, it was the
-    Pods that changed what they say, and not the Pods that changed.
-    """
-    before, pods = timeline.hosts_between(at - SILENCE, at - 0.01), {pod["name"]: pod for pod in timeline.pods()}
-    if not before or until - at < SILENCE or not before <= timeline.hosts_between(at + 0.01, until):
-        return False
-    times = [time for name in before if name in pods for time in restarts(pods[name])]
-    return not any(at - SILENCE < time < at + RESTART for time in times)
+def followed(timeline: Timeline, name: str, runs: list[Said], wanted: str) -> bool:
+    """Whether this one Pod took to the wanted greeting after another one, and kept to it, without being restarted between the two."""
+    again = [time for pod in timeline.pods() if pod["name"] == name for time in restarts(pod)]
+    return any(
+        new.text.strip() == wanted
+        and new.last - new.first >= LASTING
+        and not any(old.last < time < new.first + RESTART for time in again)
+        for old, new in pairwise(runs)
+    )
 
 
 def restarts(pod: dict[str, Any]) -> list[float]:

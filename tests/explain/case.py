@@ -13,6 +13,7 @@ from checker import recording
 from checker.explaining import explained
 from checker.findings import Explanation
 from checker.state import State
+from tests.proof import digests
 
 FOLDER = Path(__file__).parent
 
@@ -30,6 +31,10 @@ class Case:
     meanwhile: tuple[str, ...] = ()
     in_progress: bool = False
     undo: str = ""
+
+    @property
+    def made_from(self) -> str:
+        return digests.of_explaining(self.make, self.undo, FOLDER / "bases")
 
     @property
     def recording(self) -> Path:
@@ -58,14 +63,11 @@ def roots(explanation: Explanation) -> list[str]:
     return [finding.root for finding in explanation.findings]
 
 
-def save(state: State, path: Path) -> None:
+def save(state: State, case: Case) -> None:
     """Write a State, and what is explained of it once it is the same from run to run (see checker/recording.py)."""
     data = recording.normalised(state)
     told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(
-        json.dumps({"state": data, "explanation": told}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    )
+    recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})
 
 
 def load(path: Path) -> tuple[State, dict[str, Any]]:
@@ -78,7 +80,7 @@ def explain_anew(path: Path) -> None:
     """Write anew what is explained of a recorded State: after a change of words or causes, for which no cluster is needed."""
     data = json.loads(path.read_text())
     data["explanation"] = json.loads(json.dumps(explained(State.from_json(data["state"])).to_json()))
-    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    recording.write(path, data)
 
 
 if __name__ == "__main__":  # python -m tests.explain.case

@@ -1,7 +1,7 @@
 """Explaining proven on the real cluster: each case makes a state in a namespace of its own, and exactly its roots are found.
 
 Until everything has settled nothing else may be called wrong either: a fault that is told too early is told wrongly.
-The recordings must still tell the truth; KUBECLASS_RECORD=1 writes them anew.
+The recordings must still tell the truth; with --record (make prove EXPLAIN=1) they are written anew.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from cluster.kubectl import kubectl
 from .case import FOLDER, Case, all_cases, load, roots, save
 
 pytestmark = pytest.mark.cluster
-RECORD = bool(os.environ.get("KUBECLASS_RECORD"))
 WAIT = 150  # seconds that everything is given to settle
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in all_cases()])
-def test_case(case: Case, tmp_path: Path) -> None:
+def test_case(case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     namespace = f"explain-{case.name}"
     cluster = current()
     kubectl(cluster, "delete", "namespace", namespace, f"{namespace}-other", "--ignore-not-found", "--timeout=90s", timeout=100)  # fmt: skip
@@ -54,11 +53,13 @@ def test_case(case: Case, tmp_path: Path) -> None:
         assert case.as_wanted(roots(found)), f"{found!r}"
         assert not found.unseen, f"{found!r}"
         assert bool(found.in_progress) == case.in_progress, f"{found!r}"
-        if RECORD:
-            save(state, case.recording)
-        recorded = roots(explained(load(case.recording)[0]))
-        assert case.as_wanted(recorded), f"{case.recording} no longer tells the truth: record it anew"
         assert not premature, "\n".join(premature)
+        if pytestconfig.getoption("record"):
+            save(state, case)
+        recorded = roots(explained(load(case.recording)[0]))
+        assert case.as_wanted(recorded), (
+            f"{case.recording} no longer tells the truth: make prove EXPLAIN=1 CASE={case.name}"
+        )
     finally:
         try:
             run(place, case.undo)

@@ -57,9 +57,3 @@ def begun_with(state: State, seed: str) -> State:
         if item["metadata"]["name"] == state.namespace:
             item["metadata"]["annotations"][SEED] = bound(seed, item["metadata"]["uid"])
     return State.from_json(data)
-
-
-def test_the_seeds_have_many_faults_between_them() -> None:
-    faults = {fault.id: fault.group for seed in SEEDS for fault in capstone.faults(seed)}
-    assert len(faults) >= 10
-    assert len(set(faults.values())) == 4

@@ -2,12 +2,11 @@
 
 After setup nothing passes that is the learner's to do; the solution and every accepted answer get full marks; every
 mistake fails exactly the tasks that it names, with exactly the cause that it names. And the recordings still tell the
-truth: what was recorded is judged as the cluster is now. KUBECLASS_RECORD=1 writes them anew.
+truth: what was recorded is judged as the cluster is now. With --record (make prove) they are written anew.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +22,10 @@ from checker.verdict import Result
 from cluster import current, paths
 from cluster.kubectl import kubectl
 from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
+from tests.proof.digests import of_case
+from tests.proof.subjects import cases_of
 
 FAILED = paths.home() / "failed"  # what was seen where a case failed
-RECORD = bool(os.environ.get("KUBECLASS_RECORD"))
 # Labs whose cases reserve so much CPU that several at once might find no room: one after the other.
 ONE_AT_A_TIME = {"02"}
 SET_UP = "kubectl wait deployments --all --for=condition=Available --timeout=60s || true"  # what runs there from the beginning
@@ -33,29 +33,20 @@ WAIT = 90  # seconds that a change in progress is given; a case is judged as soo
 
 
 def cases() -> Iterator[object]:
-    for number in all_labs():
-        lab = load_lab(number)
+    for lab in map(load_lab, all_labs(drafts=True)):
         marks = [pytest.mark.engine if lab.text.needs.engine else pytest.mark.cluster]
-        if lab.text.needs.policies:
-            marks.append(pytest.mark.policies)
-        if number in ONE_AT_A_TIME:
-            marks.append(pytest.mark.xdist_group(f"lab-{number}"))
+        if lab.number in ONE_AT_A_TIME:
+            marks.append(pytest.mark.xdist_group(f"lab-{lab.number}"))
         # A case that closes or stops a node has a cluster for itself.
         alone = [*marks, *ON_THE_SECOND_CLUSTER]
-        for kind in ("accepted", "mistakes"):
-            for name, case in lab.cases(kind).items():
-                yield pytest.param(
-                    lab, kind, name, case, id=f"{number}-{kind}-{name}", marks=alone if case.alone else marks
-                )
-        yield pytest.param(lab, "setup", "setup", Case(title="", make="true"), id=f"{number}-setup", marks=marks)
-        solved = Case(title="", make="true", alone=lab.text.needs.nodes)
-        yield pytest.param(
-            lab, "solution", "solution", solved, id=f"{number}-solution", marks=alone if solved.alone else marks
-        )
+        for kind, name, case in cases_of(lab):
+            yield pytest.param(
+                lab, kind, name, case, id=f"{lab.number}-{kind}-{name}", marks=alone if case.alone else marks
+            )
 
 
 @pytest.mark.parametrize("lab, kind, name, case", list(cases()))
-def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> None:
+def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path, case.seed or name)
     session = Session(lab, place=place)
     try:
@@ -73,11 +64,17 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path) -> Non
             assert not_passed(result) == {**case.fails, **case.unknown}, explained(result)
         for task in result.tasks:
             assert task.verdict == "passed" or task.message, task
-        compare_with_recording(lab, lab.folder / "recorded" / f"{name}.json", state, result)
+        path = lab.folder / "recorded" / f"{name}.json"
+        if pytestconfig.getoption("record"):
+            normal = State.from_json(recording.normalised(state))
+            recording.save(state, judge(lab, normal), path, of_case(lab, kind, case))
+        recorded = judge(lab, recording.load(path)[0])
+        again = f"make prove LAB={lab.number} CASE={name}"
+        assert not_passed(recorded) == not_passed(result), f"{path} no longer tells the truth: {again}"
     except AssertionError as error:
         seen = FAILED / f"{lab.number}-{name}.json"
         recording.save(state, result, seen)
-        error.add_note(f"What was seen is in {seen}.")
+        error.add_note(f"What was seen is in {seen}. Its events:\n{events_of(state)}")
         raise
     finally:
         if case.alone:
@@ -101,14 +98,13 @@ def explained(result: Result) -> str:
     return "\n".join(f"{t.id}: {t.verdict} {t.cause}: {t.message}" for t in result.tasks)
 
 
-def compare_with_recording(lab: Lab, path: Path, state: State, result: Result) -> None:
-    if RECORD:
-        normal = State.from_json(recording.normalised(state))
-        recording.save(state, judge(lab, normal), path)
-    recorded = judge(lab, recording.load(path)[0])
-    assert not_passed(recorded) == not_passed(result), (
-        f"{path} no longer tells the truth: record it anew (CONTRIBUTING.md)"
+def events_of(state: State) -> str:
+    """What the cluster itself said, as `kubectl get events` would."""
+    rows = (
+        (e.raw.get("type", ""), e.raw.get("reason", ""), e.raw.get("involvedObject", {}), e.raw.get("message", ""))
+        for e in state.objects.get("Event", [])
     )
+    return "\n".join(f"  {kind} {why} {of.get('kind')}/{of.get('name')}: {words}" for kind, why, of, words in rows)
 
 
 def put_away(session: Session) -> None:

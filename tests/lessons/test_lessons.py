@@ -1,40 +1,33 @@
 """Every lesson runs as it is committed, each output compared (nbval, strict), and then with its lab solved, for full marks.
 
 Their order is shuffled (tests/conftest.py), and nobody clears up between them: a lesson works after any other, and again.
-The notebooks are copied first, so that a learner's files in lessons/work/ stay as they are. KUBECLASS_RECORD=1 writes the
-outputs into the notebooks.
+The notebooks are copied first, so that a learner's files in lessons/work/ stay as they are. With --record (make prove) a lesson whose
+code is not what its outputs came from is run first, and its outputs are kept.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import textwrap
-from base64 import b64decode
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 
-from checker.labs import Needs, all_labs, load_lab
+from checker.labs import Needs, load_lab
 from cluster import current, paths
 from tests.nodes import ON_THE_SECOND_CLUSTER
+from tests.proof.digests import of_lesson
+from tests.proof.subjects import LESSON, code_cells, has_lab
+from tests.proof.subjects import lessons as notebooks
 
 LESSONS = paths.COURSE / "lessons"
-NOTEBOOKS = sorted(path.name for path in LESSONS.glob("[0-9][0-9]-*.ipynb"))
-WITH_LAB = [
-    name
-    for name in NOTEBOOKS
-    if f"lab({name[:2]!r})".replace("'", '"') in (LESSONS / name).read_text().replace('\\"', '"')
-]
 CELL_TIMEOUT = 180  # seconds
-RECORD = bool(os.environ.get("KUBECLASS_RECORD"))
 # All of them work in the namespace `learn`, as a learner does: one after the other.
 PLACE = (pytest.mark.cluster, pytest.mark.xdist_group("lessons"))
 
@@ -56,18 +49,17 @@ def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
-    """What a lesson's test needs: PLACE; and policies enforced, the engine for itself, or the second cluster, where its lab needs that."""
-    needs = load_lab(name[:2]).text.needs if name in WITH_LAB else Needs()
-    policies = (pytest.mark.policies,) if needs.policies else ()
+    """What a lesson's test needs: PLACE; and the engine for itself, or the second cluster, where its lab needs that."""
+    needs = load_lab(name[:2]).text.needs if has_lab(LESSONS / name) else Needs()
     alone = (pytest.mark.alone("engine"),) if needs.engine else ()
-    return (*(ON_THE_SECOND_CLUSTER if needs.nodes else PLACE), *policies, *alone)
+    return (*(ON_THE_SECOND_CLUSTER if needs.nodes else PLACE), *alone)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in NOTEBOOKS])
-def test_lesson_gives_its_outputs_and_its_lab_full_marks(name: str, lessons: Path) -> None:
-    if RECORD:
-        record(name, lessons)
-    more = solve_at_the_end(lessons / name) if name in WITH_LAB else 0
+@pytest.mark.parametrize("name", [pytest.param(p.name, id=p.name, marks=marks_of(p.name)) for p in notebooks()])
+def test_lesson(name: str, lessons: Path, pytestconfig: pytest.Config) -> None:
+    """Its committed outputs come out again, and with its lab solved it ends in full marks."""
+    anew = record(lessons / name) if pytestconfig.getoption("record") and is_stale(LESSONS / name) else ""
+    more = solve_at_the_end(lessons / name) if has_lab(LESSONS / name) else 0
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval", name, "--nbval-sanitize-with", "sanitize.cfg",
          "--nbval-cell-timeout", str(CELL_TIMEOUT), "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--rootdir", "."],
@@ -76,7 +68,9 @@ def test_lesson_gives_its_outputs_and_its_lab_full_marks(name: str, lessons: Pat
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed.group(1)) == len(code_cells(name)) + more
+    assert passed and int(passed.group(1)) == len(code_cells(LESSONS / name)) + more
+    if anew:
+        (LESSONS / name).write_text(anew)
 
 
 def solve_at_the_end(path: Path) -> int:
@@ -97,44 +91,22 @@ def solve_at_the_end(path: Path) -> int:
     return len(added)
 
 
-def record(name: str, lessons: Path) -> None:
-    """Run a notebook and keep its outputs: in the repository, and in the copy, which is then run again and compared."""
-    notebook = nbformat.read(lessons / name, as_version=4)
-    NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(lessons)}}
-    ).execute()
+def record(path: Path) -> str:
+    """Run a notebook and write its outputs into it, for them to be compared with those of a second run; returns the text."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+    notebook.metadata[LESSON] = {**notebook.metadata.get(LESSON, {}), "made_from": of_lesson(notebook)}
     notebook.metadata.pop("widgets", None)  # where there is no kernel, the panel's text says more than its state
-    text = nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you")
-    for path in (LESSONS / name, lessons / name):
-        path.write_text(text + "\n")
-    shutil.rmtree(lessons / "work")
-    (lessons / "work").mkdir()
+    text = nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you") + "\n"
+    path.write_text(text)
+    shutil.rmtree(path.parent / "work")
+    (path.parent / "work").mkdir()
+    return text
 
 
-def code_cells(name: str) -> list[dict]:
-    cells = json.loads((LESSONS / name).read_text())["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-
-
-def test_every_lab_has_its_lesson() -> None:
-    assert [name[:2] for name in WITH_LAB] == all_labs()
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_few_outputs_are_not_compared_and_each_says_why(name: str) -> None:
-    cells = code_cells(name)
-    ignored = [cell for cell in cells if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
-    assert len(ignored) <= len(cells) / 10
-    for cell in ignored:
-        assert "# Output not compared by the tests: " in "".join(cell["source"])
-    for tag in ("nbval-skip", "raises-exception"):
-        assert not [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
-
-
-def test_exported_as_a_page_a_lesson_has_its_picture() -> None:
-    page, _ = HTMLExporter().from_filename(str(LESSONS / "05-deployments.ipynb"))
-    (picture,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
-    assert b64decode(picture).decode().count("Running 1/1") >= 3
+def is_stale(path: Path) -> bool:
+    notebook = nbformat.read(path, as_version=4)
+    return bool(notebook.metadata.get(LESSON, {}).get("made_from") != of_lesson(notebook))

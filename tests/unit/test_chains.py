@@ -199,3 +199,12 @@ def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
         world.require_working(world.require("Service", "guestbook"))
     assert "Its selector is app=guestbok; 2 ready Pods have app=guestbook." in end.value.message
     assert end.value.look == "kubectl get pods --show-labels"
+
+
+def test_a_daemon_set_that_no_controller_has_looked_at_wants_nodes_all_the_same() -> None:
+    """Its status has zeros from the beginning: they are nobody's finding before there is an observedGeneration."""
+    status = {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0, "numberMisscheduled": 0}
+    agent = obj(
+        "DaemonSet", "agent", metadata={"generation": 1}, spec={"template": {"spec": {"containers": []}}}, status=status
+    )
+    assert broken(state(agent), "DaemonSet", "agent") == ("status-stale", True)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checker import comparing
+from checker import comparing, observer
 from checker.chains.configuration import (
     optional_and_missing,
     source_of_file,
     source_of_variable,
     volume_references,
 )
+from checker.labs import beside, load_lab
+from checker.observe import Timeline
 from checker.state import Object, State
 from checker.verdict import NotPassed, Unknown
 
@@ -236,3 +239,45 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
         "gone": {"there": False},
         "unset": {"there": False},
     }
+
+
+# -- lab 11: a change that the same Pod took to -------------------------------------------------------------------------
+
+LAB_11 = beside(load_lab("11").folder / "lab.yaml", "tasks")
+
+
+def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
+    """Whether a Pod that said this, and whose container was restarted at these times, is taken to have followed to “new”."""
+    pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
+    seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
+    return LAB_11.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
+
+
+def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:
+    assert heard((0, 20, "old"), (21, 40, "new"))
+    assert not heard((0, 40, "new"))  # a new Pod, which never said anything else
+    assert not heard((0, 20, "old"), (21, 22, "new"))  # not for long enough yet
+    assert not heard((0, 20, "new"), (21, 40, "old"))
+    assert not heard((0, 20, "old"), (21, 40, "new"), restarts=[(24, 1)])
+    assert heard((0, 20, "old"), (21, 40, "new"), restarts=[(90, 1)])
+
+
+def test_the_observer_keeps_what_each_pod_says_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two Pods by turns, one of them late: whoever never said anything else did not follow."""
+    monkeypatch.syspath_prepend(str(Path(observer.__file__).parent))
+    server = importlib.import_module("server")
+    monkeypatch.setattr(server.threading.Thread, "start", lambda self: None)
+    stream = server.Timeline("http://guestbook.learn/", "learn")
+    for now, host, text in [
+        (1, "a", "old"),
+        (2, "b", "new"),
+        (2.1, "a", "old"),
+        (3, "b", "new"),
+        (2.9, "a", "old"),
+        (9, "b", "new"),
+    ]:
+        stream.note_answer(
+            now, {"status": 200, "host": host, "version": "v1", "text": f"{text}\nI am {host}.", "error": ""}
+        )
+    stream.note_answer(1.5, {"status": 200, "host": "a", "version": "v1", "text": "late", "error": ""})
+    assert stream.seen()["said"] == {"a": [[1, 2.9, "old"]], "b": [[2, 9, "new"]]}

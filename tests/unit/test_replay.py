@@ -1,4 +1,4 @@
-"""Recorded States are judged as they were when they were recorded: same verdict, same cause, same words. No cluster needed."""
+"""Recorded States are judged as they were when they were recorded, and as their case says: same verdict, same cause, same words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from checker import recording
 from checker.causes import CATALOGUE
 from checker.judge import judge
 from checker.labs import all_labs, load_lab
+from tests.proof.subjects import cases_of
 
 RECORDINGS = [
     pytest.param(number, path, id=f"{number}-{path.stem}")
@@ -23,7 +24,14 @@ RECORDINGS = [
 @pytest.mark.parametrize("number, path", RECORDINGS)
 def test_recording_is_judged_as_it_was(number: str, path: Path) -> None:
     state, tasks = recording.load(path)
-    assert [task.to_json() for task in judge(load_lab(number), state).tasks] == tasks
+    lab = load_lab(number)
+    judged = judge(lab, state).tasks
+    assert [task.to_json() for task in judged] == tasks
+    case = {name: case for _, name, case in cases_of(lab)}[path.stem]
+    if path.stem == "setup":
+        assert [task.id for task in judged if task.verdict == "passed"] == []
+    else:
+        assert {task.id: task.cause for task in judged if task.verdict != "passed"} == {**case.fails, **case.unknown}
 
 
 @pytest.mark.parametrize("number, path", RECORDINGS)
@@ -32,7 +40,7 @@ def test_recording_is_small_and_holds_no_secret_and_no_trace_of_one_machine(numb
     assert len(text) < 150_000
     for secret in json.loads(text)["state"]["objects"].get("Secret", []):
         assert set(secret["data"].values()) <= {""}
-    assert not re.search("kubeclass-(test|solo)", text)
+    assert not re.search("kubeclass-(test|solo|gate)", text)
     assert str(Path.home()) + "/" not in text
 
 

@@ -1,0 +1,104 @@
+"""`make prove`: bring cases, lessons and explanations about on the real cluster, record what was met, and say how it went.
+
+make prove                          all that is stale
+make prove LAB=07 [CASE=typo]       a lab, or one case of it, also a draft's
+make prove LESSON=07                a lesson, also a draft
+make prove EXPLAIN=1 [CASE=quota]   what `kubeclass explain` finds
+make prove FAILED=1                 what failed when it was last tried
+make prove ALL=1                    everything but drafts
+… TIMES=5                           that often: what passes now and then is a race in the course
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.proof import table
+from tests.proof.subjects import Subject, all_subjects
+
+
+def chosen(asked: argparse.Namespace, subjects: list[Subject]) -> list[Subject]:
+    """What is to be proven. Ends the program where something is asked for that is not there."""
+    groups = {f"lab {n.zfill(2)}" for n in asked.lab} | {f"lesson {n.zfill(2)}" for n in asked.lesson}
+    groups |= {"explain"} if asked.explain else set()
+    if unknown := groups - {subject.group for subject in subjects}:
+        sys.exit(f"There is no {' and no '.join(sorted(unknown))}.")
+    if groups:
+        found = [s for s in subjects if s.group in groups and (not asked.case or s.name in asked.case)]
+        if missing := set(asked.case) - {s.name for s in found}:
+            names = ", ".join(s.name for s in subjects if s.group in groups)
+            sys.exit(f"There is no case {' and none '.join(sorted(missing))} there. The cases are: {names}")
+        return found
+    if asked.failed:
+        failed = table.failed_last(table.read())
+        return [s for s in subjects if (s.group, s.name) in failed]
+    return [s for s in subjects if not s.draft and (asked.all or s.is_stale)]
+
+
+def run(subjects: list[Subject], workers: int) -> dict[str, tuple[bool, float]]:
+    """Let pytest bring these about, and return by its name of each test whether it passed, and the seconds."""
+    with tempfile.TemporaryDirectory() as work:
+        names, report = Path(work) / "names", Path(work) / "report.xml"
+        names.write_text("\n".join(subject.test for subject in subjects) + "\n")
+        words = ["-q", "--no-header", "--record", "-n", str(min(workers, len(subjects))), "--dist", "loadgroup", "--no-loadscope-reorder"]  # fmt: skip
+        subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *words, f"@{names}"], check=False)
+        return outcomes(report) if report.exists() else {}
+
+
+def outcomes(report: Path) -> dict[str, tuple[bool, float]]:
+    """What a JUnit report of pytest's says, by the names that pytest itself takes."""
+    found: dict[str, tuple[bool, float]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('@')[0]}"
+        passed, seconds = found.get(test, (True, 0.0))
+        broken = case.find("failure") is not None or case.find("error") is not None
+        found[test] = (passed and not broken, seconds + float(case.get("time", 0)))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make prove")
+    for name in ("lab", "lesson", "case"):
+        parser.add_argument(f"--{name}", nargs="+", default=[])
+    for name in ("explain", "failed", "all"):
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=3)
+    asked = parser.parse_args()
+
+    subjects = chosen(asked, all_subjects())
+    if not subjects:
+        print("Nothing to prove: every recording is of what is there. (Everything anew: make prove ALL=1)")
+        return 0
+    print(f"To prove on the real cluster: {len(subjects)}. A case takes about 20 s, a lesson some minutes.", flush=True)
+    home, begin, failed = Path.home() / ".kubeclass-test", time.monotonic(), False
+    own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": "kubeclass-test"}
+    up = subprocess.run([sys.executable, "-m", "checker.cli", "up"], env={**os.environ, **own}, check=False)
+    if up.returncode:
+        return up.returncode
+    for _ in range(asked.times):
+        seen = run(subjects, asked.workers)
+        data = table.read()
+        table.note(data, subjects, seen, date.today().isoformat(), asked.workers)
+        table.without_strangers(data, all_subjects())
+        table.write(data)
+        failed = failed or any(not seen.get(s.test, (False, 0.0))[0] for s in subjects)
+    print(f"\n{table.page(table.read())}")
+    print(
+        f"{len(subjects)} in {(time.monotonic() - begin) / 60:.0f} min. Recordings and docs/proof.md are to be committed."
+    )
+    if failed:
+        print(f"Some failed; what was seen is in {home / 'failed'}. Those again: make prove FAILED=1")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a recording was made from, as a digest: where that has changed, the recording no longer proves anything.
+
+Only what can change the State counts. A comment, a title, a hint or a judgement does not: judgements are tried on the recordings
+themselves, at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checker.labs import Case, Lab, all_labs, load_lab
+from checker.state import FORMAT
+from cluster.versions import versions
+
+
+def of_case(lab: Lab, kind: str, case: Case) -> str:
+    """The digest of a case: its script, what the lab begins with, its solution, what is observed, and the world it was met in."""
+    made = {"kind": kind, "make": _script(case.make), "seed": case.seed, "alone": case.alone}
+    needs = lab.text.needs.model_dump(exclude_defaults=True)
+    observed = sorted(repr(observation) for observation in lab.observations)
+    return _digest(
+        made, _files(lab.folder, "setup", "setup.py", "solution"), needs, lab.text.namespaces, observed, _world()
+    )
+
+
+def of_explaining(make: str, undo: str, bases: Path) -> str:
+    """The digest of a case of `kubeclass explain`."""
+    return _digest(_script(make), _script(undo), _files(bases, "."), _world())
+
+
+def of_lesson(notebook: dict[str, Any]) -> str:
+    """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from. notebook: its JSON."""
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    told = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
+    course = [[lab.text.title, sum(task.points for task in lab.text.tasks)] for lab in map(load_lab, all_labs())]
+    return _digest(code, told, course if any("course()" in source for source in code) else [], _world())
+
+
+def _words(lab: Lab) -> list[object]:
+    """What a lesson's outputs hold of its lab: no hints, which are given on demand."""
+    return [lab.text.title, lab.text.goal, *([t.id, t.title, t.text, t.points] for t in lab.text.tasks)]
+
+
+def _world() -> dict[str, Any]:
+    minor = versions()["modules"]["kubernetes"].rpartition(".")[0]
+    behaviour = {name: number for name, number in versions()["behaviour"].items() if name != "_"}
+    return {"kubernetes": minor, "state": FORMAT, **behaviour}
+
+
+def _files(folder: Path, *parts: str) -> dict[str, str]:
+    found = [path for part in parts for path in [folder / part, *(folder / part).rglob("*")]]
+    return {str(path.relative_to(folder)): _meaning(path) for path in sorted(set(found)) if path.is_file() and "__pycache__" not in path.parts}  # fmt: skip
+
+
+def _meaning(path: Path) -> str:
+    """A file's content without what only people read."""
+    text = path.read_text()
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            return json.dumps(list(yaml.safe_load_all(text)), sort_keys=True, default=str)
+        except yaml.YAMLError:
+            return text  # malformed on purpose
+    if path.suffix == ".py":
+        return ast.unparse(ast.parse(text))
+    return _script(text) if path.suffix == ".sh" else text
+
+
+def _script(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

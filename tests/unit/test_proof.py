@@ -1,0 +1,115 @@
+"""Everything that is not a draft is proven by a recording of what is there now; and what makes a recording stale, and what does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from checker.labs import Case, Lab, load_lab
+from tests.proof import digests, table
+from tests.proof.__main__ import outcomes
+from tests.proof.subjects import Subject, all_subjects
+
+SUBJECTS = all_subjects()
+GROUPS = sorted({subject.group for subject in SUBJECTS if not subject.draft})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_recordings_are_of_what_is_there_now(group: str) -> None:
+    here = [subject for subject in SUBJECTS if subject.group == group]
+    stale = [subject.name for subject in here if subject.is_stale]
+    assert not stale, f"not recorded, or made from something else: {', '.join(stale)}. Record anew: {here[0].mend}"
+
+
+def test_the_page_shows_what_the_data_hold() -> None:
+    assert table.PAGE.read_text() == table.page(table.read())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    (tmp_path / "07-services" / "setup").mkdir(parents=True)
+    (tmp_path / "07-services" / "setup" / "app.yaml").write_text("kind: Pod # a comment\n")
+    (tmp_path / "07-services" / "setup.py").write_text("a = 1  # a comment\n")
+    known = load_lab("07")
+    lab = Lab("07", tmp_path / "07-services", known.text)
+    vars(lab)["code"] = known.code
+    return lab
+
+
+CASE = Case(title="A typo", make="kubectl apply -f x\n# a comment\n")
+
+
+@pytest.mark.parametrize(
+    "change, matters",
+    [
+        (lambda lab: (lab.folder / "setup" / "app.yaml").write_text("kind:   Pod\n# another comment\n"), False),
+        (lambda lab: (lab.folder / "setup" / "app.yaml").write_text("kind: Service\n"), True),
+        (lambda lab: (lab.folder / "setup" / "more.yaml").write_text("kind: Pod\n"), True),
+        (lambda lab: (lab.folder / "setup.py").write_text("a=1\n"), False),
+        (lambda lab: (lab.folder / "setup.py").write_text("a = 2\n"), True),
+        (lambda lab: vars(lab).update(observations=[]), True),
+    ],
+)
+def test_what_makes_a_recording_stale(lab: Lab, change: Callable[[Lab], object], matters: bool) -> None:
+    before = digests.of_case(lab, "mistakes", CASE)
+    change(lab)
+    assert (digests.of_case(lab, "mistakes", CASE) != before) is matters
+
+
+@pytest.mark.parametrize(
+    "changes, matters",
+    [({"title": "Another"}, False), ({"make": "kubectl apply -f x"}, False), ({"make": "kubectl apply -f y"}, True), ({"seed": "2"}, True)],
+)  # fmt: skip
+def test_what_in_a_case_makes_its_recording_stale(lab: Lab, changes: dict[str, str], matters: bool) -> None:
+    other = CASE.model_copy(update=changes)
+    assert (digests.of_case(lab, "mistakes", other) != digests.of_case(lab, "mistakes", CASE)) is matters
+
+
+@pytest.mark.parametrize("name", ["guestbook", "observer"])
+def test_a_declared_change_of_behaviour_makes_everything_stale(
+    lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests.of_case(lab, "setup", CASE)
+    changed = digests.versions()
+    changed["behaviour"][name] += 1
+    monkeypatch.setattr(digests, "versions", lambda: changed)
+    assert digests.of_case(lab, "setup", CASE) != before
+
+
+def test_words_in_a_lesson_do_not_make_its_outputs_stale_and_code_does() -> None:
+    def of(words: str, code: str) -> str:
+        cells = [{"cell_type": "markdown", "source": words}, {"cell_type": "code", "source": [code]}]
+        return digests.of_lesson({"cells": cells})
+
+    assert of("a", "x") == of("b", "x") != of("a", "y")
+
+
+def test_a_case_that_passes_now_and_then_is_shown(tmp_path: Path) -> None:
+    case = Subject("lab 07", "typo", "tests/x.py::test[typo]", "1234", "")
+    data = table.read() | {"groups": {}}
+    for passed in (True, False, True):
+        table.note(data, [case], {case.test: (passed, 2.0)}, "2026-01-01", 3)
+    assert "| lab 07 | 1 | 1 | typo (2 of 3) | 2 | 2026-01-01 |" in table.page(data)
+    assert table.failed_last(data) == set()
+    table.note(data, [case], {case.test: (False, 2.0)}, "2026-01-01", 3)
+    assert table.failed_last(data) == {("lab 07", "typo")}
+    # It is another one now: what the old one did says nothing of it.
+    table.note(data, [Subject("lab 07", "typo", case.test, "5678", "")], {case.test: (True, 2.0)}, "2026-01-01", 3)
+    assert data["groups"]["lab 07"]["typo"]["outcomes"] == "+"
+    table.without_strangers(data, [])
+    table.write(data, tmp_path)
+    assert json.loads((tmp_path / "proof.json").read_text())["groups"] == {}
+
+
+def test_a_report_is_read_by_the_names_that_pytest_takes(tmp_path: Path) -> None:
+    (tmp_path / "report.xml").write_text(
+        '<testsuites><testsuite><testcase classname="tests.labs.test_cases" name="test_case[02-setup-setup]@lab-02" time="2.5"/>'
+        '<testcase classname="tests.labs.test_cases" name="test_case[07-mistakes-typo]" time="1"><failure/></testcase></testsuite></testsuites>'
+    )
+    assert outcomes(tmp_path / "report.xml") == {
+        "tests/labs/test_cases.py::test_case[02-setup-setup]": (True, 2.5),
+        "tests/labs/test_cases.py::test_case[07-mistakes-typo]": (False, 1.0),
+    }
