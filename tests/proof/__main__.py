@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
+from checker import causes_page
 from tests.proof import table
 from tests.proof.subjects import Subject, all_subjects
 
@@ -91,10 +92,9 @@ def main() -> int:
         table.without_strangers(data, all_subjects())
         table.write(data)
         failed = failed or any(not seen.get(s.test, (False, 0.0))[0] for s in subjects)
+    causes_page.PAGE.write_text(causes_page.page())  # its examples are taken from recordings
     print(f"\n{table.page(table.read())}")
-    print(
-        f"{len(subjects)} in {(time.monotonic() - begin) / 60:.0f} min. Recordings and docs/proof.md are to be committed."
-    )
+    print(f"{len(subjects)} in {(time.monotonic() - begin) / 60:.0f} min. Recordings and docs/ are to be committed.")
     if failed:
         print(f"Some failed; what was seen is in {home / 'failed'}. Those again: make prove FAILED=1")
     return int(failed)
