@@ -57,7 +57,7 @@ bench: $(VENV)/tests
 	@for b in check live picture up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
 docs: $(VENV)/tests
-	@$(BIN)/python -m checker.causes_page
+	@$(BIN)/python -m checker.show.causes_page
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -11,9 +11,11 @@ from typing import Any
 
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
-    "DnsInside": "observe", "Http": "observe", "Lookup": "observe", "NodePorts": "observe", "PodHttp": "observe", "PodsInside": "observe", "Release": "observe", "Timeline": "observe", "Traffic": "observe",
-    "Answers": "observe", "Object": "state", "State": "state", "fail": "verdict", "unknown": "verdict",
-    "course": "overview", "explain": "explaining", "lab": "panel", "picture": "pictures", "task": "labs",
+    "DnsInside": "judge.observe", "Http": "judge.observe", "Lookup": "judge.observe", "NodePorts": "judge.observe",
+    "PodHttp": "judge.observe", "PodsInside": "judge.observe", "Release": "judge.observe", "Timeline": "judge.observe",
+    "Traffic": "judge.observe", "Answers": "judge.observe", "Object": "judge.state", "State": "judge.state",
+    "fail": "judge.verdict", "unknown": "judge.verdict", "task": "judge.labs",
+    "course": "show.overview", "explain": "judge.explaining", "lab": "show.panel", "picture": "show.pictures",
 }  # fmt: skip
 __all__ = [
     "Answers",
@@ -46,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 _shell = getattr(builtins, "get_ipython", lambda: None)()
 if _shell is not None:
-    importlib.import_module("checker.shell").prepare(_shell)
+    importlib.import_module("checker.show.shell").prepare(_shell)

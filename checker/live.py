@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
-from checker.judge import judge
-from checker.labs import Lab
+from checker.judge.judging import judge
+from checker.judge.labs import Lab
+from checker.judge.state import State
+from checker.judge.verdict import Result
 from checker.session import LONGEST_PAUSE, PAUSE, Session
-from checker.state import State
-from checker.verdict import Result
 from cluster import Problem
 
 # Seconds: from the first of a burst of changes to the look; after a look, at most, until the next one; between two where nothing changes.

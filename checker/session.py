@@ -1,7 +1,7 @@
 """A lab in a place: start it, check it, reset it, solve it.
 
 A place is where a lab's objects live and what can be asked there: a namespace of the cluster (NamespacePlace), or, for
-the Docker lab, the container engine (checker/docker.py).
+the Docker lab, the container engine (checker/look/docker.py).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from checker.api import Api, ApiError
-from checker.judge import judge
-from checker.labs import Case, Lab, load_lab
-from checker.seeds import SEED, bound, checked, default_seed, seed_in
-from checker.state import LAB, STARTED, Object, State
-from checker.verdict import Result
+from checker.judge.judging import judge
+from checker.judge.labs import Case, Lab, load_lab
+from checker.judge.seeds import SEED, bound, checked, default_seed, seed_in
+from checker.judge.state import LAB, STARTED, Object, State
+from checker.judge.verdict import Result
+from checker.look.api import Api, ApiError
 from cluster import Cluster, Problem, current, engine, paths
 from cluster.context import DEFAULT_NAMESPACE, in_namespace
 from cluster.kubectl import kubectl
 
 if TYPE_CHECKING:
-    from checker.watching import Watch
+    from checker.look.watching import Watch
 
 # Seconds that a check gives a change in progress. A slow machine may be given more.
 WAIT = float(os.environ.get("KUBECLASS_WAIT") or 10)
@@ -67,7 +67,7 @@ class NamespacePlace:
         seed: str = "",
     ) -> None:
         """work: where the learner's files for the labs are, a folder per lab; paths.work() by default.
-        seed: for a lab that is made from one (checker/seeds.py), instead of the learner's own.
+        seed: for a lab that is made from one (checker/judge/seeds.py), instead of the learner's own.
 
         Raises Problem where the cluster has no usable kubeconfig.
         """
@@ -83,7 +83,7 @@ class NamespacePlace:
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
         """Collect what the lab's tasks go by. listed: the objects, where a Watch has them."""
-        from checker.collect import collect
+        from checker.look.collect import collect
 
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
@@ -91,7 +91,7 @@ class NamespacePlace:
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The namespace's objects, to be kept up to date; `changed` is called whenever one of them is not as it was."""
-        from checker.watching import Watch
+        from checker.look.watching import Watch
 
         return Watch(self.api, self.namespace, changed)
 
@@ -171,7 +171,7 @@ class NamespacePlace:
 
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""
-        from checker import observer
+        from checker.look import observer
 
         found = self._namespace()
         if found and self.namespace != DEFAULT_NAMESPACE and LAB not in (found["metadata"].get("labels") or {}):
@@ -192,7 +192,7 @@ class NamespacePlace:
     def empty(self) -> None:
         """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it, but for
         those in which somebody else began a lab. Raises Problem where the cluster does not answer."""
-        from checker import observer
+        from checker.look import observer
 
         try:
             listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]
@@ -356,7 +356,7 @@ class Session:
 
 def places(namespace: str, engine: bool) -> list[Place]:
     """Every place that labs may happen in, for somebody who works in this namespace; the container engine only where asked for."""
-    from checker.docker import EnginePlace
+    from checker.look.docker import EnginePlace
 
     return [*([EnginePlace(namespace)] if engine else []), NamespacePlace(namespace)]
 
@@ -364,7 +364,7 @@ def places(namespace: str, engine: bool) -> list[Place]:
 def place_of(lab: Lab, namespace: str, seed: str = "") -> Place:
     """The place in which a lab happens. seed: see NamespacePlace."""
     if lab.text.needs.engine:
-        from checker.docker import EnginePlace
+        from checker.look.docker import EnginePlace
 
         return EnginePlace(namespace)
     return NamespacePlace(namespace, seed=seed)

@@ -1,4 +1,4 @@
-"""The commands for the cluster. checker/cli.py joins them with those for the labs to the one command `kubeclass`."""
+"""The commands for the cluster. checker/show/cli.py joins them with those for the labs to the one command `kubeclass`."""
 
 from __future__ import annotations
 

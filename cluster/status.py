@@ -72,7 +72,7 @@ def _missing_images(command: str, node: str) -> list[str]:
 
 
 def _observer_ready(cluster: Cluster) -> bool:
-    from checker import observer
+    from checker.look import observer
 
     return observer.is_current(cluster)
 

@@ -260,7 +260,7 @@ def _delete(kind: Path, cluster: Cluster) -> None:
 
 def _furnish(cluster: Cluster) -> None:
     """What the course needs in the cluster: the learner's namespace, a prompt kube-proxy, and the observer."""
-    from checker import observer
+    from checker.look import observer
 
     namespace = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
     deadline = time.monotonic() + SETTLE

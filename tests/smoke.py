@@ -69,7 +69,7 @@ def main() -> int:
     words = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=0", "--durations-min=5"]
     done = subprocess.run([sys.executable, "-m", "pytest", *words, *tests], check=False)
     if not done.returncode:  # where something failed, the cluster stays, to be looked at
-        subprocess.run([sys.executable, "-m", "checker.cli", "down"], capture_output=True, check=False)
+        subprocess.run([sys.executable, "-m", "checker.show.cli", "down"], capture_output=True, check=False)
     return done.returncode
 
 
@@ -86,7 +86,7 @@ def from_nothing() -> None:
 
 
 def kubeclass(word: str) -> None:
-    if subprocess.run([sys.executable, "-m", "checker.cli", word], check=False).returncode:
+    if subprocess.run([sys.executable, "-m", "checker.show.cli", word], check=False).returncode:
         raise Problem(f"`kubeclass {word}` failed; what it said is above.", f"Try it by hand: kubeclass {word}")
 
 

@@ -1,10 +1,10 @@
 """Judging lab 01: what the container engine has, what listens, who answers, and what Redis remembers."""
 
 from checker import State, fail, task
-from checker.chains.container import Container, require_answering, require_reaches, require_running
-from checker.docker import ENGINE, EngineView
-from checker.names import nearest
-from checker.verdict import Failed
+from checker.judge.chains.container import Container, require_answering, require_reaches, require_running
+from checker.judge.names import nearest
+from checker.judge.verdict import Failed
+from checker.look.docker import ENGINE, EngineView
 
 IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
 

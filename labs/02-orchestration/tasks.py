@@ -1,7 +1,7 @@
 """Judging lab 02: the survey against the Node objects, and where Pods are, however they came there."""
 
 from checker import Object, State, fail, task
-from checker.quantity import quantity
+from checker.judge.quantity import quantity
 
 
 @task("survey")

@@ -1,7 +1,7 @@
-"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/intent.py)."""
+"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/judge/intent.py)."""
 
 from checker import Object, State, fail, task
-from checker.intent import differences, is_declared, managers
+from checker.judge.intent import differences, is_declared, managers
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task
-from checker.observe import inside, running_pods
+from checker.judge.observe import inside, running_pods
 
 
 @dataclass(frozen=True)

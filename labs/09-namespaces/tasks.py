@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 from checker import Object, State, fail, task
-from checker.cgroup import CpuAccount, CpuStatInside
-from checker.chains.resources import amount, fail_if_slip, gives_defaults, limit_of, with_meaning
-from checker.names import counted
-from checker.quantity import quantity
-from checker.verdict import Failed
+from checker.judge.cgroup import CpuAccount, CpuStatInside
+from checker.judge.chains.resources import amount, fail_if_slip, gives_defaults, limit_of, with_meaning
+from checker.judge.names import counted
+from checker.judge.quantity import quantity
+from checker.judge.verdict import Failed
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
 MOST_MEMORY, MOST_CPU = "128Mi", "200m"

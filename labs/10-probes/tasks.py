@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.chains.probes import (
+from checker.judge.chains.probes import (
     EVENTS_FOLLOW,
     counted_seconds,
     describe_probe,
@@ -16,9 +16,9 @@ from checker.chains.probes import (
     patience,
     reckoned,
 )
-from checker.names import counted
-from checker.observe import Absence, Answer, Observation, Restart, answers, running_pods
-from checker.verdict import Failed
+from checker.judge.names import counted
+from checker.judge.observe import Absence, Answer, Observation, Restart, answers, running_pods
+from checker.judge.verdict import Failed
 
 SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
 BUSY_FOR = 8.0  # seconds that a Pod must be out of rotation so that the observer's stream can tell (see its GAP)

@@ -1,6 +1,6 @@
 """Judging lab 11: where a value comes from, by the objects; what arrived, asked inside the Pods; and how a change came, from the timeline.
 
-A Secret's value never leaves its container: it is compared in there (checker/comparing.py).
+A Secret's value never leaves its container: it is compared in there (checker/look/comparing.py).
 """
 
 import base64
@@ -10,15 +10,15 @@ from itertools import pairwise
 from typing import Any
 
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.chains.configuration import (
+from checker.judge.chains.configuration import (
     Source,
     optional_and_missing,
     raise_not_in_volume,
     source_of_file,
     source_of_variable,
 )
-from checker.observe import Said, answered, inside, running_pods
-from checker.verdict import Unknown
+from checker.judge.observe import Said, answered, inside, running_pods
+from checker.judge.verdict import Unknown
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
@@ -85,7 +85,7 @@ class Inside(InsidePods):
 
 @dataclass(frozen=True)
 class Compared(InsidePods):
-    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see checker/comparing.py."""
+    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see checker/look/comparing.py."""
 
     def program(self) -> dict[str, str]:
         return {"program": "comparing.py"}

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from checker import Answers, Http, Object, State, fail, task, unknown
-from checker.chains.cron import read_schedule
-from checker.chains.job import (
+from checker.judge.chains.cron import read_schedule
+from checker.judge.chains.job import (
     has_run,
     is_by_hand,
     is_complete,
@@ -22,8 +22,8 @@ from checker.chains.job import (
     trials,
     tries_failed,
 )
-from checker.intent import other_values
-from checker.state import parse_time
+from checker.judge.intent import other_values
+from checker.judge.state import parse_time
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")

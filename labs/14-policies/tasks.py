@@ -5,7 +5,7 @@ outside the cluster is read from the policies.
 """
 
 from checker import State, fail, task
-from checker.chains.policy import (
+from checker.judge.chains.policy import (
     NAME_LABEL,
     Direction,
     End,
@@ -17,8 +17,8 @@ from checker.chains.policy import (
     label_sets,
     namespace_labels,
 )
-from checker.matrix import Also, Enforcement, Matrix, Tried, Way, path_of, pod_of, require_matrix
-from checker.names import pairs
+from checker.judge.matrix import Also, Enforcement, Matrix, Tried, Way, path_of, pod_of, require_matrix
+from checker.judge.names import pairs
 
 TO_REDIS = Way("guestbook", "redis", 6379)
 TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.chains.node import fail_if_budget_holds, walk_node
-from checker.labs import beside
-from checker.observe import Drain, Spell, answered, inside, running_pods
-from checker.quantity import quantity
-from checker.seeds import seed_of
+from checker.judge.chains.node import fail_if_budget_holds, walk_node
+from checker.judge.labs import beside
+from checker.judge.observe import Drain, Spell, answered, inside, running_pods
+from checker.judge.quantity import quantity
+from checker.judge.seeds import seed_of
 
 capstone = beside(__file__, "setup")
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from functools import partial
 
-from checker.collect import collect
-from checker.judge import judge
-from checker.kinds import KINDS
+from checker.judge.judging import judge
+from checker.judge.kinds import KINDS
+from checker.judge.verdict import Result
+from checker.look.collect import collect
 from checker.session import Session
-from checker.verdict import Result
 from cluster import current
 from cluster.tools import kubectl_path
 from tests.bench.measure import measured, seconds, solved
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def command_line(namespace: str) -> None:
-    kubeclass = (sys.executable, "-m", "checker.cli")
+    kubeclass = (sys.executable, "-m", "checker.show.cli")
     bare = seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True), 7)
     for what, words, aim in (
         ("`kubeclass check 07` from the command line", (*kubeclass, "check", "07", "-n", namespace), 0.6),

@@ -15,8 +15,8 @@ import time
 import urllib3
 
 from checker import lab
-from checker.api import Api
-from checker.panel.widget import LabPanel
+from checker.look.api import Api
+from checker.show.panel.widget import LabPanel
 from tests.bench.measure import measured, solved
 
 CHANGES, QUIET = 200, 30

@@ -11,10 +11,11 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from checker import front, lab
-from checker.pictures.drawing import Places, laid_out
-from checker.pictures.scene import scene
-from checker.state import Object
+from checker import lab
+from checker.judge.state import Object
+from checker.show import front
+from checker.show.pictures.drawing import Places, laid_out
+from checker.show.pictures.scene import scene
 from tests.bench.measure import measured
 from tests.conftest import chromium
 from tests.unit.objects import deployment, node, pod, replica_set, service, state

@@ -97,6 +97,6 @@ def keep_screenshot(shown: Locator | Page, name: str) -> None:
 
 def kubeclass(*words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "checker.cli", *words], env=environment(current()), capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-m", "checker.show.cli", *words], env=environment(current()), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from checker import recording
-from checker.explaining import explained
-from checker.findings import Explanation
-from checker.state import State
+from checker.judge import normalising as recording
+from checker.judge.explaining import explained
+from checker.judge.findings import Explanation
+from checker.judge.state import State
 from tests.proof import digests
 
 FOLDER = Path(__file__).parent
@@ -64,7 +64,7 @@ def roots(explanation: Explanation) -> list[str]:
 
 
 def save(state: State, case: Case) -> None:
-    """Write a State, and what is explained of it once it is the same from run to run (see checker/recording.py)."""
+    """Write a State, and what is explained of it once it is the same from run to run (see checker/judge/normalising.py)."""
     data = recording.normalised(state)
     told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
     recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from checker.explaining import explain, explained, look
-from checker.kinds import SYSTEM_NAMESPACES
+from checker.judge.explaining import explain, explained, look
+from checker.judge.kinds import SYSTEM_NAMESPACES
 from checker.session import NamespacePlace, run_script
 from cluster import Problem, current
 from cluster.kubectl import kubectl
@@ -86,7 +86,7 @@ def test_nothing_is_wrong_in_the_clusters_own_namespaces(namespace: str) -> None
 
 
 def kubeclass(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "checker.cli", *words]
+    command = [sys.executable, "-m", "checker.show.cli", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from checker import observer
+from checker.judge.verdict import Result
 from checker.live import Live
+from checker.look import observer
 from checker.session import NamespacePlace, Session
-from checker.verdict import Result
 from cluster import current
 from cluster.engine import command
 from cluster.kubectl import kubectl
@@ -49,7 +49,7 @@ def check(session: Session) -> tuple[int, dict[str, Any], float]:
     """`kubeclass check` as a program: exit status, JSON, seconds."""
     begin = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "checker.cli", "check", "07", "--namespace", session.place.namespace, "--json"],
+        [sys.executable, "-m", "checker.show.cli", "check", "07", "--namespace", session.place.namespace, "--json"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout), time.monotonic() - begin
@@ -162,7 +162,7 @@ def test_reset_leaves_other_namespaces_and_unmarked_ones_alone(solved: Session) 
     try:
         kubectl(current(), "create", "configmap", "mine", "-n", other, "--from-literal=a=b")
         begun = subprocess.run(
-            [sys.executable, "-m", "checker.cli", "reset", "07", "--namespace", other, "--yes"],
+            [sys.executable, "-m", "checker.show.cli", "reset", "07", "--namespace", other, "--yes"],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert begun.returncode == 3

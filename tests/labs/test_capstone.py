@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge import judge
-from checker.labs import beside, load_lab
-from checker.seeds import SEED, bound
+from checker.judge.judging import judge
+from checker.judge.labs import beside, load_lab
+from checker.judge.seeds import SEED, bound
+from checker.judge.state import State
+from checker.judge.verdict import Result
 from checker.session import NamespacePlace, Session
-from checker.state import State
-from checker.verdict import Result
 from tests.labs.test_cases import WAIT, explained, put_away
 
 LAB = load_lab("15")

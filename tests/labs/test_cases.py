@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from checker import observer, recording
-from checker.api import Api
-from checker.judge import judge
-from checker.labs import Case, Lab, all_labs, load_lab
+from checker.judge import normalising as recording
+from checker.judge.judging import judge
+from checker.judge.labs import Case, Lab, all_labs, load_lab
+from checker.judge.state import State
+from checker.judge.verdict import Result
+from checker.look import observer
+from checker.look.api import Api
 from checker.session import NamespacePlace, Place, Session
-from checker.state import State
-from checker.verdict import Result
 from cluster import current, paths
 from cluster.kubectl import kubectl
 from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
@@ -84,7 +85,7 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
 
 def place_for(lab: Lab, namespace: str, work: Path, seed: str = "") -> Place:
     if lab.text.needs.engine:
-        from checker.docker import EnginePlace
+        from checker.look.docker import EnginePlace
 
         return EnginePlace(namespace, work)
     return NamespacePlace(namespace, work=work, seed=seed if lab.is_generated else "")

@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from checker.labs import Needs, load_lab
+from checker.judge.labs import Needs, load_lab
 from cluster import current, paths
 from tests.nodes import ON_THE_SECOND_CLUSTER
 from tests.proof.digests import of_lesson

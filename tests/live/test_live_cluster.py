@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from checker import observer
+from checker.judge.verdict import Result
 from checker.live import Live
+from checker.look import observer
 from checker.session import NamespacePlace, Session
-from checker.verdict import Result
 from cluster import current
 from cluster.kubectl import kubectl
 from tests.conftest import ctrl_c_counts
@@ -74,7 +74,7 @@ def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -
 
 
 def test_in_a_terminal_too(session: Session) -> None:
-    command = [sys.executable, "-m", "checker.cli", "watch", "07", "--namespace", session.place.namespace]
+    command = [sys.executable, "-m", "checker.show.cli", "watch", "07", "--namespace", session.place.namespace]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=ctrl_c_counts
     ) as watching:

@@ -22,9 +22,9 @@ from typing import Any
 
 import yaml
 
-from checker import observer
-from checker.api import Api
-from checker.labs import Lab, all_labs, load_lab
+from checker.judge.labs import Lab, all_labs, load_lab
+from checker.look import observer
+from checker.look.api import Api
 from checker.session import NamespacePlace, Place, Session
 from cluster import Problem, current
 from cluster.kubectl import kubectl
@@ -103,7 +103,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
 
 def _place(lab: Lab, namespace: str, work: Path) -> Place:
     if lab.text.needs.engine:
-        from checker.docker import EnginePlace
+        from checker.look.docker import EnginePlace
 
         return EnginePlace(namespace, work)
     return NamespacePlace(namespace, work=work)

@@ -1,6 +1,6 @@
 """NetworkPolicies proven with real packets: policies × paths, over TCP and UDP, on one node and across nodes, to Pods and through a Service.
 
-Whatever enforces them on this cluster is put to the proof, and the checker's own evaluation (checker/chains/policy.py) must say the
+Whatever enforces them on this cluster is put to the proof, and the checker's own evaluation (checker/judge/chains/policy.py) must say the
 same of every path between Pods.
 """
 
@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
-from checker.api import Api
-from checker.chains.policy import Path, end_of
-from checker.collect import collect
+from checker.judge.chains.policy import Path, end_of
+from checker.look.api import Api
+from checker.look.collect import collect
 from cluster import Cluster, current
 from cluster.engine import command
 from cluster.kubectl import kubectl

@@ -82,7 +82,7 @@ def main() -> int:
     print(f"To prove on the real cluster: {len(subjects)}. A case takes about 20 s, a lesson some minutes.", flush=True)
     home, begin, failed = Path.home() / ".kubeclass-test", time.monotonic(), False
     own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": "kubeclass-test"}
-    up = subprocess.run([sys.executable, "-m", "checker.cli", "up"], env={**os.environ, **own}, check=False)
+    up = subprocess.run([sys.executable, "-m", "checker.show.cli", "up"], env={**os.environ, **own}, check=False)
     if up.returncode:
         return up.returncode
     for _ in range(asked.times):

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from checker.labs import Case, Lab, all_labs, load_lab
-from checker.state import FORMAT
+from checker.judge.labs import Case, Lab, all_labs, load_lab
+from checker.judge.state import FORMAT
 from cluster.versions import versions
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checker import api as api_module
-from checker.api import Api, ApiError
-from checker.collect import collect
-from checker.judge import judge
-from checker.labs import all_labs, load_lab
+from checker.judge.judging import judge
+from checker.judge.labs import all_labs, load_lab
+from checker.look import api as api_module
+from checker.look.api import Api, ApiError
+from checker.look.collect import collect
 from cluster import Cluster, Problem
 from tests.unit.objects import pod, state
 

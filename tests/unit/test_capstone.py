@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from checker.causes import CATALOGUE
-from checker.judge import judge
-from checker.labs import beside, load_lab
-from checker.observe import seen as seen_of
-from checker.recording import normalised
-from checker.seeds import SEED, bound, checked, default_seed, seed_in, seed_of
-from checker.state import STARTED, Object, State
-from checker.verdict import Failed
+from checker.judge.causes import CATALOGUE
+from checker.judge.judging import judge
+from checker.judge.labs import beside, load_lab
+from checker.judge.normalising import normalised
+from checker.judge.observe import seen as seen_of
+from checker.judge.seeds import SEED, bound, checked, default_seed, seed_in, seed_of
+from checker.judge.state import STARTED, Object, State
+from checker.judge.verdict import Failed
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 

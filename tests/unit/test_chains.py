@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from checker.chains.service import REACH
-from checker.state import Object, State
-from checker.verdict import NotPassed
+from checker.judge.chains.service import REACH
+from checker.judge.state import Object, State
+from checker.judge.verdict import NotPassed
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
 

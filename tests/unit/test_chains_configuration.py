@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from checker import comparing, observer
-from checker.chains.configuration import (
+from checker.judge.chains.configuration import (
     optional_and_missing,
     source_of_file,
     source_of_variable,
     volume_references,
 )
-from checker.labs import beside, load_lab
-from checker.observe import Timeline
-from checker.state import Object, State
-from checker.verdict import NotPassed, Unknown
+from checker.judge.labs import beside, load_lab
+from checker.judge.observe import Timeline
+from checker.judge.state import Object, State
+from checker.judge.verdict import NotPassed, Unknown
+from checker.look import comparing, observer
 
 from .objects import container, event, obj, pod, state
 

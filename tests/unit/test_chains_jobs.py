@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
-from checker.chains import pods_of
-from checker.chains.cron import read_schedule
-from checker.chains.job import BY_HAND, has_run, is_by_hand, most_at_once, require_complete, runs, trials, tries_failed
-from checker.state import Object, State
-from checker.verdict import Failed, NotPassed
+from checker.judge.chains import pods_of
+from checker.judge.chains.cron import read_schedule
+from checker.judge.chains.job import (
+    BY_HAND,
+    has_run,
+    is_by_hand,
+    most_at_once,
+    require_complete,
+    runs,
+    trials,
+    tries_failed,
+)
+from checker.judge.state import Object, State
+from checker.judge.verdict import Failed, NotPassed
 
 from .objects import ago, container, event, node, obj, pod, state
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from checker.chains.node import fail_if_budget_holds
-from checker.observe import Spell, Timeline
-from checker.state import Object
-from checker.verdict import Failed
+from checker.judge.chains.node import fail_if_budget_holds
+from checker.judge.observe import Spell, Timeline
+from checker.judge.state import Object
+from checker.judge.verdict import Failed
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, state
 
 

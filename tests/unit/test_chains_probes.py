@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from checker.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned
-from checker.chains.service import REACH
-from checker.observe import Release, Timeline
-from checker.state import Object, State
-from checker.verdict import NotPassed
+from checker.judge.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned
+from checker.judge.chains.service import REACH
+from checker.judge.observe import Release, Timeline
+from checker.judge.state import Object, State
+from checker.judge.verdict import NotPassed
 
 from .objects import NOW, ago, container, deployment, event, pod, replica_set, service, state
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from checker.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
-from checker.chains.resources import explain_creation, means, read_refusal, slip, throttling_note
-from checker.report import same_roots
-from checker.state import Object, State
-from checker.verdict import Failed, NotPassed, Result, Unknown, Verdict
+from checker.judge.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
+from checker.judge.chains.resources import explain_creation, means, read_refusal, slip, throttling_note
+from checker.judge.state import Object, State
+from checker.judge.verdict import Failed, NotPassed, Result, Unknown, Verdict
+from checker.show.report import same_roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
 

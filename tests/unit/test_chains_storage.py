@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from checker import asking_storage, recording
-from checker.chains.storage import allows, volume_at, walk_data
-from checker.inside import ask_inside
-from checker.state import Object, State
-from checker.verdict import NotPassed
+from checker.judge import normalising as recording
+from checker.judge.chains.storage import allows, volume_at, walk_data
+from checker.judge.state import Object, State
+from checker.judge.verdict import NotPassed
+from checker.look import asking_storage
+from checker.look.inside import ask_inside
 from cluster import Cluster
 
 from .objects import ago, container, event, node, obj, pod, service, state
@@ -310,7 +311,7 @@ def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
 
 def test_an_ask_may_bring_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
-    monkeypatch.setattr("checker.inside.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
+    monkeypatch.setattr("checker.look.inside.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
     asked = {"namespace": "learn", "pod": "guestbook-1", "container": "app", "questions": {}}
     ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "asking_storage.py"}}})
     programs = [words[words.index("-c", 6) + 1] for words in sent]

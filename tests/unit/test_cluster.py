@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checker.labs import all_labs
+from checker.judge.labs import all_labs
 from cluster import (
     Problem,
     doctor,
@@ -225,7 +225,7 @@ def test_status_says_for_each_node_what_is_amiss() -> None:
 
 def kubeclass(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "checker.cli", *words], capture_output=True, text=True, timeout=30, check=False,
+        [sys.executable, "-m", "checker.show.cli", *words], capture_output=True, text=True, timeout=30, check=False,
         env={**os.environ, **env}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -237,7 +237,7 @@ COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint",
 def test_every_command_has_help(command: str) -> None:
     done = kubeclass(*([command] if command else []), "--help")
     assert done.returncode == 0
-    assert "Usage: kubeclass" in done.stdout.replace("python -m checker.cli", "kubeclass")
+    assert "Usage: kubeclass" in done.stdout.replace("python -m checker.show.cli", "kubeclass")
     if not command:
         for name in COMMANDS:
             assert f"  {name} " in done.stdout

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from checker import causes_page, recording
-from checker.causes import CATALOGUE
-from checker.chains.service import REACH
-from checker.explaining import explained, parsed
-from checker.findings import Consequence, Explanation, Finding, html_of, text_of
-from checker.labs import all_labs, load_lab
-from checker.state import Object, State
+from checker.judge import normalising as recording
+from checker.judge.causes import CATALOGUE
+from checker.judge.chains.service import REACH
+from checker.judge.explaining import explained, parsed
+from checker.judge.findings import Consequence, Explanation, Finding, html_of, text_of
+from checker.judge.labs import all_labs, load_lab
+from checker.judge.state import Object, State
+from checker.show import causes_page
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
@@ -641,7 +642,7 @@ def test_the_page_has_every_cause_once() -> None:
 def test_the_command_explains_itself() -> None:
     import sys
 
-    said = subprocess.run([sys.executable, "-m", "checker.cli", "explain", "--help"], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+    said = subprocess.run([sys.executable, "-m", "checker.show.cli", "explain", "--help"], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
     for words in ("--namespace", "--json", "--wait", "Exit status"):
         assert words in said.stdout
 

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 import checker
-from checker import course, progress
-from checker.causes import CATALOGUE
-from checker.judge import judge
-from checker.labs import all_labs, hint, load_lab
-from checker.names import nearest, nearest_labels
-from checker.quantity import quantity
-from checker.report import text_report
-from checker.verdict import Result, Verdict
+from checker import course
+from checker.judge.causes import CATALOGUE
+from checker.judge.judging import judge
+from checker.judge.labs import all_labs, hint, load_lab
+from checker.judge.names import nearest, nearest_labels
+from checker.judge.quantity import quantity
+from checker.judge.verdict import Result, Verdict
+from checker.show import progress
+from checker.show.report import text_report
 from cluster import Problem, paths
 from cluster.study import page_of
 

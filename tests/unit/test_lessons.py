@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nbconvert import HTMLExporter
 
-from checker.labs import all_labs
+from checker.judge.labs import all_labs
 from cluster import paths
 from tests.proof.subjects import code_cells, has_lab, lessons
 

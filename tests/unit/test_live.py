@@ -15,14 +15,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from checker import live, recording, watching
-from checker.api import Api
-from checker.kinds import KINDS
-from checker.labs import load_lab
+from checker import live
+from checker.judge import normalising as recording
+from checker.judge.kinds import KINDS
+from checker.judge.labs import load_lab
+from checker.judge.state import State
+from checker.judge.verdict import Result
 from checker.live import Live
-from checker.state import State
-from checker.verdict import Result
-from checker.watching import Watch
+from checker.look import watching
+from checker.look.api import Api
+from checker.look.watching import Watch
 
 from .test_api import kubeconfig
 
@@ -217,7 +219,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_in_the_namespace(cluster: C
 def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
     cluster: Cluster, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("checker.api.READ_TIMEOUT", 0.3)
+    monkeypatch.setattr("checker.look.api.READ_TIMEOUT", 0.3)
     cluster.put("pods", "mine")
     watch.start()
     until(lambda: names(watch) == ["mine"])

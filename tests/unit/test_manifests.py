@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checker import manifests
+from checker.look import manifests
 from cluster import Cluster
 
 from .objects import deployment, obj, state

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from checker import front, panel, progress
-from checker.labs import load_lab
-from checker.panel.widget import LabPanel
-from checker.verdict import Result, Verdict
+from checker.judge.labs import load_lab
+from checker.judge.verdict import Result, Verdict
+from checker.show import front, panel, progress
+from checker.show.panel.widget import LabPanel
 from cluster import Problem
 
 

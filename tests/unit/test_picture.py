@@ -9,11 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checker import pictures, recording
-from checker.labs import all_labs, load_lab
-from checker.pictures.drawing import Places, laid_out, svg, text
-from checker.pictures.scene import scene
-from checker.state import Object, State
+from checker.judge import normalising as recording
+from checker.judge.labs import all_labs, load_lab
+from checker.judge.state import Object, State
+from checker.show import pictures
+from checker.show.pictures.drawing import Places, laid_out, svg, text
+from checker.show.pictures.scene import scene
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 
 RECORDINGS = [path for number in all_labs() for path in sorted((load_lab(number).folder / "recorded").glob("*.json"))]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from checker.chains import walk
-from checker.chains.policy import (
+from checker.judge.chains import walk
+from checker.judge.chains.policy import (
     Direction,
     Path,
     cluster_dns,
@@ -19,10 +19,10 @@ from checker.chains.policy import (
     label_sets,
     selects,
 )
-from checker.chains.service import REACH
-from checker.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
-from checker.state import Object, State
-from checker.verdict import Failed, NotPassed, Unknown
+from checker.judge.chains.service import REACH
+from checker.judge.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
+from checker.judge.state import Object, State
+from checker.judge.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
 WEB, REDIS, GUEST, CRAWLER = {"app": "web"}, {"app": "redis"}, {"role": "guest"}, {"role": "crawler"}

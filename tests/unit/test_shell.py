@@ -9,7 +9,7 @@ import pexpect
 import pytest
 from IPython.utils.process import system
 
-from checker import shell
+from checker.show import shell
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def test_what_a_command_writes_as_it_ends_is_shown(
 ) -> None:
     late(monkeypatch)
     system("sleep 0.2; echo done")
-    assert capsys.readouterr().out == "", "pexpect reads to the end by itself now: checker/shell.py need not"
+    assert capsys.readouterr().out == "", "pexpect reads to the end by itself now: checker/show/shell.py need not"
     notebook = SimpleNamespace()
     shell.prepare(notebook)
     late(monkeypatch)

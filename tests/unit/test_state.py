@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from checker.chains.service import REACH
-from checker.observe import Answer, Answers, Http
-from checker.state import State, visible_objects
-from checker.verdict import Failed, Unknown
+from checker.judge.chains.service import REACH
+from checker.judge.observe import Answer, Answers, Http
+from checker.judge.state import State, visible_objects
+from checker.judge.verdict import Failed, Unknown
 
 from .objects import deployment, obj, pod, service, slice_of, state
 

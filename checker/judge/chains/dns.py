@@ -1,0 +1,119 @@
+"""The chain of a name: the cluster's DNS answers → the namespace exists → the Service exists → something ready is behind it.
+
+Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from checker.judge.names import nearest
+from checker.judge.verdict import Unknown, fail, unknown
+
+if TYPE_CHECKING:
+    from checker.judge.state import Object, State
+
+CONTROL = (
+    "kubernetes.default"  # a name that every cluster has: when not even this one leads anywhere, DNS itself is down
+)
+# What programs say when somebody whom they need cannot be reached, and a host at the beginning of a variable's value.
+_UNREACHED = re.compile(
+    r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|not answer", re.I
+)  # fmt: skip
+_OWN_ERROR = re.compile(r"statuscode: 5\d\d")
+_NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
+_HOST = re.compile(
+    r"(?:[a-z]+://)?(?:[^@/]*@)?([a-z](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)?(?:\.svc(?:\.cluster\.local)?)?)(?::\d+)?(?:/.*)?$"
+)
+_following: ContextVar[frozenset[str]] = ContextVar("names being followed", default=frozenset())
+
+
+def service_named(host: str, namespace: str) -> tuple[str, str]:
+    """The Service that a name means inside a namespace, as (name, namespace): `redis`, `redis.data`, `redis.data.svc.cluster.local`."""
+    labels = host.rstrip(".").removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")
+    return labels[0], labels[1] if len(labels) > 1 else namespace
+
+
+def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, Any] | None = None) -> NoReturn:
+    """Raise Failed (or Unknown) with the reason why a name leads nowhere.
+
+    asked_in: the object whose Pods asked for it. lookups: what names were asked for there, CONTROL among them where it is known.
+    """
+    evidence: dict[str, Any] = {"object": asked_in.ref, "expected": f"{host} leads to a Service"}
+    control = (lookups or {}).get(CONTROL)
+    if control and control["error"]:
+        unknown(
+            "dns-down", f"In a Pod of {asked_in.ref} no name leads anywhere, not even {CONTROL}: the cluster's DNS does not answer.",
+            observed=control["error"], look="kubectl get pods -n kube-system -l k8s-app=kube-dns", **evidence,
+        )  # fmt: skip
+    name, namespace = service_named(host, asked_in.namespace)
+    known = [n.name for n in state.everywhere("Namespace")]
+    if namespace not in known:
+        similar = nearest(namespace, known)
+        fail(
+            "name-namespace-unknown", f"{host} means Service {name} of namespace {namespace}, and there is no such namespace."
+            + (f" There is one called {similar}: is it meant?" if similar else ""),
+            observed=f"no namespace {namespace}", look="kubectl get namespaces", **evidence,
+        )  # fmt: skip
+    service = state.find("Service", name, namespace)
+    if not service:
+        here = [s.name for s in state.all("Service", namespace)]
+        elsewhere = sorted({s.namespace for s in state.everywhere("Service") if s.name == name})
+        similar = nearest(name, here, cutoff=0.6)
+        hint = (
+            f" One is in namespace {', '.join(elsewhere)}."
+            if elsewhere
+            else f" There is one called {similar}: is it meant?"
+            if similar
+            else ""
+        )
+        fail(
+            "name-unknown", f"{host} means Service {name} of namespace {namespace}, and there is no such Service.{hint}",
+            observed=f"Services of namespace {namespace}: {', '.join(sorted(here)) or 'none'}",
+            look=f"kubectl get services -n {namespace}", **evidence,
+        )  # fmt: skip
+    if service.spec.get("type") == "ExternalName":
+        target = service.spec.get("externalName", "")
+        if target.rstrip(".").endswith(".svc.cluster.local"):
+            explain_name(state, target, asked_in)
+        fail(
+            "name-unknown", f"{host} is another name for {target}, which leads nowhere.", observed=f"externalName {target}",
+            look=f"kubectl get service {name} -n {namespace}", **evidence,
+        )  # fmt: skip
+    state.require_working(service)
+    fail(
+        "name-not-yet", f"{host} means Service {name} of namespace {namespace}, which is there, but the name led nowhere a moment ago.",
+        observed="no such host", look=f"kubectl get service {name} -n {namespace}", pending=True, **evidence,
+    )  # fmt: skip
+
+
+def follow_dependency(state: State, pod: Object, container: dict[str, Any], said: str) -> None:
+    """Where a container that is not well needs somebody else (a host in its variables), look there.
+
+    Either its own words name that host and say that it was not reached; or it answers a probe with an error of its own (a
+    status from 500 on, of which the kubelet keeps no words), and then every variable that is there to name a host counts.
+    Returns where what it needs is well. Raises Failed with the root otherwise.
+    """
+    says_so, refuses = _UNREACHED.search(said), _OWN_ERROR.search(said)
+    for variable, value in state.env(pod, container).items():
+        found = _HOST.match(value)
+        host = found.group(1) if found else ""
+        if not host or not ((says_so and host in said) or (refuses and _NAMES_A_HOST.search(variable))):
+            continue
+        name, namespace = service_named(host, pod.namespace)
+        key = f"{namespace}/{name}"
+        if key in _following.get() or namespace in state.unlisted:
+            continue
+        service = state.find("Service", name, namespace)
+        token = _following.set(_following.get() | {key})
+        try:
+            if service:
+                state.require_working(service)
+            else:
+                explain_name(state, host, pod)
+        except Unknown:
+            continue
+        finally:
+            _following.reset(token)

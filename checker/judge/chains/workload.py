@@ -1,0 +1,131 @@
+"""The chain of a workload: its status is current → not paused → replicas wanted → Pods can be created → Pods work → all there.
+
+Sources: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/ (status, conditions, paused),
+https://kubernetes.io/docs/concepts/policy/resource-quotas/ (where a refusal is seen).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from checker.judge.chains.pod import walk_pod
+from checker.judge.chains.resources import explain_creation
+from checker.judge.names import counted
+from checker.judge.verdict import Failed, NotPassed, fail
+
+if TYPE_CHECKING:
+    from checker.judge.state import Object, State
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def replica_sets(state: State, deployment: Object) -> list[Object]:
+    """The ReplicaSets of a Deployment, newest revision first."""
+    return sorted(
+        state.owned("ReplicaSet", deployment), key=lambda rs: int(rs.annotations.get(REVISION, 0)), reverse=True
+    )
+
+
+def pods_owned(state: State, workload: Object) -> list[Object]:
+    """Every Pod of a workload, of all its revisions."""
+    if workload.kind == "Deployment":
+        return [pod for rs in replica_sets(state, workload) for pod in state.owned("Pod", rs)]
+    return state.owned("Pod", workload)
+
+
+def workload_of(state: State, pod: Object) -> Object | None:
+    """The workload at the top of a Pod's owner references, or None for a bare Pod."""
+    for kind in ("ReplicaSet", "StatefulSet", "DaemonSet"):
+        for owner in state.all(kind, pod.namespace):
+            if owner.uid in pod.owner_uids:
+                top = [d for d in state.all("Deployment", pod.namespace) if d.uid in owner.owner_uids]
+                return top[0] if top else owner
+    return None
+
+
+def walk_workload(state: State, workload: Object) -> None:
+    """Return when every replica asked for runs the newest template and is available. Raises Failed otherwise."""
+    kind, name = workload.kind, workload.name
+    evidence: dict[str, Any] = {"object": workload.ref, "look": f"kubectl describe {kind.lower()} {name}"}
+    if workload.is_stale or not workload.status:
+        fail("status-stale", f"The newest change to {kind} {name} has not been acted on yet.", pending=True, **evidence)
+    if kind == "DaemonSet":
+        wanted = workload.status.get("desiredNumberScheduled", 0)
+        updated = workload.status.get("updatedNumberScheduled", 0)
+        available = workload.status.get("numberAvailable", 0)
+    else:
+        wanted = workload.spec.get("replicas", 1)
+        updated = (
+            workload.status.get("updatedReplicas", 0) if kind != "ReplicaSet" else workload.status.get("replicas", 0)
+        )
+        available = workload.status.get("availableReplicas", 0)
+    if wanted == 0:
+        fail(
+            "zero-replicas", f"{kind} {name} asks for 0 Pods.",
+            expected="at least 1 replica", observed="replicas: 0", **evidence,
+        )  # fmt: skip
+    if workload.spec.get("paused") and updated < wanted:
+        fail(
+            "rollout-paused",
+            f"The rollout of Deployment {name} is paused: {updated} of {wanted} Pods have the newest template.",
+            expected="a rollout that goes on", observed="spec.paused: true", **evidence,
+        )  # fmt: skip
+
+    newest = workload
+    if kind == "Deployment":
+        sets = replica_sets(state, workload)
+        if not sets:
+            fail("rollout-in-progress", f"Deployment {name} has no ReplicaSet yet.", pending=True, **evidence)
+        newest = sets[0]
+    explain_creation(state, workload, newest)
+
+    pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
+    broken = first_broken(state, pods)
+    if broken and not (kind == "StatefulSet" and broken.pending and available == wanted):
+        others = (
+            f" ({counted(len(pods), 'Pod')} of {kind} {name}; {available} of {wanted} available)"
+            if len(pods) > 1
+            else ""
+        )
+        broken.message += others
+        raise broken
+    if updated < wanted or available < wanted or len(pods) < wanted or _old_pods(state, workload, newest):
+        progress = f"{updated} of {wanted} Pods are of the newest revision, {available} available"
+        condition = workload.condition("Progressing")
+        stuck = condition.get("reason") == "ProgressDeadlineExceeded"
+        fail(
+            "rollout-stuck" if stuck else "rollout-in-progress",
+            f"The rollout of {kind} {name} {'has made no progress for too long' if stuck else 'is not finished'}: {progress}.",
+            expected=f"{wanted} available Pods of the newest revision", observed=progress, pending=not stuck, **evidence,
+        )  # fmt: skip
+
+
+def first_broken(state: State, pods: list[Object]) -> Failed | None:
+    """What is wrong with the first of some Pods that does not work: a settled fault before one still on its way."""
+    faults: list[Failed] = []
+    for pod in sorted(pods, key=lambda pod: pod.name):
+        try:
+            walk_pod(state, pod)
+        except Failed as fault:
+            faults.append(fault)
+    return min(faults, key=lambda fault: fault.pending, default=None)
+
+
+def _old_pods(state: State, workload: Object, newest: Object) -> bool:
+    """Whether Pods of an older revision still serve."""
+    if workload.kind != "Deployment":
+        return False
+    return any(not p.is_terminating for rs in state.owned("ReplicaSet", workload) if rs is not newest
+               for p in state.owned("Pod", rs))  # fmt: skip
+
+
+def root_of(state: State, pod: Object) -> NotPassed | None:
+    """The first broken link of a Pod, seen from its workload where it has one. None where both work."""
+    workload = workload_of(state, pod)
+    try:
+        if workload:
+            walk_workload(state, workload)
+        walk_pod(state, pod)
+    except NotPassed as fault:
+        return fault
+    return None

@@ -1,0 +1,1 @@
+"""Showing: everything that a person sees: command line, panel, picture, reports."""
