@@ -13,9 +13,9 @@ from typing import Any
 _WHERE = {
     "DnsInside": "judge.observe", "Http": "judge.observe", "Lookup": "judge.observe", "NodePorts": "judge.observe",
     "PodHttp": "judge.observe", "PodsInside": "judge.observe", "Release": "judge.observe", "Timeline": "judge.observe",
-    "Traffic": "judge.observe", "Answers": "judge.observe", "Object": "judge.state", "State": "judge.state",
+    "Traffic": "judge.observe", "Answers": "judge.answers", "Object": "judge.state", "State": "judge.lab_state:LabState",
     "fail": "judge.verdict", "unknown": "judge.verdict", "task": "judge.labs",
-    "course": "show.overview", "explain": "judge.explaining", "lab": "show.panel", "picture": "show.pictures",
+    "course": "show.overview", "explain": "session", "lab": "show.panel", "picture": "show.pictures",
 }  # fmt: skip
 __all__ = [
     "Answers",
@@ -43,7 +43,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'checker' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"checker.{_WHERE[name]}"), name)
+    module, _, called = _WHERE[name].partition(":")
+    return getattr(importlib.import_module(f"checker.{module}"), called or name)
 
 
 _shell = getattr(builtins, "get_ipython", lambda: None)()

@@ -4,32 +4,30 @@
 each fault is looked at more closely, put down to what somebody would change (of a Pod, the workload that it was made from), and
 those with the same root become one finding. What is still on its way is no fault, and what is well is not mentioned.
 
-`explain("deploy/web")` looks at the cluster first; it is what notebooks and the command line call.
+`explain("deploy/web")` (checker/session.py) looks at the cluster first; it is what notebooks and the command line call.
 """
 
 from __future__ import annotations
 
 import re
-import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from checker.judge.absence import require
 from checker.judge.chains import pods_of, walk
 from checker.judge.chains.closer import closer, is_meant
 from checker.judge.chains.edges import OFTEN, walk_deletion, walk_extras
+from checker.judge.chains.owners import replica_sets
 from checker.judge.chains.pod import short_image
 from checker.judge.chains.service import pods_behind
-from checker.judge.chains.workload import replica_sets
 from checker.judge.findings import Consequence, Explanation, Finding
 from checker.judge.kinds import KINDS
 from checker.judge.names import nearest
 from checker.judge.state import WORKLOADS, Object, State
 from checker.judge.verdict import Failed, NotPassed, Unknown
 from cluster import Problem
-from cluster.context import DEFAULT_NAMESPACE
 
-WAIT = 10.0  # seconds that a change in progress is given, as in a check
 # Seconds that an init container is given that does not say, and does not show, that it waits for somebody.
 PATIENCE_WITH_INIT = 60
 # Seconds that a node is given to start a container, and that a program is given which has not said a word so far.
@@ -127,9 +125,9 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
 
 def _target(state: State, kind: str, name: str) -> Object:
     if not KINDS[kind].namespaced:
-        return state.require(kind, name)
+        return require(state, kind, name)
     found = state.find(kind, name)
-    return found if found else state.require(kind, name)
+    return found if found else require(state, kind, name)
 
 
 def _subjects(state: State, target: Object | None) -> Iterator[Object]:
@@ -408,7 +406,7 @@ def _symptom(state: State, obj: Object) -> str:
     return str(status.get("phase", ""))
 
 
-# -- looking ---------------------------------------------------------------------------------------------------------
+# -- what is asked about ---------------------------------------------------------------------------------------------------------
 
 
 def parsed(target: str, name: str = "") -> tuple[str, str]:
@@ -426,29 +424,3 @@ def parsed(target: str, name: str = "") -> tuple[str, str]:
     if not name or (slash and target.count("/") > 1):
         raise Problem(f"Which {known[plain]} is meant?", f"Name it: kubeclass explain {kind}/NAME")
     return known[plain], name
-
-
-def look(namespace: str) -> State:
-    """See a namespace of the course's cluster once, with everything that explaining goes by. Raises Problem where there is no cluster."""
-    from checker.look.api import Api
-    from checker.look.collect import collect
-    from cluster import current
-
-    return collect(Api(current()), namespace, whole=True)
-
-
-def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
-    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
-
-    wait: seconds that what is on its way is given. Raises Problem where there is no cluster, and for an unknown kind.
-    """
-    from checker import session
-
-    kind, name = parsed(target, name) if target else ("", "")
-    begin, pause = time.monotonic(), session.PAUSE
-    while True:
-        found = explained(look(namespace), kind, name)
-        if not found.in_progress or time.monotonic() - begin + pause > wait:
-            return found
-        time.sleep(pause)
-        pause = min(pause * 1.5, session.LONGEST_PAUSE)

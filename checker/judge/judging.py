@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 
+from checker.judge.lab_state import LabState
 from checker.judge.labs import Lab
 from checker.judge.observe import seen
 from checker.judge.state import State
@@ -12,11 +13,12 @@ from checker.judge.verdict import NotPassed, Result, Verdict
 
 def judge(lab: Lab, state: State) -> Result:
     """A verdict for every task of the lab."""
+    given = LabState.of(state)
     verdicts = []
     for text in lab.text.tasks:
         code = lab.code[text.id]
         try:
-            code.function(state, *(seen(state, observation) for observation in code.observe))
+            code.function(given, *(seen(state, observation) for observation in code.observe))
         except NotPassed as end:
             verdicts.append(Verdict(
                 text.id, text.title, text.points, end.word, end.cause, end.message, end.expected, end.observed,

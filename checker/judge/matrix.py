@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from checker.judge.absence import require
+from checker.judge.answers import Answer, answers
+from checker.judge.chains import pods_of, walk
 from checker.judge.chains.pod import TIME_TO_LISTEN
 from checker.judge.chains.policy import Direction, Path, end_of, explain_closed, explain_open
-from checker.judge.observe import Answer, Observation, PodsInside, answered, answers, inside, running_pods
+from checker.judge.observe import Observation, PodsInside, answered, inside, running_pods
 from checker.judge.state import Object, State
 from checker.judge.verdict import fail, unknown
 
@@ -59,7 +62,7 @@ def _words(state: State, name: str) -> str:
 
 def deployment_of(state: State, name: str) -> Object:
     """The Deployment that a Way names. Raises Failed where it is missing."""
-    return state.require("Deployment", *_place(state, name))
+    return require(state, "Deployment", *_place(state, name))
 
 
 def pod_of(state: State, name: str) -> Object | None:
@@ -165,7 +168,7 @@ def path_of(state: State, way: Way) -> Path:
     for name in (way.source, way.target):
         pod = pod_of(state, name)
         if not pod:
-            state.require_working(deployment_of(state, name))
+            walk(state, deployment_of(state, name))
             fail("pod-starting", f"No Pod of Deployment {name} runs.", object=f"Deployment/{name}", pending=True)
         ends.append(end_of(state, pod))
     return Path(state, ends[0], ends[1], way.port)
@@ -179,7 +182,7 @@ def require_matrix(state: State, tried: Tried, wall: str, closed: tuple[Closed, 
     for name in dict.fromkeys(
         name for way in [*open, *(way for way, _ in closed)] for name in (way.target, way.source)
     ):
-        state.require_working(deployment_of(state, name))
+        walk(state, deployment_of(state, name))
     if wall == "open":
         _tell_not_enforced(state, closed, open)
     for way, direction in closed:
@@ -227,7 +230,7 @@ def _tell_silent(state: State, way: Way) -> NoReturn:
         f"Nothing listens on port {way.port} of the Pods of Deployment {_words(state, way.target)}, not even for themselves: "
         f"that {way.words(state)} is closed proves no policy.",
         expected=f"something listens on port {way.port}", observed="nothing does", object=target.ref,
-        pending=state.changed_within(TIME_TO_LISTEN, *state.pods_of(target)),
+        pending=state.changed_within(TIME_TO_LISTEN, *pods_of(state, target)),
         look=f"kubectl logs deployment/{target.name} --all-containers -n {target.namespace}",
     )  # fmt: skip
 

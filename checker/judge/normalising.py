@@ -1,4 +1,4 @@
-"""Recordings: States met on a real cluster, made the same from run to run, for tests that need no cluster.
+"""Normalising: States met on a real cluster, made the same from run to run, for tests that need no cluster.
 
 What varies without meaning anything is replaced: the namespace and the cluster's name, random suffixes of names, uids, addresses,
 and times (the moment of the look becomes NOW). What no judgement reads is left out. So a recording is small, and a
@@ -11,7 +11,6 @@ import copy
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from checker.judge.chains.storage import DEFAULT_CLASS
@@ -19,7 +18,6 @@ from checker.judge.intent import APPLIED
 from checker.judge.kinds import KINDS
 from checker.judge.seeds import SEED, bound, seed_in
 from checker.judge.state import State, parse_time
-from checker.judge.verdict import Result
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))"')
@@ -39,25 +37,6 @@ _USUAL_POD_SPEC = {
 _UNREAD_POD_STATUS = ("hostIP", "hostIPs", "podIPs", "qosClass", "observedGeneration")
 _READ_OF_NODE = ("allocatable", "addresses", "conditions", "images")
 _READ_OF_EVENT = ("metadata", "involvedObject", "reason", "message", "count", "lastTimestamp", "eventTime", "type")
-
-
-def save(state: State, result: Result, path: Path, made_from: str = "") -> None:
-    """Write a State and the verdicts on it as a recording. made_from: a digest of what brought the State about (tests/proof)."""
-    write(
-        path, {"made_from": made_from, "state": normalised(state), "tasks": [task.to_json() for task in result.tasks]}
-    )
-
-
-def write(path: Path, data: dict[str, Any]) -> None:
-    """Write a recording's JSON so that a difference between two of them can be read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def load(path: Path) -> tuple[State, list[dict[str, Any]]]:
-    """A recorded State, and the verdicts that it must be given."""
-    data = json.loads(path.read_text())
-    return State.from_json(data["state"]), data["tasks"]
 
 
 def normalised(state: State) -> dict[str, Any]:

@@ -14,46 +14,11 @@ from itertools import pairwise
 from math import inf
 from typing import Any, ClassVar, Literal
 
+from checker.judge.answers import Answer, Answers, answers
+from checker.judge.chains import pods_of
+from checker.judge.chains.service import pods_behind, target_ports
 from checker.judge.state import Object, State
-from checker.judge.verdict import Failed, unknown
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back for one request. `error` is empty, or one word: refused, timeout, no-such-host, reset."""
-
-    status: int
-    text: str
-    host: str = ""  # the Pod that says that it answered
-    version: str = ""
-    error: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return self.status == 200
-
-    @property
-    def never_arrived(self) -> bool:
-        """Whether the request found no server: a fault of the way there, which may only be new, and not of the app."""
-        return self.error in ("refused", "timeout", "no-such-host")
-
-    @property
-    def words(self) -> str:
-        """The answer in a few words."""
-        return self.error or (f"status {self.status}" if not self.ok else self.text[:80])
-
-
-class Answers(list[Answer]):
-    """The answers to a number of requests; the questions that tasks ask of them."""
-
-    @property
-    def hosts(self) -> set[str]:
-        """The Pods that answered well."""
-        return {answer.host or answer.text for answer in self if answer.ok}
-
-    @property
-    def bad(self) -> list[Answer]:
-        return [answer for answer in self if not answer.ok]
+from checker.judge.verdict import unknown
 
 
 @dataclass(frozen=True)
@@ -75,15 +40,6 @@ class Observation(ABC):
     @abstractmethod
     def read(self, seen: Any) -> Any:
         """The answer as a task gets it."""
-
-
-def answers(seen: list[dict[str, Any]]) -> Answers:
-    """Counted answers, as the observer sends them, one by one again."""
-    return Answers(
-        Answer(**{name: value for name, value in entry.items() if name != "count"})
-        for entry in seen
-        for _ in range(entry.get("count", 1))
-    )
 
 
 def service_address(state: State, name: str) -> str | None:
@@ -112,8 +68,6 @@ class Http(Observation):
     asked_by = "observer"
 
     def question(self, state: State) -> dict[str, Any] | None:
-        from checker.judge.chains.service import pods_behind
-
         service, address = state.find("Service", self.service), service_address(state, self.service)
         if not service or not address:
             return None
@@ -133,8 +87,6 @@ class PodHttp(Observation):
     asked_by = "observer"
 
     def question(self, state: State) -> dict[str, Any] | None:
-        from checker.judge.chains.service import pods_behind, target_ports
-
         service = state.find("Service", self.service)
         urls = {}
         for pod in pods_behind(state, service) if service else []:
@@ -221,7 +173,7 @@ def running_pods(state: State, workload: Object) -> list[Object]:
     """The Pods of a workload in which something can be asked: all containers run, ready or not. The newest revision's first."""
     return [
         pod
-        for pod in state.pods_of(workload)
+        for pod in pods_of(state, workload)
         if pod.status.get("containerStatuses")
         and all("running" in (status.get("state") or {}) for status in pod.status["containerStatuses"])
     ]
@@ -642,13 +594,3 @@ def seen(state: State, observation: Observation) -> Any:
     if isinstance(data, dict) and set(data) == {"error"}:
         return Unseen(observation, data["error"])
     return observation.read(data)
-
-
-Observe = Observation | tuple[Observation, ...]
-TaskFunction = Callable[..., None]
-
-__all__ = [
-    "Absence", "Answer", "Answers", "DnsInside", "Drain", "Failed", "Http", "Lookup", "NodePorts", "Observation", "Observe", "PodHttp", "PodsInside",
-    "Release", "Replacement", "Restart", "Scaling", "Spell",
-    "TaskFunction", "Timeline", "Traffic", "Unseen", "answers", "seen",
-]  # fmt: skip

@@ -7,28 +7,16 @@ seed that was written by hand, or copied from another namespace, is seen to be n
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from checker.judge.state import State
 from checker.judge.verdict import fail
 from cluster import Problem
 
-if TYPE_CHECKING:
-    from checker.judge.state import State
-
 SEED = "kubeclass.dev/seed"  # annotation of a lab's namespace: its seed, and what binds it to this namespace
 _FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}[A-Za-z0-9]|[A-Za-z0-9]")
-
-
-def default_seed(namespace: str) -> str:
-    """The seed of a learner's lab in a namespace: the same each time for the same two names."""
-    try:
-        learner = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        learner = ""
-    return hashlib.sha256(f"{namespace}/{learner}".encode()).hexdigest()[:8]
 
 
 def checked(seed: str) -> str:

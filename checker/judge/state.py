@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
-from checker.judge.chains.taints import untolerated
 from checker.judge.kinds import KINDS, SYSTEM_NAMESPACES
-from checker.judge.names import nearest
 from checker.judge.quantity import quantity
-from checker.judge.verdict import Failed, Unknown, fail, unknown
+from checker.judge.verdict import unknown
 
 FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
+REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
 
 
@@ -171,86 +170,6 @@ class State:
         """One object by name, or None where there is none."""
         return next((o for o in self.all(kind, namespace) if o.name == name), None)
 
-    def require(self, kind: str, name: str, namespace: str | None = None) -> Object:
-        """One object of the lab's namespace, or of another one.
-
-        Raises Failed with the nearest explanation of its absence: the namespace itself is gone, the manifest was
-        refused, it is in another namespace, it has another name, another kind was made, or nothing like it exists.
-        """
-        found = self.find(kind, name, namespace)
-        if found and not found.is_terminating:
-            return found
-        if found:
-            fail("object-being-deleted", f"{kind} {name} is being deleted.", object=found.ref, pending=True)
-        self._explain_absence(kind, name, namespace or self.namespace)
-
-    def _explain_absence(self, kind: str, name: str, namespace: str) -> NoReturn:
-        from checker.judge.chains.resources import refusal_cause
-
-        ref, expected = f"{kind}/{name}", f"{kind} {name} in namespace {namespace}"
-        look = f"kubectl get {kind.lower()}s --all-namespaces"
-        if "Namespace" not in self.unlisted and not self.find("Namespace", namespace):
-            similar = nearest(namespace, [n.name for n in self.everywhere("Namespace") if LAB not in n.labels], 0.8)
-            raise Failed(
-                "namespace-missing", f"Namespace {namespace} does not exist."
-                + (f" There is one called {similar}: is it meant?" if similar else ""),
-                expected=expected, observed=similar or "none", object=ref, look="kubectl get namespaces",
-            )  # fmt: skip
-        # What `start` put into a further namespace of the lab is not the learner's, gone astray; nor is what belongs to the
-        # one of two further namespaces missing from the other.
-        siblings = {n for n in self._further() if namespace != self.namespace} | {namespace}
-        elsewhere = [
-            o for o in self.everywhere(kind) if o.name == name and o.namespace not in siblings and LAB not in o.labels
-        ]
-        if elsewhere and KINDS[kind].namespaced:
-            where = ", ".join(sorted({o.namespace for o in elsewhere}))
-            raise Failed(
-                "wrong-namespace",
-                f"{kind} {name} exists, but in namespace {where}; it is looked for in {namespace}.",
-                expected=expected, observed=f"in namespace {where}", object=ref, look=look,
-            )  # fmt: skip
-        for refusal in self.refusals:
-            if refusal["kind"] in (kind, "") and refusal["name"] in (name, ""):
-                about_resources = refusal_cause(refusal["message"]) or "manifest-refused"
-                cause = "manifest-malformed" if not refusal["kind"] else about_resources
-                raise Failed(
-                    cause,
-                    f"{kind} {name} does not exist. Your file {refusal['file']} is refused: {refusal['message']}",
-                    expected=expected, observed=refusal["message"], object=ref,
-                    look=f"kubectl apply --dry-run=server -f {refusal['file']}",
-                )  # fmt: skip
-        same_name = [o for other in WORKLOADS if other != kind and kind in WORKLOADS
-                     for o in self.objects.get(other, []) if o.namespace == namespace and o.name == name]  # fmt: skip
-        bare = [o for o in same_name if o.kind == "Pod" and not o.controller]
-        if bare:
-            raise Failed(
-                "bare-pod",
-                f"There is a Pod {name}, but no {kind}: nothing would replace that Pod if it went away.",
-                expected=expected, observed=f"Pod/{name}", object=ref, look="kubectl get pods,deployments",
-            )  # fmt: skip
-        if same_name:
-            other_kind = same_name[0].kind
-            raise Failed(
-                "wrong-kind",
-                f"There is a {other_kind} {name}, but no {kind} of that name.",
-                expected=expected, observed=same_name[0].ref, object=ref, look="kubectl get all",
-            )  # fmt: skip
-        made_by_hand = [o.name for o in self.all(kind, namespace) if not o.controller and not o.is_terminating]
-        similar = nearest(name, made_by_hand, cutoff=0.6)
-        if similar:
-            raise Failed(
-                "wrong-name",
-                f"There is no {kind} {name}. There is one called {similar}: did you mean {name}?",
-                expected=expected, observed=f"{kind}/{similar}", object=ref, look=f"kubectl get {kind.lower()}s",
-            )  # fmt: skip
-        others = ", ".join(sorted(made_by_hand)) or "none"
-        raise Failed(
-            "object-missing",
-            f"There is no {kind} {name} in namespace {namespace}.",
-            expected=expected, observed=f"{kind} objects there: {others}", object=ref,
-            look=f"kubectl get {kind.lower()}s",
-        )  # fmt: skip
-
     def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
         """The objects of a kind that carry all these labels. An empty selector selects nothing here."""
         return [o for o in self.all(kind, namespace) if labels and labels.items() <= o.labels.items()]
@@ -271,7 +190,7 @@ class State:
         ]
         return sorted(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "", reverse=True)
 
-    def _further(self) -> set[str]:
+    def further(self) -> set[str]:
         """The lab's further namespaces, as far as they exist."""
         return {n.name for n in self.everywhere("Namespace") if n.name.startswith(f"{self.namespace}-")}
 
@@ -282,37 +201,6 @@ class State:
     def workloads(self) -> list[Object]:
         """What runs Pods in the lab's namespace and has no owner above it: workloads, and bare Pods."""
         return [o for kind in WORKLOADS for o in self.all(kind) if not o.controller and not o.is_terminating]
-
-    def workers(self) -> list[Object]:
-        """The nodes that are there for ordinary Pods, whether they take any at the moment or not."""
-        return [
-            node
-            for node in self.everywhere("Node")
-            if not [t for t in untolerated(node, []) if not t["key"].startswith("node.kubernetes.io/")]
-        ]
-
-    def require_some(self, kind: str, words: str, found: list[Object], namespace: str | None = None) -> None:
-        """At least one object of a kind, of whatever name. Raises Failed where there is none. words: which ones are meant."""
-        if not found:
-            others = ", ".join(sorted(o.name for o in self.all(kind, namespace))) or "none"
-            fail(
-                "object-missing", f"There is no {kind} {words} in namespace {namespace or self.namespace}.".replace("  ", " "),
-                expected=f"a {kind} {words}", observed=f"{kind} objects there: {others}", object=kind,
-                look=f"kubectl get {kind.lower()}s",
-            )  # fmt: skip
-
-    def require_key(self, source: Object, key: str) -> None:
-        """A ConfigMap or Secret has a key. Raises Failed otherwise."""
-        keys = [*(source.raw.get("data") or {}), *(source.raw.get("binaryData") or {})]
-        if key in keys:
-            return
-        similar = nearest(key, keys, cutoff=0.6)
-        fail(
-            "key-missing",
-            f"{source.kind} {source.name} has no key {key}." + (f" It has {similar}: is it meant?" if similar else ""),
-            expected=f"a key {key}", observed=f"its keys: {', '.join(sorted(keys)) or 'none'}", object=source.ref,
-            look=f"kubectl describe {source.kind.lower()} {source.name}",
-        )  # fmt: skip
 
     def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
         """The variables that a container is given, ConfigMaps resolved. A Secret's values are never in a State: they read as empty.
@@ -338,30 +226,6 @@ class State:
                     found[variable["name"]] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
         return found
 
-    def require_image(self, obj: Object, image: str) -> None:
-        """A Pod or workload runs this image. Raises Failed otherwise."""
-        if not obj.runs(image):
-            seen = ", ".join(obj.images)
-            fail(
-                "wrong-image", f"{'Pod' if obj.kind == 'Pod' else f'The Pods of {obj.kind}'} {obj.name} "
-                f"{'runs' if obj.kind == 'Pod' else 'run'} {seen}.",
-                expected=image, observed=seen, object=obj.ref,
-            )  # fmt: skip
-
-    # -- looking at chains (checker/judge/chains) --------------------------------------------------------------------------
-
-    def pods_of(self, obj: Object) -> list[Object]:
-        """The Pods behind a Service, a workload or a Pod, without those on their way out."""
-        from checker.judge.chains import pods_of
-
-        return pods_of(self, obj)
-
-    def pods_leaving(self, workload: Object) -> list[Object]:
-        """The Pods of a workload, of all its revisions, that were told to go and are still there."""
-        from checker.judge.chains.workload import pods_owned
-
-        return [pod for pod in pods_owned(self, workload) if pod.is_terminating]
-
     def endpoints(self, service: Object) -> set[str]:
         """The addresses that a Service sends requests to: the ready ones of its EndpointSlices, its own or kept by hand.
 
@@ -375,68 +239,6 @@ class State:
             if (endpoint.get("conditions") or {}).get("ready") is not False  # left out, it counts as ready
             for address in endpoint.get("addresses") or []
         }
-
-    def ready_pods(self, obj: Object) -> list[Object]:
-        """The ready Pods behind a Service or a workload. Raises Failed with the first broken link where there are none."""
-        ready = [pod for pod in self.pods_of(obj) if pod.is_ready]
-        if not ready:
-            self.require_working(obj)
-        return ready
-
-    def require_working(self, obj: Object) -> None:
-        """Walk the chain that makes this object work. Raises Failed (or Unknown) with the first broken link."""
-        from checker.judge.chains import walk
-
-        walk(self, obj)
-
-    def explain_name(self, host: str, lookups: dict[str, Any], asked_in: Object) -> NoReturn:
-        """Raise Failed (or Unknown) with the reason why a DNS name leads nowhere (see checker/judge/chains/dns.py)."""
-        from checker.judge.chains.dns import explain_name
-
-        explain_name(self, host, asked_in, lookups)
-
-    def require_answers(self, service: Object, answers: Any) -> None:
-        """A Service works, and every one of these answers from it (see observe.Answers) is a good one. Raises Failed otherwise.
-
-        Requests that never arrived although the Service works are given time: each node's proxy learns of a Service and
-        its endpoints in its own time (https://kubernetes.io/docs/reference/networking/virtual-ips/). So are other bad answers
-        where something is new: until the proxy knows the address, a request to it leaves the cluster, and whoever is there may answer.
-        """
-        self.require_working(service)
-        bad = answers.bad
-        if bad and service.spec.get("internalTrafficPolicy") == "Local" and all(answer.never_arrived for answer in bad):
-            fail(
-                "service-local-only",
-                f"Service {service.name} has internalTrafficPolicy Local: it sends requests only to Pods on the node of whoever asks, "
-                f"and from a node without such a Pod {len(bad)} of {len(answers)} requests went nowhere.",
-                expected="an answer from every node", observed=bad[0].words, object=service.ref,
-                look=f"kubectl describe service {service.name}",
-            )  # fmt: skip
-        if bad:
-            slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
-            fail(
-                "service-does-not-answer",
-                f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}.",
-                expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
-                pending=all(answer.never_arrived for answer in bad) or self.changed_within(10, service, *self.pods_of(service), *slices),
-            )  # fmt: skip
-
-    def fail_for_strangers(self, service: Object, deployment: Object, strangers: set[str]) -> None:
-        """Raise Failed if there are strangers: who is behind a Service, or answered for it, and is no Pod of this Deployment that stays.
-
-        Time is given while the cluster's proxies may not know yet of what is new, or of a Pod of this Deployment that was told to go.
-        """
-        if not strangers:
-            return
-        leaving = {pod.name for pod in self.pods_leaving(deployment)}
-        fail(
-            "service-answers-wrong",
-            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which is no Pod of Deployment {deployment.name}"
-            + (" that stays." if strangers <= leaving else "."),
-            expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=service.ref,
-            look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
-            pending=strangers <= leaving or self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment)),
-        )  # fmt: skip
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -507,16 +309,3 @@ def foreign_namespaces(namespaces: Iterable[Object], mine: str) -> set[str]:
     named_after = {name for name in names for owner in marked if name.startswith(f"{owner}-")}
     others = {name for name in marked | named_after if not name.startswith(f"{mine}-")}
     return (others | leaving) - {mine}
-
-
-__all__ = [
-    "LAB",
-    "STARTED",
-    "Failed",
-    "Object",
-    "State",
-    "Unknown",
-    "foreign_namespaces",
-    "parse_time",
-    "visible_objects",
-]

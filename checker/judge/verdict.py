@@ -85,23 +85,15 @@ class Verdict:
         return known
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Result:
-    """The verdicts of one lab in one namespace. `waited` is in seconds: how long a change in progress was given.
-
-    Shown in a notebook it reads as the report does.
-    """
+    """The verdicts of one lab in one namespace. `waited` is in seconds: how long a change in progress was given."""
 
     lab: str
     title: str
     namespace: str
     tasks: tuple[Verdict, ...]
     waited: float = 0.0
-
-    def __repr__(self) -> str:
-        from checker.show.report import text_report
-
-        return text_report(self)
 
     @property
     def score(self) -> int:

@@ -12,18 +12,17 @@ import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from checker.judge.chains.container import PROJECT, Container
+from checker.judge.engine import ENGINE
 from checker.judge.labs import Lab
-from checker.judge.observe import Answer, Observation
 from checker.judge.state import State
+from checker.look.places import run_script
 from cluster import Problem, engine, paths
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -63,57 +62,6 @@ except (OSError, ValueError, IndexError) as error:
     said["redis"] = {"error": str(error)}
 print(json.dumps(said))
 """
-
-
-@dataclass(frozen=True)
-class Engine(Observation):
-    """Everything about the engine that the lab is about. Read as an EngineView."""
-
-    asked_by = "engine"
-
-    def question(self, state: State) -> dict[str, Any] | None:
-        return None  # EnginePlace asks
-
-    def read(self, seen: Any) -> EngineView:
-        return EngineView(seen)
-
-
-class EngineView:
-    """What was seen of the engine; plain data underneath."""
-
-    def __init__(self, seen: dict[str, Any]) -> None:
-        self.suffix: str = seen["suffix"]  # behind every name of the lab, outside the default namespace
-        self._seen = seen
-
-    def named(self, name: str) -> str:
-        """A name of the lab's text as it is in this place: `my-guestbook`, `my-guestbook:v1`."""
-        repository, colon, tag = name.partition(":")
-        return f"{repository}{self.suffix}{colon}{tag}"
-
-    @cached_property
-    def images(self) -> dict[str, dict[str, Any]]:
-        """Images by each of their names."""
-        return {tag: image for image in self._seen["images"] for tag in image.get("RepoTags") or []}
-
-    @cached_property
-    def containers(self) -> list[Container]:
-        """All containers, the newest first."""
-        found = [
-            Container(
-                c["inspect"],
-                self._seen["now"],
-                c["listening"],
-                c["log"],
-                Answer(**c["answer"]) if c["answer"] else None,
-                c["asked"],
-                c["began_with_data"],
-            )
-            for c in self._seen["containers"]
-        ]
-        return sorted(found, key=lambda container: str(container.raw["Created"]), reverse=True)
-
-
-ENGINE = Engine()
 
 
 class EnginePlace:
@@ -259,8 +207,6 @@ class EnginePlace:
 
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
         """Run a script as a learner would type it. SUFFIX goes behind every name of the lab; GUESTBOOK is the app's folder."""
-        from checker.session import run_script
-
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
         env = {"WORK": str(work), "SUFFIX": self.suffix, "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook")}

@@ -185,8 +185,8 @@ def explain(
     wait: Annotated[float, typer.Option(help="Seconds to give what is on its way.", min=0, max=300)] = 10.0,
 ) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is, 2 something could not be seen, 3 could not run."""
-    from checker.judge.explaining import explain as explained
     from checker.judge.findings import text_of
+    from checker.session import explain as explained
 
     explanation = explained(target, name, namespace=namespace, wait=wait)
     if as_json:
@@ -247,7 +247,7 @@ def clear(
     yes: Yes = False,
 ) -> None:
     """Delete what labs and lessons left in the namespace. Your files and your progress are kept."""
-    from checker.session import places
+    from checker.look.places import places
     from cluster import Problem
 
     found = places(namespace, engine)

@@ -11,6 +11,13 @@ SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
 
 
+class Report(Result):
+    """A result that, shown in a notebook, reads as the report does."""
+
+    def __repr__(self) -> str:
+        return text_report(self)
+
+
 def same_roots(result: Result) -> dict[str, Verdict]:
     """For each task that fails for a root that an earlier task named, that earlier verdict."""
     first: dict[tuple[str, ...], Verdict] = {}

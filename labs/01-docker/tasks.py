@@ -2,9 +2,9 @@
 
 from checker import State, fail, task
 from checker.judge.chains.container import Container, require_answering, require_reaches, require_running
+from checker.judge.engine import ENGINE, EngineView
 from checker.judge.names import nearest
 from checker.judge.verdict import Failed
-from checker.look.docker import ENGINE, EngineView
 
 IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
 

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.answers import Answer, answers
 from checker.judge.chains.probes import (
     EVENTS_FOLLOW,
     counted_seconds,
@@ -17,7 +18,7 @@ from checker.judge.chains.probes import (
     reckoned,
 )
 from checker.judge.names import counted
-from checker.judge.observe import Absence, Answer, Observation, Restart, answers, running_pods
+from checker.judge.observe import Absence, Observation, Restart, running_pods
 from checker.judge.verdict import Failed
 
 SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.chains.owners import workload_of
 from checker.judge.chains.storage import claims_of, size, users_of, walk_data
-from checker.judge.chains.workload import workload_of
 from checker.judge.observe import Unseen, inside, running_pods, service_address
 from checker.judge.quantity import quantity
 

@@ -14,7 +14,8 @@ from pathlib import Path
 os.environ.setdefault("KUBECLASS_HOME", str(Path.home() / ".kubeclass-test"))
 os.environ.setdefault("KUBECLASS_CLUSTER", "kubeclass-test")
 
-from checker.session import NamespacePlace, Session
+from checker.look.places import NamespacePlace
+from checker.session import Session
 from cluster import current, paths
 from cluster.kubectl import kubectl
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
-from checker.judge import normalising as recording
 from checker.judge.explaining import explained
 from checker.judge.findings import Explanation
+from checker.judge.normalising import normalised
 from checker.judge.state import State
+from checker.look import recording
 from tests.proof import digests
 
 FOLDER = Path(__file__).parent
@@ -65,7 +66,7 @@ def roots(explanation: Explanation) -> list[str]:
 
 def save(state: State, case: Case) -> None:
     """Write a State, and what is explained of it once it is the same from run to run (see checker/judge/normalising.py)."""
-    data = recording.normalised(state)
+    data = normalised(state)
     told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
     recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})
 

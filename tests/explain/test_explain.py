@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.explaining import explain, explained, look
+from checker.judge.explaining import explained
 from checker.judge.kinds import SYSTEM_NAMESPACES
-from checker.session import NamespacePlace, run_script
+from checker.look.collect import look
+from checker.look.places import NamespacePlace, run_script
+from checker.session import explain
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 

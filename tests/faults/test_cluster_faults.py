@@ -16,7 +16,8 @@ import pytest
 from checker.judge.verdict import Result
 from checker.live import Live
 from checker.look import observer
-from checker.session import NamespacePlace, Session
+from checker.look.places import NamespacePlace
+from checker.session import Session
 from cluster import current
 from cluster.engine import command
 from cluster.kubectl import kubectl

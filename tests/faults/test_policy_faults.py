@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checker.session import NamespacePlace, Session
+from checker.look.places import NamespacePlace
+from checker.session import Session
 from cluster import current
 from cluster.kubectl import kubectl
 from tests.nodes import ON_THE_SECOND_CLUSTER

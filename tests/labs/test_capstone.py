@@ -12,7 +12,8 @@ from checker.judge.labs import beside, load_lab
 from checker.judge.seeds import SEED, bound
 from checker.judge.state import State
 from checker.judge.verdict import Result
-from checker.session import NamespacePlace, Session
+from checker.look.places import NamespacePlace
+from checker.session import Session
 from tests.labs.test_cases import WAIT, explained, put_away
 
 LAB = load_lab("15")

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge import normalising as recording
 from checker.judge.judging import judge
 from checker.judge.labs import Case, Lab, all_labs, load_lab
+from checker.judge.normalising import normalised
 from checker.judge.state import State
 from checker.judge.verdict import Result
-from checker.look import observer
+from checker.look import observer, recording
 from checker.look.api import Api
-from checker.session import NamespacePlace, Place, Session
+from checker.look.places import NamespacePlace, Place
+from checker.session import Session
 from cluster import current, paths
 from cluster.kubectl import kubectl
 from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
@@ -67,7 +68,7 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
             assert task.verdict == "passed" or task.message, task
         path = lab.folder / "recorded" / f"{name}.json"
         if pytestconfig.getoption("record"):
-            normal = State.from_json(recording.normalised(state))
+            normal = State.from_json(normalised(state))
             recording.save(state, judge(lab, normal), path, of_case(lab, kind, case))
         recorded = judge(lab, recording.load(path)[0])
         again = f"make prove LAB={lab.number} CASE={name}"

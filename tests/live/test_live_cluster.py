@@ -15,7 +15,8 @@ import pytest
 from checker.judge.verdict import Result
 from checker.live import Live
 from checker.look import observer
-from checker.session import NamespacePlace, Session
+from checker.look.places import NamespacePlace
+from checker.session import Session
 from cluster import current
 from cluster.kubectl import kubectl
 from tests.conftest import ctrl_c_counts

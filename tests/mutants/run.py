@@ -25,7 +25,8 @@ import yaml
 from checker.judge.labs import Lab, all_labs, load_lab
 from checker.look import observer
 from checker.look.api import Api
-from checker.session import NamespacePlace, Place, Session
+from checker.look.places import NamespacePlace, Place
+from checker.session import Session
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 from tests.mutants.mutate import Mutant, mutants

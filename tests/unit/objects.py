@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from checker.judge.state import Object, State
+from checker import State
+from checker.judge.state import Object
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMESPACE = "learn"

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
+from checker import State
 from checker.judge.causes import CATALOGUE
 from checker.judge.judging import judge
 from checker.judge.labs import beside, load_lab
 from checker.judge.normalising import normalised
 from checker.judge.observe import seen as seen_of
-from checker.judge.seeds import SEED, bound, checked, default_seed, seed_in, seed_of
-from checker.judge.state import STARTED, Object, State
+from checker.judge.seeds import SEED, bound, checked, seed_in, seed_of
+from checker.judge.state import STARTED, Object
 from checker.judge.verdict import Failed
+from checker.look.places import default_seed
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 

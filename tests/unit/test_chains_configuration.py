@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from checker import State
 from checker.judge.chains.configuration import (
     optional_and_missing,
     source_of_file,
@@ -22,7 +23,7 @@ from checker.judge.chains.configuration import (
 )
 from checker.judge.labs import beside, load_lab
 from checker.judge.observe import Timeline
-from checker.judge.state import Object, State
+from checker.judge.state import Object
 from checker.judge.verdict import NotPassed, Unknown
 from checker.look import comparing, observer
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from checker import State
 from checker.judge.chains import pods_of
 from checker.judge.chains.cron import read_schedule
 from checker.judge.chains.job import (
@@ -20,7 +21,7 @@ from checker.judge.chains.job import (
     trials,
     tries_failed,
 )
-from checker.judge.state import Object, State
+from checker.judge.state import Object
 from checker.judge.verdict import Failed, NotPassed
 
 from .objects import ago, container, event, node, obj, pod, state

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from checker import State
 from checker.judge.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned
-from checker.judge.chains.service import REACH
 from checker.judge.observe import Release, Timeline
-from checker.judge.state import Object, State
+from checker.judge.state import REACH, Object
 from checker.judge.verdict import NotPassed
 
 from .objects import NOW, ago, container, deployment, event, pod, replica_set, service, state

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from checker import State
 from checker.judge.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
 from checker.judge.chains.resources import explain_creation, means, read_refusal, slip, throttling_note
-from checker.judge.state import Object, State
+from checker.judge.state import Object
 from checker.judge.verdict import Failed, NotPassed, Result, Unknown, Verdict
 from checker.show.report import same_roots
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from checker.judge import normalising as recording
+from checker import State
 from checker.judge.chains.storage import allows, volume_at, walk_data
-from checker.judge.state import Object, State
+from checker.judge.normalising import normalised
+from checker.judge.state import Object
 from checker.judge.verdict import NotPassed
 from checker.look import asking_storage
 from checker.look.inside import ask_inside
@@ -322,8 +323,8 @@ def test_a_recording_keeps_the_storage_that_matters() -> None:
     mine, theirs = claim(phase="Bound", volume="shelf"), obj("PersistentVolumeClaim", "data", namespace="other")
     world = state(mine, volume(owner=mine, hostPath={"path": "/var/pvc_learn_data"}), volume("b", owner=theirs), volume("c", of="hand"), volume("d", of="standard"),
                   storage_class(), storage_class("fast"), service())  # fmt: skip
-    kept = recording.normalised(world)["objects"]
+    kept = normalised(world)["objects"]
     assert [o["metadata"]["name"] for o in kept["PersistentVolume"]] == ["d", "shelf"]
     assert [o["metadata"]["name"] for o in kept["StorageClass"]] == ["standard"]
     assert "pvc_learn" not in json.dumps(kept)
-    assert "StorageClass" not in recording.normalised(state(storage_class(), volume()))["objects"]
+    assert "StorageClass" not in normalised(state(storage_class(), volume()))["objects"]

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from checker.judge import normalising as recording
 from checker.judge.causes import CATALOGUE
-from checker.judge.chains.service import REACH
 from checker.judge.explaining import explained, parsed
 from checker.judge.findings import Consequence, Explanation, Finding, html_of, text_of
 from checker.judge.labs import all_labs, load_lab
-from checker.judge.state import Object, State
+from checker.judge.state import REACH, Object, State
+from checker.look import recording
 from checker.show import causes_page
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots

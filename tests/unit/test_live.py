@@ -16,13 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from checker import live
-from checker.judge import normalising as recording
 from checker.judge.kinds import KINDS
 from checker.judge.labs import load_lab
 from checker.judge.state import State
 from checker.judge.verdict import Result
 from checker.live import Live
-from checker.look import watching
+from checker.look import recording, watching
 from checker.look.api import Api
 from checker.look.watching import Watch
 

@@ -12,6 +12,7 @@ from checker.judge.labs import load_lab
 from checker.judge.verdict import Result, Verdict
 from checker.show import front, panel, progress
 from checker.show.panel.widget import LabPanel
+from checker.show.report import text_report
 from cluster import Problem
 
 
@@ -94,6 +95,13 @@ def test_before_a_check_everything_is_to_do(shown: LabPanel) -> None:
     bundle = shown._panel._repr_mimebundle_()
     assert bundle["text/plain"] == text
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_what_a_check_returns_reads_as_the_report(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeSession, "says", result(verdict(0, "failed", "It selects nothing.")))
+    found = shown._panel.check()
+    assert repr(found) == text_report(FakeSession.says) and "It selects nothing." in repr(found)
+    assert (found.passed, found.score, found.max_score, len(found.tasks)) == (False, 0, found.tasks[0].points, 1)
 
 
 def test_nothing_is_watched_until_somebody_looks(shown: LabPanel) -> None:

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checker.judge import normalising as recording
 from checker.judge.labs import all_labs, load_lab
 from checker.judge.state import Object, State
+from checker.look import recording
 from checker.show import pictures
 from checker.show.pictures.drawing import Places, laid_out, svg, text
 from checker.show.pictures.scene import scene

@@ -19,9 +19,8 @@ from checker.judge.chains.policy import (
     label_sets,
     selects,
 )
-from checker.judge.chains.service import REACH
 from checker.judge.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
-from checker.judge.state import Object, State
+from checker.judge.state import REACH, Object, State
 from checker.judge.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from checker.judge.chains.service import REACH
-from checker.judge.observe import Answer, Answers, Http
-from checker.judge.state import State, visible_objects
+from checker import State
+from checker.judge.answers import Answer, Answers
+from checker.judge.observe import Http
+from checker.judge.state import REACH, visible_objects
 from checker.judge.verdict import Failed, Unknown
 
 from .objects import deployment, obj, pod, service, slice_of, state

@@ -7,13 +7,11 @@ https://kubernetes.io/docs/concepts/security/service-accounts/
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.judge.names import nearest
+from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 # pods is forbidden: User "system:serviceaccount:learn:default" cannot list resource "pods" in API group "" in the namespace "learn"
 _FORBIDDEN = re.compile(

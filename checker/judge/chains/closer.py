@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.judge.chains.access import explain_forbidden, explain_no_token
-from checker.judge.chains.dns import CONTROL, service_named
+from checker.judge.chains.dns import CONTROL, explain_name, service_named
+from checker.judge.chains.owners import workload_of
 from checker.judge.chains.pod import container_spec, last_line, look_at_log
-from checker.judge.chains.service import REACH, pods_behind, target_ports
-from checker.judge.chains.workload import workload_of
+from checker.judge.chains.service import pods_behind, target_ports
+from checker.judge.chains.walking import walk
 from checker.judge.names import counted, nearest, pairs
+from checker.judge.state import REACH, Object, State
 from checker.judge.verdict import Failed, NotPassed
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 Look = Callable[["State", "Object", NotPassed], NotPassed | None]
 
@@ -473,8 +472,6 @@ def _needs(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPas
 
     Its own words must say that somebody was not reached; only of an init container that waits without a word is it taken for granted.
     """
-    from checker.judge.chains.dns import explain_name
-
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     waits = spec in (pod.spec.get("initContainers") or []) and spec.get("restartPolicy") != "Always"
     complains = bool(_NO_NAME.search(said) or _NO_ANSWER.search(said) or "statuscode: 5" in said)
@@ -496,7 +493,7 @@ def _needs(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPas
         service = state.find("Service", name, namespace)
         try:
             if service:
-                state.require_working(service)
+                walk(state, service)
             elif host in said or (waits and host in asked):
                 explain_name(state, host, pod)
         except NotPassed as root:

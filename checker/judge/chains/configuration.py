@@ -11,13 +11,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.names import nearest
+from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, Unknown, fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 OTHER_KIND = {"ConfigMap": "Secret", "Secret": "ConfigMap"}
 # The volume with which every Pod is given its ServiceAccount's token: the cluster's own business.

@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from checker.judge.answers import Answer
 from checker.judge.names import nearest
-from checker.judge.observe import Answer
 from checker.judge.verdict import fail
 
 STARTING = 5.0  # seconds in which a container that was just started may not listen yet

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from checker.judge.chains.walking import walk
 from checker.judge.names import nearest
+from checker.judge.state import Object, State
 from checker.judge.verdict import Unknown, fail, unknown
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 CONTROL = (
     "kubernetes.default"  # a name that every cluster has: when not even this one leads anywhere, DNS itself is down
@@ -82,7 +81,7 @@ def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, A
             "name-unknown", f"{host} is another name for {target}, which leads nowhere.", observed=f"externalName {target}",
             look=f"kubectl get service {name} -n {namespace}", **evidence,
         )  # fmt: skip
-    state.require_working(service)
+    walk(state, service)
     fail(
         "name-not-yet", f"{host} means Service {name} of namespace {namespace}, which is there, but the name led nowhere a moment ago.",
         observed="no such host", look=f"kubectl get service {name} -n {namespace}", pending=True, **evidence,
@@ -110,7 +109,7 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
         token = _following.set(_following.get() | {key})
         try:
             if service:
-                state.require_working(service)
+                walk(state, service)
             else:
                 explain_name(state, host, pod)
         except Unknown:

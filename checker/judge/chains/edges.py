@@ -6,16 +6,15 @@ Each function returns where all is well, and raises Failed otherwise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.judge.chains.access import explain_forbidden, walk_binding
 from checker.judge.chains.dns import service_named
 from checker.judge.chains.pod import _explain_exit, last_line
+from checker.judge.chains.walking import walk
 from checker.judge.names import counted, nearest
+from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 # Seconds that whoever is to take a finalizer away is given, and those that are given to whoever hands out addresses.
 PATIENCE_WITH_FINALIZERS, PATIENCE_WITH_ADDRESSES = 10, 15
@@ -121,7 +120,7 @@ def walk_ingress(state: State, ingress: Object) -> None:
     for wanted in services:
         service = state.find("Service", wanted["name"], ingress.namespace)
         if service:
-            state.require_working(service)
+            walk(state, service)
     if "IngressClass" in state.unlisted or ingress.status.get("loadBalancer", {}).get("ingress"):
         return
     classes = sorted(c.name for c in state.objects.get("IngressClass", []))
@@ -153,7 +152,7 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
         )  # fmt: skip
     found = state.find(kind, name, scaler.namespace) if kind in state.objects else None
     if found:
-        state.require_working(found)
+        walk(state, found)
     for condition, cause in (
         ("AbleToScale", "autoscaler-target-missing"),
         ("ScalingActive", "autoscaler-without-metrics"),
@@ -189,7 +188,7 @@ def walk_alias(state: State, service: Object) -> None:
             object=service.ref, look=f"kubectl get service {service.name}",
         )  # fmt: skip
     if found.uid != service.uid:
-        state.require_working(found)
+        walk(state, found)
 
 
 def walk_address(state: State, service: Object) -> None:
@@ -289,8 +288,8 @@ def walk_words(state: State, pod: Object) -> None:
 
 def walk_extras(state: State, obj: Object) -> None:
     """What may be wrong with an object although its own chain holds, or because it has none."""
-    for walk in EXTRAS.get(obj.kind, ()):
-        walk(state, obj)
+    for walk_extra in EXTRAS.get(obj.kind, ()):
+        walk_extra(state, obj)
 
 
 EXTRAS = {

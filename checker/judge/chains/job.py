@@ -14,16 +14,14 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.chains.cron import Schedule, read_schedule
 from checker.judge.chains.pod import walk_pod
 from checker.judge.chains.resources import explain_refusal
 from checker.judge.names import counted
+from checker.judge.state import Object, State, parse_time
 from checker.judge.verdict import Failed, fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 BY_HAND = "cronjob.kubernetes.io/instantiate"  # annotation of a Job made by `kubectl create job --from`
 # How late (in seconds) a run may begin, or its end be noted, before that means something.
@@ -105,8 +103,6 @@ def _tries(number: int) -> str:
 
 def most_at_once(state: State, job: Object) -> int:
     """How many Pods of a Job were at work at the same time, at most: from when a node took them on until they ended."""
-    from checker.judge.state import parse_time
-
     changes: list[tuple[datetime, int]] = []
     for pod in state.owned("Pod", job):
         begin = pod.status.get("startTime")
@@ -288,8 +284,6 @@ def has_run(state: State, cron_job: Object) -> bool:
 
 def _ended_well(state: State, cron_job: Object) -> bool:
     """Whether the last scheduled run ended well, by the CronJob's own two times, unless the second speaks of a Job made by hand."""
-    from checker.judge.state import parse_time
-
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     by_hand = {job.status.get("completionTime") for job in trials(state, cron_job)}
     return bool(last and well and well not in by_hand and parse_time(well) >= parse_time(last))
@@ -310,8 +304,6 @@ def _walk_run(state: State, cron_job: Object, job: Object) -> None:
 
 def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
     """The last time at which it was due was not missed. While a run is at work, a policy may leave the next one out."""
-    from checker.judge.state import parse_time
-
     schedule = schedule_of(cron_job)
     last = cron_job.status.get("lastScheduleTime")
     since = parse_time(last) if last else cron_job.created
@@ -334,8 +326,6 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
 
 def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> None:
     """A last run whose Job is gone: told by the CronJob's own two times."""
-    from checker.judge.state import parse_time
-
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     if not last or cron_job.status.get("active") or _ended_well(state, cron_job):
         return

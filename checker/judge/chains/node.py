@@ -7,13 +7,9 @@ Sources: https://kubernetes.io/docs/reference/node/node-status/ and https://kube
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from checker.judge.names import counted
+from checker.judge.state import Object, State
 from checker.judge.verdict import fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 PRESSURES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 # Taints that say how a node is at the moment, and not whom it is meant for:

@@ -7,7 +7,7 @@ https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.chains.configuration import explain_environment, explain_hidden_file, explain_sources
 from checker.judge.chains.dns import follow_dependency
@@ -34,10 +34,8 @@ from checker.judge.chains.resources import (
 from checker.judge.chains.scheduling import explain_unscheduled
 from checker.judge.chains.storage import explain_volumes
 from checker.judge.names import nearest
+from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 # A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
 SETTLE = 3

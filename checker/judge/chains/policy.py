@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
-from checker.judge.chains.workload import workload_of
+from checker.judge.chains.owners import workload_of
 from checker.judge.names import nearest, nearest_labels, pairs
+from checker.judge.state import Object, State
 from checker.judge.verdict import fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 Direction = Literal["egress", "ingress"]
 _PEERS: dict[Direction, str] = {"egress": "to", "ingress": "from"}
@@ -548,8 +546,6 @@ def _explain_near_miss(side: Side) -> None:
 
 def _as_if_here(policy: Object, side: Side) -> list[Rule]:
     """The rules of a policy as they would read in the namespace of this end."""
-    from checker.judge.state import Object
-
     moved = Object("NetworkPolicy", {**policy.raw, "metadata": {**policy.metadata, "namespace": side.end.namespace}})
     return rules_of(moved, side.direction) if side.direction in directions(policy) else []
 

@@ -11,16 +11,13 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.chains.dns import follow_dependency
 from checker.judge.names import counted
+from checker.judge.state import REACH, Object, State
 from checker.judge.verdict import Failed, fail
 
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
-
-REACH = "reach"  # see checker/judge/chains/service.py, which cannot be imported here: it walks Pods itself
 ASKED = ("liveness", "startup")  # the probes that end a container
 # How a process ends that the kubelet asked to go: in good order, killed after its time to end, or by the signal itself.
 ENDED_ON_REQUEST = (0, 137, 143)

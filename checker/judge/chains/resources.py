@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from checker.judge.chains.owners import workload_of
 from checker.judge.names import counted
 from checker.judge.quantity import quantity
+from checker.judge.state import Object, State
 from checker.judge.verdict import fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 MIB = Decimal(1024**2)
 # Nothing runs in less than this much memory: who writes it means another unit.
@@ -117,8 +116,6 @@ def limit_of(container: dict[str, Any], resource: str, which: str = "limits") ->
 def given_by_default(state: State, pod: Object, name: str, resource: str, which: str = "limits") -> str:
     """The LimitRange from which a Pod's container has a value that its workload's template does not name. Empty where that is
     not so, or not known."""
-    from checker.judge.chains.workload import workload_of
-
     workload = workload_of(state, pod)
     written = next((c for c in workload.containers if c["name"] == name), {}) if workload else {}
     if not workload or limit_of(written, resource, which) is not None:

@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.chains.node import fail_if_all_closed
 from checker.judge.chains.resources import explain_many_cpus
@@ -14,10 +14,8 @@ from checker.judge.chains.storage import explain_claims, explain_volume_nodes
 from checker.judge.chains.taints import untolerated
 from checker.judge.names import nearest_labels, pairs
 from checker.judge.quantity import quantity
+from checker.judge.state import Object, State
 from checker.judge.verdict import fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 
 def explain_unscheduled(state: State, pod: Object) -> NoReturn:

@@ -6,18 +6,14 @@ https://kubernetes.io/docs/concepts/services-networking/service/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from checker.judge.chains.pod import TIME_TO_LISTEN
 from checker.judge.chains.policy import walled_off
 from checker.judge.chains.workload import first_broken, root_of, walk_workload
 from checker.judge.names import counted, nearest, nearest_labels, pairs
+from checker.judge.state import REACH, Object, State
 from checker.judge.verdict import fail, unknown
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
-
-REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 
 
 def pods_behind(state: State, service: Object) -> list[Object]:

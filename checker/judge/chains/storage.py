@@ -7,14 +7,13 @@ and https://kubernetes.io/docs/concepts/storage/volumes/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from checker.judge.chains.walking import walk
 from checker.judge.names import counted, nearest
 from checker.judge.quantity import quantity
+from checker.judge.state import Object, State
 from checker.judge.verdict import fail
-
-if TYPE_CHECKING:
-    from checker.judge.state import Object, State
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 SELECTED_NODE = (
@@ -151,10 +150,8 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
     if late and SELECTED_NODE not in claim.annotations:
         if wanted_by:
             return
-        from checker.judge.chains.pod import walk_pod
-
         for pod in users:
-            walk_pod(state, pod)  # what keeps it from having a node keeps the claim from having a volume
+            walk(state, pod)  # what keeps it from having a node keeps the claim from having a volume
     waited = min([state.age(pod.created) for pod in users] if late else [state.age(claim.created)], default=0.0)
     fail(
         "claim-not-bound-yet" if waited < PATIENCE else "provisioner-silent",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from checker.judge.state import Object
+from checker.judge.state import Object
 
 
 def untolerated(node: Object, tolerations: list[dict[str, Any]]) -> list[dict[str, Any]]:

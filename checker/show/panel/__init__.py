@@ -15,7 +15,7 @@ from checker.judge.verdict import Result, Verdict
 from checker.live import Live
 from checker.session import WAIT, Session
 from checker.show import progress
-from checker.show.report import SYMBOL, same_roots, text_report
+from checker.show.report import SYMBOL, Report, same_roots, text_report
 from cluster.context import DEFAULT_NAMESPACE
 from cluster.study import page_of
 
@@ -38,7 +38,7 @@ class Panel:
         """Grade now. The result has passed, score, max_score and tasks."""
         result = self._session.check(wait)
         self._take(result, asked=True)
-        return result
+        return Report(**vars(result))
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up anew."""

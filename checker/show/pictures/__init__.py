@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from checker.judge.explaining import look, parsed
+from checker.judge.explaining import parsed
 from checker.judge.state import State
 from checker.look.api import Api
+from checker.look.collect import look
 from checker.look.watching import Watch
 from checker.show.pictures.drawing import Places, laid_out, svg
 from checker.show.pictures.scene import scene

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from checker.judge.chains import pods_of
+from checker.judge.chains.owners import workload_of
 from checker.judge.chains.policy import selects
-from checker.judge.chains.workload import workload_of
 from checker.judge.explaining import explained
 from checker.judge.names import counted
 from checker.judge.state import Object, State
@@ -76,8 +77,8 @@ def scene(state: State, kind: str = "", name: str = "") -> Scene:
     services = state.all("Service")
     if kind:
         target = state.find(kind, name)
-        pods = [pod for pod in state.pods_of(target) if pod in pods] if target and _has_pods(kind) else []
-        services = [s for s in services if s is target or {p.uid for p in state.pods_of(s)} & {p.uid for p in pods}]
+        pods = [pod for pod in pods_of(state, target) if pod in pods] if target and _has_pods(kind) else []
+        services = [s for s in services if s is target or {p.uid for p in pods_of(state, s)} & {p.uid for p in pods}]
     shown = {pod.uid: _pod(state, pod, faults) for pod in pods}
     nodes = tuple(
         _node(node, tuple(shown[pod.uid] for pod in pods if pod.spec.get("nodeName") == node.name), faults)

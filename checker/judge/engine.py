@@ -1,0 +1,63 @@
+"""The container engine, as the Docker lab's tasks see it: an observation, and how it reads. EnginePlace (checker/look/docker.py) asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from checker.judge.answers import Answer
+from checker.judge.chains.container import Container
+from checker.judge.observe import Observation
+from checker.judge.state import State
+
+
+@dataclass(frozen=True)
+class Engine(Observation):
+    """Everything about the engine that the lab is about. Read as an EngineView."""
+
+    asked_by = "engine"
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        return None  # EnginePlace asks
+
+    def read(self, seen: Any) -> EngineView:
+        return EngineView(seen)
+
+
+class EngineView:
+    """What was seen of the engine; plain data underneath."""
+
+    def __init__(self, seen: dict[str, Any]) -> None:
+        self.suffix: str = seen["suffix"]  # behind every name of the lab, outside the default namespace
+        self._seen = seen
+
+    def named(self, name: str) -> str:
+        """A name of the lab's text as it is in this place: `my-guestbook`, `my-guestbook:v1`."""
+        repository, colon, tag = name.partition(":")
+        return f"{repository}{self.suffix}{colon}{tag}"
+
+    @cached_property
+    def images(self) -> dict[str, dict[str, Any]]:
+        """Images by each of their names."""
+        return {tag: image for image in self._seen["images"] for tag in image.get("RepoTags") or []}
+
+    @cached_property
+    def containers(self) -> list[Container]:
+        """All containers, the newest first."""
+        found = [
+            Container(
+                c["inspect"],
+                self._seen["now"],
+                c["listening"],
+                c["log"],
+                Answer(**c["answer"]) if c["answer"] else None,
+                c["asked"],
+                c["began_with_data"],
+            )
+            for c in self._seen["containers"]
+        ]
+        return sorted(found, key=lambda container: str(container.raw["Created"]), reverse=True)
+
+
+ENGINE = Engine()
