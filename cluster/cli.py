@@ -64,11 +64,10 @@ def study(
         bool, typer.Option("--plain", help="Arrange nothing: no picture and no terminal beside the lesson.")
     ] = False,
 ) -> None:
-    """Bring the cluster up and open JupyterLab at a lesson, by default the first."""
+    """Open JupyterLab at a lesson, by default the first; the cluster comes up behind it."""
     from cluster import study as jupyter
+    from cluster.context import current
     from cluster.up import stop_as_by_ctrl_c
-    from cluster.up import up as bring_up
 
     stop_as_by_ctrl_c()
-    page = jupyter.page_of(lesson)
-    jupyter.study(bring_up(), page, browser=not no_browser, port=port, plain=plain)
+    jupyter.study(current(), jupyter.page_of(lesson), browser=not no_browser, port=port, plain=plain)

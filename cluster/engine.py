@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster import paths
 from cluster.problem import Problem
-from cluster.steps import asked, run, say, step, succeeds
+from cluster.steps import asked, run, say, step, succeeds, tail
 
 CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
 
@@ -147,7 +147,7 @@ def _start_dockerd() -> None:
     deadline = time.monotonic() + 60
     while not succeeds("docker", "info"):
         if time.monotonic() > deadline:
-            raise Problem(f"The Docker engine did not start within 60 s. Its log ends: {_tail(log)}", f"Read {log}")
+            raise Problem(f"The Docker engine did not start within 60 s. Its log ends: {tail(log)}", f"Read {log}")
         time.sleep(0.5)
 
 
@@ -158,7 +158,3 @@ def lacks_capabilities() -> bool:
         return False
     bounding = next((line.split()[1] for line in status.read_text().splitlines() if line.startswith("CapBnd")), "0")
     return not int(bounding, 16) >> CAP_SYS_RESOURCE & 1
-
-
-def _tail(path: Path) -> str:
-    return " / ".join(path.read_text(errors="replace").splitlines()[-5:])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import engine, images
+from cluster import coming, engine, images
 from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
 from cluster.nodes import WORKERS, nodes_of
 from cluster.problem import Problem
 from cluster.steps import run
-from cluster.tools import kind_path, kubectl_path, version_of
+from cluster.tools import found, version_of
 
 
 def status(cluster: Cluster | None = None) -> dict[str, Any]:
@@ -22,7 +22,16 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     """
     cluster = cluster or current()
     command = engine.command()
-    engine.require_running(command)
+    underway = coming.sentence(cluster)
+    try:
+        engine.require_running(command)
+    except Problem:
+        if not underway:
+            raise
+        return {
+            "name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "context": cluster.context, "ready": False, "nodes": [],
+            "observer": False, "versions": {}, "not_well": [underway],
+        }  # fmt: skip
     nodes = nodes_of(command, cluster)
     live, problem = _live_nodes(cluster) if nodes and cluster.kubeconfig.exists() else ({}, "")
     rows = [
@@ -34,8 +43,9 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     ]  # fmt: skip
     observer = bool(live) and _observer_ready(cluster)
     not_well = [
-        *(["There is no cluster. Bring it up: kubeclass up"] if not nodes else []),
-        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() else []),
+        *([underway] if underway else []),
+        *(["There is no cluster. Bring it up: kubeclass up"] if not nodes and not underway else []),
+        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() and not underway else []),
         *([f"The API server does not answer ({problem}). Bring it back: kubeclass up"] if problem else []),
         *(f"Node {row['name']} is stopped. Start it: kubeclass up" for row in rows if not row["running"]),
         *(f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}" for row in rows if row["running"] and not row["ready"] and live),
@@ -81,8 +91,7 @@ def _versions(command: str, live: dict[str, dict[str, Any]]) -> dict[str, str]:
     template = "{{.Server.Version}}" if command == "docker" else "{{.Client.Version}}"
     return {
         command: run(command, "version", "--format", template).strip(),
-        "kind": version_of(kind_path(), "kind"),
-        "kubectl": version_of(kubectl_path(), "kubectl"),
+        **{name: version_of(tool, name) if (tool := found(name)) else "" for name in ("kind", "kubectl")},
         "kubernetes": next((row["version"] for row in live.values()), ""),
     }
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from cluster.problem import Problem
@@ -164,3 +165,8 @@ def asked(question: str, otherwise: Callable[[], None]) -> bool:
         otherwise()
         return True
     return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+def tail(log: Path) -> str:
+    """The last words of a log, in one line."""
+    return " / ".join(log.read_text(errors="replace").splitlines()[-5:])

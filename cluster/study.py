@@ -8,16 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import layout, paths
+from cluster import engine, layout, paths, tools
 from cluster.context import Cluster
 from cluster.problem import Problem
-from cluster.steps import say, step
-from cluster.tools import kind_path, kubectl_path
+from cluster.steps import say, step, tail
 
 PORT = 8888
+STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
 STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
 
 
@@ -34,7 +37,7 @@ def page_of(lesson: str) -> str:
 def environment(cluster: Cluster) -> dict[str, str]:
     """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
     KUBECLASS_CLUSTER, and no proxy is asked for it."""
-    own = [str(Path(sys.executable).parent), str(kubectl_path().parent), str(kind_path().parent)]
+    own = [str(Path(sys.executable).parent), str(tools.folder())]  # kubectl may be on its way there
     local = "127.0.0.1,localhost,::1"
     no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
     return {
@@ -44,13 +47,15 @@ def environment(cluster: Cluster) -> dict[str, str]:
 
 
 def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
-    """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
+    """Run JupyterLab on loopback, with a token, until it is stopped; the cluster comes up behind it. Prints the address.
 
     plain: without the course's arrangement of lesson, picture and terminal (layout.py).
 
     Raises Problem where it does not start.
     """
     paths.work().mkdir(parents=True, exist_ok=True)  # where the lessons write files
+    if sys.stdin.isatty():
+        engine.ensure()  # it may ask, and what goes on behind JupyterLab cannot
     token = secrets.token_hex(24)
     port = _free_port(port)
     where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
@@ -60,20 +65,50 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
         "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip
-    # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
-    server = subprocess.Popen(words, env={**environment(cluster), "JUPYTER_TOKEN": token}, cwd=paths.COURSE / "lessons")
+    with _cluster_behind(cluster):
+        # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
+        server = subprocess.Popen(
+            words, env={**environment(cluster), "JUPYTER_TOKEN": token}, cwd=paths.COURSE / "lessons"
+        )
+        try:
+            with step("Starting JupyterLab"):
+                _wait_until_listening(server, port)
+            say(f"JupyterLab is at http://127.0.0.1:{port}{where}?token={token}")
+            say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
+            server.wait()
+        except KeyboardInterrupt:
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+        finally:
+            if server.poll() is None:
+                server.kill()
+
+
+@contextmanager
+def _cluster_behind(cluster: Cluster) -> Iterator[None]:
+    """Within this block `kubeclass up` is at work on its own, and its end is told. One that is not done by then is stopped."""
+    log = cluster.kubeconfig.parent / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        building = subprocess.Popen(
+            [sys.executable, "-m", "checker.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    say(f"The cluster comes up behind JupyterLab. How far it is: `kubeclass status`, or {log}")
+
+    def tell() -> None:
+        if not building.wait():
+            say("The cluster is ready.")
+        elif building.returncode > 0 and building.returncode != STOPPED:
+            say(f"The cluster did not come up. {log} ends:\n{tail(log)}")
+
+    threading.Thread(target=tell, daemon=True).start()
     try:
-        with step("Starting JupyterLab"):
-            _wait_until_listening(server, port)
-        say(f"JupyterLab is at http://127.0.0.1:{port}{where}?token={token}")
-        say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
-        server.wait()
-    except KeyboardInterrupt:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+        yield
     finally:
-        if server.poll() is None:
-            server.kill()
+        if building.poll() is None:
+            say("Stopping what builds the cluster; the same command goes on where it was.")
+            building.terminate()  # as by Ctrl-C (up.stop_as_by_ctrl_c), also where that is ignored
+            building.wait()
 
 
 def _free_port(wanted: int) -> int:

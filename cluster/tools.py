@@ -43,11 +43,20 @@ def kind_path() -> Path:
 
 
 def _tool(name: str) -> Path:
-    own = paths.home() / "bin" / name
-    for candidate in (own, *_on_path(name)):
+    return found(name) or fetch_tool(name)
+
+
+def folder() -> Path:
+    """Where the course keeps its own tools."""
+    return paths.home() / "bin"
+
+
+def found(name: str) -> Path | None:
+    """A tool of a version that will do, the course's own or one on PATH; None where it has yet to be had."""
+    for candidate in (folder() / name, *_on_path(name)):
         if candidate.exists() and will_do(name, version_of(candidate, name)):
             return candidate
-    return fetch_tool(name)
+    return None
 
 
 def _on_path(name: str) -> list[Path]:
@@ -87,7 +96,7 @@ def fetch_tool(name: str) -> Path:
     Raises Problem where neither works.
     """
     version = versions()[name]["version"]
-    target = paths.home() / "bin" / name
+    target = folder() / name
     arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     url = RELEASES[name].format(version=version, os=platform.system().lower(), arch=arch, machine=machine)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from cluster import compose, engine, images, nodeimage
+from cluster import coming, compose, engine, images, nodeimage
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
 from cluster.network import registry_answers
@@ -40,20 +40,34 @@ def up(cluster: Cluster | None = None) -> Cluster:
     """
     cluster = cluster or current()
     with _alone(cluster):
-        command = engine.ensure()
-        kind = kind_path()
-        kubectl_path()
-        nodes = _usable_nodes(command, kind, cluster)
-        with ThreadPoolExecutor(1) as beside, stopping_everything():
-            loaded = beside.submit(_put_images_onto_nodes, command, cluster)
-            if not nodes:
-                _create(command, kind, cluster, _node_image(command))
-            loaded.result()
-        if not nodes:
-            _wait_until_ready(cluster)
-        _furnish(cluster)
+        with coming.told(cluster):
+            command = _bring_up(cluster)
         compose.ensure(command)  # last: the cluster does not need it
     return cluster
+
+
+def _bring_up(cluster: Cluster) -> str:
+    """All that the cluster needs; returns the engine's command."""
+    coming.stage("the container engine")
+    command = engine.ensure()
+    coming.stage("kind and kubectl")
+    kind = kind_path()
+    kubectl_path()
+    nodes = _usable_nodes(command, kind, cluster)
+    with ThreadPoolExecutor(1) as beside, stopping_everything():
+        loaded = beside.submit(_put_images_onto_nodes, command, cluster)
+        if not nodes:
+            coming.stage("the node image")
+            image = _node_image(command)
+            coming.stage("the nodes")
+            _create(command, kind, cluster, image)
+        coming.stage("the course's images")
+        loaded.result()
+    if not nodes:
+        _wait_until_ready(cluster)
+    coming.stage("the observer")
+    _furnish(cluster)
+    return command
 
 
 def down(cluster: Cluster | None = None) -> bool:
@@ -76,7 +90,7 @@ def _alone(cluster: Cluster) -> Iterator[None]:
     folder = cluster.kubeconfig.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock = coming.lock(cluster).open("w")
     except OSError as error:
         raise Problem(
             f"The course cannot write its folder {folder}: {error.strerror}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +18,9 @@ import yaml
 
 from checker.judge.labs import all_labs
 from cluster import (
+    Cluster,
     Problem,
+    coming,
     doctor,
     engine,
     images,
@@ -338,3 +341,52 @@ def test_a_figure_takes_the_place_of_the_older_one_in_the_table() -> None:
     assert again == text.replace("| one | 1 | 2 |", "| one | 5 | 2; missed |").replace(
         "| two | 2 | 2 |\n", "| two | 2 | 2 |\n| three | 3 | 3 |\n"
     )
+
+
+def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
+    assert coming.sentence(cluster) == ""
+    monkeypatch.setattr(coming, "is_at_work", lambda cluster: True)
+    with coming.told(cluster):
+        coming.stage("the node image")
+        coming.takes(400)
+        said = coming.sentence(cluster)
+        assert said == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
+        coming.stage("the observer")
+        assert coming.sentence(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
+    assert coming.sentence(cluster) == ""
+    coming.takes(9)  # outside, nobody is told anything
+    assert coming.sentence(cluster) == ""
+
+
+def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Path) -> None:
+    cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
+    with pytest.raises(Problem), coming.told(cluster):
+        coming.stage("the nodes")
+        raise Problem("The disk is full.", "Free some gigabytes")
+    assert coming.sentence(cluster).startswith("The cluster could not be built. The disk is full.")
+    with pytest.raises(KeyboardInterrupt), coming.told(cluster):
+        raise KeyboardInterrupt
+    assert coming.sentence(cluster) == ""
+
+
+def test_somebody_is_at_work_on_a_cluster_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
+    cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
+    assert not coming.is_at_work(cluster)
+    with coming.lock(cluster).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert coming.is_at_work(cluster)
+    assert not coming.is_at_work(cluster)
+
+
+def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, anothers, alive = tmp_path / "gone", tmp_path / "anothers", tmp_path / "alive"
+    own = Path("/proc/self/comm").read_text().strip()
+    for file, process in ((gone, 2**22 + 1), (anothers, os.getpid()), (alive, os.getpid())):
+        file.write_text(f"{process}")
+    files = {gone: "dockerd", anothers: "dockerd", alive: own, tmp_path / "none": "dockerd"}
+    monkeypatch.setattr(engine, "PID_FILES", files)
+    engine._forget_the_dead()
+    assert list(tmp_path.iterdir()) == [alive]
