@@ -22,7 +22,9 @@ def folder() -> Path:
 
 def arrange(page: str) -> str:
     """See to a workspace for a lesson, by its file's name, where there is none yet or a damaged one. Returns the workspace's name."""
-    from jupyterlab_server.workspaces_handler import WorkspacesManager  # takes a second, which a lesson's number does not need
+    from jupyterlab_server.workspaces_handler import (
+        WorkspacesManager,
+    )  # takes a second, which a lesson's number does not need
 
     name = Path(page).stem
     manager = WorkspacesManager(str(folder()))

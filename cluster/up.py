@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -21,7 +22,7 @@ from cluster.kubectl import kubectl
 from cluster.network import registry_answers
 from cluster.nodes import WORKERS, Node, nodes_of
 from cluster.problem import Problem
-from cluster.steps import run, say, step, stopping_everything, succeeds, tidying_up
+from cluster.steps import HEARTBEAT, run, say, step, stopping_everything, succeeds, tidying_up
 from cluster.tools import kind_path, kubectl_path
 from cluster.versions import versions
 
@@ -101,8 +102,22 @@ def _alone(cluster: Cluster) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with step(f"Waiting for another kubeclass that is at work on cluster {cluster.name}"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _wait_for(lock, cluster)
         yield
+
+
+def _wait_for(lock: IO[str], cluster: Cluster) -> None:
+    """Wait until whoever is at work on the cluster is done, and say now and then how far that is."""
+    told = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.5)
+        if time.monotonic() - told > HEARTBEAT and (underway := coming.sentence(cluster)):
+            say(f"  {underway}")
+            told = time.monotonic()
 
 
 def _usable_nodes(command: str, kind: Path, cluster: Cluster) -> list[Node]:
