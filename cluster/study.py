@@ -91,7 +91,7 @@ def _cluster_behind(cluster: Cluster) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         building = subprocess.Popen(
-            [sys.executable, "-m", "checker.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            [sys.executable, "-m", "checker.show.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     say(f"The cluster comes up behind JupyterLab. How far it is: `kubeclass status`, or {log}")
 

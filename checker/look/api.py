@@ -1,27 +1,25 @@
 """The one way in which the checker talks to the API server: the course's kubeconfig, its one context, every call with a deadline.
 
-urllib3 rather than the `kubernetes` package: importing that takes longer than a whole check (see tests/bench).
+Kubeconfig, TLS, tokens and exec plugins are the `kubernetes` package's business. Requests go raw over its connection pool: its
+models cost more time than the network. Importing it takes a third of a second, so that is left to those who talk to a cluster.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import ssl
-import tempfile
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-import yaml
 
-from cluster import Cluster, Problem
+from cluster import Cluster, Problem, coming
 
 if TYPE_CHECKING:
     import httpx
+    from kubernetes.client import ApiClient
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 5.0  # seconds; a paused API server accepts connections and then says nothing
 
@@ -40,42 +38,35 @@ class Api:
     def __init__(self, cluster: Cluster) -> None:
         """Raises Problem where the cluster has no kubeconfig, or the kubeconfig is not for this cluster."""
         self.cluster = cluster
-        self._user, self._cluster = _read_kubeconfig(cluster)
-        self.server: str = self._cluster["server"].rstrip("/")
+        self._client = _client_of(cluster)
+        self.server: str = self._client.configuration.host.rstrip("/")
         self.now = datetime.now(UTC)  # the API server's clock, as of the newest answer
-
-    @cached_property
-    def _pool(self) -> urllib3.PoolManager:
-        # PoolManager, not ProxyManager: a proxy in the environment is never asked for the course's own cluster.
-        return urllib3.PoolManager(
-            maxsize=8, ssl_context=self._tls(), retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
-        )  # fmt: skip
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=_decoded(self._cluster, "certificate-authority-data"))
-        if "client-certificate-data" in self._user:
-            # OpenSSL loads a key from a file only; the file lives for these two lines, readable by its owner alone.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as pem:
-                pem.write(_decoded(self._user, "client-certificate-data") + _decoded(self._user, "client-key-data"))
-                pem.flush()
-                context.load_cert_chain(pem.name)
-        return context
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        if "token" in self._user:
-            headers["Authorization"] = f"Bearer {self._user['token']}"
-        return headers
+        token = self._client.configuration.get_api_key_with_prefix(
+            "BearerToken", alias="authorization"
+        )  # a token that has expired is had anew
+        return headers | ({"Authorization": token} if token else {})
 
     def streaming(self) -> httpx.AsyncClient:
         """A client for many answers that go on and on, all from one event loop; for the same cluster, and past any proxy, too."""
         import httpx
 
         return httpx.AsyncClient(
-            base_url=self.server, headers=self._headers(), verify=self._tls(), trust_env=False,
+            base_url=self.server, headers=self._headers(), verify=self._tls, trust_env=False,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), limits=httpx.Limits(max_connections=None),
         )  # fmt: skip
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        configuration = self._client.configuration
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        if not configuration.verify_ssl:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     def request(
         self,
@@ -87,9 +78,9 @@ class Api:
     ) -> bytes:
         """The answer's body. Raises ApiError for an error status, and with status 0 where no answer came in time."""
         try:
-            answer = self._pool.request(
+            answer = self._client.rest_client.pool_manager.request(
                 method, self.server + path, headers=self._headers() | {"Content-Type": content},
-                body=None if body is None else json.dumps(body),
+                body=None if body is None else json.dumps(body), retries=False,
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
             )  # fmt: skip
         except urllib3.exceptions.TimeoutError:
@@ -100,7 +91,8 @@ class Api:
             self.now = parsedate_to_datetime(answer.headers["Date"])
         if answer.status >= 400:
             raise ApiError(answer.status, status_message(answer.data) or f"HTTP status {answer.status}")
-        return answer.data
+        data: bytes = answer.data
+        return data
 
     def get(self, path: str) -> Any:
         """The JSON at a path. Raises ApiError."""
@@ -116,32 +108,36 @@ class Api:
         )
 
 
-def _read_kubeconfig(cluster: Cluster) -> tuple[dict[str, Any], dict[str, Any]]:
-    start = "Start the course's cluster: kubeclass up"
-    try:
-        text = Path(cluster.kubeconfig).read_text()
-    except FileNotFoundError:
+def _client_of(cluster: Cluster) -> ApiClient:
+    """A client by the course's own kubeconfig and context, whatever a current context or KUBECONFIG says, and by no proxy."""
+    if not cluster.kubeconfig.exists():
+        underway = coming.sentence(cluster)
         raise Problem(
-            f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).", start
-        ) from None
-    except OSError as error:
-        raise Problem(f"The kubeconfig {cluster.kubeconfig} cannot be read: {error.strerror}.", start) from None
+            underway or f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).",
+            "See how far it is: kubeclass status"
+            if coming.is_at_work(cluster)
+            else "Start the course's cluster: kubeclass up",
+        )
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
     try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        context = next(c["context"] for c in config["contexts"] if c["name"] == cluster.context)
-        user = next(u["user"] for u in config["users"] if u["name"] == context["user"])
-        server = next(c["cluster"] for c in config["clusters"] if c["name"] == context["cluster"])
-    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
+        config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=str(cluster.kubeconfig), context=cluster.context, client_configuration=configuration, persist_config=False
+        )  # fmt: skip
+    except OSError as error:
+        raise Problem(
+            f"The kubeconfig {cluster.kubeconfig} cannot be read: {error.strerror}.", "Write it anew: kubeclass up"
+        ) from None
+    except Exception:  # malformed in one of many ways, each with an exception of its own
         raise Problem(
             f"The kubeconfig {cluster.kubeconfig} has no usable context {cluster.context}.",
             "Write it anew: kubeclass up",
             kept="nothing was asked of any cluster",
         ) from None
-    return user, server
-
-
-def _decoded(source: dict[str, Any], name: str) -> str:
-    return base64.b64decode(source.get(name, "")).decode()
+    configuration.proxy = None
+    configuration.connection_pool_maxsize = 8
+    return client.ApiClient(configuration)
 
 
 def status_message(data: bytes) -> str:

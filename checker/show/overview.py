@@ -7,6 +7,7 @@ from html import escape
 
 from checker.judge.labs import all_labs, load_lab
 from checker.show import progress
+from cluster import coming, current
 from cluster.study import page_of
 
 
@@ -39,6 +40,7 @@ class Course:
     """What `course()` returns: a table with links in a notebook, text in a terminal."""
 
     def __init__(self) -> None:
+        self.underway = coming.sentence(current())
         kept = progress.read()["labs"]
         self.rows = [
             Row(
@@ -75,7 +77,7 @@ class Course:
             if following
             else "Every lab is passed."
         )
-        return "\n".join([*lines, self._total(), end])
+        return "\n".join([*lines, self._total(), end, *filter(None, [self.underway])])
 
     def _repr_html_(self) -> str:
         following = self.following
@@ -88,7 +90,9 @@ class Course:
             for row in self.rows
         )
         heads = "".join(f'<th scope="col">{name}</th>' for name in ("Lesson", "Title", "Its lab", "Points", "Time"))
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>"
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>" + (
+            f"<p>{escape(self.underway)}</p>" if self.underway else ""
+        )
 
 
 def course() -> Course:

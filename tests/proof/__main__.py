@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
-from checker import causes_page
+from checker.show import causes_page
 from tests.proof import table
 from tests.proof.subjects import Subject, all_subjects
 

@@ -25,6 +25,7 @@ from tests.unit.objects import pod, state
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.shown.append(self.headers.get("Authorization", ""))  # type: ignore[attr-defined]
         if self.path == "/never":
             time.sleep(3)
         forbidden = re.search(r"/(services|deployments)(\?|$)", self.path) and self.server.forbids  # type: ignore[attr-defined]
@@ -56,6 +57,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.shown: list[str] = []  # who asked, as the Authorization header says
         self.forbids = False  # Services and Deployments
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -91,6 +93,24 @@ def test_only_the_courses_context_is_asked_whatever_the_current_one_is(
     assert Api(kubeconfig(tmp_path / "config", server.url, decoy.url)).get("/api/v1/pods") == {"items": []}
     assert server.asked == ["/api/v1/pods"]
     assert decoy.asked == []
+
+
+def test_a_token_is_shown_also_one_that_a_plugin_gives(tmp_path: Path, server: Server) -> None:
+    """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "from-a-plugin"},
+    }  # fmt: skip
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [json.dumps(credential)],
+        "interactiveMode": "Never",
+    }  # fmt: skip
+    for user in ({"token": "written-down"}, {"exec": plugin}):
+        cluster = kubeconfig(tmp_path / "config", server.url, "")
+        config = yaml.safe_load(cluster.kubeconfig.read_text())
+        config["users"][0]["user"] = user
+        cluster.kubeconfig.write_text(yaml.safe_dump(config))
+        Api(cluster).get("/api/v1/pods")
+    assert server.shown == ["Bearer written-down", "Bearer from-a-plugin"]
 
 
 def test_no_proxy_is_asked_for_the_cluster(

@@ -238,6 +238,13 @@ def test_the_course_says_what_is_next_and_leads_there(home: Path) -> None:
     assert page.index(following) < page.index("(next)") < page.index(after)
 
 
+def test_the_course_says_how_far_a_cluster_is_that_is_on_its_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "The cluster is being built: step 4 of 6 (the nodes), about 1 minute left."
+    monkeypatch.setattr("cluster.coming.sentence", lambda cluster: words)
+    assert repr(course()).splitlines()[-1] == words
+    assert words in course()._repr_html_()
+
+
 def test_two_that_write_progress_at_once_lose_nothing(home: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: progress.note(result("failed", "failed")), range(80)))

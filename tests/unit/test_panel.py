@@ -169,6 +169,23 @@ def test_a_problem_is_told_in_the_panel(shown: LabPanel) -> None:
     assert "kubeclass up" in shown.said
 
 
+def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
+    shown: LabPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_yet(lab: Any, namespace: str) -> None:
+        raise Problem("The cluster is being built: step 4 of 6 (the nodes), about 1 minute left.", "Wait")
+
+    monkeypatch.setattr(panel, "Session", not_yet)
+    ask(shown, "here")
+    assert "step 4 of 6" in shown.said
+    ask(shown, "check")
+    assert "step 4 of 6" in shown.said
+    monkeypatch.setattr(panel, "Session", FakeSession)
+    ask(shown, "here")  # the front end says so every few seconds
+    assert FakeLive.made[0].runs
+    shown.attention.rest()
+
+
 def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
     FakeSession.says = None
     ask(shown, "check")

@@ -7,6 +7,7 @@ shows is panel.js and panel.css; what it is told and asks for is widget.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from checker.judge.causes import CATALOGUE
@@ -24,18 +25,22 @@ class Panel:
     """What `lab("07")` returns: shown as a widget by a front end that has them, and as text by one that has not."""
 
     def __init__(self, name: str, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Raises Problem for an unknown lab, and where there is no cluster."""
+        """Raises Problem for an unknown lab. The cluster may still be on its way."""
         self.lab = load_lab(name)
         self.namespace = namespace
         self.result: Result | None = None
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
-        self._session = Session(self.lab, namespace)
         self._widget: Any = None  # one for all the places where this panel is shown
         self._told: Callable[[str], None] = lambda words: None
         self._live: Live | None = None
 
+    @cached_property
+    def _session(self) -> Session:
+        """Raises Problem where there is no cluster (yet)."""
+        return Session(self.lab, self.namespace)
+
     def check(self, wait: float = WAIT) -> Result:
-        """Grade now. The result has passed, score, max_score and tasks."""
+        """Grade now. The result has passed, score, max_score and tasks. Raises Problem where there is no cluster (yet)."""
         result = self._session.check(wait)
         self._take(result, asked=True)
         return Report(**vars(result))
