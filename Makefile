@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke prove gate lint faults browser mutants bench docs clean
+.PHONY: help study test smoke prove gate lint faults browser screenshots mutants bench docs clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -16,6 +16,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
 	@echo "make browser   the panel and the picture in Chromium"
+	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make docs      docs/causes.md, the page of all causes"
@@ -47,6 +48,9 @@ faults: $(VENV)/tests
 
 browser: $(VENV)/tests
 	@$(BIN)/python -m pytest tests/browser
+
+screenshots: $(VENV)/tests
+	@$(BIN)/python -m pytest -q --record tests/browser/test_screenshots.py
 
 # Every mutant of every lab's solution on the tests' cluster: how many each grader tells.
 mutants: $(VENV)/tests
