@@ -101,13 +101,23 @@ def cluster_missing() -> str:
     return engine_missing() or _missing(os.environ["KUBECLASS_CLUSTER"])
 
 
+def _is_running() -> bool:
+    """Whether the current cluster has only to be looked at."""
+    from cluster import current
+    from cluster.engine import command
+    from cluster.nodes import WORKERS, nodes_of
+
+    nodes = nodes_of(command(), current())
+    return len(nodes) == 1 + WORKERS and all(node.running for node in nodes)
+
+
 @cache
 def _missing(name: str) -> str:
     from cluster import Problem
     from cluster.up import up
 
     try:
-        if name == TESTS:
+        if name == TESTS or _is_running():
             up()
         else:  # nothing that is timed goes on beside a cluster that comes up
             with _share("cluster", alone=True):

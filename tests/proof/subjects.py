@@ -20,7 +20,8 @@ LESSON = "kubeclass"  # in a notebook's metadata: made_from, and draft where it 
 class Subject:
     """One thing to prove. group and name: `lab 07` and a case's, `lesson 07`, `explain`; test: what brings it about, for pytest.
 
-    made_from: the digest that a recording of it must have; recorded: the one that it has, "" where there is none.
+    made_from: the digest that a recording of it must have; recorded: the one that it has, "" where there is none. alone: it closes
+    or stops nodes, so it has a cluster for itself.
     """
 
     group: str
@@ -29,6 +30,7 @@ class Subject:
     made_from: str
     recorded: str
     draft: bool = False
+    alone: bool = False
 
     @property
     def is_stale(self) -> bool:
@@ -76,7 +78,8 @@ def _of_labs() -> Iterator[Subject]:
         for kind, name, case in cases_of(lab):
             test = f"tests/labs/test_cases.py::test_case[{lab.number}-{kind}-{name}]"
             recorded = _made_from(lab.folder / "recorded" / f"{name}.json")
-            yield Subject(f"lab {lab.number}", name, test, digests.of_case(lab, kind, case), recorded, lab.text.draft)
+            made_from = digests.of_case(lab, kind, case)
+            yield Subject(f"lab {lab.number}", name, test, made_from, recorded, lab.text.draft, case.alone)
 
 
 def _of_lessons() -> Iterator[Subject]:
@@ -86,7 +89,7 @@ def _of_lessons() -> Iterator[Subject]:
         test = f"tests/lessons/test_lessons.py::test_lesson[{path.name}]"
         yield Subject(
             f"lesson {path.name[:2]}", path.stem[3:], test, digests.of_lesson(notebook), about.get("made_from", ""),
-            bool(about.get("draft")),
+            bool(about.get("draft")), has_lab(path) and load_lab(path.name[:2]).text.needs.nodes,
         )  # fmt: skip
 
 
