@@ -66,7 +66,16 @@ def main() -> int:
     else:
         print("There is no Chromium here, so no page is looked at (Debian: apt install chromium).")
     print(f"\n== Tests ({time.strftime('%H:%M:%S')})", flush=True)
-    words = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=0", "--durations-min=5"]
+    words = [
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "--no-loadscope-reorder",
+        "--tb=short",
+        "--durations=0",
+        "--durations-min=5",
+    ]
     done = subprocess.run([sys.executable, "-m", "pytest", *words, *tests], check=False)
     if not done.returncode:  # where something failed, the cluster stays, to be looked at
         subprocess.run([sys.executable, "-m", "checker.show.cli", "down"], capture_output=True, check=False)
