@@ -125,7 +125,7 @@ def test_the_cases_alone_produce_sixty_causes() -> None:
     assert len({cause for case in all_cases() for root in case.finds for cause in root.split("@")[0].split("|")}) >= 60
 
 
-@pytest.mark.parametrize("number", [number for number in all_labs(drafts=True) if number != "01"])
+@pytest.mark.parametrize("number", [number for number in all_labs() if number != "01"])
 def test_states_of_the_labs_can_be_explained(number: str) -> None:
     """In a State that was recorded for a lab, nothing crashes, and right answers are not called wrong."""
     for path in (load_lab(number).folder / "recorded").glob("*.json"):
