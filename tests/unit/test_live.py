@@ -212,7 +212,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_in_the_namespace(cluster: C
     watch.start()
     assert "forbidden" in until(watch.state).unlisted["Node"]
     until(lambda: names(watch) == ["mine"])
-    assert any("/namespaces/learn/pods?watch=1" in path for path in cluster.asked)
+    until(lambda: any("/namespaces/learn/pods?watch=1" in path for path in cluster.asked))
 
 
 def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
