@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke prove gate lint faults browser screenshots mutants bench docs clean
+.PHONY: help study test smoke prove gate lint faults browser screenshots mutants bench words docs clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -19,6 +19,7 @@ help:
 	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make bench     measure, and put the figures into the README"
+	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
 	@echo "make docs      docs/causes.md, the page of all causes"
 	@echo "make clean     delete the virtual environment and caches"
 
@@ -59,6 +60,9 @@ mutants: $(VENV)/tests
 
 bench: $(VENV)/tests
 	@for b in check live picture up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
+
+words: $(VENV)/tests
+	@$(BIN)/python -m tests.proof.words
 
 docs: $(VENV)/tests
 	@$(BIN)/python -m checker.show.causes_page

@@ -90,7 +90,7 @@ class Session:
         self.place.run(self.lab, case.make, self.lab.folder / kind, timeout=300)
 
 
-def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = 10.0) -> Explanation:
+def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
     """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
     wait: seconds that what is on its way is given. Raises Problem where there is no cluster, and for an unknown kind.

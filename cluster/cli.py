@@ -13,14 +13,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 
 
 @app.command()
-def up() -> None:
+def up(
+    metrics: Annotated[bool, typer.Option("--metrics", help="With metrics-server, for `kubectl top`.")] = False,
+) -> None:
     """Bring the course's cluster up, or back up. Safe to repeat; a stopped attempt goes on where it was."""
     from cluster.steps import say
     from cluster.up import stop_as_by_ctrl_c
     from cluster.up import up as bring_up
 
     stop_as_by_ctrl_c()
-    cluster = bring_up()
+    cluster = bring_up(metrics=metrics)
     say(f"Cluster {cluster.name} is ready. Go on with `kubeclass study`.")
     say(f"For kubectl in this terminal: export KUBECONFIG={cluster.kubeconfig}")
 
@@ -70,4 +72,4 @@ def study(
     from cluster.up import stop_as_by_ctrl_c
 
     stop_as_by_ctrl_c()
-    jupyter.study(current(), jupyter.page_of(lesson), browser=not no_browser, port=port, plain=plain)
+    jupyter.study(current(), jupyter.page_to_open(lesson), browser=not no_browser, port=port, plain=plain)

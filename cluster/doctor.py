@@ -111,7 +111,7 @@ def _at_least(id: str, value: int | None, least: int, good: int, words: str, rem
 def _cgroup_finding(facts: dict[str, Any]) -> Finding:
     if facts["cgroup"] == 1:
         return Finding(
-            "cgroup", "warning", "cgroup v1: newer Kubernetes releases are about to drop it",
+            "cgroup", "warning", "cgroup v1: Kubernetes 1.35 and later run on it only by a special setting",
             "Where you can, boot with systemd.unified_cgroup_hierarchy=1; the course still works without",
         )  # fmt: skip
     return Finding(
@@ -174,7 +174,7 @@ def _registry(facts: dict[str, Any]) -> Finding:
             "registry",
             "warning",
             "no image registry answers: images are built here, from source",
-            "Nothing needs doing; the first `kubeclass up` takes about 15 minutes",
+            "Nothing needs doing; the first `kubeclass up` takes about 20 minutes",
         )
     return Finding(
         "registry",

@@ -131,12 +131,12 @@ def _label(engine: str, image: str, label: str) -> str:
         return ""
 
 
-def load(engine: str, nodes: list[str]) -> None:
-    """Put the course's images onto the nodes, those that a node has not got yet, all nodes side by side.
+def load(engine: str, nodes: list[str], names: list[str] | None = None) -> None:
+    """Put images, by default all of the course's, onto the nodes, those that a node has not got yet, all nodes side by side.
 
     Raises Problem where a node does not take them.
     """
-    ids = {name: run(engine, "image", "inspect", "--format", "{{.Id}}", name).strip() for name in all_names()}
+    ids = {name: run(engine, "image", "inspect", "--format", "{{.Id}}", name).strip() for name in names or all_names()}
     with ThreadPoolExecutor(len(nodes)) as pool:
         missing = dict(zip(nodes, pool.map(lambda node: _missing(engine, node, ids), nodes), strict=True))
     wanted = [name for name in ids if any(name in names for names in missing.values())]
@@ -166,7 +166,7 @@ def load(engine: str, nodes: list[str]) -> None:
 
 def full_name(name: str) -> str:
     """An image's name as containerd keeps it."""
-    return f"docker.io/library/{name}"
+    return name if "/" in name else f"docker.io/library/{name}"
 
 
 def on_node(engine: str, node: str) -> dict[str, str]:

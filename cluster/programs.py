@@ -65,9 +65,10 @@ PROGRAMS = {
     "coredns": Program("coredns", "github.com/coredns/coredns", 1.5),
     "local-path-provisioner": Program("local-path-provisioner", "github.com/rancher/local-path-provisioner", 0.5),
     "kube-router": Program("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router", 2.0),
+    "metrics-server": Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", 3.0),
     "runc": Program("runc", "github.com/opencontainers/runc", 0.3, ("-tags", "seccomp"), cgo=True),
 }
-NODE_PROGRAMS = tuple(name for name in PROGRAMS if name not in ("docker-compose", "kind"))
+NODE_PROGRAMS = tuple(name for name in PROGRAMS if name not in ("docker-compose", "kind", "metrics-server"))
 COMPILER_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 
 

@@ -22,7 +22,7 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     """
     cluster = cluster or current()
     command = engine.command()
-    underway = coming.sentence(cluster)
+    underway, at_work = coming.sentence(cluster), coming.is_at_work(cluster)
     try:
         engine.require_running(command)
     except Problem:
@@ -42,10 +42,11 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
         for node in nodes
     ]  # fmt: skip
     observer = bool(live) and _observer_ready(cluster)
-    not_well = [
+    # What is missing while somebody is at work on it needs no remedy.
+    not_well = [underway] if underway and at_work else [
         *([underway] if underway else []),
         *(["There is no cluster. Bring it up: kubeclass up"] if not nodes and not underway else []),
-        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() and not underway else []),
+        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() else []),
         *([f"The API server does not answer ({problem}). Bring it back: kubeclass up"] if problem else []),
         *(f"Node {row['name']} is stopped. Start it: kubeclass up" for row in rows if not row["running"]),
         *(f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}" for row in rows if row["running"] and not row["ready"] and live),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from cluster import engine, layout, paths, tools
@@ -21,17 +23,34 @@ from cluster.steps import say, step, tail
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
+NEVER_SHOWN = ["__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~"]  # in JupyterLab's list of files
 STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
 
 
+@cache
+def pages(drafts: bool = False) -> list[str]:
+    """The files of all finished lessons, in order; with `drafts`, of those that are not finished."""
+    found = sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))
+    return [path.name for path in found if drafts == _is_draft(path)]
+
+
+def _is_draft(path: Path) -> bool:
+    return bool(json.loads(path.read_text())["metadata"].get("kubeclass", {}).get("draft"))
+
+
 def page_of(lesson: str) -> str:
-    """The file of a lesson, by its number ("07", "7"), its file's name or the part of it behind the number. Raises Problem for an unknown one."""
-    pages = {path.stem: path.name for path in sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))}
+    """The file of a finished lesson, by its number ("07", "7"), its file's name or the part of it behind the number; "" where there is none."""
     wanted = lesson.strip().zfill(2).removesuffix(".ipynb")
-    found = next((name for stem, name in pages.items() if wanted in (stem, stem[:2], stem[3:])), "")
-    if not found:
-        raise Problem(f"There is no lesson {lesson!r}.", f"The lessons are: {', '.join(pages)}")
-    return found
+    stems = (page.removesuffix(".ipynb") for page in pages())
+    return next((f"{stem}.ipynb" for stem in stems if wanted in (stem, stem[:2], stem[3:])), "")
+
+
+def page_to_open(lesson: str) -> str:
+    """As page_of. Raises Problem where there is none."""
+    if found := page_of(lesson):
+        return found
+    names = ", ".join(page.removesuffix(".ipynb") for page in pages())
+    raise Problem(f"There is no lesson {lesson!r}.", f"The lessons are: {names}")
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
@@ -62,6 +81,7 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
     words = [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={paths.COURSE / 'lessons'}", f"--LabApp.default_url={where}", f"--LabApp.workspaces_dir={layout.folder()}",
+        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *pages(drafts=True)]),
         "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import IO
 
 import yaml
 
-from cluster import coming, compose, engine, images, nodeimage
+from cluster import coming, compose, engine, images, metrics_server, nodeimage
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
 from cluster.network import registry_answers
@@ -33,8 +33,9 @@ ASKED_FOR, LATECOMERS = 30, 3
 COME_BACK = 90  # seconds that stopped nodes are given to be ready again
 
 
-def up(cluster: Cluster | None = None) -> Cluster:
-    """Bring the course's cluster up: engine, tools, images, nodes, observer. What is there already is left as it is.
+def up(cluster: Cluster | None = None, metrics: bool = False) -> Cluster:
+    """Bring the course's cluster up: engine, tools, images, nodes, observer; with `metrics`, metrics-server. What is there already
+    is left as it is.
 
     Safe to call again after it was stopped, and while another one is at work (it waits for that one).
     Raises Problem where something cannot be had, with what to do.
@@ -44,6 +45,8 @@ def up(cluster: Cluster | None = None) -> Cluster:
         with coming.told(cluster):
             command = _bring_up(cluster)
         compose.ensure(command)  # last: the cluster does not need it
+        if metrics:
+            metrics_server.ensure(cluster)
     return cluster
 
 

@@ -5,6 +5,7 @@ The sentence that a learner reads first is made where the fault is found, from t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -364,3 +365,10 @@ CATALOGUE: dict[str, Cause] = {
         Cause("checker-crashed", "The checker itself failed", "A fault of the course, not of your work.", "kubeclass --debug check LAB", "00"),
     )
 }  # fmt: skip
+
+
+def look_at(cause: str, object: str = "") -> str:
+    """The command that shows the evidence of a cause, for an object (`Kind/name`); "" for an unknown cause."""
+    name = object.partition("/")[2]
+    general = CATALOGUE[cause].look if cause in CATALOGUE else ""
+    return re.sub(r"\b(NAME|POD)\b", name, general) if name else general

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import re
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
-from checker.judge.causes import CATALOGUE
+from checker.judge.causes import CATALOGUE, look_at
 from checker.judge.names import counted
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -59,8 +58,7 @@ class Finding:
     @property
     def command(self) -> str:
         """Where to look: a command that shows the same evidence, from wherever it is typed."""
-        general = CATALOGUE[self.cause].look if self.cause in CATALOGUE else ""
-        look = self.look or re.sub(r"\b(NAME|POD)\b", (self.seen_at or self.object).partition("/")[2], general)
+        look = self.look or look_at(self.cause, self.seen_at or self.object)
         elsewhere = self.namespace not in ("", DEFAULT_NAMESPACE)
         if elsewhere and look.startswith("kubectl ") and not _SAYS_WHERE & set(look.split()):
             return look.replace("kubectl ", f"kubectl -n {self.namespace} ", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 
+from checker.judge.causes import look_at
 from checker.judge.lab_state import LabState
 from checker.judge.labs import Lab
 from checker.judge.observe import seen
@@ -22,7 +23,7 @@ def judge(lab: Lab, state: State) -> Result:
         except NotPassed as end:
             verdicts.append(Verdict(
                 text.id, text.title, text.points, end.word, end.cause, end.message, end.expected, end.observed,
-                end.object, end.look, end.pending,
+                end.object, end.look or look_at(end.cause, end.object).replace("LAB", lab.number), end.pending,
             ))  # fmt: skip
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]

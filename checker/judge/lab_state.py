@@ -64,7 +64,7 @@ class LabState(State):
             fail(
                 "wrong-image", f"{'Pod' if obj.kind == 'Pod' else f'The Pods of {obj.kind}'} {obj.name} "
                 f"{'runs' if obj.kind == 'Pod' else 'run'} {seen}.",
-                expected=image, observed=seen, object=obj.ref,
+                expected=image, observed=seen, object=obj.ref, look=f"kubectl describe {obj.kind.lower()} {obj.name}",
             )  # fmt: skip
 
     def require_working(self, obj: Object) -> None:

@@ -52,6 +52,7 @@ class Needs(_Strict):
 class LabText(_Strict):
     """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace.
 
+    minutes: what the lab and its lesson take, about.
     draft: not finished: no learner is told of it, and no proof is asked of it.
     namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. Those with a
     folder of that name in setup/ are there when the lab begins; the others are the learner's to make.
@@ -59,6 +60,7 @@ class LabText(_Strict):
 
     title: str
     goal: str
+    minutes: int
     draft: bool = False
     needs: Needs = Needs()
     namespaces: list[str] = []

@@ -213,12 +213,14 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Restart:
-    """A container of a Pod was started again in the same Pod: when the new one ran. uid, owner: of the Pod, and of its controller."""
+    """A container of a Pod was started again in the same Pod: when the new one ran. uid, owner: of the Pod, and of its controller.
+    had_been_ready: whether the Pod was ever ready before that; otherwise its container may not even have run (a runtime that failed)."""
 
     pod: str
     uid: str
     owner: str
     at: float
+    had_been_ready: bool
 
 
 @dataclass(frozen=True)
@@ -338,8 +340,10 @@ class Timeline:
         """Every restart of a container that was seen, oldest first; with `owners`, of the Pods of these controllers (by uid)."""
         found = []
         for uid, pod in self._pods_of(owners):
-            for (_, _, before), (at, _, after) in pairwise(pod["changes"]):
-                found += [Restart(pod["name"], uid, pod["owner"], at)] * max(0, int(after - before))
+            had_been_ready = False
+            for (_, ready, before), (at, _, after) in pairwise(pod["changes"]):
+                had_been_ready = had_been_ready or ready
+                found += [Restart(pod["name"], uid, pod["owner"], at, had_been_ready)] * max(0, int(after - before))
         return sorted(found, key=lambda restart: restart.at)
 
     def absences(self, owners: Container[str] | None = None) -> list[Absence]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -33,14 +34,38 @@ class ApiError(Exception):
 
 
 class Api:
-    """Calls to the API server of one cluster. Safe to use from several threads; connections are kept."""
+    """Calls to the API server of one cluster, also when it is deleted and made anew meanwhile: it then has another address, and
+    other certificates. Safe to use from several threads; connections are kept."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Raises Problem where the cluster has no kubeconfig, or the kubeconfig is not for this cluster."""
         self.cluster = cluster
-        self._client = _client_of(cluster)
-        self.server: str = self._client.configuration.host.rstrip("/")
+        self._lock = threading.Lock()
+        self._known = (self.edition(), _client_of(cluster))
         self.now = datetime.now(UTC)  # the API server's clock, as of the newest answer
+
+    def edition(self) -> tuple[int, int]:
+        """Another one whenever the cluster's kubeconfig was written anew; (0, 0) while there is none."""
+        try:
+            found = self.cluster.kubeconfig.stat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
+
+    @property
+    def _client(self) -> ApiClient:
+        """The client by the kubeconfig as it is now; as it was before, while there is none."""
+        with self._lock:
+            edition = self.edition()
+            if edition not in ((0, 0), self._known[0]):
+                with suppress(Problem):
+                    self._known = (edition, _client_of(self.cluster))
+            return self._known[1]
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return str(self._client.configuration.host).rstrip("/")
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -54,11 +79,10 @@ class Api:
         import httpx
 
         return httpx.AsyncClient(
-            base_url=self.server, headers=self._headers(), verify=self._tls, trust_env=False,
+            base_url=self.server, headers=self._headers(), verify=self._tls(), trust_env=False,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), limits=httpx.Limits(max_connections=None),
         )  # fmt: skip
 
-    @cached_property
     def _tls(self) -> ssl.SSLContext:
         configuration = self._client.configuration
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)

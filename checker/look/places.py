@@ -293,10 +293,15 @@ def unreachable(error: ApiError) -> Problem:
 
 
 def places(namespace: str, engine: bool) -> list[Place]:
-    """Every place that labs may happen in, for somebody who works in this namespace; the container engine only where asked for."""
+    """Every place that labs may happen in, for somebody who works in this namespace; the container engine only where asked for.
+
+    Raises Problem where there is no cluster; but the engine can be had without it, as in lesson 01 while the cluster is coming.
+    """
     from checker.look.docker import EnginePlace
 
-    return [*([EnginePlace(namespace)] if engine else []), NamespacePlace(namespace)]
+    if not engine:
+        return [NamespacePlace(namespace)]
+    return [EnginePlace(namespace), *([NamespacePlace(namespace)] if current().kubeconfig.exists() else [])]
 
 
 def place_of(lab: Lab, namespace: str, seed: str = "") -> Place:

@@ -28,6 +28,10 @@ SILENCE = 150.0  # seconds without a word (a bookmark comes about every minute) 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds before a kind is listed again after something went wrong
 
 
+class _MadeAnew(Exception):
+    """The cluster was deleted, and another one of its name was made."""
+
+
 class Watch:
     """The objects that a lab may look at, as they are now. Begins with `start`, and ends with `stop` or with the process."""
 
@@ -91,10 +95,17 @@ class Watch:
         self._task.cancel()
 
     async def _watch_all(self) -> None:
-        async with self._api.streaming() as client, asyncio.TaskGroup() as group:
-            for kind in self._kinds:
-                group.create_task(self._follow(client, kind))
-            group.create_task(self._beat(client))
+        while True:
+            edition = self._api.edition()
+            try:
+                async with self._api.streaming() as client, asyncio.TaskGroup() as group:
+                    for kind in self._kinds:
+                        group.create_task(self._follow(client, kind))
+                    group.create_task(self._beat(client, edition))
+            except* _MadeAnew:
+                with self._lock:  # nothing of the old one is true of the new one
+                    self._listed.clear()
+                    self._unlisted.clear()
 
     async def _follow(self, client: httpx.AsyncClient, kind: Kind) -> None:
         """List a kind and watch it, again and again."""
@@ -160,8 +171,8 @@ class Watch:
                     self._note(kind, raw, event["type"] == "DELETED")
         return version
 
-    async def _beat(self, client: httpx.AsyncClient) -> None:
-        """Notice an API server that neither says anything nor hangs up, and read its clock."""
+    async def _beat(self, client: httpx.AsyncClient, edition: tuple[int, int]) -> None:
+        """Notice an API server that neither says anything nor hangs up, and read its clock. Raises _MadeAnew."""
         import httpx
 
         while True:
@@ -175,6 +186,8 @@ class Watch:
             if was != away:
                 self._changed()
             await asyncio.sleep(BEAT)
+            if self._api.edition() not in ((0, 0), edition):
+                raise _MadeAnew
 
     def _is_seen(self, kind: Kind, raw: dict[str, Any]) -> bool:
         """Whether an object may go into a State at all. What must not be kept of it, a Secret's values, goes here."""

@@ -43,6 +43,9 @@ app.add_typer(cluster_app)
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab's number, such as 07, or its name.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="The namespace that the lab happens in.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+Wait = Annotated[
+    float, typer.Option(help="Seconds to give a change that is in progress.", envvar="KUBECLASS_WAIT", min=0, max=300)
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 
 
@@ -94,10 +97,7 @@ def check(
     lab: LabName,
     namespace: Namespace = DEFAULT_NAMESPACE,
     as_json: AsJson = False,
-    wait: Annotated[
-        float,
-        typer.Option(help="Seconds to give a change that is in progress.", envvar="KUBECLASS_WAIT", min=0, max=300),
-    ] = 10.0,
+    wait: Wait = 10.0,
 ) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
     from checker.session import Session
@@ -182,7 +182,7 @@ def explain(
     name: TargetName = "",
     namespace: AnyNamespace = DEFAULT_NAMESPACE,
     as_json: AsJson = False,
-    wait: Annotated[float, typer.Option(help="Seconds to give what is on its way.", min=0, max=300)] = 10.0,
+    wait: Wait = 10.0,
 ) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is, 2 something could not be seen, 3 could not run."""
     from checker.judge.findings import text_of

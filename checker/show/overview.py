@@ -13,11 +13,14 @@ from cluster.study import page_of
 
 @dataclass(frozen=True)
 class Row:
-    """A lesson with its lab. best: points, of max_score. seconds: spent at it, pauses not counted. passed_at: ISO 8601, UTC."""
+    """A lesson with its lab. page: the lesson's file, "" where it is a draft. goal, minutes: what both give and take. best: points, of
+    max_score. seconds: spent at it, pauses not counted. passed_at: ISO 8601, UTC."""
 
     lab: str
     title: str
     page: str
+    goal: str
+    minutes: int
     max_score: int
     best: int = 0
     checks: int = 0
@@ -36,6 +39,10 @@ class Row:
         return f"{max(1, round(self.seconds / 60))} min" if self.seconds else ""
 
 
+START = "00"  # the one lesson without a lab
+ABOUT_START = ("Start here", "Your machine, your cluster, and how to talk to it.", 15)
+
+
 class Course:
     """What `course()` returns: a table with links in a notebook, text in a terminal."""
 
@@ -44,7 +51,7 @@ class Course:
         kept = progress.read()["labs"]
         self.rows = [
             Row(
-                number, text.title, page_of(number), sum(task.points for task in text.tasks),
+                number, text.title, page_of(number), text.goal, text.minutes, sum(task.points for task in text.tasks),
                 **{name: kept[number][name] for name in ("best", "checks", "seconds", "passed_at") if name in kept.get(number, {})},
             )
             for number in all_labs() for text in [load_lab(number).text]
@@ -67,13 +74,18 @@ class Course:
 
     def __repr__(self) -> str:
         width = max(len(row.title) for row in self.rows)
+        title, _, minutes = ABOUT_START
         lines = [
-            f"{row.status[0]} {row.status[1]:6}  {row.lab}  {row.title:{width}}  {f'{row.best}/{row.max_score}':>5}  {row.time:>7}".rstrip()
+            f"{'Lab':8}  {'Lesson':{4 + width}}  {'Takes':6}  {'Points':5} {'Spent':>7}",
+            f"{'':8}  {START}  {title:{width}}  {minutes} min",
+        ]
+        lines += [
+            f"{row.status[0]} {row.status[1]:6}  {row.lab}  {row.title:{width}}  {row.minutes} min  {f'{row.best}/{row.max_score}':>5}  {row.time:>7}".rstrip()
             for row in self.rows
         ]
         following = self.following
         end = (
-            f"Next: lesson {following.lab} ({following.page}), and its lab: kubeclass start {following.lab}"
+            f"Next: {f'lesson {following.lab} ({following.page}), and its lab' if following.page else 'the lab'}: kubeclass start {following.lab}"
             if following
             else "Every lab is passed."
         )
@@ -82,17 +94,26 @@ class Course:
     def _repr_html_(self) -> str:
         following = self.following
         bold = ' style="font-weight: bold"'
-        rows = "".join(
-            f"<tr{bold if row is following else ''}><td>{row.lab}</td>"
-            f'<td style="text-align: left"><a href="{row.page}">{escape(row.title)}</a></td>'
+        title, goal, minutes = ABOUT_START
+        rows = f"<tr><td>{START}</td>{_about(page_of(START), title, goal)}<td>{minutes} min</td><td></td><td></td><td></td></tr>"
+        rows += "".join(
+            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}<td>{row.minutes} min</td>"
             f'<td style="text-align: left">{row.status[0]} {row.status[1]}{" (next)" if row is following else ""}</td>'
             f"<td>{row.best}/{row.max_score}</td><td>{row.time}</td></tr>"
             for row in self.rows
         )
-        heads = "".join(f'<th scope="col">{name}</th>' for name in ("Lesson", "Title", "Its lab", "Points", "Time"))
+        heads = "".join(
+            f'<th scope="col">{name}</th>'
+            for name in ("Lesson", "What it is about", "Takes", "Its lab", "Points", "Spent")
+        )
         return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>" + (
             f"<p>{escape(self.underway)}</p>" if self.underway else ""
         )
+
+
+def _about(page: str, title: str, goal: str) -> str:
+    name = f'<a href="{page}">{escape(title)}</a>' if page else escape(title)
+    return f'<td style="text-align: left">{name}<br>{escape(goal)}</td>'
 
 
 def course() -> Course:

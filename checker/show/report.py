@@ -65,9 +65,8 @@ def _explained(verdict: Verdict) -> list[str]:
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
         lines.append(f"Expected: {verdict.expected or '-'}. Observed: {(verdict.observed or '-').rstrip('.')}.")
-    look = verdict.look or (cause.look if cause else "")
-    if look:
-        lines.append(f"Look: {look}")
+    if verdict.look:
+        lines.append(f"Look: {verdict.look}")
     if cause:
         lines.append(f"{cause.meaning} (lesson {cause.lesson})")
     return [

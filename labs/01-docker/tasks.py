@@ -163,6 +163,6 @@ def data_outlives_its_container(state: State, engine: EngineView) -> None:
             if survived
             else f"Every entry was written since Redis in container {redis.name} was started last.",
             expected="an entry that is older than the Redis container",
-            observed=f"{memory['entries']} entries, {memory['written']} of them written since Redis was started last",
+            observed=f"entries: {memory['entries']}, of them written since Redis was started last: {memory['written']}",
             object=redis.ref,
         )

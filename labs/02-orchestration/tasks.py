@@ -61,7 +61,7 @@ def heavy_has_its_place(state: State) -> None:
         if has < quantity(least):
             asked = [((c.get("resources") or {}).get("requests") or {}).get(resource, "none") for c in pod.containers]
             fail(
-                "request-too-small", f"Pod heavy requests {', '.join(map(str, asked))} of {resource}, so that no more is set aside for it.",
+                "request-too-small", f"Of {resource} Pod heavy requests {', '.join(map(str, asked))}: no more than that is set aside for it.",
                 expected=f"a request of at least {least} {resource}", observed=f"{', '.join(map(str, asked))}", object=pod.ref,
                 look="kubectl describe pod heavy",
             )  # fmt: skip

@@ -1,6 +1,7 @@
 """Judging lab 05: the number of Pods from the objects; what was lost and replaced, and how scaling went, from the timeline."""
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.names import counted
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
@@ -25,7 +26,7 @@ def require_replicas(state: State, deployment: Object, wanted: int) -> None:
     if len(ready) < wanted:
         fail(
             "too-few-replicas",
-            f"Deployment guestbook asks for {deployment.spec.get('replicas', 1)} replicas; {len(ready)} are ready.",
+            f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}; ready: {len(ready)}.",
             expected=f"at least {wanted}",
             observed=str(len(ready)),
             object=deployment.ref,

@@ -222,7 +222,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     fail_if_sick_unnoticed(timeline, asked, probe)
     fail_if_replaced_by_hand(timeline, owners, evidence)
     fail_if_not_watched(state, timeline)
-    if restarts:
+    if restarts := [restart for restart in restarts if restart.had_been_ready]:
         fail(
             "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it is sick.",
             expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
@@ -369,7 +369,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     ):
         return
     fail_if_not_watched(state, timeline)
-    if restarts:
+    if restarts := [restart for restart in restarts if restart.had_been_ready]:
         fail(
             "restarted-otherwise", f"The container of Pod {restarts[-1].pod} was restarted, and the kubelet tells of no failed liveness probe before that.",
             expected="a restart by the liveness probe", observed="no failed liveness probe", object=f"Pod/{restarts[-1].pod}",

@@ -170,7 +170,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
     if older_by_count(state, pod, redis) or older_by_timeline(timeline, pod, redis["items"][0]):
         return
     restarts = sum(status.get("restartCount", 0) for status in pod.status.get("containerStatuses") or [])
-    told = f"{redis['length']} entries, {redis['written']} of them written since Redis began"
+    told = f"entries: {redis['length']}, of them written since Redis began: {redis['written']}"
     if redis["countable"] and redis["written"] >= redis["length"]:
         why = f"Every entry was written since Redis began to run in Pod {pod.name}."
     elif not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since:

@@ -7,6 +7,7 @@ outside the cluster is read from the policies.
 from checker import State, fail, task
 from checker.judge.chains.policy import (
     NAME_LABEL,
+    NOWHERE,
     Direction,
     End,
     Path,
@@ -107,7 +108,7 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
 @task("egress", observe=(MATRIX, WALL))
 def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
-    outside = End(f"the address {OUTSIDE}", "outside the cluster", {}, {}, OUTSIDE, on_host=True)
+    outside = End(f"the address {OUTSIDE}", NOWHERE, {}, {}, OUTSIDE, on_host=True)
     require_shut(Path(state, path_of(state, TO_REDIS).source, outside, 443), "egress")
     guestbook = state.require("Deployment", "guestbook")
     lookups = tried.lookups("guestbook")

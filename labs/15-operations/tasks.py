@@ -9,6 +9,7 @@ from typing import Any
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
 from checker.judge.chains.node import fail_if_budget_holds, walk_node
 from checker.judge.labs import beside
+from checker.judge.names import counted
 from checker.judge.observe import Drain, Spell, answered, inside, running_pods
 from checker.judge.quantity import quantity
 from checker.judge.seeds import seed_of
@@ -418,7 +419,7 @@ def every_replica_works(state: State) -> None:
     ready = state.ready_pods(deployment)
     if len(ready) < right.replicas:
         fail(
-            "too-few-replicas", f"Deployment guestbook asks for {deployment.spec.get('replicas', 1)} replicas; {len(ready)} are ready.",
+            "too-few-replicas", f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}; ready: {len(ready)}.",
             expected=f"at least {right.replicas}, as the handbook says", observed=str(len(ready)), object=deployment.ref,
         )  # fmt: skip
     probe = app(deployment).get("readinessProbe")

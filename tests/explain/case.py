@@ -82,8 +82,3 @@ def explain_anew(path: Path) -> None:
     data = json.loads(path.read_text())
     data["explanation"] = json.loads(json.dumps(explained(State.from_json(data["state"])).to_json()))
     recording.write(path, data)
-
-
-if __name__ == "__main__":  # python -m tests.explain.case
-    for recorded in sorted((FOLDER / "recorded").glob("*.json")):
-        explain_anew(recorded)

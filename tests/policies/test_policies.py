@@ -6,6 +6,7 @@ same of every path between Pods.
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ TABLE = [
 
 
 def world(workers: list[str]) -> str:
-    """Two namespaces with two Pods each, and a Service."""
+    """Two namespaces with two Pods each, and two Services, of which one has no Pods."""
 
     def pod(name: str, namespace: str, labels: dict[str, str], node: str, **ports: int) -> dict:
         containers = [
@@ -104,17 +105,20 @@ def world(workers: list[str]) -> str:
             "spec": spec,
         }  # fmt: skip
 
-    service = {
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": IN},
-        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
-    }  # fmt: skip
+    def service(name: str) -> dict:
+        return {
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": IN},
+            "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
+        }  # fmt: skip
+
     return yaml.safe_dump_all([
         *[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (IN, OUT)],
         pod("web", IN, {"app": "web"}, workers[0], http=8080, admin=9090, more=9095),
         pod("near", IN, {"app": "near"}, workers[0], page=8080),
         pod("guest", OUT, {"role": "guest"}, workers[-1], page=8080),
         pod("crawler", OUT, {"role": "crawler"}, workers[-1], page=8080),
-        service,
+        service("web"),
+        service("nobody"),
     ])  # fmt: skip
 
 
@@ -181,6 +185,19 @@ def test_policies_and_paths(cluster: Cluster) -> None:
         assert sorted(closed_by_evaluation(api)) == sorted(way for way in closed.split() if ":" in way), title
         if title == "default deny":
             node_still_reaches_its_pods(cluster, where)
+
+
+@pytest.mark.parametrize("policies", ["[]", "[{podSelector: {}, policyTypes: [Egress], egress: [{}]}]"])
+def test_a_service_without_pods_refuses_connections(cluster: Cluster, policies: str) -> None:
+    """Whatever enforces policies must not let them out of the cluster, to whoever answers there."""
+    put(cluster, policies)
+    ask = "import socket; print(socket.socket().connect_ex(('nobody', 80)))"
+    deadline = time.monotonic() + PATIENCE
+    while (said := kubectl(cluster, "exec", "-n", IN, "near", "--", "python3", "-c", ask, timeout=20).strip()) != str(
+        errno.ECONNREFUSED
+    ):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
 
 
 def put(cluster: Cluster, policies: str) -> None:

@@ -39,7 +39,8 @@ def of_lesson(notebook: dict[str, Any]) -> str:
     """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from. notebook: its JSON."""
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     told = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
-    course = [[lab.text.title, sum(task.points for task in lab.text.tasks)] for lab in map(load_lab, all_labs())]
+    texts = [load_lab(number).text for number in all_labs()]
+    course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
     return _digest(code, told, course if any("course()" in source for source in code) else [], _world())
 
 

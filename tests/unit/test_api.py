@@ -95,6 +95,17 @@ def test_only_the_courses_context_is_asked_whatever_the_current_one_is(
     assert decoy.asked == []
 
 
+def test_a_cluster_that_was_made_anew_is_asked_at_its_new_address(
+    tmp_path: Path, server: Server, decoy: Server
+) -> None:
+    api = Api(kubeconfig(tmp_path / "config", server.url, ""))
+    (tmp_path / "config").unlink()
+    api.get("/first")
+    kubeconfig(tmp_path / "config", decoy.url, "")
+    api.get("/second")
+    assert (server.asked, decoy.asked, api.server) == (["/first"], ["/second"], decoy.url)
+
+
 def test_a_token_is_shown_also_one_that_a_plugin_gives(tmp_path: Path, server: Server) -> None:
     """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
     credential = {

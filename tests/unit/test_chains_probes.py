@@ -262,6 +262,11 @@ def test_restarts_are_read_from_the_noted_changes() -> None:
     assert seen.restarts({"set1"}) == []
 
 
+def test_a_restart_of_what_never_ran_is_told_from_one_of_what_did() -> None:
+    seen = timeline([[0, False, 0], [3, False, 1], [5, True, 1], [9, True, 2]])
+    assert [(r.at - T, r.had_been_ready) for r in seen.restarts()] == [(3, False), (9, True)]
+
+
 def test_times_out_of_rotation_begin_when_a_pod_was_ready() -> None:
     seen = timeline(
         [

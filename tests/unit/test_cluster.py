@@ -299,8 +299,22 @@ def test_a_lesson_is_found_by_its_number_or_name(name: str) -> None:
 
 def test_a_lesson_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(Problem, match="There is no lesson 'helm'") as told:
-        study.page_of("helm")
+        study.page_to_open("helm")
     assert "07-services" in str(told.value)
+
+
+def test_no_learner_is_shown_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study.pages.cache_clear()
+    monkeypatch.setattr(paths, "COURSE", tmp_path)
+    for name, about in {"07-services": {"made_from": "0123"}, "08-dns": {"draft": True}}.items():
+        page = tmp_path / "lessons" / f"{name}.ipynb"
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(json.dumps({"cells": [], "metadata": {"kubeclass": about}}))
+    assert study.page_to_open("07") == "07-services.ipynb"
+    with pytest.raises(Problem, match="There is no lesson '08'"):
+        study.page_to_open("08")
+    assert (study.page_of("08"), study.pages(drafts=True)) == ("", ["08-dns.ipynb"])
+    study.pages.cache_clear()
 
 
 def test_a_lesson_is_arranged_once_and_what_a_learner_changed_stays(
@@ -390,3 +404,14 @@ def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
     monkeypatch.setattr(engine, "PID_FILES", files)
     engine._forget_the_dead()
     assert list(tmp_path.iterdir()) == [alive]
+
+
+def test_the_engine_can_be_cleared_while_the_cluster_is_still_coming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from checker.look.places import places
+
+    monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path))
+    assert [type(place).__name__ for place in places("learn", engine=True)] == ["EnginePlace"]
+    with pytest.raises(Problem, match="is not there"):
+        places("learn", engine=False)

@@ -21,13 +21,13 @@ from checker.judge.verdict import Result, Verdict
 from checker.show import progress
 from checker.show.report import text_report
 from cluster import Problem, paths
-from cluster.study import page_of
 
 from .objects import state
 
 LAB = """
 title: A lab
 goal: To see.
+minutes: 30
 tasks:
 - {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm]}
 """
@@ -68,7 +68,7 @@ def test_an_unknown_lab_names_those_that_there_are(lab_folder: Path) -> None:
         (LAB.replace("points: 1", "points: 0"), "points"),
         (LAB.replace("points: 1", "points: many"), "points"),
         (LAB.replace("[gentle, firm]", "[one]"), "hints"),
-        ("title: A lab\ngoal: g\ntasks: []", "tasks"),
+        ("title: A lab\ngoal: g\nminutes: 30\ntasks: []", "tasks"),
         ("just words", "the whole file"),
     ],
 )
@@ -224,18 +224,22 @@ def test_what_an_older_version_kept_is_shown_and_goes_on(home: Path) -> None:
     assert (row.best, row.checks, row.seconds, row.status) == (3, 2, 0, ("…", "begun"))
 
 
-def test_the_course_says_what_is_next_and_leads_there(home: Path) -> None:
+def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checker.show.overview.page_of", "{}-lesson.ipynb".format)
     done = {"best": 9, "checks": 1, "seconds": 3720, "passed_at": "2026-11-25T12:00:00+00:00"}
     (home / "progress.json").write_text(json.dumps({"labs": {"01": done}}))
     words, page = repr(course()), course()._repr_html_()
-    following, after = (page_of(number) for number in all_labs()[1:3])
+    following, after = (f"{number}-lesson.ipynb" for number in all_labs()[1:3])
     points = sum(task.points for number in all_labs() for task in load_lab(number).text.tasks)
     assert "✔ passed  01" in words and "62 min" in words
     assert f"1 of {len(all_labs())} labs passed, 9 of {points} points, 1 h 2 min." in words
     number = following[:2]
     assert words.splitlines()[-1] == f"Next: lesson {number} ({following}), and its lab: kubeclass start {number}"
-    assert page.count("<a href=") == len(all_labs()) and page.count("(next)") == 1
+    assert page.count("<a href=") == 1 + len(all_labs()) and page.count("(next)") == 1
     assert page.index(following) < page.index("(next)") < page.index(after)
+    monkeypatch.setattr("checker.show.overview.page_of", lambda number: "")  # drafts
+    assert repr(course()).splitlines()[-1] == f"Next: the lab: kubeclass start {number}"
+    assert "<a href=" not in course()._repr_html_()
 
 
 def test_the_course_says_how_far_a_cluster_is_that_is_on_its_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,6 +239,22 @@ def test_connections_that_break_are_made_again(cluster: Cluster, watch: Watch) -
     until(lambda: names(watch) == ["later"])
 
 
+def test_a_cluster_that_is_deleted_and_made_anew_is_watched_at_its_new_address(
+    cluster: Cluster, watch: Watch, tmp_path: Path
+) -> None:
+    cluster.put("pods", "old")
+    watch.start()
+    until(lambda: names(watch) == ["old"])
+    (tmp_path / "config").unlink()
+    with Cluster() as another:
+        another.put("pods", "new")
+        kubeconfig(tmp_path / "config", another.url, "")
+        until(lambda: names(watch) == ["new"])
+        watch.stop()
+        another.send("*", BREAK)
+        another.shutdown()
+
+
 def test_a_stopped_watch_leaves_no_thread_and_can_be_stopped_twice(cluster: Cluster, watch: Watch) -> None:
     watch.start()
     until(lambda: watched(cluster))

@@ -146,7 +146,15 @@ def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, no
     told = "Its selector is <b>app=guestbok</b>."
     FakeSession.says = result(
         verdict(0, "passed"),
-        verdict(1, "failed", told, expected="app=guestbook", observed="app=guestbok", object="Service/guestbook"),
+        verdict(
+            1,
+            "failed",
+            told,
+            look="kubectl get pods --show-labels",
+            expected="app=guestbook",
+            observed="app=guestbok",
+            object="Service/guestbook",
+        ),
         verdict(2, "failed", told, object="Service/guestbook"),
         verdict(3, "unknown", "x", cause="observer-unreachable"),
     )

@@ -296,13 +296,14 @@ def test_the_questions_of_a_matrix() -> None:
     assert Enforcement().question(state()) == {"do": "tcp", "to": ["wall.kubeclass.svc.cluster.local.:8080"]}
 
 
-def test_a_service_is_not_broken_because_its_policies_keep_the_observer_out() -> None:
+@pytest.mark.parametrize("word, cause", [("timeout", "target-port-silent"), ("refused", "target-port-refused")])
+def test_a_service_is_not_broken_because_its_policies_keep_the_observer_out(word: str, cause: str) -> None:
     web, objects = service("web", WEB), [PODS["web"], slice_of("web")]
-    silent = {REACH: {"10.244.1.1:8080": "timeout"}}
-    walk(state(web, *objects, policy(), observations=silent), web)
+    closed = {REACH: {"10.244.1.1:8080": word}}
+    walk(state(web, *objects, policy(), observations=closed), web)
     with pytest.raises(Failed) as fault:
-        walk(state(web, *objects, observations=silent), web)
-    assert fault.value.cause == "target-port-silent"
+        walk(state(web, *objects, observations=closed), web)
+    assert fault.value.cause == cause
 
 
 def test_label_sets_are_all_that_selectors_can_tell_apart() -> None:

@@ -33,7 +33,7 @@ from checker.judge.chains.resources import (
 )
 from checker.judge.chains.scheduling import explain_unscheduled
 from checker.judge.chains.storage import explain_volumes
-from checker.judge.names import nearest
+from checker.judge.names import counted, nearest
 from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, fail
 
@@ -298,7 +298,7 @@ def _explain_exit(
 ) -> NoReturn:
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
-    restarts = status.get("restartCount", 0)
+    restarts = counted(status.get("restartCount", 0), "restart")
     evidence: dict[str, Any] = {
         "object": pod.ref,
         "look": look_at_log(pod, name),
@@ -311,7 +311,7 @@ def _explain_exit(
     # Some runtimes miss the kernel's word now and then, and report code 137 with no reason. Nothing but the kernel, over
     # the limit, and the kubelet, for a failed probe, kills a container's first process.
     if reason == "OOMKilled" or (code == 137 and limit and not state.events(pod, "Killing")):
-        _explain_oom(state, pod, status, f"exit code {code}, {restarts} restarts", pending)
+        _explain_oom(state, pod, status, f"exit code {code}, {restarts}", pending)
     which = ended_by_probe(state, pod, spec, ended)
     if which:
         explain_restarts(state, pod, status, spec, which, pending=pending)
@@ -323,7 +323,7 @@ def _explain_exit(
         fail(
             "container-ends",
             f"Container {name} of Pod {pod.name} ends by itself (exit code 0), and is started again each time.{spoke}",
-            expected="a process that keeps running", observed=f"exit code 0, {restarts} restarts", **evidence,
+            expected="a process that keeps running", observed=f"exit code 0, {restarts}", **evidence,
         )  # fmt: skip
     if "address already in use" in said.lower() and len(pod.status.get("containerStatuses") or []) > 1:
         others = [c["name"] for c in pod.containers if c["name"] != name]
@@ -339,7 +339,7 @@ def _explain_exit(
         "container-crashes",
         f"Container {name} of Pod {pod.name} exits with code {code}{meaning}.{spoke}",
         expected="a process that keeps running",
-        observed=f"exit code {code}, {restarts} restarts" + (f"; last log line: {said}" if said else ""),
+        observed=f"exit code {code}, {restarts}" + (f"; last log line: {said}" if said else ""),
         **evidence,
     )
 

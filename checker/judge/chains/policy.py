@@ -96,6 +96,9 @@ def selector_words(selector: dict[str, Any] | None) -> str:
 # -- the two ends of a path ------------------------------------------------------------------------------------------
 
 
+NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
+
+
 @dataclass(frozen=True)
 class End:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
@@ -114,7 +117,7 @@ class End:
 
     def seen_from(self, namespace: str) -> str:
         """Its name, with its namespace where that is another one than the reader's."""
-        return self.name if self.namespace == namespace else f"{self.name} of namespace {self.namespace}"
+        return self.name if self.namespace in (namespace, NOWHERE) else f"{self.name} of namespace {self.namespace}"
 
 
 def end_of(state: State, pod: Object) -> End:
@@ -295,7 +298,10 @@ def _in_block(address: str, block: dict[str, Any]) -> bool:
 
 
 def walled_off(state: State, pod: Object, port: int) -> bool:
-    """Whether a Pod's policies keep the course's own observer away from a port: then silence there says nothing."""
+    """Whether a Pod's policies keep the course's own observer away from a port: then it says nothing that no connection came about.
+
+    (Some network plugins drop what a policy keeps out, others refuse it.)
+    """
     if "NetworkPolicy" in state.unlisted:
         return False
     return not Path(state, observer(state), end_of(state, pod), port).into.is_open

@@ -148,7 +148,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
-        if number and seen != "open" and not (seen == "timeout" and walled_off(state, pod, number)):
+        if number and seen != "open" and not (seen and walled_off(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
     if not refused:
         return

@@ -133,7 +133,7 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
     cause = CATALOGUE.get(verdict.cause)
     known = {
         "message": verdict.message, "expected": verdict.expected, "observed": verdict.observed,
-        "look": verdict.look or (cause.look if cause else ""),
+        "look": verdict.look,
     }  # fmt: skip
     if cause:
         known |= {"meaning": cause.meaning, "lesson": cause.lesson, "page": page_of(cause.lesson)}

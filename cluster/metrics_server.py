@@ -1,0 +1,87 @@
+"""metrics-server, for `kubectl top` and for scaling by numbers: an addition to the cluster, put there when somebody asks for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from cluster import engine, images, programs
+from cluster.context import Cluster
+from cluster.kubectl import kubectl
+from cluster.network import registry_answers
+from cluster.nodeimage import docker_build
+from cluster.nodes import nodes_of
+from cluster.problem import Problem
+from cluster.steps import run, say, step, succeeds
+from cluster.versions import versions
+
+MEASURED_WITHIN = 120  # seconds until every node was measured once
+
+
+def image() -> str:
+    """The name of metrics-server's image."""
+    return f"registry.k8s.io/metrics-server/metrics-server:{versions()['metrics-server']['version']}"
+
+
+def ensure(cluster: Cluster) -> None:
+    """Have metrics-server run in a cluster that is up, and every node measured. The same call twice is safe.
+
+    Raises Problem where it cannot be had.
+    """
+    command = engine.command()
+    _have_image(command)
+    images.load(command, [node.name for node in nodes_of(command, cluster) if node.running], [image()])
+    manifest = (Path(__file__).parent / "metrics-server.yaml").read_text().replace("IMAGE", image())
+    with step("Setting metrics-server up"):
+        kubectl(
+            cluster, "apply", "--server-side", "--field-manager=kubeclass-up", "-f", "-", input=manifest, timeout=30
+        )
+        kubectl(
+            cluster,
+            "rollout",
+            "status",
+            "deployment",
+            "metrics-server",
+            "-n",
+            "kube-system",
+            "--timeout=90s",
+            timeout=100,
+        )
+        _wait_until_measured(cluster)
+
+
+def _have_image(command: str) -> None:
+    if succeeds(command, "image", "inspect", image()):
+        return
+    if registry_answers():
+        try:
+            with step(f"Pulling {image()}"):
+                run(command, "pull", "-q", image(), timeout=600)
+            return
+        except Problem as problem:
+            say(f"  it cannot be pulled: {problem.what}")
+    program = programs.build("metrics-server")
+    with tempfile.TemporaryDirectory() as work:
+        shutil.copy(program, Path(work) / "metrics-server")
+        lines = ("FROM scratch", "COPY metrics-server /metrics-server", f'LABEL {images.STANDS_IN_FOR}="{image()}"', 'ENTRYPOINT ["/metrics-server"]')  # fmt: skip
+        (Path(work) / "Dockerfile").write_text("\n".join(lines) + "\n")
+        docker_build(command, Path(work), image())
+
+
+def _wait_until_measured(cluster: Cluster) -> None:
+    deadline = time.monotonic() + MEASURED_WITHIN
+    while True:
+        try:
+            if "<unknown>" not in kubectl(cluster, "top", "nodes", timeout=20):
+                return
+            why = "a node has not been measured"
+        except Problem as problem:
+            why = problem.what
+        if time.monotonic() > deadline:
+            raise Problem(
+                f"metrics-server runs, and does not tell what the nodes use: {why}",
+                "See what it says: kubectl logs -n kube-system deployment/metrics-server; then run the same command again",
+            )
+        time.sleep(2)
