@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from cluster import current, paths
 from cluster.kubectl import kubectl
-from tests.browser.jupyterlab import IN_A_BROWSER, SCREENSHOTS, keep_screenshot, panel_of, picture_of
+from tests.browser.jupyterlab import IN_A_BROWSER, SCREENSHOTS, keep_screenshot, panel_of, picture_of, use_theme
 
 pytestmark = IN_A_BROWSER
 
@@ -19,7 +19,7 @@ def in_learn(*words: str) -> None:
     kubectl(current(), *words, "-n", "learn")
 
 
-def test_a_lab_that_is_half_done(page: Page, pytestconfig: pytest.Config) -> None:
+def test_a_lab_that_is_half_done(page: Page, jupyter: str, pytestconfig: pytest.Config) -> None:
     """Three tasks are right, and the fourth fails by a Service whose selector is one letter off."""
     in_learn("scale", "deployment", "guestbook", "--replicas=3")
     in_learn("expose", "deployment", "guestbook", "--port=80", "--target-port=8080")
@@ -27,6 +27,7 @@ def test_a_lab_that_is_half_done(page: Page, pytestconfig: pytest.Config) -> Non
         "expose", "deployment", "guestbook", "--name=outside", "--type=NodePort", "--port=80", "--target-port=8080"
     )
     in_learn("patch", "service", "outside", "--patch", json.dumps({"spec": {"selector": {"app": "guestbok"}}}))
+    use_theme(page, jupyter, "JupyterLab Light")
     panel, picture = panel_of(page), picture_of(page)
     expect(panel.locator(".kc-word")).to_have_text(["✔ passed", "✔ passed", "✔ passed", "✘ failed"])
     expect(panel.get_by_text("Service outside selects no Pod. Its selector is app=guestbok;").first).to_be_visible()
