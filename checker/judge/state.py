@@ -7,6 +7,7 @@ It saves to JSON and loads again, which is how fast tests replay what a real clu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -139,6 +140,13 @@ class Object:
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
 
 
+def expanded(value: str, known: dict[str, str]) -> str:
+    """A variable's value with every $(NAME) of a variable before it put in; one that is not known stays, and $$ means $."""
+    return re.sub(
+        r"\$\$|\$\(([^()]*)\)", lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value
+    )
+
+
 @dataclass
 class State:
     """See the module's text. All times are those of the API server's clock."""
@@ -205,7 +213,8 @@ class State:
     def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
         """The variables that a container is given, ConfigMaps resolved. A Secret's values are never in a State: they read as empty.
 
-        Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+        Sources: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/ and
+        https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
         """
         found: dict[str, str] = {}
 
@@ -220,7 +229,7 @@ class State:
                     found |= {prefix + key: value for key, value in values(kind, whole[ref]["name"]).items()}
         for variable in container.get("env") or []:
             value_from = variable.get("valueFrom") or {}
-            found[variable["name"]] = variable.get("value", "")
+            found[variable["name"]] = expanded(variable.get("value", ""), found)
             for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
                 if ref in value_from:
                     found[variable["name"]] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")

@@ -5,6 +5,7 @@ A Secret's value never leaves its container: it is compared in there (checker/lo
 
 import base64
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -228,8 +229,9 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
     wanted, source = greeting_by_file(state, asked)
     service = state.require("Service", "guestbook")
     state.require_working(service)
-    first_line = wanted.split("\n")[0].strip()
-    if any(followed(timeline, name, runs, first_line) for name, runs in timeline.said().items()):
+    first_line, *others = (line.strip() for line in wanted.split("\n"))
+    own = {pod["name"] for pod in timeline.pods_of("guestbook")}
+    if any(name in own and followed(timeline, name, runs, first_line) for name, runs in timeline.said().items()):
         return
     evidence = {"object": f"ConfigMap/{CONFIG_MAP}", "look": f"kubectl describe configmap {CONFIG_MAP}"}
     heard = [run for runs in timeline.said().values() for run in runs]
@@ -253,6 +255,19 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
             expected="another greeting from the same Pods",
             observed="always the same from each",
         )
+    called = state.require("Deployment", "guestbook").spec["template"]["spec"].get("hostname")
+    if called:
+        unknown(
+            "not-observed", f"All Pods of Deployment guestbook call themselves {called} (spec.hostname), so the observer cannot tell one from another by what "
+            "they answer. Without that name it can.",
+            object="Deployment/guestbook", look="kubectl get deployment guestbook -o yaml",
+        )  # fmt: skip
+    if others:
+        unknown(
+            "not-observed", f"The greeting has several lines, and the observer hears the first of them only, “{first_line[:80]}”: no running Pod was seen to take "
+            "to another first line. Change the first line.",
+            **evidence,
+        )  # fmt: skip
     evidence["expected"] = "another greeting from the same Pods"
     if state.require("ConfigMap", CONFIG_MAP).raw.get("immutable"):
         fail("config-map-immutable", f"ConfigMap {CONFIG_MAP} is marked as immutable, and no running Pod was seen with another greeting before.",
@@ -292,11 +307,11 @@ def kiosk_has_a_variable(state: State, asked: Any) -> None:
         wanted, seen = value(config_map, source.key), answers_of(asked, pod)
         words = said(seen["page"][0]) or seen["page"][0]["text"] or seen["page"][0]["error"]
         evidence = {"object": pod.ref, "expected": wanted[:200], "observed": words[:200]}
-        if same(words, wanted):
-            continue
         if (seen.get("file") or {}).get(greeting_file(state, pod)) is not None:
             fail("value-from-elsewhere", f"Pod {pod.name} has a variable GREETING_FILE too, and the app says what is in that file: {words[:200]}",
                  look=f"kubectl describe pod {pod.name}", **evidence)  # fmt: skip
+        if same(words, wanted):
+            continue
         fail("environment-not-refreshed",
              f"Pod {pod.name} still says “{words[:80]}”. Key {source.key} of ConfigMap {CONFIG_MAP} is “{wanted[:80]}” now, but was not when its container was started.",
              look=f"kubectl exec {pod.name} -c {container['name']} -- printenv GREETING", **evidence)  # fmt: skip
@@ -324,7 +339,11 @@ def fail_if_in_the_open(state: State) -> None:
     """The password stands where anybody may read it: in a ConfigMap, or in a Deployment."""
     spellings = (PASSWORD, base64.b64encode(PASSWORD.encode()).decode().rstrip("="))
     for config_map in state.all("ConfigMap"):
-        for key, text in (config_map.raw.get("data") or {}).items():
+        binary = {
+            key: base64.b64decode(text).decode(errors="replace")
+            for key, text in (config_map.raw.get("binaryData") or {}).items()
+        }
+        for key, text in {**(config_map.raw.get("data") or {}), **binary}.items():
             if any(spelling in text for spelling in spellings):
                 fail("secret-in-config-map", f"The password stands in ConfigMap {config_map.name}, under key {key}.",
                      expected="the password in a Secret only", observed=f"ConfigMap {config_map.name}, key {key}", object=config_map.ref,
@@ -339,6 +358,19 @@ def fail_if_in_the_open(state: State) -> None:
                 fail("secret-in-manifest", f"The password is written down at container {container['name']} of {workload.kind} {workload.name}.",
                      expected="the password in a Secret only", observed=f"in {workload.kind} {workload.name}", object=workload.ref,
                      look=f"kubectl get {workload.kind.lower()} {workload.name} -o yaml")  # fmt: skip
+        for path, text in [*texts_in(workload.annotations, "metadata.annotations"), *texts_in(workload.spec, "spec")]:
+            if any(spelling in text for spelling in spellings):
+                fail("secret-in-manifest", f"The password stands in {path} of {workload.kind} {workload.name}.",
+                     expected="the password in a Secret only", observed=f"in {workload.kind} {workload.name}", object=workload.ref,
+                     look=f"kubectl get {workload.kind.lower()} {workload.name} -o yaml")  # fmt: skip
+
+
+def texts_in(data: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text in some data, with where it stands."""
+    if isinstance(data, str):
+        yield path, data
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield from texts_in(value, f"{path}.{key}" if isinstance(data, dict) else f"{path}[{key}]")
 
 
 def require_equal(pod: Object, what: str, seen: dict[str, Any], of_file: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from checker import Answers, Http, Object, State, fail, task, unknown
-from checker.judge.chains.cron import read_schedule
+from checker.judge.chains.cron import Schedule, read_schedule
 from checker.judge.chains.job import (
     has_run,
     is_by_hand,
@@ -28,6 +28,7 @@ from checker.judge.state import parse_time
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")
 BOXES = range(4)
+INDEX = "batch.kubernetes.io/job-completion-index"
 # The ledger tells ages, and is asked a little after the cluster was looked at: by so much its lines may seem too old. And the
 # cluster writes whole seconds.
 OLDER, YOUNGER = timedelta(seconds=10), timedelta(seconds=2)
@@ -120,12 +121,20 @@ def of_job(state: State, job: Object, lines: list[Line]) -> list[Line]:
     """What a Job's Pods came for while it was at work. The Pods of an Indexed Job call themselves by their number; a name can be
     borrowed, so they must have come from these Pods' addresses too."""
     pods = state.owned("Pod", job)
-    names, addresses = {pod.name for pod in pods}, {pod.status.get("podIP") for pod in pods}
+    names = {name for pod in pods for name in (pod.name, pod.spec.get("hostname"))}
+    addresses = {pod.status.get("podIP") for pod in pods}
     begin, end = parse_time(job.status["startTime"]) - OLDER, (end_of(job) or state.now) + YOUNGER
     return [
         line for line in lines
         if begin <= line.at <= end and line.address in addresses and (line.who in names or line.who.rpartition("-")[0] == job.name)
     ]  # fmt: skip
+
+
+def not_of_others(state: State, cron_job: Object, lines: list[Line]) -> list[Line]:
+    """Lines that may be of a CronJob's Pods, which are gone: those that came from a Pod that is there, and is none of its, are not."""
+    own = {pod.name for job in state.owned("Job", cron_job) for pod in state.owned("Pod", job)}
+    others = {pod.status.get("podIP") for pod in state.all("Pod") if pod.name not in own}
+    return [line for line in lines if line.address not in others]
 
 
 def require_remembered(ledger: Ledger, since: datetime, what: str) -> None:
@@ -148,7 +157,16 @@ def finished_import(state: State, answers: Answers) -> tuple[Object, list[Line]]
     require_complete(state, job)
     require_remembered(ledger, parse_time(job.status["startTime"]), "Job import")
     visits = of_job(state, job, ledger.boxes)
-    missing = sorted(set(BOXES) - {visit.box for visit in visits if visit.what == "imported"})
+    number = {pod.status.get("podIP"): pod.annotations.get(INDEX) for pod in state.owned("Pod", job)}
+    # A box counts when the Pod of its number has fetched it and then said that it is in the guestbook.
+    given = {(visit.box, visit.address): visit.at for visit in visits if visit.what == "given"}
+    brought = {
+        visit.box
+        for visit in visits
+        if visit.what == "imported" and number[visit.address] == str(visit.box)
+        and (visit.box, visit.address) in given and given[visit.box, visit.address] <= visit.at
+    }  # fmt: skip
+    missing = sorted(set(BOXES) - brought)
     if missing:
         explain_missing(job, visits, missing)
     return job, visits
@@ -184,6 +202,7 @@ def fail_if_not_numbered(state: State, job: Object) -> None:
 
 
 def explain_missing(job: Object, visits: list[Line], missing: list[int]) -> None:
+    fail_if_by_another(job, visits, missing)
     boxes = f"box {missing[0]} is" if len(missing) == 1 else f"boxes {', '.join(map(str, missing))} are"
     completions, parallelism = job.spec.get("completions") or 1, job.spec.get("parallelism", 1)
     evidence = {"object": job.ref, "look": "kubectl describe job import"}
@@ -195,10 +214,13 @@ def explain_missing(job: Object, visits: list[Line], missing: list[int]) -> None
             + (f" and its parallelism is {parallelism}; the two look swapped." if swapped else f", and there are {len(BOXES)} boxes."),
             expected=f"{len(BOXES)} boxes", observed=f"completions: {completions}, parallelism: {parallelism}", **evidence,
         )  # fmt: skip
+    only_said = {visit.box for visit in visits if visit.what == "imported"} & set(missing)
     sent_away = sorted({visit.box for visit in visits if visit.what == "come again"} & set(missing))
     story = (
         f"Whoever came for box {sent_away[0]} was told to come again, and its container ended with exit code 0 all the same."
         if sent_away
+        else "Its Pods told the archive that they are, and have not fetched them."
+        if only_said
         else "Nobody of this Job brought them there."
     )
     fail(
@@ -206,6 +228,20 @@ def explain_missing(job: Object, visits: list[Line], missing: list[int]) -> None
         expected="all four boxes imported by its Pods", observed=f"{boxes} missing".replace(" is missing", " missing").replace(" are missing", " missing"),
         object=job.ref, look="kubectl logs -l batch.kubernetes.io/job-name=import --prefix",
     )  # fmt: skip
+
+
+def fail_if_by_another(job: Object, visits: list[Line], missing: list[int]) -> None:
+    """A box that is in the guestbook, but was not brought by the Pod of its number."""
+    fetched = {(visit.box, visit.address) for visit in visits if visit.what == "given"}
+    brought = [v for v in visits if v.what == "imported" and v.box in missing and (v.box, v.address) in fetched]
+    if brought:
+        mode = job.spec.get("completionMode", "NonIndexed")
+        fail(
+            "job-not-indexed", f"Box {brought[0].box} was brought by Pod {brought[0].who} of Job import, and that is not the Pod of this number"
+            + (": its Pods have none." if mode == "NonIndexed" else "."),
+            expected="a Pod of its own for each box, told its number by the Job", observed=f"completionMode: {mode}", object=job.ref,
+            look="kubectl logs -l batch.kubernetes.io/job-name=import --prefix",
+        )  # fmt: skip
 
 
 @task("imported", observe=LEDGER)
@@ -220,6 +256,11 @@ def job_imported_every_box(state: State, answers: Answers) -> None:
             f"Box {sent_away[0].box} was refused at first, yet no try of Job import failed: the container went on asking by itself, and the Job knew "
             "nothing of it.",
             expected="a try that fails, and another one by the Job", observed="0 failed tries", object=job.ref, look="kubectl describe job import",
+        )  # fmt: skip
+    if job.spec.get("backoffLimit") == 0 and not job.spec.get("backoffLimitPerIndex"):
+        fail(
+            "job-never-retried", "No try of Job import has failed this time, and after one that fails it would have given up: its backoffLimit is 0.",
+            expected="a Job that tries again", observed="backoffLimit: 0", object=job.ref, look="kubectl describe job import",
         )  # fmt: skip
 
 
@@ -252,6 +293,16 @@ def next_words(state: State, cron_job: Object) -> str:
         return "that is not a time of the day"
     due = schedule.after(state.now)
     return f"the next time is {due:%Y-%m-%d %H:%M} UTC" if due else "it is never due"
+
+
+def first_difference(one: Schedule | None, other: Schedule, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """When the two are due next, from the first time on at which they differ (summer time may be months away)."""
+    for _ in range(400):
+        due, night = one.after(now) if one else None, other.after(now)
+        if due is None or due != night:
+            break
+        now = due
+    return due, night
 
 
 @task("backup-runs", observe=LEDGER)
@@ -287,7 +338,7 @@ def backup_runs_every_minute(state: State, answers: Answers) -> None:
         if done
         else [
             line
-            for line in ledger.backups
+            for line in not_of_others(state, cron_job, ledger.backups)
             if line.who.startswith("backup-") and abs(line.at - ended) < timedelta(minutes=1)
         ]
     )
@@ -310,6 +361,19 @@ def require_one_at_a_time(state: State, cron_job: Object, policy: str) -> None:
             + (f". {len(active)} are at work now." if len(active) > 1 else "."),
             expected="at most one backup at a time", observed="concurrencyPolicy: Allow", **evidence,
         )  # fmt: skip
+    job = cron_job.spec["jobTemplate"]["spec"]
+    at_once = min(job.get("parallelism", 1), job.get("completions") or job.get("parallelism", 1))
+    if at_once > 1:
+        fail(
+            "cronjob-runs-overlap", f"Each run of CronJob backup has {at_once} Pods that do the same backup at the same time.",
+            expected="at most one backup at a time", observed=f"parallelism: {job['parallelism']}", **{**evidence, "look": "kubectl get cronjob backup -o yaml"},
+        )  # fmt: skip
+    limit = job.get("activeDeadlineSeconds") or job["template"]["spec"].get("activeDeadlineSeconds")
+    if limit:
+        fail(
+            "cronjob-replaces-runs", f"A backup of CronJob backup that takes longer than {limit} s is broken off: its activeDeadlineSeconds is {limit}.",
+            expected="a backup that has begun goes on", observed=f"activeDeadlineSeconds: {limit}", **{**evidence, "look": "kubectl get cronjob backup -o yaml"},
+        )  # fmt: skip
     if policy == "Replace":
         fail(
             "cronjob-replaces-runs", "A backup of CronJob backup that is still at work when the next one is due is broken off: its concurrencyPolicy is Replace.",
@@ -329,7 +393,7 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
             **evidence,
         )
     if schedule is None or not schedule.same_as(NIGHT, state.now):
-        due, night = (one.after(state.now) if one else None for one in (schedule, NIGHT))
+        due, night = first_difference(schedule, NIGHT, state.now)
         fail(
             "cronjob-wrong-schedule",
             f"CronJob report is not due at half past three by the clocks of Oslo: its schedule is {schedule_words(cron_job)}"
@@ -351,6 +415,7 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
     state.require_working(cron_job)
     job = max(tried, key=lambda job: (is_complete(job), job.created))
     require_complete(state, job)
+    fail_if_changed_since(cron_job, job)
     ledger = read_ledger(state, answers)
     require_remembered(ledger, parse_time(job.status["startTime"]), f"Job {job.name}")
     if not of_job(state, job, ledger.reports):
@@ -360,11 +425,30 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
         )  # fmt: skip
 
 
+def fail_if_changed_since(cron_job: Object, job: Object) -> None:
+    """What was tried out is what the CronJob does now."""
+
+    def does(spec: dict[str, Any]) -> dict[str, list[str]]:
+        return {
+            c["name"]: [c.get("image", ""), *(c.get("command") or []), *(c.get("args") or [])]
+            for c in spec["template"]["spec"]["containers"]
+        }
+
+    tried, now = does(job.spec), does(cron_job.spec["jobTemplate"]["spec"])
+    if tried != now:
+        words, then = (" and ".join(" ".join(what) for what in one.values()) for one in (now, tried))
+        fail(
+            "cronjob-never-tried", f"CronJob report was changed after Job {job.name} was made from it: a run is {words} now, and was {then}.",
+            expected="a Job made from the CronJob as it is", observed=f"the newest is of what it was before, {job.name}", object=cron_job.ref, look="kubectl get cronjobs,jobs -o wide",
+        )  # fmt: skip
+
+
 def require_report_of_a_job_that_is_gone(state: State, cron_job: Object, ledger: Ledger) -> None:
     """A CronJob that keeps no Jobs (successfulJobsHistoryLimit 0) deletes also those made from it; its status remembers them."""
     ended = parse_time(cron_job.status["lastSuccessfulTime"])
     require_remembered(ledger, ended, "the last Job of CronJob report")
-    if not [line for line in ledger.reports if abs(line.at - ended) < timedelta(minutes=1)]:
+    lines = not_of_others(state, cron_job, ledger.reports)
+    if not [line for line in lines if abs(line.at - ended) < timedelta(minutes=1)]:
         fail(
             "job-without-work", "The last Job of CronJob report ended with exit code 0, but no report came to the archive then.",
             expected="a report in the archive", observed="none from that Job", object=cron_job.ref, look="kubectl describe cronjob report",

@@ -243,6 +243,7 @@ def test_whether_a_scheduled_run_ended_well() -> None:
     assert not has_run(state(once, by_hand(once, completionTime=ago(55), **WELL)), once)
     assert has_run(state(once, ran(once, 60, **WELL)), once)
     assert not has_run(state(never, ran(never, 5)), never)
+    assert not has_run(state(never, ran(never, 5, **WELL)), never)  # somebody made it, and did not say so
 
 
 # -- schedules ---------------------------------------------------------------------------------------------------------

@@ -90,3 +90,17 @@ def test_only_requests_that_never_arrived_are_given_time(answer: Answer, pending
     with pytest.raises(Failed) as failed:
         seen.require_answers(seen.require("Service", "guestbook"), Answers([Answer(200, "ok"), answer]))
     assert (failed.value.cause, failed.value.pending) == ("service-does-not-answer", pending)
+
+
+def test_variables_are_put_into_those_behind_them() -> None:
+    """https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/"""
+    written = {
+        "HOST": "redis",
+        "URL": "$(HOST):$(PORT)",
+        "PORT": "6379",
+        "ALL": "$(HOST):$(PORT)",
+        "ITSELF": "$$(HOST)",
+    }
+    given = {"name": "a", "env": [{"name": name, "value": value} for name, value in written.items()]}
+    found = state().env(pod(), given)
+    assert (found["URL"], found["ALL"], found["ITSELF"]) == ("redis:$(PORT)", "redis:6379", "$(HOST)")

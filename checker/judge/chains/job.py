@@ -278,8 +278,10 @@ def walk_cron_job(state: State, cron_job: Object) -> None:
 
 
 def has_run(state: State, cron_job: Object) -> bool:
-    """Whether a scheduled run of a CronJob has ended well, its Job still there or not. One made by hand does not count."""
-    return any(is_complete(job) for job in runs(state, cron_job)) or _ended_well(state, cron_job)
+    """Whether a scheduled run of a CronJob has ended well, its Job still there or not. One made by hand does not count, also where it
+    does not say that it was: before its first time the CronJob has begun none."""
+    scheduled = bool(cron_job.status.get("lastScheduleTime"))
+    return (scheduled and any(is_complete(job) for job in runs(state, cron_job))) or _ended_well(state, cron_job)
 
 
 def _ended_well(state: State, cron_job: Object) -> bool:
