@@ -77,8 +77,11 @@ def load(path: Path) -> tuple[State, dict[str, Any]]:
     return State.from_json(data["state"]), data["explanation"]
 
 
-def explain_anew(path: Path) -> None:
-    """Write anew what is explained of a recorded State: after a change of words or causes, for which no cluster is needed."""
-    data = json.loads(path.read_text())
-    data["explanation"] = json.loads(json.dumps(explained(State.from_json(data["state"])).to_json()))
-    recording.write(path, data)
+def explain_anew(case: Case) -> bool:
+    """Write the words of today into what is explained of a recorded State. False, and nothing written, where it has other roots than wanted."""
+    data = json.loads(case.recording.read_text())
+    found = explained(State.from_json(data["state"]))
+    if not case.as_wanted(roots(found)):
+        return False
+    recording.write(case.recording, data | {"explanation": json.loads(json.dumps(found.to_json()))})
+    return True
