@@ -124,11 +124,18 @@ class LabState(State):
                 pending=all(answer.never_arrived for answer in bad) or self.changed_within(10, service, *self.pods_of(service), *slices),
             )  # fmt: skip
 
-    def fail_for_strangers(self, service: Object, deployment: Object, strangers: set[str]) -> None:
-        """Raise Failed if there are strangers: who is behind a Service, or answered for it, and is no Pod of this Deployment that stays.
+    def strangers(self, service: Object, deployment: Object, hosts: set[str]) -> set[str]:
+        """Who is behind a Service, or says so in an answer (hosts), and is no Pod of this Deployment that stays: names, or addresses of nobody known."""
+        names = {pod.status.get("podIP", ""): pod.name for pod in self.all("Pod")}
+        behind = {names.get(address, address) for address in self.endpoints(service)}
+        return (behind | hosts) - {pod.name for pod in self.pods_of(deployment)}
+
+    def fail_for_strangers(self, service: Object, deployment: Object, hosts: set[str]) -> None:
+        """Raise Failed if there are strangers behind a Service, or answered for it.
 
         Time is given while the cluster's proxies may not know yet of what is new, or of a Pod of this Deployment that was told to go.
         """
+        strangers = self.strangers(service, deployment, hosts)
         if not strangers:
             return
         leaving = {pod.name for pod in self.pods_leaving(deployment)}

@@ -74,7 +74,12 @@ class Object:
 
     @property
     def owner_uids(self) -> set[str]:
-        return {owner["uid"] for owner in self.metadata.get("ownerReferences") or []}
+        """The controller that this object belongs to, by uid: one or none. An owner reference that is no controller's only says
+        what the object is deleted with (https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/);
+        but for a Job, for which an older `kubectl create job --from` writes no other.
+        """
+        owners = self.metadata.get("ownerReferences") or []
+        return {owner["uid"] for owner in owners if owner.get("controller") or self.kind == "Job"}
 
     @property
     def controller(self) -> str | None:
@@ -183,7 +188,7 @@ class State:
         return [o for o in self.all(kind, namespace) if labels and labels.items() <= o.labels.items()]
 
     def owned(self, kind: str, owner: Object) -> list[Object]:
-        """The objects of a kind whose owner reference names this owner."""
+        """The objects of a kind that this owner controls."""
         return [o for o in self.all(kind, owner.namespace) if owner.uid in o.owner_uids]
 
     def events(self, obj: Object, reason: str | None = None) -> list[dict[str, Any]]:

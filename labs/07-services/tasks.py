@@ -12,16 +12,8 @@ def guestbook_pods(state: State) -> list[Object]:
     return state.pods_of(state.require("Deployment", "guestbook"))
 
 
-def strangers_behind(state: State, service: Object, hosts: set[str]) -> set[str]:
-    """Who is behind a Service, or says so in an answer, and is no Pod of the guestbook: names, or addresses of nobody known."""
-    names = {pod.status.get("podIP", ""): pod.name for pod in state.all("Pod")}
-    behind = {names.get(address, address) for address in state.endpoints(service)}
-    return (behind | hosts) - {pod.name for pod in guestbook_pods(state)}
-
-
 def fail_if_strangers_answer(state: State, service: Object, hosts: set[str]) -> None:
-    deployment = state.require("Deployment", "guestbook")
-    state.fail_for_strangers(service, deployment, strangers_behind(state, service, hosts))
+    state.fail_for_strangers(service, state.require("Deployment", "guestbook"), hosts)
 
 
 @task("reaches-pods", observe=THROUGH_THE_SERVICE)
@@ -139,4 +131,4 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
 def answers_well(state: State, service: Object, by_node: dict) -> bool:
     """Whether some node's port of the Service was answered, and by nobody but Pods of the guestbook."""
     hosts = {answer.text for answer in by_node.values() if answer.ok}
-    return bool(hosts) and not strangers_behind(state, service, hosts)
+    return bool(hosts) and not state.strangers(service, state.require("Deployment", "guestbook"), hosts)

@@ -292,7 +292,7 @@ def answering(state: State, answers: Answers) -> Object:
             look="kubectl get service guestbook",
         )  # fmt: skip
     state.require_answers(service, answers)
-    state.fail_for_strangers(service, deployment, answers.hosts - {pod.name for pod in state.pods_of(deployment)})
+    state.fail_for_strangers(service, deployment, answers.hosts)
     return service
 
 

@@ -231,6 +231,7 @@ def test_a_job_made_by_hand_is_no_scheduled_run() -> None:
     assert [is_by_hand(one) for one in (scheduled, trial, older)] == [False, True, True]
     world = state(top, scheduled, trial, pod("backup-5-x", owner=scheduled), pod("try-x", owner=trial))
     assert (runs(world, top), trials(world, top)) == ([scheduled], [trial])
+    assert trials(state(top, older), top) == [older]
     assert [one.name for one in pods_of(world, top)] == ["backup-5-x"]
 
 

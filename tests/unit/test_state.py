@@ -49,6 +49,17 @@ def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:
     assert end.value.cause == "api-unreachable"
 
 
+def test_an_owner_that_is_no_controller_owns_nothing() -> None:
+    top = deployment()
+    revision = obj("ReplicaSet", "guestbook-1", owner=top)
+    real, forged = pod("guestbook-1-a", owner=revision, ip="10.244.1.2"), pod("guestbook-1-b", owner=revision)
+    forged.metadata["ownerReferences"][0]["controller"] = False
+    front = service()
+    world = state(top, revision, real, forged, front, slice_of())
+    assert world.pods_of(top) == [real]
+    assert world.strangers(front, top, {real.name, "nobody"}) == {forged.name, "nobody"}
+
+
 def test_a_state_survives_json() -> None:
     world = state(deployment(), pod(), service(), logs={"a/b": "c"}, observations={"x": [1]})
     again = State.from_json(json.loads(json.dumps(world.to_json())))
