@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -97,7 +96,7 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
             say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
             server.wait()
         except KeyboardInterrupt:
-            server.send_signal(signal.SIGINT)
+            server.terminate()  # it may have been begun where Ctrl-C is ignored
             server.wait(20)
         finally:
             if server.poll() is None:

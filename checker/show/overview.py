@@ -103,12 +103,11 @@ class Course:
             for row in self.rows
         )
         heads = "".join(
-            f'<th scope="col">{name}</th>'
+            f'<th scope="col" style="text-align: left">{name}</th>'
             for name in ("Lesson", "What it is about", "Takes", "Its lab", "Points", "Spent")
         )
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>" + (
-            f"<p>{escape(self.underway)}</p>" if self.underway else ""
-        )
+        underway = f"<p><b>{escape(self.underway)}</b></p>" if self.underway else ""
+        return f"{underway}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>"
 
 
 def _about(page: str, title: str, goal: str) -> str:
