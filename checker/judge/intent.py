@@ -13,21 +13,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from checker.judge.chains.pod import short_image
 from checker.judge.quantity import quantity
 from checker.judge.state import Object
 
-APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# Writers that do not speak for a person: the system's own, apply itself, and restarts, which change nothing that is declared.
-_NOT_BY_HAND = (
-    "kube-controller-manager",
-    "kubelet",
-    "kube-scheduler",
-    "kubectl-client-side-apply",
-    "kubectl-rollout",
-    "kubeclass",
-)
-# What tells the items of a list apart, the first that is there: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
-_LIST_KEYS = ("name", "containerPort", "mountPath", "port", "topologyKey", "key", "ip", "type")  # fmt: skip
+_FIELDS, APPLIED = "fieldsV1", "kubectl.kubernetes.io/last-applied-configuration"
+# Writers that do not speak for a person.
+_NOT_BY_HAND = ("kube-controller-manager", "kubeclass")
+# By what the items of a list are told apart. Other lists are one value: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+_LIST_KEYS = {
+    **dict.fromkeys(("containers", "initContainers", "env", "volumes", "imagePullSecrets"), ("name",)),
+    "ports": ("containerPort", "protocol"), "volumeMounts": ("mountPath",), "volumeDevices": ("devicePath",),
+    "hostAliases": ("ip",), "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}  # fmt: skip
+# What the API server fills in where nothing is said. It counts as written by whoever made the object.
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "replicas": (1,), "progressDeadlineSeconds": (600,), "revisionHistoryLimit": (10,), "maxSurge": ("25%",),
+    "maxUnavailable": ("25%",), "type": ("RollingUpdate", ""), "dnsPolicy": ("ClusterFirst",), "restartPolicy": ("Always",),
+    "schedulerName": ("default-scheduler",), "terminationGracePeriodSeconds": (30,), "protocol": ("TCP",),
+    "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",), "path": ("/",), "scheme": ("HTTP",),
+    "timeoutSeconds": (1,), "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,), "service": ("",),
+    "defaultMode": (0o644,), "expirationSeconds": (3600,), "apiVersion": ("v1",), "divisor": ("0",), "volumeMode": ("Filesystem",),
+}  # fmt: skip
+# A restart changes nothing that is declared, and serviceAccount always says what serviceAccountName says.
+_NO_DRIFT = ("kubectl.kubernetes.io/restartedAt", "serviceAccount")
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,17 @@ class Difference:
 
 
 def applied(obj: Object) -> dict[str, Any] | None:
-    """The manifest that was applied last on the client's side, or None."""
+    """The manifest that was applied last on the client's side, or None. What another command put in its place says nothing."""
     text = obj.annotations.get(APPLIED)
-    manifest: dict[str, Any] | None = json.loads(text) if text else None
+    manifest: dict[str, Any] | None = json.loads(text) if text and not forgers(obj) else None
     return manifest
+
+
+def forgers(obj: Object) -> list[str]:
+    """Who wrote what should be the manifest that was applied last, without being an apply."""
+    return sorted(
+        str(e.get("manager")) for e in managers(obj, "Update") if _notes_what_was_applied(e) and not _is_apply(e)
+    )
 
 
 def managers(obj: Object, operation: str) -> list[dict[str, Any]]:
@@ -54,29 +70,50 @@ def managers(obj: Object, operation: str) -> list[dict[str, Any]]:
 
 
 def is_declared(obj: Object) -> bool:
-    """Whether the object was ever applied. An annotation that was put there by `kubectl annotate` says nothing."""
-    return bool(managers(obj, "Apply")) or (applied(obj) is not None and not _is_annotated_by_hand(obj))
-
-
-def _is_annotated_by_hand(obj: Object) -> bool:
-    return any(
-        f"f:{APPLIED}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {})
-        for entry in managers(obj, "Update")
-        if entry.get("manager") == "kubectl-annotate"
-    )
+    """Whether the object, and not only a label of it, was applied."""
+    return applied(obj) is not None or any("f:template" in _below(e, _FIELDS, "f:spec") for e in managers(obj, "Apply"))
 
 
 def differences(obj: Object) -> list[Difference]:
-    """Where the live spec is not what was applied last: fields with another value, and fields that somebody added by hand."""
-    manifest = applied(obj)
-    found = list(other_values((manifest or {}).get("spec") or {}, obj.spec, "spec"))
+    """Where the live object is not what was applied last: fields with another value, and fields that somebody added by hand."""
+    manifest = applied(obj) or {}
+    declared = dict(_below(manifest, "metadata", "annotations"))
+    for name in [name for name in declared if name.startswith("deployment.kubernetes.io/")]:
+        del declared[name]  # of an exported manifest: the controller's own
+    found = [
+        *other_values(declared, obj.annotations, "metadata.annotations"),
+        *other_values(_below(manifest, "metadata", "labels"), obj.labels, "metadata.labels"),
+        *other_values(_below(manifest, "spec"), obj.spec, "spec"),
+    ]
     for entry in managers(obj, "Update"):
-        if entry.get("manager") not in _NOT_BY_HAND:
-            owned = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-            for path, value in _undeclared(owned, (manifest or {}).get("spec") or {}, obj.spec, "spec"):
+        if entry.get("manager") in _NOT_BY_HAND or _is_apply(entry):
+            continue
+        for where in (("metadata", "labels"), ("spec",)):
+            marks = (_FIELDS, *(f"f:{name}" for name in where))
+            trees = [_below(other, *marks) for other in managers(obj, "Apply")]
+            for path, value in _undeclared(
+                _below(entry, *marks), _below(manifest, *where), trees, _below(obj.raw, *where), ".".join(where)
+            ):
                 if path not in {difference.path for difference in found}:
                     found.append(Difference(path, "nothing", _shown(value), str(entry.get("manager"))))
     return found
+
+
+def _is_apply(entry: dict[str, Any]) -> bool:
+    """Whether an Update is a client-side apply: it may go by any name, but kubectl's other commands go by theirs."""
+    name = str(entry.get("manager"))
+    others = name.startswith("kubectl") or name == "before-first-apply"
+    return name == "kubectl-client-side-apply" or (_notes_what_was_applied(entry) and not others)
+
+
+def _notes_what_was_applied(entry: dict[str, Any]) -> bool:
+    return f"f:{APPLIED}" in _below(entry, _FIELDS, "f:metadata", "f:annotations")
+
+
+def _below(tree: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        tree = tree.get(name) or {}
+    return tree
 
 
 def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
@@ -87,19 +124,21 @@ def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
         for key, value in declared.items():
             yield from other_values(value, live.get(key), f"{path}.{key}")
     elif isinstance(declared, list) and isinstance(live, list):
+        keys = _LIST_KEYS.get(path.rpartition(".")[2])
+        if not keys and len(declared) != len(live):
+            yield Difference(path, _shown(declared), _shown(live))
+            return
         for index, item in enumerate(declared):
-            partner = _partner(item, live, index)
+            partner = _partner(item, live, keys) if keys else live[index]
             yield from other_values(item, partner, f"{path}[{_called(item, index)}]")
     elif not _same(declared, live):
         yield Difference(path, _shown(declared), _shown(live))
 
 
-def _partner(item: Any, live: list[Any], index: int) -> Any:
+def _partner(item: dict[str, Any], live: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
     """The live item that stands for a declared one."""
-    key = next((k for k in _LIST_KEYS if isinstance(item, dict) and k in item), None)
-    if key:
-        return next((other for other in live if isinstance(other, dict) and other.get(key) == item[key]), None)
-    return live[index] if index < len(live) else None
+    wanted, *others = ([one.get(key, *_DEFAULTS.get(key, ())) for key in keys] for one in (item, *live))
+    return next((one for one, other in zip(live, others, strict=True) if other == wanted), None)
 
 
 def _called(item: Any, index: int) -> str:
@@ -115,11 +154,12 @@ def _same(declared: Any, live: Any) -> bool:
         return False
 
 
-def _undeclared(owned: dict[str, Any], declared: Any, live: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Fields of a managedFields tree that are live, but not in the declared manifest: (path, live value)."""
+def _undeclared(
+    owned: dict[str, Any], declared: Any, trees: list[dict[str, Any]], live: Any, path: str
+) -> Iterator[tuple[str, Any]]:
+    """Fields of a managedFields tree that are live, but neither in the declared manifest nor in a tree of what was applied
+    server-side: (path, live value)."""
     for key, below in owned.items():
-        if key == ".":
-            continue
         mark, _, name = key.partition(":")
         if mark == "f":
             inner_live = live.get(name) if isinstance(live, dict) else None
@@ -131,12 +171,14 @@ def _undeclared(owned: dict[str, Any], declared: Any, live: Any, path: str) -> I
             there, label = inner is not None, f"{path}[{next(iter(wanted.values()))}]"
         else:
             continue
-        if inner_live is None or _is_default(label):
+        if inner_live is None or name in _NO_DRIFT:
             continue
-        if not there:
+        inner_trees = [tree[key] for tree in trees if key in tree]
+        deeper = list(_undeclared(below, inner, inner_trees, inner_live, label))
+        if there or inner_trees:
+            yield from deeper
+        elif deeper or not (below or _is_default(name, inner_live, live)):
             yield label, inner_live
-        elif below:
-            yield from _undeclared(below, inner, inner_live, label)
 
 
 def _item(items: Any, wanted: dict[str, Any]) -> Any:
@@ -147,12 +189,11 @@ def _item(items: Any, wanted: dict[str, Any]) -> Any:
     )  # fmt: skip
 
 
-def _is_default(path: str) -> bool:
-    """Fields that `kubectl create` writes with the value that everybody gets anyway."""
-    return path.rpartition(".")[2] in ("strategy", "resources", "creationTimestamp", "imagePullPolicy", "terminationMessagePath",
-                                       "terminationMessagePolicy", "protocol", "progressDeadlineSeconds", "revisionHistoryLimit",
-                                       "dnsPolicy", "restartPolicy", "schedulerName", "securityContext",
-                                       "terminationGracePeriodSeconds")  # fmt: skip
+def _is_default(name: str, value: Any, beside: dict[str, Any]) -> bool:
+    if name == "imagePullPolicy":
+        return bool(value == ("Always" if short_image(beside.get("image", "")).endswith(":latest") else "IfNotPresent"))
+    # These two are notes of something empty where nothing is noted below them, whatever others have put there since.
+    return name in ("resources", "securityContext") or value in _DEFAULTS.get(name, ({},))
 
 
 def _shown(value: Any) -> str:

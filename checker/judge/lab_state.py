@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from checker.judge import chains
 from checker.judge.absence import require
 from checker.judge.chains.dns import explain_name
+from checker.judge.chains.edges import walk_restarts
 from checker.judge.chains.owners import pods_owned
 from checker.judge.chains.taints import untolerated
 from checker.judge.names import nearest
@@ -70,6 +71,16 @@ class LabState(State):
     def require_working(self, obj: Object) -> None:
         """Walk the chain that makes this object work. Raises Failed (or Unknown) with the first broken link."""
         chains.walk(self, obj)
+
+    def require_lasting(self, pod: Object) -> None:
+        """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise."""
+        self.require_working(pod)
+        if pod.status.get("phase") == "Succeeded":
+            fail(
+                "container-ends", f"Pod {pod.name} has ended by itself (exit code 0): it holds nothing of its node any more.",
+                expected="a process that keeps running", observed="phase Succeeded", object=pod.ref, look=f"kubectl logs {pod.name}",
+            )  # fmt: skip
+        walk_restarts(self, pod)
 
     def pods_of(self, obj: Object) -> list[Object]:
         """The Pods behind a Service, a workload or a Pod, without those on their way out."""

@@ -1,18 +1,28 @@
 """Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/judge/intent.py)."""
 
-from checker import Object, State, fail, task
-from checker.judge.intent import differences, is_declared, managers
+from checker import Object, State, fail, task, unknown
+from checker.judge.intent import differences, forgers, is_declared, managers
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
 
 
 def declared_guestbook(state: State) -> Object:
     deployment = state.require("Deployment", "guestbook")
+    if not deployment.metadata.get("managedFields"):
+        unknown(
+            "not-observed",
+            "The notes of who wrote which field of Deployment guestbook are gone, so nobody can tell what of it was applied. "
+            "Delete it, and begin anew.",
+            expected="metadata.managedFields", observed="nothing", object=deployment.ref, look=LOOK,
+        )  # fmt: skip
     if not is_declared(deployment):
         by = sorted({entry["manager"] for entry in managers(deployment, "Update")} - {"kube-controller-manager"})
+        forged = ", ".join(forgers(deployment))
         fail(
             "never-applied",
-            f"Deployment guestbook was made by {', '.join(by) or 'hand'}; no manifest was ever applied to it.",
+            f"What is noted in Deployment guestbook as applied last was written there by {forged}, not by an apply."
+            if forged
+            else f"Deployment guestbook was made by {', '.join(by) or 'hand'}; it holds no manifest that was applied.",
             expected="a manifest that was applied", observed=f"written by {', '.join(by)}", object=deployment.ref, look=LOOK,
         )  # fmt: skip
     return deployment
@@ -45,6 +55,12 @@ def image_was_overwritten(state: State) -> None:
         fail_if_refused(state, deployment)
         state.require_image(deployment, "guestbook:v2")
     by_hand = [d for d in differences(deployment) if d.path.endswith(".image")]
+    if by_hand and by_hand[0].by:
+        fail(
+            "changed-by-hand",
+            f"Deployment guestbook runs {by_hand[0].live}, which was written by {by_hand[0].by}, not by an apply.",
+            expected="an image that was applied", observed=f"written by {by_hand[0].by}", object=deployment.ref, look=LOOK,
+        )  # fmt: skip
     if by_hand:
         fail(
             "changed-by-hand",
@@ -68,11 +84,11 @@ def nothing_differs(state: State) -> None:
     found = differences(deployment)
     if found:
         first = found[0]
-        more = f" So do {len(found) - 1} more fields." if len(found) > 1 else ""
+        more = f" In all, {len(found)} fields differ." if len(found) > 1 else ""
         if first.by:
             fail(
                 "imperative-leftover",
-                f"Field {first.path} of Deployment guestbook was written by {first.by}, and is not in what was applied.{more}",
+                f"Field {first.path} of Deployment guestbook was written by {first.by}, and does not come from what was applied.{more}",
                 expected="every field as applied", observed=f"{first.path}: {first.live}", object=deployment.ref, look=LOOK,
             )  # fmt: skip
         fail(

@@ -1,8 +1,38 @@
 """Judging lab 04: who answers, which containers keep running, and whether what the app says is what the other one writes."""
 
-from checker import Answers, Http, Object, State, Timeline, Traffic, fail, task
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+
+from checker import Answers, Http, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.answers import answers as read_answers
+from checker.judge.observe import inside
+
+
+@dataclass(frozen=True)
+class OnLocalhost(PodsInside):
+    """What answers at 127.0.0.1, asked in each container of a Pod that runs. Read as {container: {"app": answers}, or {"error": why}}.
+
+    The containers of a Pod share one network, so where one has no python3, another one's answer is as good.
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking
+    """
+
+    pod: str
+    url = "http://127.0.0.1:8080/hostname"
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        pod = state.find("Pod", self.pod)
+        running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
+        questions = {"app": {"do": "http", "url": self.url}}
+        return self.ask({name: inside(pod, questions) | {"container": name} for name in running}) if pod else None
+
+    def read(self, seen: Any) -> dict[str, dict[str, Any]]:
+        return seen
+
 
 GREETINGS = Traffic("guestbook", "/")
+LOCALHOST = OnLocalhost("guestbook")
+WORKDIR = "/app"  # of the image: what a relative path begins at where the container says nothing else
 RECENT = 10.0  # seconds in which the greeting must have changed: it is written every second
 
 
@@ -13,12 +43,22 @@ def pod_answers(state: State, answers: Answers) -> None:
     state.require_image(pod, "guestbook:v1")
     service = state.require("Service", "guestbook")
     state.require_answers(service, answers)
-    if "guestbook" not in answers.hosts:
-        fail(
-            "service-answers-wrong", f"Service guestbook is answered by {', '.join(sorted(answers.hosts))}, not by Pod guestbook.",
-            expected="answers from Pod guestbook", observed=", ".join(sorted(answers.hosts)), object=service.ref,
-            look="kubectl get pods --show-labels",
-        )  # fmt: skip
+    require_alone(state, service, pod)
+
+
+def require_alone(state: State, service: Object, pod: Object) -> None:
+    """Nobody but this Pod is behind the Service, whatever name it says in its answers. Raises Failed otherwise."""
+    names = {other.status.get("podIP", ""): other.name for other in state.all("Pod") if not other.is_terminating}
+    behind, own = state.endpoints(service), pod.status.get("podIP", "")
+    if behind <= {own}:
+        return
+    others = ", ".join(sorted(names.get(address, address) for address in behind - {own}))
+    fail(
+        "service-answers-wrong",
+        f"Service {service.name} sends requests to {others}" + (f" as well as to Pod {pod.name}." if own in behind else f", and none to Pod {pod.name}."),
+        expected=f"requests to Pod {pod.name} alone", observed=f"requests to {others}", object=service.ref, look="kubectl get pods --show-labels",
+        pending=not behind <= set(names) or state.changed_within(5, pod),
+    )  # fmt: skip
 
 
 def lasting_containers(pod: Object) -> list[dict]:
@@ -38,59 +78,103 @@ def pod_with_two(state: State) -> Object:
             "one-container", f"Pod guestbook has one container that lasts, {names[0]}.",
             expected="two containers that keep running", observed=", ".join(names), object=pod.ref, look="kubectl describe pod guestbook",
         )  # fmt: skip
-    state.require_working(pod)
+    state.require_lasting(pod)
     return pod
 
 
-@task("two-containers")
-def two_containers_run(state: State) -> None:
-    pod_with_two(state)
+@task("two-containers", observe=LOCALHOST)
+def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
+    pod = pod_with_two(state)
+    heard = {name: read_answers(said["app"])[0] for name, said in asked.items() if "app" in said}
+    if not heard:
+        why = next(said["error"] for said in asked.values())
+        unknown("pod-not-askable", why, object=pod.ref, pending="no answer within" in why)
+    for name, answer in heard.items():
+        if not answer.ok:
+            state.require_working(state.require("Service", "guestbook"))
+            fail(
+                "not-on-localhost", f"Asked in container {name} of Pod guestbook, {LOCALHOST.url} gives no good answer: {answer.words}.",
+                expected="an answer of the app", observed=answer.words, object=pod.ref, look="kubectl logs guestbook --all-containers",
+                pending=state.changed_within(RECENT, pod),
+            )  # fmt: skip
+
+
+def runs_app(container: dict) -> bool:
+    """Whether a container made from the guestbook's image runs the guestbook, and no other command."""
+    command = [*(container.get("command") or []), *(container.get("args") or [])]
+    return not command or any("app.py" in word for word in command)
+
+
+def volume_of(container: dict, file: str) -> str:
+    """The volume on which a file is for a container. Raises Failed where it is on none."""
+    mounts = container.get("volumeMounts") or []
+    around = [m for m in mounts if f"{file}/".startswith(m["mountPath"].rstrip("/") + "/")]
+    if not around:
+        fail(
+            "volume-not-mounted",
+            f"The app reads {file}, which is in its container's own file system: no volume is mounted above it.",
+            expected=f"a volume that holds {file}", object="Pod/guestbook", look="kubectl describe pod guestbook",
+            observed="mounted: " + (", ".join(m["mountPath"] for m in mounts) or "nothing"),
+        )  # fmt: skip
+    return max(around, key=lambda m: len(m["mountPath"]))["name"]
+
+
+def writer_of(pod: Object, app: dict, file: str) -> tuple[str, str]:
+    """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none."""
+    volume = volume_of(app, file)
+    mounts = [
+        (c["name"], m)
+        for c in lasting_containers(pod)
+        if c is not app
+        for m in c.get("volumeMounts") or []
+        if m["name"] == volume
+    ]
+    if not mounts:
+        fail(
+            "volume-not-shared", f"Volume {volume}, from which the app reads {file}, is mounted in no other container.",
+            expected=f"volume {volume} in both containers", observed=f"only in {app['name']}", object=pod.ref,
+            look="kubectl describe pod guestbook",
+        )  # fmt: skip
+    writable = [(name, m["mountPath"]) for name, m in mounts if not m.get("readOnly")]
+    if not writable:
+        names = ", ".join(sorted({name for name, _ in mounts}))
+        fail(
+            "volume-read-only", f"Volume {volume}, from which the app reads {file}, is read-only in {names}: only the app itself may write it.",
+            expected=f"a container beside the app that can write on volume {volume}", observed=f"readOnly in {names}", object=pod.ref,
+            look="kubectl describe pod guestbook",
+        )  # fmt: skip
+    return writable[0]
 
 
 @task("shared-volume", observe=GREETINGS)
 def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
     pod = pod_with_two(state)
-    app = next(
-        (
-            c
-            for c in lasting_containers(pod)
-            if c["image"].endswith("guestbook:v1") and state.env(pod, c).get("GREETING_FILE")
-        ),
-        None,
-    )
-    if not app:
+    state.require_image(pod, "guestbook:v1")
+    apps = [
+        c
+        for c in lasting_containers(pod)
+        if c["image"].rpartition("/")[2] == "guestbook:v1" and "GREETING_FILE" in state.env(pod, c)
+    ]
+    if not apps:
         fail(
             "variable-missing", "No container of Pod guestbook has a variable GREETING_FILE, so the app says its usual greeting.",
             expected="GREETING_FILE in the app's container", observed="no such variable", object=pod.ref,
             look="kubectl describe pod guestbook",
         )  # fmt: skip
-    file = state.env(pod, app)["GREETING_FILE"]
-    mount = max(
-        (m for m in app.get("volumeMounts") or [] if file.startswith(m["mountPath"].rstrip("/") + "/")),
-        key=lambda m: len(m["mountPath"]), default=None,
-    )  # fmt: skip
-    if not mount:
-        fail(
-            "volume-not-mounted",
-            f"The app reads {file}, which is in its container's own file system: no volume is mounted above it.",
-            expected=f"a volume that holds {file}", object=pod.ref, look="kubectl describe pod guestbook",
-            observed="mounted: " + (", ".join(m["mountPath"] for m in app.get("volumeMounts") or []) or "nothing"),
-        )  # fmt: skip
-    others = [c for c in lasting_containers(pod) if c is not app and mount["name"] in
-              [m["name"] for m in c.get("volumeMounts") or []]]  # fmt: skip
-    if not others:
-        fail(
-            "volume-not-shared", f"Volume {mount['name']}, from which the app reads {file}, is mounted in no other container.",
-            expected=f"volume {mount['name']} in both containers", observed=f"only in {app['name']}", object=pod.ref,
-            look="kubectl describe pod guestbook",
-        )  # fmt: skip
-    state.require_working(state.require("Service", "guestbook"))
+    app = max(apps, key=runs_app)  # the other one may have the variable too
+    file, look = state.env(pod, app)["GREETING_FILE"], ""
+    if file:  # a Secret's value, or one that the kubelet puts in, is not known here; then only what the app says counts
+        file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
+        container, folder = writer_of(pod, app, file)
+        look = f"kubectl exec guestbook -c {container} -- ls -l {folder}"
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    require_alone(state, service, pod)
     changes = [text for at, text in timeline.texts() if at > timeline.until - RECENT]
     if len(changes) < 2:
         said = timeline.texts()[-1][1] if timeline.texts() else "nothing yet"
         fail(
             "file-not-written", f"The greeting has not changed for {RECENT:.0f} s. The app says: {said}",
-            expected=f"{file} written anew every second", observed=said, object=pod.ref,
-            look=f"kubectl exec guestbook -c {others[0]['name']} -- ls -l {next(m['mountPath'] for m in others[0]['volumeMounts'] if m['name'] == mount['name'])}",
+            expected=f"{file or 'its file'} written anew every second", observed=said, object=pod.ref, look=look,
             pending=state.changed_within(2 * RECENT, pod),
         )  # fmt: skip

@@ -38,7 +38,7 @@ NOT_PRODUCED = {
         _ON_ITS_WAY,
     ),
     **dict.fromkeys(
-        ("claim-lost", "provisioning-failed", "volume-attached-elsewhere", "volume-missing", "volume-not-removed", "volume-read-only"),
+        ("claim-lost", "provisioning-failed", "volume-attached-elsewhere", "volume-missing", "volume-not-removed"),
         "takes a storage system that this cluster has not: tests/unit/test_chains_storage.py",
     ),
     **dict.fromkeys(("limit-range-ratio", "request-above-limit"), "tests/unit/test_chains_resources.py"),
@@ -47,9 +47,10 @@ NOT_PRODUCED = {
         "takes nodes away from every other case: tests/unit/test_chains_nodes.py",
     ),
     **dict.fromkeys(("path-not-allowed", "path-not-answering"), "tests/unit/test_policy.py"),
+    "too-few-workers": "takes a worker away from every other case: tests/unit/test_labs_02.py",
     "policies-not-enforced": "tests/faults opens the observer's wall",
     "claim-waits-for-pod": "no fault: a claim that no Pod uses yet",
-    **dict.fromkeys(("container-restarts-often", "service-selects-strangers"), "tests/unit/test_explain.py"),
+    "service-selects-strangers": "tests/unit/test_explain.py",
     **dict.fromkeys(
         ("cronjob-run-failed", "job-failed", "liveness-probe-fails", "startup-probe-fails", "pod-stuck-starting"),
         "what is behind it has a cause of its own, as far as it is known: tests/unit/test_chains_*.py",
@@ -264,6 +265,10 @@ def test_a_container_that_has_come_back_again_and_again_is_not_believed_when_it_
     old = pod(since=30, last=last, restarts=5, ready=True)
     assert found_in(young) == ["container-crashes@Pod/guestbook-1"]
     assert found_in(old) == ["container-restarts-often@Pod/guestbook-1"]
+    sidecar = pod(since=30)
+    sidecar.spec["initContainers"] = [container("clock", restartPolicy="Always")]
+    sidecar.status["initContainerStatuses"] = [{**old.status["containerStatuses"][0], "name": "clock"}]
+    assert found_in(sidecar) == ["container-restarts-often@Pod/guestbook-1"]
 
 
 def test_what_ended_while_its_node_was_coming_up_again_is_no_fault() -> None:

@@ -227,7 +227,7 @@ def walk_governing_service(state: State, stateful_set: Object) -> None:
 
 def walk_restarts(state: State, pod: Object) -> None:
     """A container that runs at the moment, and has ended badly again and again."""
-    for status in pod.status.get("containerStatuses") or []:
+    for status in pod.container_statuses:
         ended = (status.get("lastState") or {}).get("terminated") or {}
         running = (status.get("state") or {}).get("running")
         if (

@@ -1,0 +1,198 @@
+"""Intent: which fields of a live object were applied, by the notes that the API server keeps of who wrote what."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from checker.judge.intent import APPLIED, Difference, differences, forgers, is_declared
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.judge.state import Object, State
+from checker.look import recording
+
+LAB = load_lab("03")
+ANNOTATION = {"f:metadata": {"f:annotations": {f"f:{APPLIED}": {}}}}
+CONTAINER = 'k:{"name":"guestbook"}'
+IN_POD = "spec.template.spec"
+
+
+def recorded(case: str = "solution") -> State:
+    """A State with the Deployment as it is live, with what recordings leave out because everybody has it."""
+    state, _ = recording.load(LAB.folder / "recorded" / f"{case}.json")
+    pod = the_deployment(state).spec["template"]["spec"]
+    pod |= {
+        "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "securityContext": {}, "terminationGracePeriodSeconds": 30,
+    }  # fmt: skip
+    pod["containers"][0] |= {
+        "imagePullPolicy": "IfNotPresent", "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+    }  # fmt: skip
+    return state
+
+
+def the_deployment(state: State) -> Object:
+    return next(one for one in state.objects["Deployment"] if one.name == "guestbook")
+
+
+def guestbook(case: str = "solution") -> Object:
+    return the_deployment(recorded(case))
+
+
+def wrote(obj: Object, manager: str, fields: dict[str, Any]) -> None:
+    obj.metadata["managedFields"].append({"manager": manager, "operation": "Update", "fieldsV1": fields})
+
+
+def in_pod(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"f:spec": {"f:template": {"f:spec": fields}}}
+
+
+def in_container(fields: dict[str, Any]) -> dict[str, Any]:
+    return in_pod({"f:containers": {CONTAINER: fields}})
+
+
+def created(obj: Object) -> dict[str, Any]:
+    """What `kubectl create -f` owns of an object: everything that the file says, and what was filled in."""
+    fields: dict[str, Any] = copy.deepcopy(guestbook().metadata["managedFields"][0]["fieldsV1"])
+    del fields["f:metadata"]
+    pod = fields["f:spec"]["f:template"]["f:spec"]
+    pod["f:volumes"] = {
+        'k:{"name":"texts"}': {".": {}, "f:name": {}, "f:configMap": {"f:name": {}, "f:defaultMode": {}}}
+    }
+    pod["f:serviceAccount"], pod["f:serviceAccountName"] = {}, {}
+    live = obj.spec["template"]["spec"]
+    live["volumes"] = [{"name": "texts", "configMap": {"name": "texts", "defaultMode": 420}}]
+    live |= {"serviceAccount": "reader", "serviceAccountName": "reader"}
+    return fields
+
+
+def in_the_file(obj: Object, **fields: Any) -> None:
+    """Add fields to the template's spec of the manifest that was applied last."""
+    manifest = json.loads(obj.annotations[APPLIED])
+    manifest["spec"]["template"]["spec"] |= fields
+    obj.annotations[APPLIED] = json.dumps(manifest)
+
+
+def test_what_was_filled_in_when_the_object_was_created_is_no_drift() -> None:
+    deployment = guestbook()
+    fields = created(deployment)
+    in_the_file(deployment, volumes=[{"name": "texts", "configMap": {"name": "texts"}}], serviceAccountName="reader")
+    deployment.metadata["managedFields"] = []
+    wrote(deployment, "kubectl-create", fields)
+    wrote(deployment, "kubectl-client-side-apply", {**ANNOTATION, **in_container({"f:image": {}})})
+    assert is_declared(deployment)
+    assert differences(deployment) == []
+    in_the_file(deployment, volumes=[])
+    assert [(d.path, d.by) for d in differences(deployment)] == [(f"{IN_POD}.volumes[texts]", "kubectl-create")]
+
+
+def test_what_was_created_and_then_applied_server_side_is_no_drift() -> None:
+    deployment = guestbook("server-side")
+    fields = created(deployment)
+    applied_fields = deployment.metadata["managedFields"][0]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]
+    applied_fields["f:volumes"] = {'k:{"name":"texts"}': {".": {}, "f:name": {}, "f:configMap": {"f:name": {}}}}
+    applied_fields["f:serviceAccountName"] = {}
+    wrote(deployment, "kubectl-create", fields)
+    assert differences(deployment) == []
+    del applied_fields["f:volumes"]
+    assert [(d.path, d.by) for d in differences(deployment)] == [(f"{IN_POD}.volumes", "kubectl-create")]
+
+
+@pytest.mark.parametrize("manager, noted", [("kubectl-set", {}), ("kubectl-edit", ANNOTATION)])  # edit --save-config
+def test_an_image_that_was_set_after_a_server_side_apply_is_by_hand(manager: str, noted: dict[str, Any]) -> None:
+    state = recorded("server-side")
+    deployment = the_deployment(state)
+    del deployment.metadata["managedFields"][0]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"][
+        CONTAINER
+    ]["f:image"]
+    wrote(deployment, manager, {**noted, **in_container({"f:image": {}})})
+    assert differences(deployment) == [
+        Difference(f"{IN_POD}.containers[guestbook].image", "nothing", "guestbook:v2", manager)
+    ]
+    judged = {task.id: task.cause for task in judge(LAB, state).tasks}
+    assert judged == {"declared": "", "image-changed": "changed-by-hand", "no-drift": "imperative-leftover"}
+
+
+@pytest.mark.parametrize("manager, fields, where, value, path", [
+    ("kubectl-rollout", {"f:spec": {"f:paused": {}}}, ("spec",), {"paused": True}, "spec.paused"),
+    ("kubectl-patch", {"f:spec": {"f:strategy": {"f:type": {}}}}, ("spec", "strategy"), {"type": "Recreate"}, "spec.strategy"),
+    ("kubectl-edit", in_pod({"f:terminationGracePeriodSeconds": {}}), ("spec", "template", "spec"),
+     {"terminationGracePeriodSeconds": 5}, f"{IN_POD}.terminationGracePeriodSeconds"),
+    ("kubectl-edit", in_container({"f:imagePullPolicy": {}}), ("spec", "template", "spec", "containers", 0),
+     {"imagePullPolicy": "Always"}, f"{IN_POD}.containers[guestbook].imagePullPolicy"),
+    ("kubectl-set", in_container({"f:resources": {"f:limits": {".": {}, "f:cpu": {}}}}), ("spec", "template", "spec", "containers", 0),
+     {"resources": {"limits": {"cpu": "1"}}}, f"{IN_POD}.containers[guestbook].resources"),
+    ("kubectl-label", {"f:metadata": {"f:labels": {".": {}, "f:tier": {}}}}, ("metadata",), {"labels": {"tier": "front"}},
+     "metadata.labels.tier"),
+    ("kubectl-patch", {"f:spec": {"f:template": {"f:metadata": {"f:labels": {"f:tier": {}}}}}},
+     ("spec", "template", "metadata", "labels"), {"tier": "front"}, "spec.template.metadata.labels.tier"),
+])  # fmt: skip
+def test_a_field_that_was_added_by_hand_is_drift(
+    manager: str, fields: dict[str, Any], where: tuple[Any, ...], value: dict[str, Any], path: str
+) -> None:
+    raw = guestbook().raw
+    place: Any = raw
+    for name in where:
+        place = place[name]
+    place |= value
+    deployment = Object("Deployment", raw)
+    wrote(deployment, manager, fields)
+    assert [(d.path, d.by) for d in differences(deployment)] == [(path, manager)]
+
+
+def test_what_a_list_holds_is_compared_by_its_keys_or_as_a_whole() -> None:
+    deployment = guestbook()
+    pod = deployment.spec["template"]["spec"]
+    both = [{"key": "node", "effect": "NoSchedule"}, {"key": "node", "effect": "NoExecute"}]
+    in_the_file(deployment, tolerations=both)
+    pod["tolerations"] = copy.deepcopy(both)
+    assert differences(deployment) == []
+    pod["tolerations"].append({"key": "other"})
+    assert [d.path for d in differences(deployment)] == [f"{IN_POD}.tolerations"]
+    del pod["tolerations"]
+    in_the_file(deployment, tolerations=[])
+    pod["containers"].insert(0, {"name": "added", "image": "guestbook:v1"})
+    assert differences(deployment) == []
+    wrote(deployment, "kubectl-edit", in_pod({"f:containers": {'k:{"name":"added"}': {".": {}, "f:name": {}}}}))
+    assert [d.path for d in differences(deployment)] == [f"{IN_POD}.containers[added]"]
+
+
+def test_declared_labels_and_annotations_are_compared_but_for_the_controllers_own() -> None:
+    deployment = guestbook()
+    manifest = json.loads(deployment.annotations[APPLIED])
+    manifest["metadata"]["labels"] = {"tier": "front"}
+    manifest["metadata"]["annotations"] = {"owner": "me", "deployment.kubernetes.io/revision": "1"}
+    deployment.annotations |= {APPLIED: json.dumps(manifest), "owner": "you"}
+    deployment = Object("Deployment", deployment.raw | {"metadata": deployment.metadata | {"labels": {"tier": "back"}}})
+    assert [d.path for d in differences(deployment)] == ["metadata.annotations.owner", "metadata.labels.tier"]
+
+
+@pytest.mark.parametrize(
+    "manager", ["kubectl", "kubectl-annotate", "kubectl-create", "kubectl-replace", "kubectl-edit"]
+)
+def test_a_manifest_that_something_else_noted_was_not_applied(manager: str) -> None:
+    deployment = guestbook()
+    deployment.metadata["managedFields"][0]["manager"] = manager
+    assert (is_declared(deployment), forgers(deployment)) == (False, [manager])
+
+
+def test_a_manifest_may_be_applied_under_any_name() -> None:
+    deployment = guestbook()
+    deployment.metadata["managedFields"][0]["manager"] = "alice"
+    assert is_declared(deployment)
+    assert differences(deployment) == []
+
+
+def test_a_label_that_was_applied_server_side_declares_no_deployment() -> None:
+    deployment = guestbook("created")
+    label = {"f:metadata": {"f:labels": {"f:tier": {}}}}
+    deployment.metadata["managedFields"].append({"manager": "kubectl", "operation": "Apply", "fieldsV1": label})
+    assert not is_declared(deployment)
+
+
+def test_where_the_notes_are_gone_nothing_is_known() -> None:
+    state = recorded()
+    the_deployment(state).metadata["managedFields"] = []
+    assert {(task.verdict, task.cause) for task in judge(LAB, state).tasks} == {("unknown", "not-observed")}

@@ -1,0 +1,89 @@
+"""Lab 02, in States that were recorded and then changed: what no case can bring about without disturbing others, or at the right moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from checker import State
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.judge.state import Object
+from checker.look import recording
+
+LAB = load_lab("02")
+
+
+def recorded(case: str = "solution") -> State:
+    return recording.load(LAB.folder / "recorded" / f"{case}.json")[0]
+
+
+def verdicts(state: State) -> dict[str, str]:
+    return {task.id: task.cause or task.verdict for task in judge(LAB, state).tasks}
+
+
+def without(state: State, *pods: str) -> State:
+    state.objects["Pod"] = [pod for pod in state.all("Pod") if pod.name not in pods]
+    return state
+
+
+def found(state: State, name: str) -> Object:
+    pod = state.find("Pod", name)
+    assert pod
+    return pod
+
+
+def test_a_taint_makes_the_lab_no_easier() -> None:
+    state = recorded()
+    heavy = found(state, "heavy").spec["nodeName"]
+    tainted = next(n for n in state.everywhere("Node") if not n.spec.get("taints") and n.name != heavy)
+    tainted.spec["taints"] = [{"key": "mine", "effect": "NoSchedule"}]
+    assert verdicts(state) == {"survey": "too-few-workers", "on-every-worker": "too-few-workers", "reserved": "passed"}
+    state.objects["ConfigMap"] = state.objects["Pod"] = []
+    assert verdicts(state)["survey"] == "object-missing"
+
+
+def test_the_pod_heavy_is_a_pod_of_its_worker() -> None:
+    state = recorded()
+    heavy = found(state, "heavy").spec["nodeName"]
+    beside = [pod.name for pod in state.all("Pod") if pod.name != "heavy" and pod.spec["nodeName"] == heavy]
+    assert verdicts(without(state, *beside))["on-every-worker"] == "passed"
+    assert verdicts(without(state, "heavy"))["on-every-worker"] == "node-without-pod"
+
+
+def test_beside_heavy_what_keeps_the_others_away_is_named() -> None:
+    state = without(recorded(), "everywhere-pod1", "everywhere-pod2")
+    assert verdicts(state)["on-every-worker"] == "rollout-in-progress"
+    state.objects["DaemonSet"] = []
+    assert verdicts(state)["on-every-worker"] == "node-without-pod"
+    state = recorded("other-image")
+    found(state, "heavy").containers[0]["image"] = "guestbook:v1"
+    assert verdicts(state) == {"survey": "passed", "on-every-worker": "wrong-image", "reserved": "passed"}
+
+
+def test_a_pod_that_runs_until_it_fails_again_does_not_count() -> None:
+    state = recorded()
+    heavy = found(state, "heavy").spec["nodeName"]
+    other = next(pod for pod in state.all("Pod") if pod.spec["nodeName"] != heavy)
+    status = other.status["containerStatuses"][0]
+    at = other.metadata["creationTimestamp"]
+    status["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": at, "finishedAt": at}}
+    status["restartCount"], status["state"] = 3, {"running": {"startedAt": at}}
+    assert other.is_ready
+    assert verdicts(state)["on-every-worker"] == "container-crashes"
+    state.now += timedelta(seconds=20)
+    assert verdicts(state)["on-every-worker"] == "container-restarts-often"
+
+
+def test_what_a_pod_requested_is_given_back_when_it_has_ended() -> None:
+    state = recorded()
+    found(state, "heavy").status["phase"] = "Succeeded"
+    assert verdicts(state)["reserved"] == "container-ends"
+
+
+def test_a_number_in_a_file_that_is_no_text_is_malformed() -> None:
+    state = recorded()
+    survey = state.find("ConfigMap", "survey")
+    assert survey
+    survey.raw["binaryData"] = {"cpu": "//4yAA=="}
+    del survey.raw["data"]["cpu"]
+    assert verdicts(state)["survey"] == "value-malformed"

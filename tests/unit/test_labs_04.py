@@ -1,0 +1,162 @@
+"""Lab 04, in a State that was recorded and then changed: who answers, who can write, and what is heard on localhost."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from checker import State
+from checker.judge.judging import judge
+from checker.judge.labs import beside, load_lab
+from checker.judge.state import REACH, Object
+from checker.look import recording
+
+LAB = load_lab("04")
+LOCALHOST = beside(LAB.folder / "tasks.py", "tasks").LOCALHOST
+HEARD = {"app": [{"count": 1, "error": "", "host": "guestbook", "status": 200, "text": "guestbook", "version": "v1"}]}
+REFUSED = {"app": [{"count": 1, "error": "refused", "host": "", "status": 0, "text": "", "version": ""}]}
+NO_PYTHON = {"error": "Pod guestbook could not be asked: exec: python3: executable file not found in $PATH"}
+ALL_PASSED = {"answers": "passed", "two-containers": "passed", "shared-volume": "passed"}
+
+
+def solved(asked: dict[str, Any] | None = None) -> State:
+    state = recording.load(LAB.folder / "recorded" / "solution.json")[0]
+    state.observations[LOCALHOST.key] = asked or {"app": HEARD, "clock": HEARD}
+    return state
+
+
+def parts(state: State) -> tuple[Object, dict[str, Any], dict[str, Any]]:
+    """The Pod, its app and its clock."""
+    pod = state.find("Pod", "guestbook")
+    assert pod
+    app, clock = pod.containers
+    return pod, app, clock
+
+
+def verdicts(state: State) -> dict[str, str]:
+    return {task.id: task.cause or task.verdict for task in judge(LAB, state).tasks}
+
+
+def test_the_solution_passes() -> None:
+    assert verdicts(solved()) == ALL_PASSED
+
+
+# -- localhost -------------------------------------------------------------------------------------------------------
+
+
+def test_localhost_is_asked_in_each_container_that_runs() -> None:
+    state = solved()
+    question = LOCALHOST.question(state)
+    assert {name: ask["container"] for name, ask in question["asks"].items()} == {"app": "app", "clock": "clock"}
+    parts(state)[0].status["containerStatuses"] = []
+    assert LOCALHOST.question(state) is None
+    state.objects["Pod"] = []
+    assert LOCALHOST.question(state) is None
+
+
+@pytest.mark.parametrize("asked, verdict", [
+    ({"app": HEARD, "clock": NO_PYTHON}, "passed"),
+    ({"app": NO_PYTHON, "clock": NO_PYTHON}, "pod-not-askable"),
+    ({"app": REFUSED, "clock": REFUSED}, "not-on-localhost"),
+    ({"app": NO_PYTHON, "clock": REFUSED}, "not-on-localhost"),
+])  # fmt: skip
+def test_what_is_heard_on_localhost(asked: dict[str, Any], verdict: str) -> None:
+    assert verdicts(solved(asked)) == ALL_PASSED | {"two-containers": verdict}
+
+
+# -- who answers -----------------------------------------------------------------------------------------------------
+
+
+def with_another_behind(state: State) -> State:
+    raw = deepcopy(parts(state)[0].raw)
+    raw["metadata"] |= {"name": "imposter", "uid": "uid-imposter"}
+    raw["status"]["podIP"] = "10.244.1.77"
+    state.objects["Pod"].append(Object("Pod", raw))
+    ends = state.objects["EndpointSlice"][0].raw["endpoints"]
+    ends.append({**ends[0], "addresses": ["10.244.1.77"]})
+    state.observations[REACH] |= {"10.244.1.77:8080": "open"}
+    return state
+
+
+def test_another_pod_behind_the_service_is_no_answer_whatever_its_hostname() -> None:
+    state = with_another_behind(solved())
+    wrong = ALL_PASSED | {"answers": "service-answers-wrong", "shared-volume": "service-answers-wrong"}
+    assert verdicts(state) == wrong
+    parts(state)[0].labels.clear()
+    del state.objects["EndpointSlice"][0].raw["endpoints"][0]
+    assert verdicts(state) == wrong
+
+
+def test_a_pod_may_have_another_hostname_or_its_nodes() -> None:
+    state = solved()
+    for answer in state.observations["Http(path='/hostname', per_pod=False, service='guestbook', times=3)"]:
+        answer["host"] = answer["text"] = "kubeclass-worker2"
+    assert verdicts(state) == ALL_PASSED
+
+
+# -- who keeps running -----------------------------------------------------------------------------------------------
+
+
+def test_a_container_that_is_started_again_and_again_does_not_keep_running() -> None:
+    state = solved()
+    clock = parts(state)[0].status["containerStatuses"][1]
+    began = clock["state"]["running"]["startedAt"]
+    clock["restartCount"] = 3
+    clock["lastState"] = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": began, "finishedAt": began}}
+    state.now += timedelta(seconds=20)
+    assert verdicts(state) == ALL_PASSED | dict.fromkeys(
+        ("two-containers", "shared-volume"), "container-restarts-often"
+    )
+
+
+def test_a_pod_that_has_ended_has_no_container_that_runs() -> None:
+    state = solved()
+    parts(state)[0].status["phase"] = "Succeeded"
+    assert verdicts(state)["two-containers"] == "container-ends"
+
+
+# -- who can write ---------------------------------------------------------------------------------------------------
+
+
+def test_what_the_other_container_may_only_read_it_does_not_write() -> None:
+    state = solved()
+    clock = parts(state)[2]
+    clock["volumeMounts"][0]["readOnly"] = True
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": "volume-read-only"}
+    clock["volumeMounts"].append({"name": "shared", "mountPath": "/too"})
+    assert verdicts(state) == ALL_PASSED
+
+
+@pytest.mark.parametrize("variable, more", [
+    ({"value": "/shared/./greeting"}, {}),
+    ({"value": "greeting"}, {"workingDir": "/shared"}),
+    ({"value": "../shared/greeting"}, {}),
+    ({"value": "/run/now"}, {"volumeMounts": [{"name": "shared", "mountPath": "/run/now", "subPath": "greeting", "readOnly": True}]}),
+    ({"valueFrom": {"secretKeyRef": {"name": "settings", "key": "file"}}}, {}),
+    ({"valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['file']"}}}, {}),
+])  # fmt: skip
+def test_ways_to_name_the_file(variable: dict[str, Any], more: dict[str, Any]) -> None:
+    state = solved()
+    app = parts(state)[1]
+    app["env"] = [{"name": "GREETING_FILE", **variable}]
+    app |= more
+    assert verdicts(state) == ALL_PASSED
+
+
+def test_where_the_path_is_not_known_the_greeting_must_change_all_the_same() -> None:
+    state = solved()
+    parts(state)[1]["env"] = [{"name": "GREETING_FILE", "value": ""}]
+    state.observations["Traffic(path='/', service='guestbook')"]["texts"] = [[0.0, "Welcome to the guestbook!"]]
+    assert verdicts(state)["shared-volume"] == "file-not-written"
+
+
+def test_the_other_container_may_have_the_variable_too() -> None:
+    state = solved()
+    pod, app, clock = parts(state)
+    clock["env"] = app["env"]
+    app["volumeMounts"][0]["readOnly"] = True
+    pod.containers.reverse()
+    assert verdicts(state) == ALL_PASSED
