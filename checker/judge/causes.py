@@ -148,6 +148,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("never-scaled", "No scaling was seen", "The observer keeps a timeline of how many replicas were asked for.", "kubectl get deployments", "05"),
         Cause("requests-lost", "Requests were lost", "Some requests of the observer's stream got no good answer in that time.", "kubectl get pods --watch", "05"),
         Cause("never-released", "That version was never released", "The observer keeps a timeline of which images a Deployment ran.", "kubectl rollout history deployment NAME", "06"),
+        Cause("released-out-of-order", "The versions came in another order", "The observer keeps a timeline of which image a Deployment went to from which.", "kubectl rollout history deployment NAME", "06"),
         Cause("bad-version-served", "The bad version was sent requests", "A version that is not ready must not be sent requests; only a readiness probe can tell.", "kubectl describe deployment NAME", "06"),
         Cause("strategy-recreate", "The strategy ends everything before it begins anew", "Recreate is for apps of which two versions must never run side by side; it always means a gap.", "kubectl describe deployment NAME", "06"),
         Cause("strategy-allows-outage", "The strategy lets all replicas be missing at once", "maxUnavailable says how many replicas may be missing during an update.", "kubectl describe deployment NAME", "06"),

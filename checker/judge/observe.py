@@ -8,7 +8,7 @@ Asking is the collector's work; nothing here does I/O.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import inf
@@ -18,7 +18,7 @@ from checker.judge.answers import Answer, Answers, answers
 from checker.judge.chains import pods_of
 from checker.judge.chains.service import pods_behind, target_ports
 from checker.judge.state import Object, State
-from checker.judge.verdict import unknown
+from checker.judge.verdict import fail, unknown
 
 
 @dataclass(frozen=True)
@@ -301,11 +301,35 @@ class Timeline:
         }
 
     def first_answer(self, host: str, since: float) -> float:
-        """When a Pod answered first, not counting what it answered before that time."""
+        """When a Pod answered first, not counting what it answered before that time; inf where it did not."""
         begins = [
             max(first, since) for first, last, _count, _version in self._seen["hosts"].get(host, []) if last >= since
         ]
-        return min(begins, default=self.until)
+        return min(begins, default=inf)
+
+    def all_answer(self, deployment: Object, wanted: int, since: float) -> float:
+        """The first moment from `since` on at which so many Pods of a Deployment, not told to go, were ready and had answered; inf where there was none."""
+        spells = [
+            (
+                min(self.first_answer(name, pod["ready"]) for name in (pod["name"], hostname(deployment))),
+                pod["deleted"] or inf,
+            )
+            for pod in self.pods_of(deployment.name)
+            if pod["ready"]
+        ]
+        moments = sorted({since, *(begin for begin, _ in spells if begin > since)})
+        return next((at for at in moments if sum(begin <= at < end for begin, end in spells) >= wanted), inf)
+
+    def fail_for_strangers(self, deployment: Object, begin: float, end: float, doing: str) -> None:
+        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+        own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
+        strangers = self.hosts_between(begin, end) - own
+        if strangers:
+            fail(
+                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which is no Pod of Deployment {deployment.name}.",
+                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
+                look="kubectl get pods --show-labels",
+            )  # fmt: skip
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:
         """Requests without a good answer in that time, counted by what went wrong."""
@@ -323,11 +347,11 @@ class Timeline:
         """What each Pod said, by its name: the first line of its answers, whenever that was another than before, oldest first."""
         return {host: [Said(*run) for run in runs] for host, runs in self._seen["said"].items()}
 
-    def versions(self) -> dict[str, tuple[float, float]]:
-        """When each version of the app answered first and last."""
+    def versions(self, hosts: Container[str] | None = None) -> dict[str, tuple[float, float]]:
+        """When each version of the app answered first and last; with `hosts`, from these Pods."""
         found: dict[str, tuple[float, float]] = {}
-        for intervals in self._seen["hosts"].values():
-            for first, last, _count, version in intervals:
+        for host, intervals in self._seen["hosts"].items():
+            for first, last, _count, version in intervals if hosts is None or host in hosts else []:
                 begin, end = found.get(version, (first, last))
                 found[version] = (min(begin, first), max(end, last))
         return found
@@ -398,19 +422,35 @@ class Timeline:
                 ]
         return sorted(found, key=lambda scaling: scaling.at)
 
-    def last_release(self, deployment: str, image: str, since: str = "") -> Release | None:
-        """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
-        sets = {
+    def _sets_of(self, deployment: str) -> dict[str, dict[str, Any]]:
+        """The ReplicaSets of a Deployment that were seen, by uid, as the observer notes them."""
+        return {
             uid: owner
             for uid, owner in self._seen["replicas"].items()
             if owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
         }
+
+    def has_run(self, deployment: Object, image: str) -> bool:
+        """Whether this Deployment was seen with this image: it, and not one of its name that was there before it was made."""
+        return any(
+            image in _images(owner) and owner["changes"][0][0] >= deployment.created.timestamp()
+            for owner in self._sets_of(deployment.name).values()
+        )
+
+    def pods_released(self, deployment: str, image: str, since: float) -> list[dict[str, Any]]:
+        """The Pods of a Deployment with this image that came from that time on (or in the second before: it is told by another watch)."""
+        sets = {uid for uid, owner in self._sets_of(deployment).items() if image in _images(owner)}
+        return [pod for _, pod in self._pods_of(sets) if pod["added"] >= since - 1]
+
+    def last_release(self, deployment: str, image: str, since: str = "") -> Release | None:
+        """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
+        sets = self._sets_of(deployment)
         begins = {
             uid: [at for before, at, after in _steps(owner) if not before and after] for uid, owner in sets.items()
         }
 
         def of(name: str) -> set[str]:
-            return {uid for uid, owner in sets.items() if any(i.rpartition("/")[2] == name for i in owner["images"])}
+            return {uid for uid, owner in sets.items() if name in _images(owner)}
 
         def last_until(uid: str, at: float) -> float:
             """The last moment up to `at` at which Pods of a ReplicaSet were asked for."""
@@ -426,18 +466,34 @@ class Timeline:
             latest = max(others.values(), default=-inf)
             return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
 
+        def asked(uids: Iterable[str], at: float) -> float:
+            return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
+
         candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
         if not candidates:
             return None
         made = max(candidates)
-        # Recreate takes the old Pods away first: then it began with that.
+        # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that.
         last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in of(image)]
-        reduced = [at for steps in last for before, at, after in steps if after < before and at > made - TAKEOVER]
+        reduced = [
+            at
+            for steps in last
+            for before, at, after in steps
+            if after < before and at > made - TAKEOVER and (after or not asked(sets, at))
+        ]
         begin = min([made, *reduced])
         following = min((at for times in begins.values() for at in times if at > made), default=inf)
+        # It was decided as soon as Pods of only one side were asked for: of the new image, or (rolled back) of the others.
+        sides = of(image), set(sets) - of(image)
+        changes = sorted(at for owner in sets.values() for at, _ in owner["changes"] if made <= at < following)
+        decided = next((at for at in changes if not all(asked(side, at) for side in sides)), inf)
         # A Pod that was told to go may answer for as long as its grace period, and only then it shows what that does.
+        # Of a ReplicaSet that stays, those that were told to go later went for another reason.
         told_to_go = [
-            pod for pod in self._seen["pods"].values() if pod["owner"] in sets and begin <= pod["deleted"] < following
+            pod
+            for uid in sets
+            for _, pod in self._pods_of({uid})
+            if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not asked({uid}, decided))
         ]
         last_gone = max((pod["gone"] or inf for pod in told_to_go), default=begin)
         return Release(begin, min(last_gone + SETTLE, following))
@@ -450,10 +506,8 @@ class Timeline:
         the smallest in the second that follows.
         """
         found = []
-        for uid, owner in self._seen["replicas"].items():
-            if owner["kind"] != "ReplicaSet" or owner["name"].rpartition("-")[0] != deployment:
-                continue
-            pods = [pod for pod in self._seen["pods"].values() if pod["owner"] == uid]
+        for uid, owner in self._sets_of(deployment).items():
+            pods = [pod for _, pod in self._pods_of({uid})]
             for pod in pods:
                 gone = pod["deleted"]
                 if not gone or not pod["ready"]:
@@ -493,12 +547,7 @@ class Timeline:
 
     def pods_of(self, deployment: str) -> list[dict[str, Any]]:
         """Every Pod of a Deployment that was seen, of all its revisions, as the observer notes it."""
-        sets = {
-            uid
-            for uid, owner in self._seen["replicas"].items()
-            if owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
-        }
-        return [pod for pod in self._seen["pods"].values() if pod["owner"] in sets]
+        return [pod for _, pod in self._pods_of(self._sets_of(deployment))]
 
     def pods_on(self, node: str, moment: float, deployment: str) -> list[dict[str, Any]]:
         """The Pods of a Deployment that were on a node at a moment and had not been told to go."""
@@ -522,6 +571,16 @@ class Timeline:
                 names, gone = (frozenset(pod["name"] for pod in some) for some in (pods, went))
                 found.append(Drain(spell.node, begin, told, end, names, names - gone))
         return found
+
+
+def hostname(deployment: Object) -> str:
+    """What the Pods of a Deployment call themselves where its template says so; otherwise each has its own name for it."""
+    return str(deployment.spec["template"]["spec"].get("hostname", ""))
+
+
+def _images(owner: dict[str, Any]) -> set[str]:
+    """The images of what a ReplicaSet makes, without a registry before their names."""
+    return {image.rpartition("/")[2] for image in owner["images"]}
 
 
 def _steps(owner: dict[str, Any]) -> Iterator[tuple[float, float, float]]:

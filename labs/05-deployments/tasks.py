@@ -1,10 +1,13 @@
 """Judging lab 05: the number of Pods from the objects; what was lost and replaced, and how scaling went, from the timeline."""
 
+from math import inf
+
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
 from checker.judge.names import counted
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
+PATIENCE = 30.0  # seconds within which every ready Pod has long been sent a request
 
 
 def guestbook(state: State) -> Object:
@@ -54,21 +57,21 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_replicas(state, deployment, 5)
-    scalings = [s for s in timeline.scalings("guestbook") if s.after >= 5 and s.before >= 1]
+    state.fail_for_strangers(service, deployment, set())
+    scalings = [s for s in timeline.scalings("guestbook") if 1 <= s.before < 5 <= s.after]
     served = [s for s in scalings if timeline.hosts_between(s.at - 5, s.at)]
     if not served:
         require_watched(state, timeline)
         fail(
             "never-scaled",
-            "Deployment guestbook was not seen being scaled to five or more while it was answering requests.",
+            "Deployment guestbook was not seen being scaled from fewer than five replicas to five or more while it was answering requests.",
             expected="fewer replicas that answer, then at least 5",
             observed="a change while nothing answered" if scalings else "no such change, in " + duration(timeline),
             object=deployment.ref,
         )
     scaling = served[-1]
-    answering = timeline.hosts_between(scaling.at, timeline.until)
-    silent = {pod.name for pod in state.ready_pods(service)} - answering
-    finished = max((timeline.first_answer(host, scaling.at) for host in answering), default=timeline.until)
+    finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
+    timeline.fail_for_strangers(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         fail(
@@ -80,15 +83,36 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
             object=deployment.ref,
             look="kubectl describe deployment guestbook",
         )
-    if silent or timeline.until < finished + SETTLE:
+    if timeline.until < finished + SETTLE:
+        silent = [pod for pod in state.ready_pods(deployment) if timeline.first_answer(pod.name, 0) == inf]
+        if finished == inf:
+            fail_if_left_out(timeline, service, silent)
         unknown(
             "not-observed",
             "The observer is still waiting for an answer from every new replica.",
             expected="answers from all",
-            observed=f"none yet from {', '.join(sorted(silent))}" if silent else "all answer, for a moment only",
+            observed=f"none yet from {names(silent)}" if silent else "all answer, for a moment only",
             object=deployment.ref,
             pending=True,
         )
+
+
+def fail_if_left_out(timeline: Timeline, service: Object, silent: list[Object]) -> None:
+    """Raise Failed if some of these Pods, none of which has answered, have been ready for so long that they are sent nothing."""
+    left_out = [pod for pod in silent if 0 < timeline.first_ready(pod.uid) < timeline.until - PATIENCE]
+    if not left_out:
+        return
+    evidence = {"expected": "answers from all", "observed": f"none from {names(left_out)}", "object": service.ref}
+    story = (
+        f"{names(left_out)} did not answer one of the observer's requests, though ready for more than {PATIENCE:.0f} s"
+    )
+    if service.spec.get("sessionAffinity") == "ClientIP":
+        fail("service-sticks-to-clients", f"{story}. Service guestbook has sessionAffinity ClientIP.", **evidence)
+    fail("replica-gets-no-traffic", f"{story}.", **evidence)
+
+
+def names(pods: list[Object]) -> str:
+    return ", ".join(sorted(pod.name for pod in pods))
 
 
 def require_watched(state: State, timeline: Timeline) -> None:

@@ -5,54 +5,82 @@ from checker import Object, Release, State, Timeline, Traffic, fail, task, unkno
 TRAFFIC = Traffic("guestbook", "/version")
 
 
-def guestbook_on(state: State, image: str) -> Object:
-    """The Deployment, all of it on this image."""
+def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
+    """The Deployment, all of it on this version, and alone behind its Service."""
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
-    state.require_image(deployment, image)
-    state.require_working(state.require("Service", "guestbook"))
+    state.require_image(deployment, f"guestbook:{version}")
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    state.fail_for_strangers(service, deployment, set())
+    heard = timeline.versions({pod.name for pod in state.ready_pods(deployment)})
+    if others := ", ".join(sorted(heard.keys() - {version})):
+        fail(
+            "wrong-image", f"guestbook:{version} is in the Pods of Deployment guestbook, but it is {others} that answers in them.",
+            expected=f"answers from {version}", observed=f"answers from {others}", object=deployment.ref,
+        )  # fmt: skip
     return deployment
 
 
 @task("updated", observe=TRAFFIC)
 def update_lost_nothing(state: State, timeline: Timeline) -> None:
-    deployment = guestbook_on(state, "guestbook:v2")
-    if not [rs for rs in state.owned("ReplicaSet", deployment) if rs.runs("guestbook:v1")]:
+    deployment = guestbook_on(state, timeline, "v2")
+    if not has_run(state, timeline, deployment, "guestbook:v1"):
+        require_watched(state, timeline)
         fail(
             "no-earlier-revision", "This Deployment guestbook has never run v1: it was deleted and made anew, not updated.",
             expected="the Deployment that ran guestbook:v1", observed=f"made {state.age(deployment.created):.0f} s ago",
             object=deployment.ref, look="kubectl rollout history deployment guestbook",
         )  # fmt: skip
-    release = timeline.last_release("guestbook", "guestbook:v2", since="guestbook:v1")
-    require_seen(state, timeline, release, "v2")
+    release = require_release(state, timeline, deployment, "v2", "v1")
     fail_if_lost(state, timeline, deployment, release)
 
 
 @task("rolled-back", observe=TRAFFIC)
 def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
-    deployment = guestbook_on(state, "guestbook:v2")
+    deployment = guestbook_on(state, timeline, "v2")
     served = timeline.versions().get("v3")
-    release = timeline.last_release("guestbook", "guestbook:v3")
-    if release is None and not [rs for rs in state.owned("ReplicaSet", deployment) if rs.runs("guestbook:v3")]:
+    if not has_run(state, timeline, deployment, "guestbook:v3"):
         require_watched(state, timeline)
         fail(
-            "never-released", "No Pod of guestbook:v3 was seen since the lab was started.",
+            "never-released", "This Deployment guestbook was not seen with guestbook:v3 since the lab was started.",
             expected="v3 released, and rolled back", observed="v3 was never released", object=deployment.ref,
             look="kubectl rollout history deployment guestbook",
         )  # fmt: skip
-    require_seen(state, timeline, release, "v3")
+    release = require_release(state, timeline, deployment, "v3", "v2")
     if served and served[1] >= release.begin:
         fail(
             "bad-version-served", "v3 answered requests. It says itself that it is not ready, and was sent requests all the same.",
             expected="no answer from v3", observed=f"answers from v3 for {served[1] - served[0]:.0f} s", object=deployment.ref,
             look="kubectl describe deployment guestbook",
         )  # fmt: skip
+    if ready := [
+        pod["name"] for pod in timeline.pods_released("guestbook", "guestbook:v3", release.begin) if pod["ready"]
+    ]:
+        fail(
+            "bad-version-served", f"Pods of guestbook:v3 counted as ready: {', '.join(sorted(ready))}. They were sent requests like any others.",
+            expected="no Pod of v3 ever ready", observed=f"{len(ready)} ready", object=deployment.ref,
+            look="kubectl describe deployment guestbook",
+        )  # fmt: skip
     fail_if_lost(state, timeline, deployment, release)
 
 
-def require_seen(state: State, timeline: Timeline, release: Release | None, version: str) -> None:
+def has_run(state: State, timeline: Timeline, deployment: Object, image: str) -> bool:
+    """Whether this Deployment ever ran an image. A Deployment keeps its ReplicaSets for revisionHistoryLimit revisions only."""
+    return any(rs.runs(image) for rs in state.owned("ReplicaSet", deployment)) or timeline.has_run(deployment, image)
+
+
+def require_release(state: State, timeline: Timeline, deployment: Object, version: str, since: str) -> Release:
+    """The last time that the Deployment went from one version to the other, when it is over. Raises Failed if others were behind the Service meanwhile."""
+    release = timeline.last_release("guestbook", f"guestbook:{version}", since=f"guestbook:{since}")
     if release is None:
         require_watched(state, timeline)
+        if timeline.last_release("guestbook", f"guestbook:{version}"):
+            fail(
+                "released-out-of-order", f"{version} was released, but never while {since} was what ran.",
+                expected=f"{since}, and then {version}", observed=f"{version} after something else", object=deployment.ref,
+                look="kubectl rollout history deployment guestbook",
+            )  # fmt: skip
         unknown(
             "not-observed", f"The observer has not seen how {version} was released.", object="Deployment/guestbook",
             look="kubectl rollout history deployment guestbook", pending=True,
@@ -62,6 +90,8 @@ def require_seen(state: State, timeline: Timeline, release: Release | None, vers
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
+    timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was released")
+    return release
 
 
 def require_watched(state: State, timeline: Timeline) -> None:
