@@ -16,6 +16,7 @@ from checker.judge.chains.probes import (
     notice,
     patience,
     reckoned,
+    soonest,
 )
 from checker.judge.names import counted
 from checker.judge.observe import Absence, Observation, Restart, running_pods
@@ -27,6 +28,8 @@ TO_LEAVE = 4.0  # seconds after a Pod stopped being ready in which it may still 
 START, WORST_START = 12, 30  # seconds: how long the archive takes to start, and takes on a bad day
 DEAD_WITHIN = 10  # seconds in which an archive that runs and is sick is to be noticed
 EVENTS_LAST = 3000  # seconds after which the kubelet's events may be gone
+SAYS_SICK = re.compile(r"\b500\b|\bsick\b")  # what a probe gets from a sick guestbook
+SAYS_BUSY = re.compile(r"\b503\b|\bbusy\b")
 SICK = "status 500"  # what the observer's stream notes of an answer from a sick guestbook
 # What an archive that is ended too soon may look like as long as the kubelet's events have not come, on a busy machine.
 OF_A_RESTART = (
@@ -98,15 +101,25 @@ def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[fl
     return begin, seconds[-1]
 
 
-def probe_events(state: State, pod: str, uid: str) -> list[str]:
-    """What the kubelet says of failed liveness probes of a Pod, which may be gone by now."""
-    gone = Object("Pod", {"metadata": {"name": pod, "uid": uid, "namespace": state.namespace}})
-    return [
-        event.get("message", "")
-        for reason in ("Killing", "Unhealthy")
-        for event in state.events(gone, reason)
-        if "liveness probe" in event.get("message", "").lower()
-    ]
+def told(state: State, of: Restart | Absence, reason: str, words: str) -> str:
+    """What the kubelet says of a Pod's probes in its events with these words, which may be gone by now."""
+    pod = Object("Pod", {"metadata": {"name": of.pod, "uid": of.uid, "namespace": state.namespace}})
+    messages = [event.get("message", "") for event in state.events(pod, reason)]
+    return "\n".join(message for message in messages if words in message)
+
+
+def killed(state: State, restart: Restart) -> bool:
+    """Whether the kubelet says that it ended this Pod's container because of its liveness probe."""
+    return bool(told(state, restart, "Killing", "failed liveness probe"))
+
+
+def unknown_if_events_gone(state: State, pod: str, at: float) -> None:
+    minutes = (state.now.timestamp() - at) / 60
+    if minutes * 60 > EVENTS_LAST:
+        unknown(
+            "not-observed", f"What happened to Pod {pod} was {minutes:.0f} minutes ago, and the kubelet's events, which would tell why, may be gone. "
+            "Do this step once more.", object=f"Pod/{pod}",
+        )  # fmt: skip
 
 
 def fail_if_not_watched(state: State, timeline: Timeline) -> None:
@@ -165,6 +178,12 @@ def sees(probe: dict[str, Any], page: str) -> bool:
     return page in asked
 
 
+def asks_redis(probe: dict[str, Any]) -> bool:
+    """Whether a probe's command asks Redis itself."""
+    command = " ".join((probe.get("exec") or {}).get("command") or [])
+    return any(word in command for word in ("redis-cli", "6379"))
+
+
 def needs_others(probe: dict[str, Any]) -> bool:
     """Whether a probe asks for something that takes Redis (the pages /readyz and /entries, or Redis itself)."""
     asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
@@ -191,12 +210,30 @@ def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Obje
     )  # fmt: skip
 
 
+def sick_before(timeline: Timeline, restart: Restart) -> float | None:
+    """Seconds from when the guestbook was first seen sick, while this Pod was there, until the restart; None where it was not."""
+    sick = last_sick(timeline, restart.at, within=min(120, restart.at - timeline.first_ready(restart.uid)))
+    return restart.at - sick[0] if sick else None
+
+
+def probe_then(state: State, restart: Restart, now: dict[str, Any]) -> dict[str, Any]:
+    """The liveness probe that a container had when it was restarted, which may have been more patient, or less, than now."""
+    made_by = next((rs for rs in state.all("ReplicaSet") if rs.uid == restart.owner), None)
+    return (main_container(made_by).get("livenessProbe") or now) if made_by else now
+
+
 def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> bool:
-    """Whether it was the liveness probe of a sick guestbook that brought about this restart."""
-    if last_sick(timeline, restart.at):
+    """Whether it was the liveness probe of a sick guestbook that brought about this restart.
+
+    The kubelet's events may be late, lost or gone: then a probe that sees sickness, and had the time to fail as often as it may.
+    """
+    asks = sees(probe, "healthz")
+    if killed(state, restart) and (
+        SAYS_SICK.search(told(state, restart, "Unhealthy", "Liveness probe failed")) or (asks and "exec" in probe)
+    ):
         return True
-    said = probe_events(state, restart.pod, restart.uid)
-    return any("statuscode: 500" in message for message in said) or bool(said and "exec" in probe)
+    lasted = sick_before(timeline, restart)
+    return asks and lasted is not None and lasted >= soonest(probe_then(state, restart, probe))
 
 
 @task("sick-restarted", observe=(TRAFFIC, ASKED))
@@ -223,6 +260,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     fail_if_replaced_by_hand(timeline, owners, evidence)
     fail_if_not_watched(state, timeline)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
+        fail_if_not_by_probe(state, timeline, restarts[-1], probe)
         fail(
             "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it is sick.",
             expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
@@ -231,6 +269,27 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     fail(
         "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it has.",
         expected="a Pod that was sick, and restarted", observed="none was sick", **evidence,
+    )  # fmt: skip
+
+
+def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> None:
+    """A guestbook was sick and its container was restarted, and the liveness probe sees no sickness, or had no time to."""
+    probe, lasted = probe_then(state, restart, probe), sick_before(timeline, restart)
+    if lasted is None:
+        return
+    if "exec" in probe:
+        unknown_if_events_gone(state, restart.pod, restart.at)
+    blind = not sees(probe, "healthz")
+    words = (
+        f"and nothing tells that its liveness probe saw that: {describe_probe(probe)}" if blind
+        else f"and its liveness probe ({describe_probe(probe)}) takes {counted_seconds(soonest(probe))} at the least to fail {counted(probe.get('failureThreshold', 3), 'time')}"
+    )  # fmt: skip
+    fail(
+        "probe-sees-nothing" if blind else "restarted-otherwise",
+        f"The container of Pod {restart.pod} was restarted {lasted:.0f} s after the guestbook was first seen sick, {words}.",
+        expected="a restart by the liveness probe", observed=f"a restart after {lasted:.0f} s", object=f"Pod/{restart.pod}",
+        look=f"kubectl describe pod {restart.pod}",
+        pending=("exec" in probe or not blind) and state.now.timestamp() - restart.at < EVENTS_FOLLOW,
     )  # fmt: skip
 
 
@@ -280,19 +339,33 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
     everybody = {rs.uid for rs in state.owned("ReplicaSet", deployment)}
     back = [a for a in seen if a.end and timeline.ready_throughout(a.begin, a.end, everybody) - {a.pod}]
     spared = [a for a in back if lasted(a) >= BUSY_FOR]
-    if any(a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, a.end - 0.5) for a in spared):
+    unasked = [a for a in spared if a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, a.end - 0.5)]
+    if any(
+        sees(probe, "readyz") or SAYS_BUSY.search(told(state, a, "Unhealthy", "Readiness probe failed"))
+        for a in unasked
+    ):
         return
     evidence = {
         "object": deployment.ref,
         "look": "kubectl get pods --watch",
         "expected": "a Pod that got no requests for ten seconds, and came back",
     }
-    if spared:
+    if spared and not unasked:
         fail(
             "never-out-of-rotation", f"Pod {spared[-1].pod} was not ready for {lasted(spared[-1]):.0f} s, and was sent requests all the same.",
             observed=f"answers from {spared[-1].pod} meanwhile", **{**evidence, "look": "kubectl describe service guestbook"},
         )  # fmt: skip
     fail_if_busy_now(seen, asked, probe, timeline)
+    if unasked:
+        last = unasked[-1]
+        if "exec" in probe:
+            unknown_if_events_gone(state, last.pod, last.begin)
+        fail(
+            "probe-sees-nothing", f"Pod {last.pod} was out of rotation for {lasted(last):.0f} s, and nothing tells that it was because it is busy. "
+            f"Its readiness probe: {describe_probe(probe)}.",
+            expected="a probe that fails when /readyz says busy", observed=describe_probe(probe), object=f"Pod/{last.pod}",
+            look=f"kubectl describe pod {last.pod}", pending="exec" in probe and state.now.timestamp() - last.begin < EVENTS_FOLLOW,
+        )  # fmt: skip
     if back:
         fail(
             "never-out-of-rotation", f"Pod {back[-1].pod} was out of rotation for {lasted(back[-1]):.0f} s, and is back. That is too short to be sure of.",
@@ -361,20 +434,33 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     front = state.find("Deployment", "guestbook")
     if front:
         fail_if_restarted_in_vain(state, timeline, front)
-    if any(
-        probe_events(state, r.pod, r.uid)
-        or state.now.timestamp() - r.at > EVENTS_LAST
-        or hung_before(timeline, r, front)
-        for r in restarts
-    ):
-        return
+    asks = asks_redis(liveness)
+    for restart in restarts:
+        hung = hung_before(timeline, restart, front)
+        if (killed(state, restart) and (asks or hung)) or (
+            asks and hung and hung >= soonest(probe_then(state, restart, liveness))
+        ):
+            return
     fail_if_not_watched(state, timeline)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
+        last = restarts[-1]
+        settled = killed(state, last) or ended_by_itself(state, last, container)
+        if not settled:
+            unknown_if_events_gone(state, last.pod, last.at)
+        evidence = {
+            "expected": "a restart by the liveness probe, because Redis hung",
+            "object": f"Pod/{last.pod}",
+            "look": f"kubectl describe pod {last.pod}",
+        }
+        pending = not settled and state.now.timestamp() - last.at < EVENTS_FOLLOW
+        if not asks:
+            fail(
+                "probe-sees-nothing", f"The container of Pod {last.pod} was restarted, and nothing tells that it was because Redis hung. Its liveness probe: {describe_probe(liveness)}.",
+                observed="a restart for another reason", pending=pending, **evidence,
+            )  # fmt: skip
         fail(
-            "restarted-otherwise", f"The container of Pod {restarts[-1].pod} was restarted, and the kubelet tells of no failed liveness probe before that.",
-            expected="a restart by the liveness probe", observed="no failed liveness probe", object=f"Pod/{restarts[-1].pod}",
-            look=f"kubectl describe pod {restarts[-1].pod}",
-            pending=not ended_by_itself(state, restarts[-1], container) and state.now.timestamp() - restarts[-1].at < EVENTS_FOLLOW,
+            "restarted-otherwise", f"The container of Pod {last.pod} was restarted, and the kubelet does not say that it was for its liveness probe.",
+            observed="a restart for another reason", pending=pending, **evidence,
         )  # fmt: skip
     fail(
         "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it has.",
@@ -382,14 +468,18 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     )  # fmt: skip
 
 
-def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> bool:
-    """Whether the guestbook missed Redis for some seconds while Redis' process was still there: then it hung, and did not end."""
+def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> float:
+    """Seconds, at most, for which Redis gave the guestbook no answer while its process was still there: it hung, and did not end. 0: it did not."""
     down = min(
         [a.begin for a in timeline.absences() if a.uid == restart.uid and a.begin <= restart.at <= (a.end or inf)],
         default=restart.at,
     )
-    missed = [a for a in timeline.absences() if front and a.pod.startswith(f"{front.name}-") and not a.restarted]
-    return any(down - 60 < a.begin < down - 2 and (a.end or inf) > down for a in missed)
+    if not front:
+        return 0
+    missed = [a for a in timeline.absences() if a.pod.startswith(f"{front.name}-") and not a.restarted]
+    lasted = [down - a.begin for a in missed if down - 60 < a.begin < down - 2 and (a.end or inf) > down]
+    readiness = main_container(front).get("readinessProbe") or {}
+    return max(lasted) + notice(readiness) + readiness.get("timeoutSeconds", 1) if lasted else 0
 
 
 def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
@@ -407,8 +497,7 @@ def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, An
     pods = [pod for pod in state.pods_of(deployment) if pod.is_ready]
     if not silent or not pods:
         return
-    command = " ".join((probe.get("exec") or {}).get("command") or [])
-    blind = not any(word in command for word in ("redis-cli", "6379"))
+    blind = not asks_redis(probe)
     fail(
         "probe-sees-nothing", f"Redis gives the guestbook no answer (asked by Pod {sorted(silent)[0]} at /readyz), and Pod {pods[0].name} has not been restarted. "
         f"Its liveness probe: {describe_probe(probe)}.",
@@ -419,6 +508,14 @@ def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, An
 
 
 # -- the archive -----------------------------------------------------------------------------------------------------
+
+
+def seconds(number: str) -> float:
+    """A number as the guestbook reads it; one that it cannot read ends it, and is no short start."""
+    try:
+        return float(number)
+    except ValueError:
+        return inf
 
 
 @task("slow-spared", observe=TRAFFIC)
@@ -434,7 +531,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
             expected="a liveness probe", observed="none", **evidence,
         )  # fmt: skip
     takes = state.env(deployment, container).get("STARTUP_SECONDS") or "0"
-    if re.fullmatch(r"[\d.]+", takes) and float(takes) < START:
+    if seconds(takes) < START:
         fail(
             "slow-start-removed", f"Deployment archive was told to start within {takes} s (STARTUP_SECONDS).",
             expected=f"an archive that takes {START} s to start", observed=f"{takes} s", **evidence,
@@ -460,16 +557,25 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
             "no-startup-probe", f"Deployment archive has no startup probe. {waits}",
             expected="a startup probe", observed="none", **evidence,
         )  # fmt: skip
-    if patience(startup) < WORST_START:
+    surely = startup.get("initialDelaySeconds", 0) + soonest(startup)
+    if surely < WORST_START:
         fail(
-            "startup-budget-too-short", f"The startup probe of Deployment archive gives it {counted_seconds(patience(startup))} ({reckoned(startup)}). Today that was enough.",
-            expected=f"at least {WORST_START} seconds", observed=counted_seconds(patience(startup)), **evidence,
+            "startup-budget-too-short", f"The startup probe of Deployment archive gives it at most {counted_seconds(patience(startup))} ({reckoned(startup)}), "
+            f"and as little as {counted_seconds(surely)} if the first question comes right away. Today that was enough.",
+            expected=f"at least {WORST_START} seconds, whenever the first question comes", observed=counted_seconds(surely), **evidence,
         )  # fmt: skip
     if notice(liveness) > DEAD_WITHIN:
         fail(
             "probe-too-slow", f"The liveness probe of Deployment archive notices after up to {counted_seconds(notice(liveness))}: "
             f"{reckoned({**liveness, 'initialDelaySeconds': 0})}.",
             expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(notice(liveness)), **evidence,
+        )  # fmt: skip
+    delay = liveness.get("initialDelaySeconds", 0)
+    if patience(liveness) - START > DEAD_WITHIN:
+        fail(
+            "probe-too-slow", f"Deployment archive runs {START} s after its start, and its liveness probe does not ask in the first {counted_seconds(delay)}: "
+            f"it notices after up to {counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
+            expected=f"at most {DEAD_WITHIN} seconds, as soon as the archive runs", observed=counted_seconds(patience(liveness) - START), **evidence,
         )  # fmt: skip
     if not sees(liveness, "healthz"):
         fail(
@@ -479,6 +585,14 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
     for pod in state.pods_of(deployment):
         restarted = [restart for restart in timeline.restarts(pod.owner_uids) if restart.uid == pod.uid]
         ready = timeline.first_ready(pod.uid)
+        took = ready - pod.created.timestamp()
+        if ready and took < START - 1:
+            fail(
+                "probe-sees-nothing" if "exec" in startup else "slow-start-removed",
+                f"Pod {pod.name} was taken for started {max(0, took):.0f} s after it was made. Its startup probe: {describe_probe(startup)}.",
+                expected=f"an archive that takes {START} s to start", observed=f"{max(0, took):.0f} s", object=pod.ref,
+                look=f"kubectl describe pod {pod.name}",
+            )  # fmt: skip
         if restarted and ready and restarted[0].at < ready:
             fail(
                 "startup-budget-too-short", f"Pod {pod.name} was restarted before it was ready for the first time.",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned
+from checker.judge.chains.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned, soonest
 from checker.judge.observe import Release, Timeline
 from checker.judge.state import REACH, Object
 from checker.judge.verdict import NotPassed
@@ -217,6 +217,7 @@ def test_a_workload_tells_it_too() -> None:
 
 def test_fields_in_seconds() -> None:
     assert (notice({}), patience({"initialDelaySeconds": 5, "periodSeconds": 2})) == (30, 11)
+    assert (soonest({}), soonest({"periodSeconds": 15, "failureThreshold": 2})) == (20, 15)
     assert reckoned({"initialDelaySeconds": 5}) == "initialDelaySeconds 5 + periodSeconds 10 × failureThreshold 3"
 
 

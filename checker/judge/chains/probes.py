@@ -61,6 +61,11 @@ def notice(probe: dict[str, Any]) -> float:
     return float(probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3))
 
 
+def soonest(probe: dict[str, Any]) -> float:
+    """Seconds in which this probe cannot fail as often as it may: its first failure may come at once, the others take a period each."""
+    return notice(probe) - float(probe.get("periodSeconds", 10))
+
+
 def reckoned(probe: dict[str, Any]) -> str:
     """How the patience of a probe comes about, in the words of its fields."""
     delay = probe.get("initialDelaySeconds", 0)
