@@ -65,7 +65,8 @@ class Redis:
 def ask_redis(question: Question) -> dict[str, Any]:
     """{"items", "length", "written", "countable", "uptime", "dir", "save", "appendonly", "saving"}.
 
-    written: how many items were added to lists since this process began; countable: whether that can be believed.
+    written: how many commands added items to lists since this process began, mostly one each; countable: whether items cannot have
+    come otherwise.
     """
     host, _, port = question["at"].rpartition(":")
     redis = Redis(host, int(port))

@@ -4,15 +4,33 @@ from decimal import Decimal
 
 from checker import Object, State, fail, task
 from checker.judge.cgroup import CpuAccount, CpuStatInside
-from checker.judge.chains.resources import amount, fail_if_slip, gives_defaults, limit_of, with_meaning
+from checker.judge.chains.resources import amount, defaults_of, fail_if_slip, gives_defaults, limit_of, with_meaning
 from checker.judge.names import counted
 from checker.judge.quantity import quantity
 from checker.judge.verdict import Failed
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
 MOST_MEMORY, MOST_CPU = "128Mi", "200m"
-# The lines of the two programs in which they take what they take.
-TAKES_MEMORY, TAKES_CPU = "60 * 1024 * 1024", "time.thread_time() + 0.05"
+# What the two programs of setup/ are.
+PROGRAMS = {
+    "report": """python3
+-uc
+import http.server
+print("collecting 60 MiB of numbers", flush=True)
+numbers = b"7" * (60 * 1024 * 1024)
+print("all in memory", flush=True)
+http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()""",
+    "busy": """python3
+-uc
+import time
+while True:
+    begin, enough = time.monotonic(), time.thread_time() + 0.05
+    while time.thread_time() < enough:
+        sum(range(1000))
+    print(f"0.05 s of work took {time.monotonic() - begin:.2f} s", flush=True)
+    time.sleep(0.45)""",
+}
+COUNTS_ALL = {"NotBestEffort"}  # scopes of a quota that leave out no Pod that requests anything
 CPU_OF_BUSY = CpuStatInside("busy")
 OFTEN = 10  # times that a container is made to wait before it counts as slowed down: the start alone brings a few
 STARTING = 20  # seconds in which it may not have come to that yet
@@ -31,6 +49,7 @@ def blue_keeps_to_its_budget(state: State) -> None:
     state.require_working(deployment)
     state.require_image(deployment, "guestbook:v1")
     require_replicas(state, deployment, 2)
+    require_numbers(state, deployment)
     require_counted(state, deployment)
 
 
@@ -47,8 +66,10 @@ def green_has_defaults(state: State) -> None:
     state.require_working(deployment)
     state.require_image(deployment, "guestbook:v1")
     require_defaults(state, deployment)
+    require_numbers(state, deployment)
     require_counted(state, deployment)
     require_memory_maximum(state, namespace)
+    require_memory_within(state, deployment)
 
 
 def require_namespace(state: State, namespace: str) -> None:
@@ -81,7 +102,20 @@ def require_budget(state: State, namespace: str) -> None:
         fail_if_elsewhere(state, "ResourceQuota", namespace)
     state.require_some("ResourceQuota", "", quotas, namespace)
     for resource, most in BUDGET.items():
-        found = [(quantity(text), quota, name, text) for quota in quotas for name, text in hard(quota, resource)]
+        found = [
+            (quantity(text), quota, name, text)
+            for quota in binding_quotas(state, namespace)
+            for name, text in hard(quota, resource)
+        ]
+        scoped = [quota for quota in quotas if hard(quota, resource)]
+        if scoped and not found:
+            scopes = " and ".join(scopes_of(scoped[0]))
+            fail(
+                "quota-does-not-bind",
+                f"ResourceQuota {scoped[0].name} of namespace {namespace} counts only Pods of its scope {scopes}: how much {resource} other Pods request, nothing limits.",
+                expected="a quota that counts all Pods", observed=f"scope {scopes}", object=scoped[0].ref,
+                look=f"kubectl describe resourcequota {scoped[0].name} -n {namespace}",
+            )  # fmt: skip
         names = ", ".join(sorted({name for quota in quotas for name in quota.spec.get("hard") or {}})) or "nothing"
         if not found:
             fail(
@@ -104,9 +138,26 @@ def require_budget(state: State, namespace: str) -> None:
 
 
 def hard(quota: Object, resource: str) -> list[tuple[str, str]]:
-    """The limits of a quota for what is requested of a resource. `cpu` and `requests.cpu` are two names of the same."""
+    """The limits of a quota for what is requested of a resource. `cpu` and `requests.cpu` are two names of the same; and as no
+    request may be above its limit, where limits are counted requests are bound as well."""
     limits = quota.spec.get("hard") or {}
-    return [(name, str(limits[name])) for name in (f"requests.{resource}", resource) if name in limits]
+    names = (f"requests.{resource}", resource, f"limits.{resource}")
+    return [(name, str(limits[name])) for name in names if name in limits]
+
+
+def scopes_of(quota: Object) -> list[str]:
+    """The scopes of a quota: it counts only the Pods that are in all of them."""
+    expressions = (quota.spec.get("scopeSelector") or {}).get("matchExpressions") or []
+    return [*(quota.spec.get("scopes") or []), *(expression["scopeName"] for expression in expressions)]
+
+
+def binding_quotas(state: State, namespace: str) -> list[Object]:
+    """The quotas of a namespace that no Pod escapes."""
+    return [
+        quota
+        for quota in state.all("ResourceQuota", namespace)
+        if not quota.is_terminating and set(scopes_of(quota)) <= COUNTS_ALL
+    ]
 
 
 def living_pods(state: State, namespace: str) -> list[Object]:
@@ -120,7 +171,7 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
     for resource in BUDGET:
         allowed = [
             (quantity(text), quota, text)
-            for quota in state.all("ResourceQuota", namespace)
+            for quota in binding_quotas(state, namespace)
             for _, text in hard(quota, resource)
         ]
         used = sum((pod.requested(resource) for pod in pods), Decimal(0))
@@ -137,29 +188,47 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
             )  # fmt: skip
 
 
+def require_numbers(state: State, deployment: Object) -> None:
+    """The next Pod will say what the quotas count: those that are there may be older than the quotas."""
+    namespace = deployment.namespace
+    pod_spec = (deployment.spec.get("template") or {}).get("spec") or {}
+    wanted = [(quota, name) for quota in binding_quotas(state, namespace) for r in BUDGET for name, _ in hard(quota, r)]
+    for quota, name in wanted:
+        which, _, resource = name.rpartition(".")
+        for container in [*(pod_spec.get("initContainers") or []), *deployment.containers]:
+            # A request that is not named is as large as the limit.
+            said = [
+                limit_of(o, resource, kind) for o in (container, pod_spec) for kind in (which or "requests", "limits")
+            ]
+            if not any(said) and not defaults_of(state, namespace, name):
+                fail(
+                    "quota-needs-requests",
+                    f"Container {container['name']} of Deployment {deployment.name} in namespace {namespace} does not say its {name}, which ResourceQuota "
+                    f"{quota.name} counts, and no LimitRange says it. Its Pods are older than that; the next one will be refused.",
+                    expected=f"a value for {name}", observed="none", object=deployment.ref,
+                    look=f"kubectl describe deployment {deployment.name} -n {namespace}",
+                )  # fmt: skip
+
+
 def require_counted(state: State, deployment: Object) -> None:
-    """A quota counts the Deployment's Pods, which one with scopes may not do: what it has in use shows it."""
+    """The quotas have counted the Deployment's Pods."""
     namespace = deployment.namespace
     for resource, most in BUDGET.items():
         needed = sum((pod.requested(resource) for pod in state.pods_of(deployment)), Decimal(0))
         seen = [
             (quantity((quota.status.get("used") or {}).get(name, 0)), quota)
-            for quota in state.all("ResourceQuota", namespace)
+            for quota in binding_quotas(state, namespace)
             for name, text in hard(quota, resource)
             if quantity(text) <= quantity(most)
         ]
         used, quota = max(seen, key=lambda entry: entry[0])
         if used < needed:
-            scopes = [
-                *(quota.spec.get("scopes") or []),
-                *((quota.spec.get("scopeSelector") or {}).get("matchExpressions") or []),
-            ]
             fail(
-                "quota-does-not-bind",
-                f"ResourceQuota {quota.name} does not count the Pods of Deployment {deployment.name}: they request {amount(resource, needed)} of {resource}, and it "
-                f"has {amount(resource, used)} in use" + (", for it has a scope that they are not in." if scopes else "."),
+                "quota-not-counted-yet",
+                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount(resource, needed)} of {resource}, and it "
+                f"has {amount(resource, used)} in use.",
                 expected="the Pods' requests in use", observed=f"{amount(resource, used)} in use", object=quota.ref,
-                look=f"kubectl describe resourcequota {quota.name} -n {namespace}", pending=not scopes,
+                look=f"kubectl describe resourcequota {quota.name} -n {namespace}", pending=True,
             )  # fmt: skip
 
 
@@ -178,9 +247,8 @@ def require_replicas(state: State, deployment: Object, wanted: int) -> None:
 
 def require_no_numbers(deployment: Object) -> None:
     pod_spec = (deployment.spec.get("template") or {}).get("spec") or {}
-    holders = {f"container {container['name']}": container for container in deployment.containers} | {
-        "the Pod": pod_spec
-    }
+    containers = [*(pod_spec.get("initContainers") or []), *deployment.containers]
+    holders = {f"container {container['name']}": container for container in containers} | {"the Pod": pod_spec}
     for holder, spec in holders.items():
         named = [which for which in ("requests", "limits") if (spec.get("resources") or {}).get(which)]
         if named:
@@ -192,15 +260,15 @@ def require_no_numbers(deployment: Object) -> None:
 
 
 def require_defaults(state: State, deployment: Object) -> None:
-    """The Pods have what their template does not name: a LimitRange gave it to them."""
+    """The Pods have what their template does not name: a LimitRange gave it to them, and gives it still."""
     namespace = deployment.namespace
     wanted = {"requests.cpu": "a CPU request", "requests.memory": "a memory request", "limits.memory": "a memory limit"}
     for pod in state.pods_of(deployment):
         for container in pod.containers:
-            missing = {
-                name for name in wanted if limit_of(container, name.partition(".")[2], name.partition(".")[0]) is None
-            }
+            values = {name: limit_of(container, name.partition(".")[2], name.partition(".")[0]) for name in wanted}
+            missing = {name for name, value in values.items() if value is None}
             if not missing:
+                require_still_given(state, pod, container["name"], values)
                 continue
             words = " and ".join(wanted[name] for name in wanted if name in missing)
             late = gives_defaults(state, namespace, missing)
@@ -210,6 +278,18 @@ def require_defaults(state: State, deployment: Object) -> None:
                 + (": the Pod was made before a LimitRange gave that." if late else ", and no LimitRange there gives that."),
                 expected=", ".join(wanted.values()), observed=f"without {words}", object=pod.ref,
                 look=f"kubectl describe limitrange -n {namespace}",
+            )  # fmt: skip
+
+
+def require_still_given(state: State, pod: Object, name: str, values: dict[str, str | None]) -> None:
+    """A LimitRange may have been changed, or have gone, since a Pod was made."""
+    for which, value in values.items():
+        if not defaults_of(state, pod.namespace, which):
+            fail(
+                "defaults-missing",
+                f"Container {name} of Pod {pod.name} in namespace {pod.namespace} has {which} {value}, and no LimitRange there gives that to a Pod that is made now.",
+                expected=f"a LimitRange that gives {which}", observed="none", object=pod.ref,
+                look=f"kubectl describe limitrange -n {pod.namespace}",
             )  # fmt: skip
 
 
@@ -234,33 +314,58 @@ def require_memory_maximum(state: State, namespace: str) -> None:
         )  # fmt: skip
 
 
+def require_memory_within(state: State, deployment: Object) -> None:
+    """A maximum does not change the Pods that are older."""
+    for pod in state.pods_of(deployment):
+        for container in pod.containers:
+            limit = limit_of(container, "memory") or "0"
+            if quantity(limit) > quantity(MOST_MEMORY):
+                fail(
+                    "defaults-came-later",
+                    f"Container {container['name']} of Pod {pod.name} in namespace {pod.namespace} has a memory limit of {with_meaning('memory', limit)}: the Pod "
+                    "was made before a LimitRange allowed no more.",
+                    expected=f"at most {MOST_MEMORY}", observed=limit, object=pod.ref, look=f"kubectl describe limitrange -n {pod.namespace}",
+                )  # fmt: skip
+
+
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
-def require_program(deployment: Object, line: str) -> None:
+def require_program(deployment: Object) -> None:
+    program = PROGRAMS[deployment.name].splitlines()
     written = [
-        word
+        [line.rstrip() for word in words for line in word.splitlines() if line.strip()]
         for container in deployment.containers
-        for word in [*(container.get("command") or []), *(container.get("args") or [])]
+        for words in [[*(container.get("command") or []), *(container.get("args") or [])]]
     ]
-    if not any(line in word for word in written):
+    if program not in written:
+        lines = max(written, key=len)
+        others = " ".join(line.strip() for line in lines if line not in program)[:80]
         fail(
             "program-changed", f"The Pods of Deployment {deployment.name} run another program than the one that the lab began with.",
-            expected=f"the program with the line {line!r}", observed=" ".join(written)[:80] or "the image's own command", object=deployment.ref,
+            expected="the program that the lab began with",
+            observed=others or ("its lines, and not all of them in their places" if lines else "the image's own command"), object=deployment.ref,
             look=f"kubectl get deployment {deployment.name} -o yaml",
         )  # fmt: skip
 
 
 def require_limit(state: State, deployment: Object, resource: str, most: str) -> None:
-    """Every container of the Deployment's newest Pods has a limit, and none is above `most`."""
-    newest = [pod.containers for pod in state.pods_of(deployment)] or [deployment.containers]
-    for container in newest[0]:
-        limit = limit_of(container, resource)
-        where, words = (
-            f"Container {container['name']} of Deployment {deployment.name}",
-            {"cpu": "CPU"}.get(resource, resource),
-        )
-        evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {deployment.name}"}
+    """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
+    to a Pod alone (a resize) goes with it."""
+    name, words = deployment.name, {"cpu": "CPU"}.get(resource, resource)
+    held = [
+        (f"Deployment {name}", container, limit_of(container, resource))
+        for pod in state.pods_of(deployment)
+        for container in pod.containers
+    ]
+    given = max(defaults_of(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
+    held += [
+        (f"the next Pod of Deployment {name}", container, limit_of(container, resource) or given)
+        for container in deployment.containers
+    ]
+    evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {name}"}
+    for whose, container, limit in held:
+        where = f"Container {container['name']} of {whose}"
         others = (container.get("resources") or {}).get("limits") or {}
         if limit is None or quantity(limit) == 0:  # 0 is the kernel's word for no limit
             request = limit_of(container, resource, "requests")
@@ -271,12 +376,7 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
                 observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
             )  # fmt: skip
         if quantity(limit) > quantity(most):
-            fail_if_slip(
-                resource,
-                limit,
-                f"The {words} limit of container {container['name']} of Deployment {deployment.name}",
-                **evidence,
-            )
+            fail_if_slip(resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence)
             fail("limit-too-large", f"{where} has a {words} limit of {with_meaning(resource, limit)}.",
                  expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
 
@@ -284,7 +384,7 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
 @task("killed")
 def report_has_the_memory_that_it_needs(state: State) -> None:
     deployment = state.require("Deployment", "report")
-    require_program(deployment, TAKES_MEMORY)
+    require_program(deployment)
     state.require_working(deployment)
     require_limit(state, deployment, "memory", MOST_MEMORY)
 
@@ -292,7 +392,7 @@ def report_has_the_memory_that_it_needs(state: State) -> None:
 @task("throttled", observe=CPU_OF_BUSY)
 def busy_is_slowed_down(state: State, account: CpuAccount) -> None:
     deployment = state.require("Deployment", "busy")
-    require_program(deployment, TAKES_CPU)
+    require_program(deployment)
     state.require_working(deployment)
     require_limit(state, deployment, "cpu", MOST_CPU)
     newest = state.pods_of(deployment)

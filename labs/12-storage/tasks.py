@@ -1,7 +1,8 @@
 """Judging lab 12: on what Redis keeps its data, whether an entry is older than the Pod that holds it, and who else sees the files.
 
-That an entry is older is told by Redis: it has more entries than were written since it began, and it began with its Pod. Where
-that cannot be told, by the observer: it was answered before this Pod was made, and nothing else ever since.
+That an entry is older is told by Redis: it has more entries than commands that wrote one since it began, and it began with its
+Pod; unless the observer was there when the guestbook had none, for one command can write many. Where that cannot be told, by the
+observer: it was answered before this Pod was made, and nothing else ever since.
 """
 
 from dataclasses import dataclass
@@ -64,9 +65,11 @@ class BackupAsked(Asked):
     def question(self, state: State) -> dict[str, Any] | None:
         backup = backup_of(state)
         pods = running_pods(state, backup) if backup else []
-        return self.ask(
-            {"": inside(pods[0], {"folder": {"do": "folder", "path": FOLDER}}) | {"program": PROGRAM}} if pods else {}
-        )
+        if not pods:
+            return self.ask({})
+        return self.ask({"": inside(pods[0], {"folder": {"do": "folder", "path": FOLDER}}) | {
+            "program": PROGRAM, "container": looking(pods[0])["name"],
+        }})  # fmt: skip
 
 
 REDIS, FILES, ENTRIES = RedisAsked(), BackupAsked(), Traffic("guestbook", "/entries")
@@ -77,6 +80,15 @@ def backup_of(state: State) -> Object | None:
     return next(
         (o for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet") if (o := state.find(kind, BACKUP))), None
     )
+
+
+def looking(pod: Object) -> dict[str, Any]:
+    """The container of a Pod of the backup that has something at FOLDER; where none has, the first."""
+    return next((c for c in pod.containers if FOLDER in mount_paths(c.get("volumeMounts") or [])), pod.containers[0])
+
+
+def mount_paths(mounts: list[dict[str, Any]]) -> list[str]:
+    return [mount["mountPath"].rstrip("/") for mount in mounts]
 
 
 def redis_pod(state: State) -> Object:
@@ -167,13 +179,14 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
             expected=redis["items"][0], observed=said["text"][:200], object="Deployment/guestbook",
             look="kubectl describe deployment guestbook", pending=True,
         )  # fmt: skip
-    if older_by_count(state, pod, redis) or older_by_timeline(timeline, pod, redis["items"][0]):
+    fresh = was_empty(timeline, pod, redis["items"][0])
+    if (older_by_count(state, pod, redis) and not fresh) or older_by_timeline(timeline, pod, redis["items"][0]):
         return
     restarts = sum(status.get("restartCount", 0) for status in pod.status.get("containerStatuses") or [])
-    told = f"entries: {redis['length']}, of them written since Redis began: {redis['written']}"
+    told = f"entries: {redis['length']}; commands that wrote some since Redis began: {redis['written']}"
     if redis["countable"] and redis["written"] >= redis["length"]:
         why = f"Every entry was written since Redis began to run in Pod {pod.name}."
-    elif not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since:
+    elif fresh or (not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since):
         why = f"The entries were written while Pod {pod.name} was there already" + (
             ", which was restarted, but not replaced." if restarts else "."
         )
@@ -189,7 +202,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
 
 
 def older_by_count(state: State, pod: Object, redis: dict) -> bool:
-    """Redis has entries that it did not take in since it began, and it began with its Pod."""
+    """Redis has more entries than commands since it began that wrote some, and it began with its Pod."""
     statuses = pod.status.get("containerStatuses") or []
     began_with_it = all(
         not status.get("restartCount") and state.age(status["state"]["running"]["startedAt"]) - redis["uptime"] < START
@@ -199,8 +212,8 @@ def older_by_count(state: State, pod: Object, redis: dict) -> bool:
 
 
 def added(timeline: Timeline, pod: Object) -> float:
-    """When the observer saw a Pod first; 0 where it did not."""
-    return next((seen["added"] for seen in timeline.pods() if seen["name"] == pod.name), 0.0)
+    """When the observer saw a Pod first, the last one of its name (a StatefulSet's have the same again); 0 where it did not."""
+    return max((seen["added"] for seen in timeline.pods() if seen["name"] == pod.name), default=0.0)
 
 
 def seen_earlier(timeline: Timeline, pod: Object) -> list[str]:
@@ -208,6 +221,15 @@ def seen_earlier(timeline: Timeline, pod: Object) -> list[str]:
     if isinstance(timeline, Unseen):
         return []
     return [text for at, text in timeline.texts() if at < added(timeline, pod) and text != NOTHING]
+
+
+def was_empty(timeline: Timeline, pod: Object, first: str) -> bool:
+    """The guestbook told of no entries when this Pod was ready already, and never before it of the one that is first now."""
+    if isinstance(timeline, Unseen) or first in seen_earlier(timeline, pod):
+        return False
+    ready = timeline.first_ready(pod.uid)
+    said = [run for runs in timeline.said().values() for run in runs]
+    return bool(ready) and any(run.text == NOTHING and run.last > ready for run in said)
 
 
 def older_by_timeline(timeline: Timeline, pod: Object, first: str) -> bool:
@@ -241,8 +263,8 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
         )  # fmt: skip
     state.require_image(backup, "guestbook:v1")
     volumes = [volume for volume, name in claims_of(looker) if name == claim.name]
-    mounts = [m for m in looker.containers[0].get("volumeMounts") or [] if m["name"] in volumes]
-    if FOLDER not in [m["mountPath"].rstrip("/") for m in mounts]:
+    mounts = [m for m in looking(looker).get("volumeMounts") or [] if m["name"] in volumes]
+    if FOLDER not in mount_paths(mounts):
         where = ", ".join(m["mountPath"] for m in mounts)
         fail(
             "mounted-elsewhere" if mounts else "volume-not-mounted",
@@ -262,6 +284,11 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
             "volume-writable", f"Pod {looker.name} can change what is in {FOLDER}, which are the files of a Redis that runs.",
             expected="a volume that can only be read there", observed="it can be written", **evidence,
         )  # fmt: skip
+    for container, mount in further_mounts(looker, volumes):
+        fail(
+            "volume-writable", f"Pod {looker.name} can change the files of Redis: container {container} has claim {claim.name} at {mount} as well, to be written to.",
+            expected="a volume that can only be read there", observed=f"it can be written at {mount}", **evidence,
+        )  # fmt: skip
     if not [name for name, begin in folder["files"].items() if begin.startswith(RDB) or name.startswith("appendonly")]:
         require_saving(pod, redis)
         there = ", ".join(sorted(folder["files"])) or "nothing"
@@ -269,3 +296,16 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
             "nothing-saved-yet", f"Pod {looker.name} sees no file of Redis in {FOLDER}: there is {there}.",
             expected="a file that Redis wrote", observed=there, object=pod.ref, look=f"kubectl exec {looker.name} -- ls -lR {FOLDER}",
         )  # fmt: skip
+
+
+def further_mounts(pod: Object, volumes: list[str]) -> list[tuple[str, str]]:
+    """Where a Pod mounts these volumes to write to them, beside the FOLDER that was looked at: (container, path)."""
+    read_only = {v["name"] for v in pod.spec["volumes"] if (v.get("persistentVolumeClaim") or {}).get("readOnly")}
+    return [
+        (container["name"], mount["mountPath"])
+        for kind in ("containers", "initContainers", "ephemeralContainers")
+        for container in pod.spec.get(kind) or []
+        for mount in container.get("volumeMounts") or []
+        if mount["name"] in set(volumes) - read_only and not mount.get("readOnly")
+        if container is not looking(pod) or mount["mountPath"].rstrip("/") != FOLDER
+    ]

@@ -404,17 +404,21 @@ def _has_room(quota: Object, requested: dict[str, str]) -> bool:
 
 def gives_defaults(state: State, namespace: str, missing: set[str]) -> bool:
     """Whether the LimitRanges of a namespace give all that is missing (`requests.cpu`, `limits.memory`, …) to new containers."""
-    items = [
-        item
+    return bool(missing) and all(defaults_of(state, namespace, name) for name in missing)
+
+
+def defaults_of(state: State, namespace: str, name: str) -> list[str]:
+    """What the LimitRanges of a namespace give to a new container that does not name it (`requests.cpu`, `limits.memory`, …).
+
+    Where several give something, any of them may be the first to do so.
+    """
+    which, _, resource = name.rpartition(".")
+    # Where only a maximum (or a minimum) is named, it is the default as well.
+    kinds = ("default", "max") if which == "limits" else ("defaultRequest", "default", "max", "min")
+    given = [
+        [str(item[kind][resource]) for kind in kinds if resource in (item.get(kind) or {})]
         for limit_range in state.all("LimitRange", namespace)
         for item in limit_range.spec.get("limits") or []
         if item.get("type") == "Container"
     ]
-
-    def given(name: str) -> bool:
-        which, _, resource = name.rpartition(".")
-        # Where only a maximum (or a minimum) is named, it is the default as well.
-        kinds = ("default", "max") if which == "limits" else ("defaultRequest", "default", "max", "min")
-        return any(resource in (item.get(kind) or {}) for item in items for kind in kinds)
-
-    return bool(missing) and all(map(given, missing))
+    return [values[0] for values in given if values]

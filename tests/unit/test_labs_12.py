@@ -1,0 +1,108 @@
+"""Lab 12 on recordings that were altered: entries that were pushed at once, and volumes that are mounted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from checker import State
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.look import recording
+
+LAB = load_lab("12")
+EMPTY = "No entries yet."
+
+
+def causes(change: Callable[[State], Any], case: str = "solution") -> dict[str, str]:
+    """The causes of the tasks that do not pass, after a change to a recorded State."""
+    state, _ = recording.load(LAB.folder / "recorded" / f"{case}.json")
+    change(state)
+    return {task.id: task.cause for task in judge(LAB, State.from_json(state.to_json())).tasks if task.cause}
+
+
+def seen(state: State, name: str) -> Any:
+    return next(value for key, value in state.observations.items() if key.startswith(name))
+
+
+def pushed(seen_before: bool = False, timeline: bool = True) -> Callable[[State], None]:
+    """Two entries came by one command, after the guestbook had told for two seconds that the newest Pod has none."""
+
+    def change(state: State) -> None:
+        redis, times = seen(state, "RedisAsked")[""], seen(state, "Traffic")
+        redis["redis"] |= {"items": ["a", "b"], "length": 2, "written": 1}
+        redis["app"]["text"] = "a\nb"
+        ready = max(pod["ready"] for pod in times["pods"].values() if pod["name"].startswith("redis"))
+        times["said"] = {"guestbook-1": [[times["since"], ready + 2, EMPTY], [ready + 2, ready + 3, "a"]]}
+        times["texts"] = [[times["since"], "a" if seen_before else EMPTY], [ready + 2, "a"]]
+        if not timeline:
+            state.observations = {key: value for key, value in state.observations.items() if "Traffic" not in key}
+
+    return change
+
+
+def at_once(state: State) -> None:
+    """The entry was first told of by the newest Pod, and the guestbook had none just before: nobody saw it being written."""
+    times = seen(state, "Traffic")
+    ready = max(pod["ready"] for pod in times["pods"].values() if pod["name"].startswith("redis"))
+    times["said"] = {"guestbook-1": [[times["since"], ready - 5, EMPTY], [ready + 0.1, ready + 3, "I was here"]]}
+    times["texts"] = [[times["since"], EMPTY], [ready + 0.1, "I was here"]]
+
+
+def restarted(state: State) -> None:
+    """Redis was restarted in its Pod, so that only the observer knows, and when the guestbook told of what first, to the tenth."""
+    pod = state.find("Pod", "store-0")
+    assert pod
+    pod.status["containerStatuses"][0]["restartCount"] = 1
+
+
+def helper_first(state: State) -> None:
+    backup = state.find("Pod", "backup")
+    assert backup
+    backup.containers.insert(0, {"name": "helper", "image": "redis:8"})
+
+
+def mounted(
+    *mounts: dict[str, Any], container: str = "", kind: str = "containers", **claim: Any
+) -> Callable[[State], None]:
+    """The backup has its volume mounted again: in its container, or in a further one."""
+
+    def change(state: State) -> None:
+        backup = state.find("Pod", "backup")
+        assert backup
+        backup.spec["volumes"][0]["persistentVolumeClaim"].update(claim)
+        if container:
+            further = {"name": container, "image": "guestbook:v1", "volumeMounts": list(mounts)}
+            backup.spec.setdefault(kind, []).append(further)
+        else:
+            backup.containers[0]["volumeMounts"] += mounts
+
+    return change
+
+
+WRITE, READ = {"name": "data", "mountPath": "/backup"}, {"name": "data", "mountPath": "/again", "readOnly": True}
+NOT_SHOWN, WRITABLE = {"survives": "survival-not-shown"}, {"second-look": "volume-writable"}
+ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any]]] = {
+    "two entries by one command": (NOT_SHOWN, pushed()),
+    "the same, and they had been there before": ({}, pushed(seen_before=True)),
+    "the same, and nobody looked": ({}, pushed(timeline=False)),
+    "written and replaced between two looks": ({}, at_once),
+    "a container in front of it": ({}, helper_first),
+    "once more to read": ({}, mounted(READ)),
+    "once more to write": (WRITABLE, mounted({**WRITE, "mountPath": "/again"})),
+    "in a further container": (WRITABLE, mounted(WRITE, container="helper")),
+    "in an init container": (WRITABLE, mounted(WRITE, container="helper", kind="initContainers")),
+    "in a further container, to read": ({}, mounted(READ, container="helper")),
+    "in a further container, of a volume that is read only": ({}, mounted(WRITE, container="helper", readOnly=True)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("expected, change", ALTERED.values(), ids=list(ALTERED))
+def test_an_altered_recording(expected: dict[str, str], change: Callable[[State], Any]) -> None:
+    assert causes(change) == expected
+
+
+def test_a_stateful_sets_pod_is_not_taken_for_the_one_before_it() -> None:
+    assert causes(restarted, "stateful-set") == {}
