@@ -157,6 +157,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("service-has-no-selector", "The Service has no selector", "A Service without a selector gets no endpoints by itself.", "kubectl describe service NAME", "07"),
         Cause("service-selects-nothing", "The Service selects no Pod", "A Service finds its Pods by labels, and none has all that its selector asks for.", "kubectl get pods --show-labels", "07"),
         Cause("pods-in-other-namespace", "The Pods are in another namespace", "A Service selects only Pods of its own namespace.", "kubectl get pods --all-namespaces --show-labels", "07"),
+        Cause("selector-not-of-template", "The Service goes by a label that the workload does not give its Pods", "A Pod that is made anew has the labels of its workload's template; what was put on the one before it by hand is gone.", "kubectl get pods --show-labels", "07"),
         Cause("service-has-no-ready-pod", "No Pod of the Service is ready", "Only ready Pods get requests.", "kubectl get pods", "07"),
         Cause("target-port-name-unknown", "The Service's targetPort names a port that no Pod has", "A named targetPort is looked up among the container ports' names.", "kubectl describe service NAME", "07"),
         Cause("endpoints-not-yet", "The Service has no endpoints yet", "The list of endpoints follows the Pods within moments.", "kubectl get endpointslices", "07"),

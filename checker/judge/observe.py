@@ -101,9 +101,9 @@ class PodHttp(Observation):
 
 @dataclass(frozen=True)
 class NodePorts(Observation):
-    """One request to every node port of the namespace's Services, on every node, from outside the cluster.
+    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the cluster.
 
-    Read as {Service name: {node name: Answer}}.
+    Read as {Service name, or "name:1" and so on for its further ports: {node name: Answer}}.
     """
 
     path: str = "/"
@@ -111,16 +111,23 @@ class NodePorts(Observation):
 
     def question(self, state: State) -> dict[str, Any] | None:
         ports = {
-            service.name: port["nodePort"]
+            f"{service.name}:{number}" if number else service.name: port
             for service in state.all("Service")
-            for port in (service.spec.get("ports") or [])[:1]
-            if port.get("nodePort")
+            for number, port in enumerate(ports_on_nodes(state, service))
         }
         addresses = {node.name: node_address(node) for node in state.all("Node")}
         return {"addresses": addresses, "ports": ports, "path": self.path} if ports else None
 
     def read(self, seen: Any) -> dict[str, dict[str, Answer]]:
         return {name: {node: answers([entry])[0] for node, entry in nodes.items()} for name, nodes in seen.items()}
+
+
+def ports_on_nodes(state: State, service: Object) -> list[int]:
+    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external IP is a node's."""
+    tcp = [port for port in service.spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
+    outside = set(service.spec.get("externalIPs") or [])
+    of_nodes = outside and outside & {node_address(node) for node in state.all("Node")}
+    return [port["nodePort"] for port in tcp if port.get("nodePort")] + [port["port"] for port in tcp if of_nodes]
 
 
 def node_address(node: Object) -> str:

@@ -152,6 +152,21 @@ def expanded(value: str, known: dict[str, str]) -> str:
     )
 
 
+def field_of(pod: Object, path: str) -> str:
+    """A field of a Pod, such as metadata.namespace or metadata.labels['app'], as a variable gets it; empty where it is not known.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields
+    """
+    found = re.fullmatch(r"(metadata|spec|status)\.(\w+)(?:\['(.+)'\])?", path)
+    if pod.kind != "Pod" or not found:
+        return ""  # of a workload: what its Pods will have
+    part, name, key = found.groups()
+    value = (pod.raw.get(part) or {}).get(name)
+    if key:
+        value = (value or {}).get(key)
+    return value if isinstance(value, str) else ""
+
+
 @dataclass
 class State:
     """See the module's text. All times are those of the API server's clock."""
@@ -235,6 +250,8 @@ class State:
         for variable in container.get("env") or []:
             value_from = variable.get("valueFrom") or {}
             found[variable["name"]] = expanded(variable.get("value", ""), found)
+            if "fieldRef" in value_from:
+                found[variable["name"]] = field_of(pod, value_from["fieldRef"]["fieldPath"])
             for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
                 if ref in value_from:
                     found[variable["name"]] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")

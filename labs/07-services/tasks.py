@@ -1,6 +1,8 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
 from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
+from checker.judge.observe import ports_on_nodes
+from checker.judge.selecting import lasts, require_lasting
 
 THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
 AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")
@@ -16,22 +18,29 @@ def fail_if_strangers_answer(state: State, service: Object, hosts: set[str]) -> 
     state.fail_for_strangers(service, state.require("Deployment", "guestbook"), hosts)
 
 
+def guestbook_service(state: State) -> Object:
+    """The Service guestbook, where it leads to Pods of the Deployment and to nobody else, and will when they are made anew."""
+    service, deployment = state.require("Service", "guestbook"), state.require("Deployment", "guestbook")
+    fail_if_strangers_answer(state, service, {pod.name for pod in state.ready_pods(service)})
+    require_lasting(service, deployment)
+    return service
+
+
 @task("reaches-pods", observe=THROUGH_THE_SERVICE)
 def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
-    service = state.require("Service", "guestbook")
+    service = guestbook_service(state)
     state.require_answers(service, answers)
     fail_if_strangers_answer(state, service, answers.hosts)
 
 
 @task("every-replica-answers", observe=THROUGH_THE_SERVICE)
 def every_replica_gets_its_share(state: State, answers: Answers) -> None:
-    service = state.require("Service", "guestbook")
-    ready = state.ready_pods(service)
-    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
-    require_three_on_two_nodes(state, ready)
+    service = guestbook_service(state)
+    ready = [pod for pod in guestbook_pods(state) if pod.is_ready]
+    require_on_two_nodes(state, ready, at_least=3)
     state.require_answers(service, answers)
     fail_if_strangers_answer(state, service, answers.hosts)
-    silent = {pod.name for pod in state.ready_pods(service)} - answers.hosts
+    silent = {pod.name for pod in ready} - answers.hosts
     if silent and service.spec.get("sessionAffinity") == "ClientIP":
         fail(
             "service-sticks-to-clients",
@@ -53,14 +62,14 @@ def every_replica_gets_its_share(state: State, answers: Answers) -> None:
         )
 
 
-def require_three_on_two_nodes(state: State, ready: list[Object]) -> None:
+def require_on_two_nodes(state: State, ready: list[Object], at_least: int) -> None:
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
-    if len(ready) < 3:
+    if len(ready) < at_least:
         fail(
             "too-few-replicas",
-            f"Deployment guestbook has {len(ready)} ready Pod{'' if len(ready) == 1 else 's'} behind the Service.",
-            expected="at least 3",
+            f"Deployment guestbook has {len(ready)} ready Pod{'' if len(ready) == 1 else 's'}.",
+            expected=f"at least {at_least}",
             observed=str(len(ready)),
             object=deployment.ref,
             look="kubectl get pods -o wide",
@@ -78,10 +87,9 @@ def require_three_on_two_nodes(state: State, ready: list[Object]) -> None:
 
 @task("pods-reach-pods", observe=AT_THEIR_OWN_IP)
 def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
-    service = state.require("Service", "guestbook")
+    service = guestbook_service(state)
     ready = state.ready_pods(service)
-    fail_if_strangers_answer(state, service, {pod.name for pod in ready})
-    require_three_on_two_nodes(state, ready)
+    require_on_two_nodes(state, ready, at_least=2)
     state.require_working(service)
     for pod in ready:
         answer = answers.get(pod.name)
@@ -99,8 +107,12 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
 
 @task("from-outside", observe=FROM_OUTSIDE)
 def guestbook_answers_from_outside(state: State, answers: dict) -> None:
-    guestbook_pods(state)  # nothing to reach without it
-    services = [s for s in state.all("Service") if s.spec.get("type") in ("NodePort", "LoadBalancer")]
+    deployment = state.require("Deployment", "guestbook")  # nothing to reach without it
+    services = [
+        s
+        for s in state.all("Service")
+        if s.spec.get("type") in ("NodePort", "LoadBalancer") or ports_on_nodes(state, s)
+    ]
     if not services:
         types = ", ".join(f"{s.name} is {s.spec.get('type')}" for s in state.all("Service"))
         fail(
@@ -110,25 +122,35 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
             observed=types or "no Service",
             object="Service/guestbook",
         )
-    if any(answers_well(state, s, answers.get(s.name, {})) for s in services):
+    answering = [s for s in services if answers_well(state, s, asked_of(s, answers))]
+    if any(lasts(service, deployment) for service in answering):
         return
+    for service in answering:
+        require_lasting(service, deployment)
     for service in services:
         state.require_working(service)
     service = services[0]
-    fail_if_strangers_answer(state, service, {a.text for a in answers.get(service.name, {}).values() if a.ok})
-    seen = {node: answer.words for node, answer in answers.get(service.name, {}).items()}
+    asked = [(node, answer) for by_node in asked_of(service, answers) for node, answer in sorted(by_node.items())]
+    fail_if_strangers_answer(state, service, {answer.text for _, answer in asked if answer.ok})
     fail(
         "node-port-unreachable",
         f"Service {service.name} has a port on the nodes, but no node answers there: "
-        + "; ".join(f"{node}: {words}" for node, words in sorted(seen.items())),
+        + "; ".join(f"{node}: {answer.words}" for node, answer in asked),
         expected="an answer from outside the cluster",
-        observed="; ".join(sorted(set(seen.values()))) or "not asked yet",
+        observed="; ".join(sorted({answer.words for _, answer in asked})) or "not asked yet",
         object=service.ref,
-        pending=all(answer.never_arrived for answer in answers.get(service.name, {}).values()),
+        pending=all(answer.never_arrived for _, answer in asked),
     )
 
 
-def answers_well(state: State, service: Object, by_node: dict) -> bool:
-    """Whether some node's port of the Service was answered, and by nobody but Pods of the guestbook."""
-    hosts = {answer.text for answer in by_node.values() if answer.ok}
-    return bool(hosts) and not state.strangers(service, state.require("Deployment", "guestbook"), hosts)
+def asked_of(service: Object, answers: dict) -> list[dict]:
+    """What the nodes answered, by name, at each port that a Service opens there."""
+    return [by_node for key, by_node in answers.items() if key.partition(":")[0] == service.name]
+
+
+def answers_well(state: State, service: Object, asked: list[dict]) -> bool:
+    """Whether some port of the Service was answered on some node, and by nobody but Pods of the guestbook."""
+    hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in asked]
+    return any(
+        names and not state.strangers(service, state.require("Deployment", "guestbook"), names) for names in hosts
+    )

@@ -4,67 +4,111 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
-from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task
+from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
 from checker.judge.observe import inside, running_pods
+from checker.judge.selecting import require_lasting
+
+VARIABLE = "REDIS_HOST"
 
 
 @dataclass(frozen=True)
-class RedisAsked(PodsInside):
-    """In a running Pod of a Deployment: where its own REDIS_HOST leads, and what the app says to /entries.
+class RedisTold(PodsInside):
+    """In a running Pod of a Deployment: what its app was told about Redis, where that leads, and what the app says to /entries.
 
-    Read as {"names": {name: Lookup}, "entries": [answer]}.
+    Read as {"told": {"value", "addresses", "error"}, "names": {name: {"addresses", "error"}}, "entries": [answer]}.
     """
 
     deployment: str
 
     def question(self, state: State) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
-        pods = running_pods(state, deployment) if deployment else []
-        name = redis_host(state, pods[0]) if pods else ""
-        if not name:
-            return None
-        return self.ask({"": inside(pods[0], {
-            "names": {"do": "dns", "names": [name.partition(":")[0], "kubernetes.default"]},
+        pod = asked_pod(state, deployment) if deployment else None
+        if not pod or {"secretRef", "secretKeyRef"} & sources(app_of(state, pod)):
+            return None  # what is in a Secret stays where it is
+        questions = {
+            "told": {"do": "told", "variable": VARIABLE},
+            "names": {"do": "dns", "names": ["kubernetes.default"]},
             "entries": {"do": "http", "url": "http://127.0.0.1:8080/entries"},
-        })})  # fmt: skip
+        }
+        return self.ask({"": inside(pod, questions) | {"container": app_of(state, pod)["name"]}})
 
 
-GUESTBOOK, ARCHIVE = RedisAsked("guestbook"), RedisAsked("archive")
+GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
 HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 
-def redis_host(state: State, pod: Object) -> str:
-    """What the app in a Pod was told about Redis; empty where it was told nothing."""
-    return next((host for c in pod.containers if (host := state.env(pod, c).get("REDIS_HOST", ""))), "")
+def asked_pod(state: State, deployment: Object) -> Object | None:
+    """The oldest running Pod of the newest revision: where what it was told has changed since it started, it shows there."""
+    pods = running_pods(state, deployment)
+    return min((pod for pod in pods if pod.owner_uids == pods[0].owner_uids), key=lambda pod: pod.created, default=None)
+
+
+def app_of(state: State, pod: Object) -> dict[str, Any]:
+    """The container of a Pod in which the app listens on port 8080."""
+    apps = [c for c in pod.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
+    return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
+
+
+def sources(container: dict[str, Any]) -> set[str]:
+    """What REDIS_HOST of a container may come from: value, configMapKeyRef, secretRef and so on."""
+    variables, whole = container.get("env") or [], container.get("envFrom") or []
+    own = [variable for variable in variables if variable["name"] == VARIABLE][-1:]
+    if any("$(" in variable.get("value", "") for variable in own):
+        own = [*variables, *whole]
+    return {key for given in own or whole for key in {**given, **(given.get("valueFrom") or {})}}
 
 
 def require_redis_by_name(state: State, deployment: Object, asked: dict, service: Object) -> None:
-    """The app of a Deployment keeps its entries behind this Service, and was told so by a name."""
-    pods = running_pods(state, deployment)
-    if not pods:
+    """The app of a Deployment keeps its entries in the Redis of a Service's namespace, and was told so by a name."""
+    pod = asked_pod(state, deployment)
+    if not pod:
         state.require_working(deployment)
-    host = redis_host(state, pods[0]).partition(":")[0]
+        unknown("not-observed", f"No Pod of Deployment {deployment.name} could be asked.", object=deployment.ref,
+                look="kubectl get pods", pending=True)  # fmt: skip
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {deployment.name}"}
+    app = app_of(state, pod)
+    given = sources(app)
+    if {"secretRef", "secretKeyRef"} & given:
+        unknown(
+            "not-observed", f"What Deployment {deployment.name} was told about Redis may come from a Secret, and the checker looks into none.",
+            expected=f"{VARIABLE} with the name of a Service", observed="a Secret", **evidence,
+        )  # fmt: skip
+    told = asked["told"]
+    host, now = told["value"].partition(":")[0], state.env(pod, app).get(VARIABLE, "")
+    if now != told["value"] and {"configMapRef", "configMapKeyRef"} & given:
+        fail(
+            "environment-not-refreshed", f"{VARIABLE} is {told['value'] or 'not set'} for the app in Pod {pod.name}, as it was when "
+            f"that started; where it comes from it is {now or 'not set'} now.",
+            expected=now or f"no {VARIABLE}", observed=told["value"] or f"no {VARIABLE}", object=deployment.ref,
+            look=f"kubectl exec {pod.name} -c {app['name']} -- printenv {VARIABLE}",
+        )  # fmt: skip
     if not host:
         fail(
-            "redis-not-configured", f"The Pods of Deployment {deployment.name} have no REDIS_HOST: they keep their entries in a file.",
-            expected="REDIS_HOST with the name of a Service", observed="no REDIS_HOST", **evidence,
+            "redis-not-configured", f"The Pods of Deployment {deployment.name} have no {VARIABLE}: they keep their entries in a file.",
+            expected=f"{VARIABLE} with the name of a Service", observed=f"no {VARIABLE}", **evidence,
         )  # fmt: skip
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
+    by_hand = next((a["ip"] for a in pod.spec.get("hostAliases") or [] if host in (a.get("hostnames") or [])), "")
+    if by_hand or is_address(host):
+        given_as = f"the name {host} together with the address {by_hand}" if by_hand else f"the address {host}"
         fail(
-            "redis-by-address", f"Deployment {deployment.name} was given the address {host}. It works until that changes.",
-            expected="a name", observed=host, **evidence,
+            "redis-by-address", f"Deployment {deployment.name} was given {given_as}. It works until that changes.",
+            expected="a name", observed=by_hand or host, **evidence,
         )  # fmt: skip
-    lookup = Lookup(**asked["names"][host])
-    if lookup.error:
+    if told["error"] == "no-name":
+        fail(
+            "name-unknown", f"Deployment {deployment.name} was told {host}, which is not a name that a Service can have.",
+            expected=f"{host} leads to a Service", observed="not a name", **evidence,
+        )  # fmt: skip
+    if told["error"]:
         state.explain_name(host, asked["names"], deployment)
-    if service.spec.get("clusterIP") in lookup.addresses or (
-        set(lookup.addresses) & {pod.status.get("podIP") for pod in state.pods_of(service)}
-    ):
+    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in told["addresses"]]
+    for other in meant:
+        if other.namespace == state.namespace:
+            state.require_working(other)
+    behind = [pod for s in meant for pod in state.pods_of(s) if pod.is_ready]
+    behind += [pod for pod in state.everywhere("Pod") if pod.is_ready and pod.status.get("podIP") in told["addresses"]]
+    redis = state.pods_of(state.require("Deployment", "redis", service.namespace))
+    if service in meant or (behind and {pod.uid for pod in behind} <= {pod.uid for pod in redis}):
         state.require_working(service)
         state.require_working(deployment)
         answer = asked["entries"][0]
@@ -74,8 +118,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
                 expected="the entries", observed=answer["text"] or answer["error"], **evidence,
             )  # fmt: skip
         return
-    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in lookup.addresses]
-    where = f"Service {meant[0].name} of namespace {meant[0].namespace}" if meant else ", ".join(lookup.addresses)
+    where = f"Service {meant[0].name} of namespace {meant[0].namespace}" if meant else ", ".join(told["addresses"])
     fail(
         "name-leads-elsewhere",
         f"In a Pod of Deployment {deployment.name} the name {host} leads to {where}, not to Service {service.name} of namespace {service.namespace}.",
@@ -83,10 +126,21 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
     )  # fmt: skip
 
 
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 @task("by-name", observe=GUESTBOOK)
 def guestbook_finds_redis(state: State, asked: dict) -> None:
-    service = state.require("Service", "redis")
+    service, redis = state.require("Service", "redis"), state.require("Deployment", "redis")
     state.require_working(service)
+    state.fail_for_strangers(service, redis, {pod.name for pod in state.ready_pods(service)})
+    if service.spec.get("type") != "ExternalName":
+        require_lasting(service, redis)
     require_redis_by_name(state, state.require("Deployment", "guestbook"), asked, service)
 
 
@@ -95,14 +149,17 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     deployment = state.require("Deployment", "guestbook")
     service = state.require("Service", "guestbook-pods")
     evidence = {"object": service.ref, "look": "kubectl get service guestbook-pods -o wide"}
-    if service.spec.get("type") == "ExternalName":
-        fail("service-is-an-alias", f"Service guestbook-pods is another name for {service.spec.get('externalName')}: it has no Pods of its own.",
-             expected="the addresses of the Pods", observed="type ExternalName", **evidence)  # fmt: skip
     state.require_working(service)
+    require_lasting(service, deployment)
     if service.spec.get("clusterIP") != "None":
         fail(
             "not-headless", f"The name guestbook-pods leads to one address, {service.spec.get('clusterIP')}, which stands in front of the Pods.",
             expected="the addresses of the Pods themselves", observed=f"clusterIP {service.spec.get('clusterIP')}", **evidence,
+        )  # fmt: skip
+    if service.spec.get("publishNotReadyAddresses"):
+        fail(
+            "name-leads-elsewhere", "The name guestbook-pods leads to Pods whether they are ready or not: Service guestbook-pods publishes all addresses.",
+            expected="the addresses of the ready Pods", observed="publishNotReadyAddresses: true", **evidence,
         )  # fmt: skip
     state.require_working(deployment)
     ready = state.ready_pods(deployment)

@@ -9,10 +9,13 @@ A question is one of
   {"do": "tcp", "to": ["10.244.1.5:8080"]}     -> {"10.244.1.5:8080": "open" | "refused" | "timeout" | …}
   {"do": "dns", "names": […]}                  -> {name: {"addresses": […], "error": …}}
   {"do": "read", "files": […]}                 -> {path: text, or None where it cannot be read}; 4096 characters at most
+  {"do": "told", "variable": NAME}             -> {"value": …, "addresses": […], "error": …}: a variable of the container that this runs in,
+                                                  as it was given, and where the host (and port) that it names leads to
 """
 
 import http.client
 import json
+import os
 import socket
 import sys
 from collections import Counter
@@ -127,7 +130,15 @@ def ask_read(question, pool):
     return {path: read_file(path) for path in question["files"]}
 
 
-ASK = {"http": ask_http, "each": ask_each, "tcp": ask_tcp, "dns": ask_dns, "read": ask_read}
+def ask_told(question, pool):
+    value = os.environ.get(question["variable"], "")
+    try:
+        return {"value": value, **look_up(value.partition(":")[0])}
+    except UnicodeError:  # what Python says of a host that cannot be a name
+        return {"value": value, "addresses": [], "error": "no-name"}
+
+
+ASK = {"http": ask_http, "each": ask_each, "tcp": ask_tcp, "dns": ask_dns, "read": ask_read, "told": ask_told}
 
 
 def ask_one(known, question, pool):

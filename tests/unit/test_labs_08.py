@@ -1,0 +1,168 @@
+"""Lab 08 on its solution's recording, altered: what an app was told, where that leads, and what no case of the lab brings about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.judge.state import Object, State
+from checker.judge.verdict import Verdict
+from checker.look import recording
+from checker.look.observer import asking
+
+from .objects import container, obj, pod, service, state
+
+LAB = load_lab("08")
+CONTROL = {"kubernetes.default": {"addresses": ["10.96.0.1"], "error": ""}}
+
+
+def told(seen: State, deployment: str, value: str, *addresses: str, error: str = "") -> None:
+    answer = {"status": 200, "text": "No entries yet.", "host": "", "version": "v1", "error": "", "count": 1}
+    lookup = {"value": value, "addresses": list(addresses), "error": error}
+    seen.observations[f"RedisTold(deployment='{deployment}')"] = {
+        "": {"told": lookup, "names": CONTROL, "entries": [answer]}
+    }
+
+
+def found(seen: State, kind: str, name: str, namespace: str = "") -> Object:
+    one = seen.find(kind, name, namespace or seen.namespace)
+    assert one
+    return one
+
+
+def pods(seen: State, deployment: str) -> list[Object]:
+    return [one for one in seen.all("Pod") if one.name.startswith(f"{deployment}-") and one.is_ready]
+
+
+@pytest.fixture
+def solved() -> State:
+    seen = recording.load(LAB.folder / "recorded" / "solution.json")[0]
+    told(seen, "guestbook", "redis", found(seen, "Service", "redis").spec["clusterIP"])
+    told(seen, "archive", "redis.learn-data", found(seen, "Service", "redis", "learn-data").spec["clusterIP"])
+    return seen
+
+
+def judged(seen: State) -> dict[str, Verdict]:
+    return {task.id: task for task in judge(LAB, seen).tasks}
+
+
+def causes(seen: State) -> dict[str, str]:
+    return {id: task.cause for id, task in judged(seen).items() if task.verdict != "passed"}
+
+
+def test_the_solution_passes(solved: State) -> None:
+    assert causes(solved) == {}
+
+
+def test_what_cannot_be_a_name_is_said_to_be_none(solved: State) -> None:
+    told(solved, "guestbook", "redis..x", error="no-name")
+    assert causes(solved) == {"by-name": "name-unknown"}
+    assert "redis..x" in judged(solved)["by-name"].message
+
+
+def test_a_host_is_looked_up_where_the_variable_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_HOST", "127.0.0.1:6379")
+    assert asking.ask_told({"variable": "REDIS_HOST"}, None) == {
+        "value": "127.0.0.1:6379",
+        "addresses": ["127.0.0.1"],
+        "error": "",
+    }
+    monkeypatch.setenv("REDIS_HOST", "redis..x")
+    assert asking.ask_told({"variable": "REDIS_HOST"}, None)["error"] == "no-name"
+
+
+def test_a_name_of_the_pods_own_hosts_file_is_an_address(solved: State) -> None:
+    for one in pods(solved, "guestbook"):
+        one.spec["hostAliases"] = [{"ip": "10.96.0.5", "hostnames": ["redis"]}]
+    assert causes(solved) == {"by-name": "redis-by-address"}
+
+
+def test_a_name_must_not_lead_to_pods_that_are_not_ready(solved: State) -> None:
+    found(solved, "Service", "guestbook-pods").spec["publishNotReadyAddresses"] = True
+    assert causes(solved) == {"every-address": "name-leads-elsewhere"}
+
+
+def test_addresses_written_down_by_hand_lead_to_no_later_pod(solved: State) -> None:
+    for name in ("redis", "guestbook-pods"):
+        del found(solved, "Service", name).spec["selector"]
+    assert causes(solved) == dict.fromkeys(("by-name", "every-address"), "service-has-no-selector")
+
+
+def second_service(seen: State, selector: dict[str, str]) -> None:
+    seen.objects["Service"].append(service("store", selector, 6379, 6379, clusterIP="10.96.0.77"))
+    seen.objects["EndpointSlice"].append(
+        obj("EndpointSlice", "store-x", metadata={"labels": {"kubernetes.io/service-name": "store"}},
+            endpoints=[{"addresses": [one.status["podIP"]]} for one in seen.selected("Pod", selector)])
+    )  # fmt: skip
+    told(seen, "guestbook", "store", "10.96.0.77")
+
+
+def test_a_second_service_for_the_same_redis_is_as_right(solved: State) -> None:
+    second_service(solved, {"app": "redis"})
+    assert causes(solved) == {}
+
+
+def test_a_name_may_be_an_alias_of_it(solved: State) -> None:
+    second_service(solved, {"app": "redis"})
+    alias = found(solved, "Service", "redis").spec
+    alias.clear()
+    alias |= {"type": "ExternalName", "externalName": "store.learn.svc.cluster.local"}
+    slices = solved.objects["EndpointSlice"]
+    own = solved.selected("EndpointSlice", {"kubernetes.io/service-name": "redis"})
+    solved.objects["EndpointSlice"] = [s for s in slices if s not in own]
+    told(solved, "guestbook", "redis", "10.96.0.77")
+    assert causes(solved) == {}
+
+
+def test_a_second_service_is_looked_into_before_it_is_said_to_lead_elsewhere(solved: State) -> None:
+    second_service(solved, {"app": "rediss"})
+    assert causes(solved) == {"by-name": "service-selects-nothing"}
+
+
+def test_only_the_apps_own_container_counts(solved: State) -> None:
+    for one in pods(solved, "guestbook"):
+        helper = container("helper", image="busybox", env=[{"name": "REDIS_HOST", "value": "redis"}])
+        del one.containers[0]["env"]
+        one.containers.insert(0, helper)
+    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
+    question: dict[str, Any] = asked.question(solved) or {}
+    assert question["asks"][""]["container"] == "guestbook"
+    told(solved, "guestbook", "", error="no-such-host")
+    assert causes(solved) == {"by-name": "redis-not-configured"}
+
+
+def test_what_the_process_was_started_with_counts(solved: State) -> None:
+    reference = {"name": "REDIS_HOST", "valueFrom": {"configMapKeyRef": {"name": "where", "key": "redis"}}}
+    for one in pods(solved, "guestbook"):
+        one.containers[0]["env"] = [reference]
+    solved.objects["ConfigMap"] = [obj("ConfigMap", "where", data={"redis": "redis"})]
+    assert causes(solved) == {}
+    told(solved, "guestbook", "redis.learn-data", "10.96.0.4")
+    assert causes(solved) == {"by-name": "environment-not-refreshed"}
+    solved.objects["ConfigMap"][0].raw["data"]["redis"] = "redis.learn-data"
+    assert causes(solved) == {"by-name": "name-leads-elsewhere"}
+
+
+def test_what_is_in_a_secret_is_neither_asked_for_nor_held_against_anybody(solved: State) -> None:
+    for one in pods(solved, "guestbook"):
+        one.containers[0]["env"] = [
+            {"name": "REDIS_HOST", "valueFrom": {"secretKeyRef": {"name": "where", "key": "redis"}}}
+        ]
+    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
+    assert asked.question(solved) is None
+    assert (judged(solved)["by-name"].verdict, causes(solved)) == ("unknown", {"by-name": "not-observed"})
+
+
+def test_fields_of_the_pod_are_known_as_variables() -> None:
+    fields = ("metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['app']", "metadata.annotations['a.b/c']",
+              "spec.nodeName", "status.podIP", "status.hostIP")  # fmt: skip
+    env: list[dict[str, Any]] = [
+        {"name": f"V{n}", "valueFrom": {"fieldRef": {"fieldPath": path}}} for n, path in enumerate(fields)
+    ]
+    env.append({"name": "REDIS_HOST", "value": "redis.$(V1).svc"})
+    one = pod(hostIP="172.18.0.3")
+    given = state().env(one, {"name": "app", "env": env})
+    assert list(given.values()) == ["guestbook-1", "learn", one.uid, "guestbook", "", "worker", "10.244.1.1", "172.18.0.3", "redis.learn.svc"]  # fmt: skip
