@@ -199,6 +199,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("limit-range-without-max", "The LimitRange sets no such maximum", "A default is for those that name nothing; only a maximum binds those that name more.", "kubectl describe limitrange", "09"),
         Cause("memory-limit-missing", "The container has no memory limit", "Without a limit, a container may use all the memory of its node.", _DESCRIBE_POD, "09"),
         Cause("cpu-limit-missing", "The container has no CPU limit", "Without a limit, a container may use all the CPU time that its node has left. A request sets some aside, and is no limit.", _DESCRIBE_POD, "09"),
+        Cause("limit-too-small", "The limit is smaller than what is needed", "A container that uses more memory than its limit is killed, however much its node has left.", _DESCRIBE_POD, "09"),
         Cause("limit-too-large", "The limit is larger than asked for", "A limit is what a container may use at most.", _DESCRIBE_POD, "09"),
         Cause("not-throttled", "The container is not slowed down", "The kernel makes a container wait that has used up its CPU time, ten times a second; its cgroup counts how often.", "kubectl exec POD -- cat /sys/fs/cgroup/cpu.stat", "09"),
         Cause("program-changed", "Another program runs", "The container does not run what the lab began with.", "kubectl describe deployment NAME", "09"),

@@ -4,10 +4,12 @@ what it is like now, beside what its seed says is right; nothing is read from wh
 import ipaddress
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.chains.node import fail_if_budget_holds, walk_node
+from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
+from checker.judge.chains.policy import selects
+from checker.judge.chains.taints import untolerated
 from checker.judge.labs import beside
 from checker.judge.names import counted
 from checker.judge.observe import Drain, Spell, answered, inside, running_pods
@@ -114,6 +116,11 @@ def require_watched(state: State, timeline: Timeline) -> None:
         )  # fmt: skip
 
 
+def workers(state: State) -> dict[str, Object]:
+    """The workers by name, also one that somebody's own taint keeps Pods away from."""
+    return {n.name: n for n in state.everywhere("Node") if "node-role.kubernetes.io/control-plane" not in n.labels}
+
+
 def since_start(state: State, moment: float) -> bool:
     """Whether something happened after the lab was started: the observer may have been looking before."""
     return not state.started or moment >= state.started.timestamp()
@@ -130,14 +137,14 @@ def lost_in(timeline: Timeline, drain: Drain) -> dict[str, int]:
 @task("drained", observe=LIVE)
 def a_worker_was_drained(state: State, timeline: Timeline) -> None:
     deployment = live_deployment(state)
-    workers = {node.name for node in state.workers()}
+    known = workers(state)
     drains = [
-        drain for drain in timeline.drains("guestbook") if drain.node in workers and since_start(state, drain.begin)
+        drain for drain in timeline.drains("guestbook") if drain.node in known and since_start(state, drain.begin)
     ]
     good = [drain for drain in drains if not drain.staying and not lost_in(timeline, drain)]
     if not drains:
         require_watched(state, timeline)
-        empty = [spell for spell in timeline.closed() if spell.node in workers]
+        empty = [spell for spell in timeline.closed() if spell.node in known]
         fail(
             "node-never-drained",
             f"Node {empty[-1].node} was closed, but no Pod of the guestbook of namespace {deployment.namespace} was on it."
@@ -147,9 +154,11 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
             object=deployment.ref, look=f"kubectl get pods -o wide -n {deployment.namespace}",
         )  # fmt: skip
     if good:
-        require_theirs(state, timeline, deployment, good[-1].begin - SETTLE, good[-1].end + SETTLE)
+        theirs = [drain for drain in good if not strangers(timeline, drain)]
+        if not theirs:
+            fail_for_strangers(timeline, deployment, good[-1])
         state.require_working(state.require("Service", "guestbook", deployment.namespace))
-        if timeline.until < good[0].end + SETTLE:
+        if timeline.until < theirs[0].end + SETTLE:
             unknown(
                 "not-observed",
                 "The last Pod went only a moment ago.",
@@ -193,30 +202,36 @@ def explain_drain(timeline: Timeline, deployment: Object, drain: Drain) -> None:
     fail("requests-lost", f"{sum(lost.values())} requests were lost while node {drain.node} was drained.", **evidence)
 
 
-def require_theirs(state: State, timeline: Timeline, deployment: Object, begin: float, end: float) -> None:
-    """Whoever answered in that time was a Pod of the Deployment that this is about."""
-    strangers = timeline.hosts_between(begin, end) - {pod["name"] for pod in timeline.pods_of("guestbook")}
-    if strangers:
-        fail(
-            "service-answers-wrong", f"While the node was drained, {', '.join(sorted(strangers))} answered, which is no Pod of Deployment guestbook.",
-            expected="answers from Pods of Deployment guestbook", observed=", ".join(sorted(strangers)), object=deployment.ref,
-            look=f"kubectl get endpointslices -n {deployment.namespace}",
-        )  # fmt: skip
+def strangers(timeline: Timeline, drain: Drain) -> set[str]:
+    """Who answered while a node was drained, and is no Pod of the Deployment that this is about."""
+    hosts = timeline.hosts_between(drain.begin - SETTLE, drain.end + SETTLE)
+    return hosts - {pod["name"] for pod in timeline.pods_of("guestbook")}
+
+
+def fail_for_strangers(timeline: Timeline, deployment: Object, drain: Drain) -> NoReturn:
+    names = ", ".join(sorted(strangers(timeline, drain)))
+    fail(
+        "service-answers-wrong", f"While the node was drained, {names} answered, which is no Pod of Deployment guestbook.",
+        expected="answers from Pods of Deployment guestbook", observed=names, object=deployment.ref,
+        look=f"kubectl get endpointslices -n {deployment.namespace}",
+    )  # fmt: skip
 
 
 @task("node-back", observe=LIVE)
 def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     deployment = live_deployment(state)
-    workers = {node.name: node for node in state.workers()}
-    spells = [spell for spell in timeline.away() if spell.node in workers and since_start(state, spell.begin)]
+    known = workers(state)
+    away = [spell for spell in timeline.away() if spell.node in known and since_start(state, spell.begin)]
+    placed = [(pod["node"], pod["added"]) for pod in timeline.pods_of("guestbook")]
+    spells = [spell for spell in away if any(node == spell.node and at < spell.begin for node, at in placed)]
     whole = [
         spell
         for spell in spells
         if spell.end < math.inf and not had_pods(timeline, spell) and not lost_while_away(timeline, spell)
     ]
     for spell in whole:
-        node = workers[spell.node]
-        if not node.spec.get("unschedulable") and node.condition("Ready").get("status") == "True":
+        node = known[spell.node]
+        if not kept_closed(node) and node.condition("Ready").get("status") == "True":
             state.require_working(state.require("Service", "guestbook", deployment.namespace))
             if timeline.until < spell.end + SETTLE:
                 unknown(
@@ -229,19 +244,26 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
             return
     if not spells:
         require_watched(state, timeline)
+        if away:
+            fail(
+                "node-never-drained",
+                f"Node {away[-1].node} was away, but no Pod of the guestbook of namespace {deployment.namespace} had been on it before: nobody could notice.",
+                expected="the worker that was drained", observed="one that never had its Pods", object=f"Node/{away[-1].node}",
+                look=f"kubectl get pods -o wide -n {deployment.namespace}",
+            )  # fmt: skip
         fail(
             "node-never-lost", "No worker was seen going away since the lab was started.",
             expected="a worker that was NotReady, and is ready again", observed="all were ready all the time", object="Node",
             look="kubectl get nodes",
         )  # fmt: skip
     spell = (whole or spells)[-1]
-    node = workers[spell.node]
+    node = known[spell.node]
     if node.condition("Ready").get("status") != "True":
         walk_node(state, node)
     if spell in whole:
         fail(
             "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
-            expected="a node that takes Pods", observed="Ready,SchedulingDisabled", object=node.ref, look="kubectl get nodes",
+            expected="a node that takes Pods", observed=kept_closed(node), object=node.ref, look="kubectl get nodes",
         )  # fmt: skip
     lost, pods = lost_while_away(timeline, spell), had_pods(timeline, spell)
     evidence = {
@@ -259,6 +281,14 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
         f"{sum(lost.values())} requests were lost around the time that node {node.name} was away.",
         **evidence,
     )
+
+
+def kept_closed(node: Object) -> str:
+    """What keeps Pods away from a node that is ready, in words; empty where nothing does."""
+    if node.spec.get("unschedulable"):
+        return "Ready,SchedulingDisabled"
+    own = [taint["key"] for taint in untolerated(node, []) if not taint["key"].startswith(OF_THE_MOMENT)]
+    return f"Ready, with a taint: {own[0]}" if own else ""
 
 
 def had_pods(timeline: Timeline, spell: Spell) -> list[dict[str, Any]]:
@@ -285,15 +315,19 @@ def answering(state: State, answers: Answers) -> Object:
     deployment = state.require("Deployment", "guestbook")
     service = state.require("Service", "guestbook")
     state.require_working(service)
-    if right.port not in ports(service):
-        fail(
-            "service-port-missing", f"Service guestbook takes no requests on port {right.port}, where the handbook's readers ask.",
-            expected=f"port {right.port}", observed=f"ports: {', '.join(map(str, ports(service))) or 'none'}", object=service.ref,
-            look="kubectl get service guestbook",
-        )  # fmt: skip
+    require_port(service, right.port)
     state.require_answers(service, answers)
     state.fail_for_strangers(service, deployment, answers.hosts)
     return service
+
+
+def require_port(service: Object, port: int) -> None:
+    if port not in ports(service):
+        fail(
+            "service-port-missing", f"Service {service.name} takes no requests on port {port}, where the handbook's readers ask.",
+            expected=f"port {port}", observed=f"ports: {', '.join(map(str, ports(service))) or 'none'}", object=service.ref,
+            look=f"kubectl get service {service.name}",
+        )  # fmt: skip
 
 
 @task("answers", observe=ASKED)
@@ -323,32 +357,46 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
             expected="the handbook's words, to the letter", observed=other, object=deployment.ref, look=f"kubectl describe configmap {right.config}",
         )  # fmt: skip
     for pod in state.pods_of(deployment):
-        if not takes_from(pod, right.config):
+        key = taken_from(pod, right.config)
+        if key is None:
             fail(
                 "greeting-hard-coded", f"Pod {pod.name} says the right words, but not from ConfigMap {right.config}: when they change there, it will not follow.",
                 expected=f"GREETING from ConfigMap {right.config}", observed="written down elsewhere", object=deployment.ref,
                 look="kubectl set env deployment guestbook --list",
             )  # fmt: skip
+        if key and key != right.key:
+            fail(
+                "greeting-hard-coded",
+                f"Pod {pod.name} says the right words, but from a second place, key {key} of ConfigMap {right.config}: when they change where the "
+                "handbook keeps them, it will not follow.",
+                expected=f"GREETING from where the handbook keeps it in ConfigMap {right.config}", observed=f"from key {key}", object=deployment.ref,
+                look="kubectl set env deployment guestbook --list",
+            )  # fmt: skip
     source = state.require("ConfigMap", right.config)
-    if right.greeting not in (source.raw.get("data") or {}).values():
+    state.require_key(source, right.key)
+    held = (source.raw.get("data") or {}).get(right.key, "").strip().partition("\n")[0]
+    if held != right.greeting:
         fail(
-            "greeting-hard-coded", f"The guestbook says the right words, but ConfigMap {right.config} does not hold them.",
-            expected="the words in the ConfigMap", observed="other words there", object=source.ref, look=f"kubectl describe configmap {right.config}",
+            "greeting-hard-coded", f"The guestbook says the right words, but ConfigMap {right.config} does not hold them under key {right.key}.",
+            expected="the words in the ConfigMap", observed=held or "none", object=source.ref, look=f"kubectl describe configmap {right.config}",
         )  # fmt: skip
 
 
-def takes_from(pod: Object, config: str) -> bool:
-    """Whether the greeting of a Pod comes from this ConfigMap: by its variable, with all variables, or as a file."""
+def taken_from(pod: Object, config: str) -> str | None:
+    """The key of this ConfigMap that the greeting of a Pod comes from; empty where it comes with all of them, as variables or as
+    files, and None where it comes from elsewhere."""
     container = app(pod)
     given = {v["name"]: v for v in container.get("env") or []}
     if "GREETING" in given:
-        return ((given["GREETING"].get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name") == config
+        source = (given["GREETING"].get("valueFrom") or {}).get("configMapKeyRef") or {}
+        return source["key"] if source.get("name") == config else None
     if "GREETING_FILE" in given:
         mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
         volumes = [v for v in pod.spec.get("volumes") or [] if v["name"] in mounted]
         sources = [s for v in volumes for s in (v, *((v.get("projected") or {}).get("sources") or []))]
-        return any((s.get("configMap") or {}).get("name") == config for s in sources)
-    return config in [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
+        return "" if any((s.get("configMap") or {}).get("name") == config for s in sources) else None
+    whole = [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
+    return "" if config in whole else None
 
 
 @task("entries", observe=REDIS)
@@ -386,7 +434,13 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
             "name-leads-elsewhere", f"In Pod {pods[0].name} the name {host} leads to {where}, and the guestbook's Redis is behind Service {right.store}.",
             expected=f"Service {right.store}", observed=where, **look,
         )  # fmt: skip
+    if host.partition(".")[0] != right.store:
+        fail(
+            "service-is-an-alias", f"The guestbook asks for {host}, and that is only another name for Service {right.store}.",
+            expected=f"the name {right.store}", observed=host, **look,
+        )  # fmt: skip
     state.require_working(service)
+    require_port(service, right.store_port)
     redis = {pod.name for pod in state.pods_of(state.require("Deployment", right.store))}
     strangers = {pod.name for pod in state.pods_of(service)} - redis
     if strangers:
@@ -422,6 +476,14 @@ def every_replica_works(state: State) -> None:
             "too-few-replicas", f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}; ready: {len(ready)}.",
             expected=f"at least {right.replicas}, as the handbook says", observed=str(len(ready)), object=deployment.ref,
         )  # fmt: skip
+    for pod in ready:
+        limit = memory_limit(pod)
+        if limit and quantity(limit) < quantity(right.memory):
+            fail(
+                "limit-too-small", f"The guestbook of Pod {pod.name} is killed when it uses more than {limit} of memory, and the handbook says that it may need more.",
+                expected="as much as the handbook says that it may need", observed=f"limits.memory: {limit}", object=deployment.ref,
+                look="kubectl describe deployment guestbook",
+            )  # fmt: skip
     probe = app(deployment).get("readinessProbe")
     evidence = {
         "expected": "a readiness probe that asks for /readyz",
@@ -434,7 +496,8 @@ def every_replica_works(state: State) -> None:
             observed="none", **evidence,
         )  # fmt: skip
     get, command = probe.get("httpGet") or {}, (probe.get("exec") or {}).get("command") or []
-    asks = get.get("path", "") + " ".join(command)
+    path = f"/{get['path'].removeprefix('/')}" if get.get("path") else ""  # the kubelet adds a slash that is missing
+    asks = path + " ".join(command)
     # A command counts if it asks, and if nothing in it makes light of the answer.
     by_command = "python3" in asks and "/readyz" in asks and not set(asks) & set("|;&#")
     if not by_command and (get.get("host") or asks.partition("?")[0] != "/readyz"):
@@ -450,27 +513,60 @@ def every_replica_works(state: State) -> None:
         )  # fmt: skip
 
 
+def memory_limit(pod: Object) -> str:
+    """What the guestbook in a Pod may use, by its own limit or by the Pod's; empty where there is none."""
+    for limited in (app(pod), pod.spec):
+        if limit := ((limited.get("resources") or {}).get("limits") or {}).get("memory"):
+            return str(limit)
+    return ""
+
+
 @task("nothing-else")
 def nothing_else_was_changed(state: State) -> None:
     begun = capstone.whole(seed_of(state))
     service = state.require("Service", "guestbook")
     state.require_working(service)
     state.require_working(state.require("Deployment", "guestbook"))
-    for ref in ("Deployment/cache", "Service/cache", "NetworkPolicy/cache", "ResourceQuota/house"):
+    for ref in (
+        "Deployment/cache",
+        "Service/cache",
+        "NetworkPolicy/cache",
+        "ResourceQuota/house",
+        "ConfigMap/handbook",
+    ):
         kind, _, name = ref.partition("/")
         live = state.find(kind, name)
+        part = "data" if kind == "ConfigMap" else "spec"
         look = f"kubectl get {kind.lower()} {name} -o yaml"
         if not live or live.is_terminating:
             fail(
                 "bystander-gone", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
                 look=f"kubectl get {kind.lower()}s",
             )  # fmt: skip
-        difference = first_difference(begun[ref]["spec"], live.spec, "spec")
+        difference = first_difference(begun[ref][part], live.raw.get(part), part)
         if difference:
-            path, wanted, found = difference
+            path, wanted, found = (word[:80] for word in difference)
             fail(
                 "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found}.",
                 expected=f"{path}: {wanted}", observed=f"{path}: {found}", object=ref, look=look,
+            )  # fmt: skip
+    for policy in state.all("NetworkPolicy"):
+        if (
+            policy.name != "cache"
+            and policy.spec.get("ingress")
+            and selects(policy.spec.get("podSelector"), capstone.CACHE)
+        ):
+            fail(
+                "bystander-changed", f"NetworkPolicy {policy.name} selects the Pods of Deployment cache, too, and has rules of its own for who may reach them: policies add up.",
+                expected="the rules of NetworkPolicy cache, and no others", observed=f"rules of NetworkPolicy {policy.name}", object=policy.ref,
+                look="kubectl describe networkpolicies",
+            )  # fmt: skip
+    for node in state.objects.get("Node", []):
+        system = node.labels.get("kubernetes.io/os", "linux")
+        if system != "linux":
+            fail(
+                "bystander-changed", f"Node {node.name} is not as it was: its label kubernetes.io/os is {system}.",
+                expected="kubernetes.io/os: linux", observed=f"kubernetes.io/os: {system}", object=node.ref, look="kubectl get nodes --show-labels",
             )  # fmt: skip
     state.require_working(state.require("Deployment", "cache"))
 

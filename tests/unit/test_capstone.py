@@ -200,6 +200,29 @@ def test_what_was_put_right_at_the_cost_of_others_is_named() -> None:
         hard = seen.require("ResourceQuota", "house").spec["hard"]
         hard["limits.memory"] = str(int(hard["limits.memory"][:-2]) * 1024) + "Ki"
 
+    def opened(seen: State) -> None:
+        seen.objects["NetworkPolicy"].append(obj("NetworkPolicy", "all", spec={"podSelector": {}, "ingress": [{}]}))
+
+    def closed(seen: State) -> None:
+        seen.objects["NetworkPolicy"].append(
+            obj("NetworkPolicy", "none", spec={"podSelector": {}, "policyTypes": ["Ingress"]})
+        )
+
+    def own(seen: State) -> None:
+        selector = {"matchLabels": capstone.plan("1").labels}
+        seen.objects["NetworkPolicy"].append(
+            obj("NetworkPolicy", "own", spec={"podSelector": selector, "ingress": [{}]})
+        )
+
+    def handbook(seen: State) -> None:
+        seen.require("ConfigMap", "handbook").raw["data"]["handbook.txt"] = "All is well.\n"
+
+    def relabelled(seen: State) -> None:
+        seen.require("Node", "worker").labels["kubernetes.io/os"] = "lniux"
+
+    for damage in (opened, handbook, relabelled):
+        assert changed("1", damage) == {"nothing-else": "bystander-changed"}, damage.__name__
+    assert changed("1", closed) == changed("1", own) == {}
     assert changed("1", quota) == {"nothing-else": "bystander-changed"}
     assert changed("1", policy) == {"nothing-else": "bystander-gone"}
     assert changed("1", wider) == {"nothing-else": "bystander-changed"}
@@ -224,11 +247,67 @@ def test_a_symptom_that_was_repaired_with_the_cause_left_is_named() -> None:
 
         return put
 
+    def memory(limit: str) -> Callable[[State], None]:
+        def put(seen: State) -> None:
+            for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+                one.containers[0]["resources"] = {"limits": {"memory": limit}} if limit else {}
+
+        return put
+
+    def of_the_pod(seen: State) -> None:
+        memory("")(seen)
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            one.spec["resources"] = {"limits": {"memory": "12Mi"}}
+
+    assert changed("1", memory("12Mi")) == changed("1", of_the_pod) == {"every-replica": "limit-too-small"}
+    assert changed("1", memory("1Gi")) == changed("1", memory("")) == {}
     assert changed("1", probe(None)) == {"every-replica": "no-readiness-probe"}
     assert changed("1", probe("/")) == {"every-replica": "probe-weakened"}
     assert changed("1", variable("REDIS_HOST", "")) == {"entries": "redis-not-configured"}
     assert changed("1", variable("REDIS_HOST", "10.244.1.9")) == {"entries": "redis-by-address"}
     assert changed("1", variable("GREETING", capstone.plan("1").greeting)) == {"says": "greeting-hard-coded"}
+
+
+def test_the_greeting_comes_from_the_handbooks_key() -> None:
+    right = capstone.plan("1")
+
+    def words(change: Callable[[dict[str, str]], Any]) -> Callable[[State], None]:
+        return lambda seen: change(seen.require("ConfigMap", right.config).raw["data"])
+
+    def another_key(seen: State) -> None:
+        seen.require("ConfigMap", right.config).raw["data"]["OTHER"] = right.greeting
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            variable = next(v for v in one.containers[0]["env"] if v["name"] == "GREETING")
+            variable["valueFrom"]["configMapKeyRef"]["key"] = "OTHER"
+
+    assert changed("1", another_key) == {"says": "greeting-hard-coded"}
+    assert changed("1", words(lambda data: data.pop(right.key))) == {"says": "key-missing"}
+    assert changed("1", words(lambda data: data.update({right.key: "old", "OTHER": right.greeting}))) == {
+        "says": "greeting-hard-coded"
+    }
+    assert (
+        changed("1", words(lambda data: data.update({right.key: right.greeting + "\n\nmore\n"}))) == {}
+    )  # as from a file
+
+
+def test_redis_is_asked_for_by_the_handbooks_name_and_port() -> None:
+    right = capstone.plan("1")
+
+    def host(name: str) -> Callable[[State], None]:
+        def put(seen: State) -> None:
+            for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+                next(v for v in one.containers[0]["env"] if v["name"] == "REDIS_HOST")["value"] = name
+            names = seen.observations["RedisAsked(deployment='guestbook')"][""]["names"]
+            names[name.partition(":")[0]] = names[right.store]
+
+        return put
+
+    def port(seen: State) -> None:
+        seen.require("Service", right.store).spec["ports"][0]["port"] = 6379
+
+    assert changed("1", host(f"other:{right.store_port}")) == {"entries": "service-is-an-alias"}
+    assert changed("1", port) == {"entries": "service-port-missing"}
+    assert changed("1", host(f"{right.store}.learn.svc.cluster.local.:{right.store_port}")) == {}
 
 
 def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
@@ -255,6 +334,7 @@ def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
 @pytest.mark.parametrize("probe, right", [
     ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 10, "periodSeconds": 5}, True),
     ({"httpGet": {"path": "/readyz?from=kubelet", "port": 1}}, True),
+    ({"httpGet": {"path": "readyz", "port": 1}}, True),
     ({"exec": {"command": ["sh", "-c", "python3 ask.py http://127.0.0.1:9417/readyz"]}}, True),
     ({"httpGet": {"path": "/healthz?not=/readyz", "port": 1}}, False),
     ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, False),
@@ -347,7 +427,7 @@ KEY = "LiveTraffic(path='/hostname', service='guestbook')"
 
 
 def failover(nodes: dict[str, list[list[Any]]], pods: list[dict[str, Any]], lost: list[list[Any]] | None = None,
-             cordoned: bool = False, since: float = 0, hosts: dict[str, Any] | None = None, ready: str = "True") -> dict[str, str]:  # fmt: skip
+             cordoned: bool = False, since: float = 0, hosts: dict[str, Any] | None = None, ready: str = "True", tainted: bool = False) -> dict[str, str]:  # fmt: skip
     """The causes of the two failover tasks ("" where passed); times in seconds after the lab's start."""
 
     def at(changes: list[list[Any]]) -> list[list[Any]]:
@@ -363,6 +443,8 @@ def failover(nodes: dict[str, list[list[Any]]], pods: list[dict[str, Any]], lost
         thing.raw["metadata"]["namespace"] = thing.namespace = live
     worker = node("worker")
     worker.spec["unschedulable"] = cordoned
+    if tainted:
+        worker.spec["taints"] = [{"key": "repair", "effect": "NoSchedule"}]
     worker.status["conditions"] = [{"type": "Ready", "status": ready, "lastTransitionTime": ago(60)}]
     begun = namespace(bound("abc", "uid-7"))
     begun.annotations[STARTED] = ago(400)
@@ -454,6 +536,30 @@ def test_a_closed_node_that_kept_its_pods() -> None:
 
 def test_a_forgotten_uncordon() -> None:
     assert failover({"worker": DRAINED[:4]}, MOVED, cordoned=True) == {"drained": "", "node-back": "node-left-cordoned"}
+
+
+def test_a_forgotten_taint() -> None:
+    assert failover({"worker": DRAINED}, MOVED, tainted=True) == {"drained": "", "node-back": "node-left-cordoned"}
+
+
+def test_a_lost_node_that_never_had_a_pod() -> None:
+    nodes = {"worker": [OPEN], "worker2": [OPEN, [170, False, True], [190, True, True]]}
+    here = [p("a", "worker"), p("b", "worker")]
+    assert failover(nodes, here) == {"drained": "node-never-drained", "node-back": "node-never-drained"}
+    assert failover(nodes, here, since=200)["node-back"] == "not-observed"
+
+
+def test_one_of_two_drains_with_strangers() -> None:
+    """Either one is enough, whichever came first."""
+    nodes = {"worker": DRAINED, "worker2": [OPEN, [250, True, False], [270, True, True]]}
+    pods = [
+        *MOVED[:2],
+        *(one | {"deleted": 251 + 9 * i} for i, one in enumerate(MOVED[2:])),
+        p("e", "worker", added=251),
+    ]
+    for begin in (90, 245):
+        stranger = {"fake": [[BEGIN + begin, BEGIN + begin + 10, 100, "v1"]]}
+        assert failover(nodes, pods, hosts=stranger)["drained"] == ""
 
 
 def test_strangers_that_answer_while_a_node_is_drained() -> None:
