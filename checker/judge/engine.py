@@ -42,6 +42,10 @@ class EngineView:
         """Images by each of their names."""
         return {tag: image for image in self._seen["images"] for tag in image.get("RepoTags") or []}
 
+    def image_of(self, container: Container) -> dict[str, Any] | None:
+        """The image that a container was made from, whatever it is called now; None where it is gone."""
+        return next((image for image in self._seen["images"] if image["Id"] == container.image_id), None)
+
     @cached_property
     def containers(self) -> list[Container]:
         """All containers, the newest first."""

@@ -131,7 +131,8 @@ class Tried:
         said = answered(self._seen.get(source, {}))
         if question not in said:
             unknown("not-observed", f"No Pod of Deployment {source} was asked.", look="kubeclass check", pending=True)
-        return said[question]
+        found = said[question]
+        return answered(found) if isinstance(found, dict) else found
 
     def word(self, state: State, way: Way) -> str:
         """One word for one way (see Answer). Raises Unknown where it could not be tried."""

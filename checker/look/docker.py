@@ -54,6 +54,7 @@ try:
             line = stream.readline().decode().strip()
             if line[:1] == "*": return [read() for _ in range(int(line[1:]))]
             if line[:1] == "$": return stream.read(int(line[1:]) + 2)[:-2].decode()
+            if line[:1] == "-": raise OSError(line[1:])
             return line[1:]
         stats = ask("INFO", "commandstats")
         calls = [l.split("calls=")[1].split(",")[0] for l in stats.splitlines() if l.startswith(("cmdstat_rpush:", "cmdstat_lpush:"))]
@@ -91,13 +92,14 @@ class EnginePlace:
     def _look(self) -> dict[str, Any]:
         ids = self._ask("ps", "-aq", "--no-trunc").split()
         inspected = [c for c in self._inspect("container", ids) if not _is_node(c) and self._is_here(c)]
-        names = {c["Config"]["Image"] for c in inspected} | {name for name in self._tags() if self.suffix in name}
+        names = {name for name in self._tags() if self.suffix in name}
+        names |= {name for c in inspected for name in (c["Config"]["Image"], c["Image"])}
         with ThreadPoolExecutor(8) as pool:
             containers = pool.map(self._see, inspected)
             images = pool.submit(self._inspect, "image", sorted(names))
             return {
                 "suffix": self.suffix, "now": datetime.now(UTC).timestamp(), "containers": list(containers),
-                "images": [_pruned_image(image) for image in images.result()],
+                "images": list({image["Id"]: _pruned_image(image) for image in images.result()}.values()),
             }  # fmt: skip
 
     def _is_here(self, inspect: dict[str, Any]) -> bool:
@@ -127,11 +129,7 @@ class EnginePlace:
 
     def _tags(self) -> list[str]:
         listed = self._ask("images", "--format", "{{.Repository}}:{{.Tag}}").split()
-        names = [
-            name.removeprefix("localhost/").removeprefix("docker.io/library/")
-            for name in listed
-            if "<none>" not in name
-        ]
+        names = [_short(name) for name in listed if "<none>" not in name]
         return [name for name in names if not name.startswith(("kubeclass/", "kindest/", "registry.k8s.io/"))]
 
     def _see(self, inspect: dict[str, Any]) -> dict[str, Any]:
@@ -147,18 +145,21 @@ class EnginePlace:
         if container.is_redis:
             seen["began_with_data"] = began_with_data(self._log(container))
         if not container.runs:
-            lines = self._log(container).split("\n")
+            lines = self._log(container, "--tail", "20").split("\n")
             seen["log"] = lines[-1][:300]
-        elif container.is_guestbook:
+        elif container.is_guestbook or _short(container.image) == f"my-guestbook{self.suffix}:v1":
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
             seen["asked"] = self._ask_within(container)
         return seen
 
-    def _log(self, container: Container) -> str:
-        """What a container has said, since it was made."""
-        words = [self.command, "logs", container.name]
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False)
+    def _log(self, container: Container, *options: str) -> str:
+        """What a container has said, since it was made; nothing where the engine takes too long to say it."""
+        words = [self.command, "logs", *options, container.name]
+        try:
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False)
+        except subprocess.TimeoutExpired:
+            return ""
         return done.stdout.decode(errors="replace").strip()
 
     def _listening(self, container: Container) -> list[list[Any]] | None:
@@ -223,9 +224,13 @@ def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:
 
 
 def began_with_data(log: str) -> bool | None:
-    """Whether a Redis had data to load when it was started for the first time in its container; None where its log does not say."""
+    """Whether a Redis had data to load when it was started for the first time in its container; None where its log does not say.
+
+    It loads an empty file too, and says so; with an append-only file, what was written since lies in a second one.
+    """
     first_start, ready, _ = log.partition("Ready to accept connections")
-    return "DB loaded from" in first_start if ready else None
+    empty = "keys loaded: 0," in first_start and "DB loaded from incr file" not in first_start
+    return "DB loaded from" in first_start and not empty if ready else None
 
 
 def listening(tables: str) -> list[list[Any]]:
@@ -248,26 +253,44 @@ def listening(tables: str) -> list[list[Any]]:
 
 
 def _request(container: Container) -> dict[str, Any] | None:
-    """One GET through the first published port, from this machine."""
-    for bindings in container.published.values():
-        host = bindings[0].get("HostIp") or "127.0.0.1"
-        host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{bindings[0]['HostPort']}/hostname"
-        answer = {"status": 0, "text": "", "host": "", "version": "", "error": ""}
-        try:
-            got = urllib3.PoolManager(retries=False, timeout=HTTP_TIMEOUT).request("GET", url)
-        except urllib3.exceptions.TimeoutError:
-            return {**answer, "error": "timeout"}
-        except urllib3.exceptions.NewConnectionError:
-            return {**answer, "error": "refused"}
-        except urllib3.exceptions.HTTPError:
-            return {**answer, "error": "reset"}
-        headers = {
-            "host": got.headers.get("X-Guestbook-Host", ""),
-            "version": got.headers.get("X-Guestbook-Version", ""),
-        }
-        return {**answer, "status": got.status, "text": got.data[:200].decode(errors="replace").strip(), **headers}
-    return None
+    """One GET through each published port, from this machine, until one is answered well: that answer, or else the first."""
+    answers = []
+    for host, port in _ways_in(container):
+        answers.append(_get(f"http://{f'[{host}]' if ':' in host else host}:{port}/hostname"))
+        if answers[-1]["status"] == 200:
+            return answers[-1]
+    return answers[0] if answers else None
+
+
+def _ways_in(container: Container) -> list[tuple[str, str]]:
+    """The addresses and ports of this machine that lead into a container. With the machine's own network its port is one of the machine's."""
+    if "host" in container.networks:
+        return [("127.0.0.1", container.env.get("PORT") or "8080")]
+    bound = [one for bindings in container.published.values() for one in bindings[:1]]
+    local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
+    return [(local.get(one.get("HostIp") or "", one.get("HostIp") or ""), one["HostPort"]) for one in bound]
+
+
+def _get(url: str) -> dict[str, Any]:
+    answer = {"status": 0, "text": "", "host": "", "version": "", "error": ""}
+    try:
+        got = urllib3.PoolManager(retries=False, timeout=HTTP_TIMEOUT).request("GET", url)
+    except urllib3.exceptions.NewConnectionError:  # which is a TimeoutError too
+        return {**answer, "error": "refused"}
+    except urllib3.exceptions.TimeoutError:
+        return {**answer, "error": "timeout"}
+    except urllib3.exceptions.HTTPError:
+        return {**answer, "error": "reset"}
+    headers = {
+        "host": got.headers.get("X-Guestbook-Host", ""),
+        "version": got.headers.get("X-Guestbook-Version", ""),
+    }
+    return {**answer, "status": got.status, "text": got.data[:200].decode(errors="replace").strip(), **headers}
+
+
+def _short(image: str) -> str:
+    """An image's name without what an engine puts in front of it: podman says localhost/ of what was built here."""
+    return image.removeprefix("localhost/").removeprefix("docker.io/library/")
 
 
 def _is_node(inspect: dict[str, Any]) -> bool:
@@ -284,7 +307,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
         if k.startswith("com.docker.compose.") and k.endswith(("project", "service"))
     }
     networks = {
-        name: {"Aliases": attached.get("Aliases"), "DNSNames": attached.get("DNSNames")}
+        name: {key: attached.get(key) for key in ("Aliases", "DNSNames", "Links")}
         for name, attached in (network.get("Networks") or {}).items()
     }
     mounts = [
@@ -304,7 +327,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
 def _pruned_image(image: dict[str, Any]) -> dict[str, Any]:
     config = image.get("Config") or {}
     return {
-        "Id": image["Id"], "RepoTags": image.get("RepoTags"),
+        "Id": image["Id"], "RepoTags": [_short(name) for name in image.get("RepoTags") or []],
         "Env": [e for e in config.get("Env") or [] if e.startswith("VERSION=")], "Cmd": config.get("Cmd"),
         "Entrypoint": config.get("Entrypoint"), "course": "org.kubeclass.source" in (config.get("Labels") or {}),
     }  # fmt: skip

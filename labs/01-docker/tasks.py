@@ -1,5 +1,8 @@
 """Judging lab 01: what the container engine has, what listens, who answers, and what Redis remembers."""
 
+from collections.abc import Callable, Iterable
+from itertools import product
+
 from checker import State, fail, task
 from checker.judge.chains.container import Container, require_answering, require_reaches, require_running
 from checker.judge.engine import ENGINE, EngineView
@@ -22,7 +25,7 @@ def built_image(engine: EngineView) -> dict:
             observed=similar or "no image of a similar name",
             object=f"Image/{name}",
         )
-    if image["course"] or "VERSION=v1" not in image["Env"]:
+    if not is_own_build(image):
         what = "one of the course's own images under another name" if image["course"] else "something else"
         fail(
             "image-not-built",
@@ -35,6 +38,10 @@ def built_image(engine: EngineView) -> dict:
     return image
 
 
+def is_own_build(image: dict) -> bool:
+    return not image["course"] and "VERSION=v1" in image["Env"]
+
+
 @task("image-built", observe=ENGINE)
 def image_is_built(state: State, engine: EngineView) -> None:
     built_image(engine)
@@ -43,26 +50,55 @@ def image_is_built(state: State, engine: EngineView) -> None:
 @task("container-answers", observe=ENGINE)
 def container_answers(state: State, engine: EngineView) -> None:
     image = built_image(engine)
-    made = [c for c in engine.containers if image["Id"] in (c.image, c.image_id) and not c.project]
-    if not made:
+    name = engine.named(IMAGE)
+
+    def is_from(container: Container) -> bool:
+        """Whether a container was made from the image, or from an earlier build that had its name."""
+        earlier = engine.image_of(container) if container.image == name else None
+        return image["Id"] in (container.image, container.image_id) or bool(earlier and is_own_build(earlier))
+
+    made = [c for c in engine.containers if is_from(c)]
+    alone = [c for c in made if not c.project]
+    if not alone:
         others = [c for c in engine.containers if c.is_guestbook and not c.project]
+        but = f", but for {made[0].name} of compose project {made[0].project}" if made else ""
         fail(
             "container-missing",
-            f"No container was made from image {engine.named(IMAGE)}."
+            f"No container was made from image {name}{but}."
             + (f" Container {others[0].name} was made from {others[0].image}." if others else ""),
-            expected=f"a container from {engine.named(IMAGE)}",
-            observed=f"{others[0].name} from {others[0].image}" if others else "none",
-            object=f"Image/{engine.named(IMAGE)}",
+            expected=f"a container from {name}",
+            observed=f"{others[0].name} from {others[0].image}" if others else f"none{but}",
+            object=f"Image/{name}",
         )
-    require_one_that_answers(made)
+    one_that_does(require_reached_from_here, ((container,) for container in alone))
 
 
-def require_one_that_answers(containers: list[Container]) -> None:
-    """Passes where one of these containers answers; otherwise fails as the newest one does."""
+def require_reached_from_here(container: Container) -> None:
+    """The container answers on a port of this machine. Raises Failed with the first broken link otherwise."""
+    if "host" not in container.networks:
+        return require_answering(container)
+    require_running(container)  # on the machine's own network there is nothing to publish
+    answer = container.answer
+    if answer is None or not answer.ok or answer.host != container.hostname:
+        heard = answer.words if answer else "not asked"
+        fail(
+            "container-does-not-answer",
+            f"Container {container.name} is on the network of this machine, and gives no good answer there: {heard}.",
+            expected="status 200",
+            observed=heard,
+            object=container.ref,
+            look=f"docker logs {container.name}",
+            pending=True,
+        )
+
+
+def one_that_does(what: Callable[..., None], candidates: Iterable[tuple[Container, ...]]) -> tuple[Container, ...]:
+    """The first of these candidates of whom this is true; where there is none, fails as it does of the first."""
     failures = []
-    for container in containers:
+    for candidate in candidates:
         try:
-            return require_answering(container)
+            what(*candidate)
+            return candidate
         except Failed as failure:
             failures.append(failure)
     raise failures[0]
@@ -73,7 +109,7 @@ def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
     project = engine.named(PROJECT)
     members = [c for c in engine.containers if c.project == project]
     if not members:
-        projects = {c.project for c in engine.containers if c.project}
+        projects = sorted({c.project for c in engine.containers if c.project})
         similar = nearest(project, projects, 0.6) or next(iter(projects), None)
         fail(
             "project-missing",
@@ -92,7 +128,14 @@ def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
                 observed=", ".join(f"{c.service} ({c.image})" for c in members),
                 object=f"Project/{project}",
             )
-    app, redis = apps[0], stores[0]
+    # What `docker compose run` has left behind ended long ago.
+    apps, stores = (sorted(found, key=lambda container: not container.runs) for found in (apps, stores))
+    app, redis = one_that_does(require_finds, product(apps, stores))
+    return app, redis
+
+
+def require_finds(app: Container, redis: Container) -> None:
+    """The one reaches the other by a name. Raises Failed with the first broken link otherwise."""
     require_running(app)
     host = app.env.get("REDIS_HOST", "").partition(":")[0]
     if not host:
@@ -103,20 +146,32 @@ def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
             observed="none",
             object=app.ref,
         )
-    require_reaches(app, redis, host)
+    require_reaches(app, redis, name_of(redis, app, host))
     said = app.asked
     if said is None or said["ready"][0] != 200 or "entries" not in (said["redis"] or {}):
         heard = "nothing" if said is None else f"{said['ready'][0]}: {said['ready'][1]}"
+        where, expected = "At /readyz it says", "status 200 at /readyz"
+        if said and said["ready"][0] == 200:
+            heard = (said["redis"] or {}).get("error", "nothing")
+            where, expected = "Asked for the number of entries, Redis says", "a number of entries"
         fail(
             "redis-not-answering",
-            f"Container {app.name} finds {redis.name}, but gets no good answer from it. At /readyz it says {heard}.",
-            expected="status 200 at /readyz",
+            f"Container {app.name} finds {redis.name}, but gets no good answer from it. {where} {heard}.",
+            expected=expected,
             observed=heard,
             object=app.ref,
             look=f"docker logs {redis.name}",
             pending=True,
         )
-    return app, redis
+
+
+def name_of(redis: Container, app: Container, host: str) -> str:
+    """The name of Redis that a host's name is, where it is one: the engine's DNS knows no capital letters, and `links` add names for one reader."""
+    links = {link for network in app.networks.values() for link in network.get("Links") or []}
+    if f"{redis.name}:{host}" in links:
+        return redis.name
+    names = sorted(name for network in redis.networks for name in redis.names_on(network))
+    return next((name for name in names if name.lower() == host.lower()), host)
 
 
 @task("compose-finds-redis", observe=ENGINE)
@@ -159,7 +214,7 @@ def data_outlives_its_container(state: State, engine: EngineView) -> None:
     if not survived or redis.began_with_data is False:
         fail(
             "never-recreated",
-            f"Container {redis.name} was restarted, but it is still the one that the entries were written in."
+            f"Container {redis.name} began without data: it is still the one that the entries were written in."
             if survived
             else f"Every entry was written since Redis in container {redis.name} was started last.",
             expected="an entry that is older than the Redis container",

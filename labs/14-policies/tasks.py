@@ -4,9 +4,11 @@ Whoever is not there cannot be tried. What would become of Pods that are made la
 outside the cluster is read from the policies.
 """
 
+from dataclasses import replace
+from ipaddress import ip_address
+
 from checker import State, fail, task
 from checker.judge.chains.policy import (
-    NAME_LABEL,
     NOWHERE,
     Direction,
     End,
@@ -18,7 +20,17 @@ from checker.judge.chains.policy import (
     label_sets,
     namespace_labels,
 )
-from checker.judge.matrix import Also, Enforcement, Matrix, Tried, Way, path_of, pod_of, require_matrix
+from checker.judge.matrix import (
+    Also,
+    Enforcement,
+    Matrix,
+    Tried,
+    Way,
+    deployment_of,
+    path_of,
+    pod_of,
+    require_matrix,
+)
 from checker.judge.names import pairs
 
 TO_REDIS = Way("guestbook", "redis", 6379)
@@ -47,6 +59,7 @@ ENTRIES = Also("guestbook", ("redis", "kubernetes.default"), "http://127.0.0.1:8
 BY_ITS_SERVICE = Also("visitor.visitors", (), "http://guestbook.{namespace}.svc.cluster.local.:80/version")
 MATRIX = Matrix((*(way for way, _ in CLOSED), TO_REDIS, TO_THE_PAGE), (ENTRIES, BY_ITS_SERVICE))
 WALL = Enforcement()
+VISITOR = {"role": "visitor"}
 ELSEWHERE = "elsewhere"  # a namespace that nobody has made
 OUTSIDE = "203.0.113.7"  # an address that is nobody's: https://www.rfc-editor.org/rfc/rfc5737
 
@@ -55,12 +68,12 @@ OUTSIDE = "203.0.113.7"  # an address that is nobody's: https://www.rfc-editor.o
 def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=DEFAULT_DENY, open=())
     visitor = path_of(state, DEFAULT_DENY[0][0]).source
-    new = End("a new Pod without labels", state.namespace, {}, namespace_labels(state, state.namespace))
+    new = pod_with(state, {}, state.namespace)
     require_shut(Path(state, visitor, new, 8080), "ingress")
     require_shut(Path(state, new, visitor, 8080), "egress")
     # Whatever its labels, some policy is about a new Pod: what that one lets through is its maker's to say.
     for labels in label_sets([p.spec.get("podSelector") for p in state.all("NetworkPolicy")]):
-        new = End(f"a new Pod with {pairs(labels)}", state.namespace, labels, new.namespace_labels)
+        new = pod_with(state, labels, state.namespace)
         for path, direction in (
             (Path(state, visitor, new, 8080), "ingress"),
             (Path(state, new, visitor, 8080), "egress"),
@@ -69,31 +82,73 @@ def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
                 explain_open(path, direction)
 
 
+def pod_with(state: State, labels: dict[str, str], namespace: str) -> End:
+    """A Pod that nobody has made."""
+    name = f"{'a new Pod' if namespace == state.namespace else 'a Pod'} {f'with {pairs(labels)}' if labels else 'without labels'}"
+    return End(name, namespace, labels, namespace_labels(state, namespace))
+
+
+def made_later(state: State, name: str) -> End:
+    """A Pod that a Deployment makes later: it has the labels of the template, whatever was given to Pods by hand, and another address."""
+    now = end_of(state, pod_of(state, name))
+    labels = deployment_of(state, name).spec["template"]["metadata"]["labels"]
+    address = now.address and str(ip_address(int(ip_address(now.address)) ^ 0x80))
+    return replace(now, name=f"a new Pod of {now.name}", labels=labels, address=address)
+
+
 def require_shut(path: Path, direction: Direction) -> None:
     """The policies close a path at this end. Raises Failed otherwise."""
     if path.side(direction).is_open:
         explain_open(path, direction)
 
 
+def require_lasting(state: State, way: Way, source: End, target: End) -> None:
+    """What the policies let through now they let through between new Pods too. Raises Failed otherwise."""
+    now, later = path_of(state, way), Path(state, source, target, way.port)
+    if later.is_open or not now.is_open:
+        return
+    direction: Direction = "egress" if later.into.is_open else "ingress"
+    rules, closing = now.side(direction).allowing, later.side(direction).policies
+    policy = rules[0].policy if rules else closing[0]
+    fail(
+        "path-not-allowed", f"The way {way.words(state)} is open for the Pods that are there now only. Made anew, they have other addresses, and no labels "
+        f"but {pairs(source.labels)} and {pairs(target.labels)}: then the policies that are about {later.side(direction).end.seen_from(state.namespace)} "
+        f"({', '.join(one.name for one in closing)}) have no {direction} rule for it.",
+        expected="open for Pods that are made later", observed="open for those that are there now only", object=policy.ref,
+        look=f"kubectl describe networkpolicy {policy.name}",
+    )  # fmt: skip
+
+
 @task("redis", observe=(MATRIX, WALL))
 def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=TO_REDIS_TOO, open=(TO_REDIS,))
-    path = path_of(state, TO_REDIS)
-    elsewhere = {NAME_LABEL: ELSEWHERE}
-    for other in (
-        End("a Pod without labels", ELSEWHERE, {}, elsewhere),
-        End(f"a Pod with {pairs(path.source.labels)}", ELSEWHERE, path.source.labels, elsewhere),
-        End("a new Pod without labels", state.namespace, {}, namespace_labels(state, state.namespace)),
-    ):
-        require_shut(Path(state, other, path.target, 6379), "ingress")
+    path, new = path_of(state, TO_REDIS), made_later(state, "redis")
+    visitors = path_of(state, TO_THE_PAGE).source.namespace
+    for target in (path.target, new):
+        for other in (
+            pod_with(state, {}, ELSEWHERE),
+            pod_with(state, path.source.labels, ELSEWHERE),
+            pod_with(state, path.source.labels, visitors),
+            pod_with(state, {}, state.namespace),
+        ):
+            require_shut(Path(state, other, target, 6379), "ingress")
+    require_lasting(state, TO_REDIS, made_later(state, "guestbook"), new)
 
 
 @task("visitors", observe=(MATRIX, WALL))
 def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=TO_THE_GUESTBOOK, open=(TO_THE_PAGE,))
-    page = path_of(state, TO_THE_PAGE)
-    other = End("a Pod without labels", page.source.namespace, {}, page.source.namespace_labels)
-    require_shut(Path(state, other, page.target, 8080), "ingress")
+    page, new = path_of(state, TO_THE_PAGE), made_later(state, "guestbook")
+    visitors = page.source.namespace
+    for target in (page.target, new):
+        for other in (
+            pod_with(state, {}, visitors),
+            pod_with(state, VISITOR, ELSEWHERE),
+            pod_with(state, VISITOR, state.namespace),
+        ):
+            for port in (8080, 9090):
+                require_shut(Path(state, other, target, port), "ingress")
+    require_lasting(state, TO_THE_PAGE, replace(made_later(state, "visitor.visitors"), labels=VISITOR), new)
     service = state.require("Service", "guestbook")
     answer = tried.page("visitor.visitors")
     if not answer.ok:
@@ -109,7 +164,13 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
 def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
     outside = End(f"the address {OUTSIDE}", NOWHERE, {}, {}, OUTSIDE, on_host=True)
-    require_shut(Path(state, path_of(state, TO_REDIS).source, outside, 443), "egress")
+    new = made_later(state, "guestbook")
+    for source in (path_of(state, TO_REDIS).source, new):
+        for target in (outside, pod_with(state, {}, state.namespace), pod_with(state, {}, ELSEWHERE)):
+            for port in ports_out(Path(state, source, target, 443)):
+                for protocol in ("TCP", "UDP"):
+                    require_shut(Path(state, source, target, port, protocol), "egress")
+    require_lasting(state, TO_REDIS, new, made_later(state, "redis"))
     guestbook = state.require("Deployment", "guestbook")
     lookups = tried.lookups("guestbook")
     if lookups["redis"]["error"]:
@@ -124,3 +185,10 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
             expected="the entries", observed=answer.words, object=guestbook.ref, look="kubectl logs deployment/guestbook -c guestbook",
             pending=True,
         )  # fmt: skip
+
+
+def ports_out(path: Path) -> list[int]:
+    """The ports at which a way out may be open: the path's own, and those that a rule speaks of, but for the port of questions about names."""
+    ports = [port for rule in path.out.rules for port in rule.ports]
+    spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
+    return [path.port, *sorted(spoken_of - {53, path.port})]

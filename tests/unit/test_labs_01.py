@@ -1,0 +1,179 @@
+"""Lab 01 judged on recordings that were altered, and what its place asks of the engine: what no learner's cluster need show."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from checker.judge.chains.container import Container
+from checker.judge.engine import ENGINE
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.judge.verdict import Verdict
+from checker.look import recording
+from checker.look.docker import EnginePlace, _pruned_image, _request, began_with_data
+
+LAB = load_lab("01")
+ALL = {task.id: "passed" for task in LAB.text.tasks}
+
+
+class Altered:
+    """The recording of the solution, for a test to alter: what was seen of the engine, and its three containers."""
+
+    def __init__(self) -> None:
+        self.state, _ = recording.load(LAB.folder / "recorded" / "solution.json")
+        self.seen = copy.deepcopy(self.state.observations[ENGINE.key])
+        self.redis, self.app, self.alone = self.seen["containers"]
+        self.network = next(iter(self.app["inspect"]["NetworkSettings"]["Networks"]))
+
+    def again(self, container: dict[str, Any], name: str, **state: Any) -> dict[str, Any]:
+        """One more container like this one, a newer one."""
+        other = copy.deepcopy(container)
+        other["inspect"] |= {"Name": f"/{name}", "Created": "2026-01-01T12:00:00Z"}
+        other["inspect"]["State"] |= state
+        self.seen["containers"].append(other)
+        return other
+
+    def attached(self, container: dict[str, Any]) -> dict[str, Any]:
+        attached: dict[str, Any] = container["inspect"]["NetworkSettings"]["Networks"][self.network]
+        return attached
+
+    def judged(self) -> dict[str, Verdict]:
+        self.state.observations[ENGINE.key] = self.seen
+        return {task.id: task for task in judge(LAB, self.state).tasks}
+
+    def causes(self) -> dict[str, str]:
+        return {id: task.cause or task.verdict for id, task in self.judged().items()}
+
+
+def test_what_compose_run_left_behind_hides_nobody() -> None:
+    lab = Altered()
+    lab.again(lab.redis, "my-guestbook-redis-run-1", Running=False, Status="exited")
+    lab.again(lab.app, "my-guestbook-guestbook-run-1", Running=False, Status="exited")
+    assert lab.causes() == ALL
+
+
+def test_another_redis_of_the_project_hides_nobody() -> None:
+    lab = Altered()
+    other = lab.again(lab.redis, "my-guestbook-cache-1")
+    lab.attached(other)["Aliases"] = ["my-guestbook-cache-1", "cache"]
+    assert lab.causes() == ALL
+
+
+def test_names_have_no_capital_letters_and_a_link_gives_another_one() -> None:
+    lab = Altered()
+    lab.app["inspect"]["Config"]["Env"] = ["REDIS_HOST=Redis"]
+    assert lab.causes() == ALL
+    lab.app["inspect"]["Config"]["Env"] = ["REDIS_HOST=store"]
+    assert lab.causes()["compose-finds-redis"] == "host-name-unknown"
+    lab.attached(lab.app)["Links"] = ["my-guestbook-learn-redis-1:store"]
+    assert lab.causes() == ALL
+
+
+def test_a_container_of_an_earlier_build_counts_and_one_of_the_courses_image_does_not() -> None:
+    lab = Altered()
+    lab.alone["inspect"]["Image"] = "sha256:earlier"
+    assert lab.causes()["container-answers"] == "container-missing"
+    earlier = lab.seen["images"][0] | {"Id": "sha256:earlier", "RepoTags": []}
+    lab.seen["images"].append(earlier)
+    assert lab.causes() == ALL
+    earlier["course"] = True
+    assert lab.causes()["container-answers"] == "container-missing"
+
+
+def test_a_container_of_the_project_is_not_said_to_be_missing() -> None:
+    lab = Altered()
+    lab.seen["containers"].remove(lab.alone)
+    verdict = lab.judged()["container-answers"]
+    assert verdict.cause == "container-missing"
+    assert "but for my-guestbook-learn-guestbook-1 of compose project my-guestbook-learn" in verdict.message
+
+
+def test_on_the_machines_own_network_nothing_is_published() -> None:
+    lab = Altered()
+    lab.alone["inspect"]["NetworkSettings"] = {"Ports": {}, "Networks": {"host": {}}}
+    assert lab.causes() == ALL
+    lab.alone["answer"]["host"] = "somebody else"
+    assert lab.causes()["container-answers"] == "container-does-not-answer"
+    lab.alone["answer"] = None
+    assert lab.causes()["container-answers"] == "container-does-not-answer"
+
+
+def test_what_redis_says_no_to_is_told() -> None:
+    lab = Altered()
+    lab.app["asked"]["redis"] = {"error": "WRONGTYPE Operation against a key"}
+    verdict = lab.judged()["compose-finds-redis"]
+    assert verdict.cause == "redis-not-answering" and "WRONGTYPE" in verdict.message and "200" not in verdict.message
+
+
+class Guestbook(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("X-Guestbook-Host", "me")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_one_port_of_several_that_answers_is_enough() -> None:
+    server = HTTPServer(("127.0.0.1", 0), Guestbook)
+    Thread(target=server.serve_forever, daemon=True).start()
+    port = str(server.server_port)
+
+    def answer(networks: dict[str, Any], ports: dict[str, Any], *env: str) -> dict[str, Any] | None:
+        raw = {"Config": {"Env": list(env)}, "NetworkSettings": {"Networks": networks, "Ports": ports}}
+        return _request(Container(raw, 0.0))
+
+    silent, good = [{"HostIp": "127.0.0.1", "HostPort": "1"}], [{"HostIp": "0.0.0.0", "HostPort": port}]
+    try:
+        both = answer({}, {"80/tcp": silent, "8080/tcp": good})
+        none = answer({}, {"80/tcp": silent, "81/tcp": None})
+        host = answer({"host": {}}, {}, f"PORT={port}")
+    finally:
+        server.shutdown()
+    assert both and both["host"] == "me"
+    assert none and none["error"] == "refused"
+    assert host and host["host"] == "me"
+    assert answer({}, {}) is None
+
+
+def test_podmans_names_of_images_are_read_as_dockers() -> None:
+    for name in ("my-guestbook:v1", "localhost/my-guestbook:v1", "docker.io/library/my-guestbook:v1"):
+        assert _pruned_image({"Id": "1", "RepoTags": [name]})["RepoTags"] == ["my-guestbook:v1"]
+
+
+BASE, INCR = "DB loaded from base file appendonly.aof.1.base.rdb", "DB loaded from incr file appendonly.aof.1.incr.aof"
+READY = "Ready to accept connections tcp"
+
+
+@pytest.mark.parametrize(
+    "lines, began",
+    [
+        (["Creating AOF base file", READY], False),
+        (["Creating AOF base file", READY, "keys loaded: 1, keys expired: 0.", INCR, READY], False),
+        (["keys loaded: 0, keys expired: 0.", BASE, "DB loaded from append only file", READY], False),
+        (["keys loaded: 0, keys expired: 0.", "DB loaded from disk", READY], False),
+        (["keys loaded: 0, keys expired: 0.", BASE, INCR, READY], True),
+        (["keys loaded: 1, keys expired: 0.", BASE, READY], True),
+        (["DB loaded from disk", READY], True),
+        (["keys loaded: 1, keys expired: 0."], None),
+    ],
+)
+def test_a_redis_that_loaded_an_empty_file_began_without_data(lines: list[str], began: bool | None) -> None:
+    assert began_with_data("\n".join(lines)) is began
+
+
+def test_a_log_that_takes_too_long_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: Any, **__: Any) -> None:
+        raise subprocess.TimeoutExpired("docker logs", 10)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    place = EnginePlace.__new__(EnginePlace)
+    place.command = "docker"
+    assert place._log(Container({"Name": "/chatty"}, 0.0)) == ""

@@ -1,0 +1,110 @@
+"""Lab 14 judged on its solution's recording with other policies in it: as what would become of Pods that are not there is read from them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from checker.judge.judging import judge
+from checker.judge.labs import load_lab
+from checker.look import recording
+
+LAB = load_lab("14")
+STATE, _ = recording.load(LAB.folder / "recorded" / "solution.json")
+ALL = {task.id: "passed" for task in LAB.text.tasks}
+ADDRESSES = {pod.labels.get("app") or pod.labels["role"]: pod.status["podIP"] for pod in STATE.objects["Pod"]}
+GUESTS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "learn-visitors"}}}
+VISITORS = {**GUESTS, "podSelector": {"matchLabels": {"role": "visitor"}}}
+TO_REDIS = {"to": [{"podSelector": {"matchLabels": {"app": "redis"}}}], "ports": [{"port": 6379}]}
+NAMES = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}]}
+
+
+def labels(**pairs: str) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": pairs}}
+
+
+def block(address: str, bits: int = 32) -> dict[str, Any]:
+    return {"ipBlock": {"cidr": f"{address}/{bits}"}}
+
+
+def causes(policy: str = "", hand: dict[str, dict[str, str]] | None = None, /, **spec: Any) -> dict[str, str]:
+    """What is judged where this policy of the solution says something else. hand: labels that were given to Pods, by the Pods' first label."""
+    objects = copy.deepcopy(STATE.objects)
+    for one in objects["NetworkPolicy"]:
+        if one.name == policy:
+            one.raw["spec"] |= spec
+    for pod in objects["Pod"]:
+        one = pod.labels.get("app") or pod.labels["role"]
+        pod.raw["metadata"]["labels"] |= (hand or {}).get(one, {})
+    state = copy.copy(STATE)
+    state.objects = objects
+    return {task.id: task.cause or task.verdict for task in judge(LAB, state).tasks}
+
+
+def test_the_solution_passes() -> None:
+    assert causes() == ALL
+
+
+OPEN_NOW_ONLY: list[tuple[set[str], str, dict[str, dict[str, str]], dict[str, Any]]] = [
+    ({"redis", "egress"}, "redis", {}, {"ingress": [{"from": [block(ADDRESSES["guestbook"])]}]}),
+    ({"redis", "egress"}, "guestbook", {}, {"egress": [{"to": [block(ADDRESSES["redis"])], "ports": [{"port": 6379}]}, NAMES]}),
+    ({"visitors"}, "guestbook", {}, {"ingress": [{"from": [block(ADDRESSES["visitor"])], "ports": [{"port": 8080}]}]}),
+    ({"redis", "egress"}, "redis", {"guestbook": {"access": "redis"}}, {"ingress": [{"from": [labels(access="redis")]}]}),
+    ({"redis", "egress"}, "redis", {"redis": {"tier": "data"}}, labels(tier="data")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tasks, policy, hand, spec", OPEN_NOW_ONLY)
+def test_what_is_open_for_the_pods_of_today_only_does_not_count(
+    tasks: set[str], policy: str, hand: dict[str, dict[str, str]], spec: dict[str, Any]
+) -> None:
+    assert causes(policy, hand, **spec) == ALL | dict.fromkeys(tasks, "path-not-allowed")
+
+
+EVERYWHERE: dict[str, Any] = {"namespaceSelector": {}}
+BOTH = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["learn", "learn-visitors"]}]}}  # fmt: skip
+TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
+    ("visitors", "guestbook", {"ingress": [{"from": [EVERYWHERE | labels(role="visitor")], "ports": [{"port": 8080}]}]}),
+    ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, labels(role="visitor")], "ports": [{"port": 8080}]}]}),
+    ("redis", "redis", {"ingress": [{"from": [BOTH | labels(app="guestbook")], "ports": [{"port": 6379}]}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [*NAMES["ports"], {"port": 80}]}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, NAMES, {"ports": [{"port": 1000, "endPort": 2000}]}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [{"protocol": "UDP"}]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, {"ports": [{"port": 6379}]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, {"to": [{"podSelector": {}}], "ports": [{"port": 6379}]}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("task, policy, spec", TOO_MUCH)
+def test_what_is_open_for_pods_that_are_not_there_is_open(task: str, policy: str, spec: dict[str, Any]) -> None:
+    assert causes(policy, **spec) == ALL | {task: "policy-allows-too-much"}
+
+
+DNS = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+ENOUGH: list[tuple[str, dict[str, Any]]] = [
+    ("guestbook", {"egress": [TO_REDIS, {"ports": [{"port": 53, "endPort": 53, "protocol": "UDP"}]}]}),
+    ("guestbook", {"egress": [TO_REDIS, {"to": [DNS], "ports": [{"port": "dns", "protocol": "UDP"}]}]}),
+    ("guestbook", {"egress": [TO_REDIS, {"to": [DNS]}]}),
+    ("guestbook", {"egress": [TO_REDIS, {"to": [block("0.0.0.0", 1), block("128.0.0.0", 1)], **NAMES}]}),
+    ("guestbook", {"egress": [TO_REDIS, NAMES, {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], **NAMES}]}),
+    ("redis", {"ingress": [{"from": [BOTH | labels(role="nobody"), labels(app="guestbook")], "ports": [{"port": 6000, "endPort": 7000}]}]}),
+    ("default-deny", {"podSelector": None}),
+    ("default-deny", {"podSelector": {"matchLabels": {}, "matchExpressions": []}, "ingress": [], "egress": []}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("policy, spec", ENOUGH)
+def test_unusual_spellings_pass(policy: str, spec: dict[str, Any]) -> None:
+    assert causes(policy, **spec) == ALL
+
+
+@pytest.mark.parametrize("question", ["tcp", "names", "page"])
+def test_a_question_that_failed_in_the_pod_is_unknown(question: str) -> None:
+    state = copy.copy(STATE)
+    state.observations = copy.deepcopy(STATE.observations)
+    key = next(key for key in state.observations if key.startswith("Matrix"))
+    state.observations[key]["guestbook"][question] = {"error": "RuntimeError: can't start new thread"}
+    egress = next(task for task in judge(LAB, state).tasks if task.id == "egress")
+    assert (egress.verdict, egress.cause) == ("unknown", "pod-not-askable")
