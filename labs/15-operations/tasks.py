@@ -4,6 +4,7 @@ what it is like now, beside what its seed says is right; nothing is read from wh
 import ipaddress
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
@@ -545,7 +546,7 @@ def nothing_else_was_changed(state: State) -> None:
             )  # fmt: skip
         difference = first_difference(begun[ref][part], live.raw.get(part), part)
         if difference:
-            path, wanted, found = (word[:80] for word in difference)
+            path, wanted, found = (word.strip()[:80] for word in difference)
             fail(
                 "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found}.",
                 expected=f"{path}: {wanted}", observed=f"{path}: {found}", object=ref, look=look,
@@ -583,6 +584,9 @@ def first_difference(wanted: Any, found: Any, path: str) -> tuple[str, str, str]
         return next((difference for difference in differences if difference), None)
     if wanted == found or same_quantity(wanted, found):
         return None
+    if isinstance(wanted, str) and isinstance(found, str) and "\n" in wanted:
+        pairs = zip_longest(wanted.splitlines(), found.splitlines(), fillvalue="")
+        return next(((f"{path}, line {n}", *pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1]), None)
     return path, str(wanted), "gone" if found is None else str(found)
 
 
