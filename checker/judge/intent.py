@@ -199,4 +199,4 @@ def _is_default(name: str, value: Any, beside: dict[str, Any]) -> bool:
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
-    return value if isinstance(value, str) else json.dumps(value)[:120]
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)[:120]
