@@ -173,7 +173,9 @@ def test_nothing_is_known_before_every_kind_was_listed(cluster: Cluster, watch: 
     until(lambda: cluster.asked)
     assert watch.state() is None
     cluster.awake.set()
-    until(lambda: (state := watch.state()) is not None and state.unlisted == {})  # a starved machine may say "no answer" first
+    until(
+        lambda: (state := watch.state()) is not None and state.unlisted == {}
+    )  # a starved machine may say "no answer" first
 
 
 def test_a_secrets_values_and_the_systems_objects_are_not_kept(cluster: Cluster, watch: Watch) -> None:
