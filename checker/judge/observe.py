@@ -194,7 +194,8 @@ def inside(pod: Object, questions: dict[str, Any]) -> dict[str, Any]:
 def answered(seen: dict[str, Any]) -> dict[str, Any]:
     """The answers from inside one Pod. Raises Unknown where it could not be asked."""
     if set(seen) == {"error"}:
-        late = "no answer within" in seen["error"]  # a busy machine: it may come a moment later
+        # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
+        late = "no answer within" in seen["error"] or "container not found" in seen["error"]
         unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
     return seen
 

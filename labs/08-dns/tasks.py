@@ -39,8 +39,9 @@ HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 def asked_pod(state: State, deployment: Object) -> Object | None:
     """The oldest running Pod of the newest revision: where what it was told has changed since it started, it shows there."""
-    pods = running_pods(state, deployment)
-    return min((pod for pod in pods if pod.owner_uids == pods[0].owner_uids), key=lambda pod: pod.created, default=None)
+    pods = state.pods_of(deployment)
+    running = running_pods(state, deployment)
+    return min((pod for pod in running if pod.owner_uids == pods[0].owner_uids), key=lambda pod: pod.created, default=None)
 
 
 def app_of(state: State, pod: Object) -> dict[str, Any]:
@@ -93,6 +94,12 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
         fail(
             "redis-by-address", f"Deployment {deployment.name} was given {given_as}. It works until that changes.",
             expected="a name", observed=by_hand or host, **evidence,
+        )  # fmt: skip
+    if host.partition(".")[0].replace("-", ".") in told["addresses"]:
+        address = host.partition(".")[0].replace("-", ".")
+        fail(
+            "redis-by-address", f"Deployment {deployment.name} was given {host}, which is the address {address} written as a name. "
+            "It works until that changes.", expected="a name", observed=address, **evidence,
         )  # fmt: skip
     if told["error"] == "no-name":
         fail(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from checker.judge.chains.access import explain_forbidden, explain_no_token
-from checker.judge.chains.dns import CONTROL, explain_name, service_named
+from checker.judge.chains.dns import CONTROL, explain_name, outside_dns, service_named
 from checker.judge.chains.owners import workload_of
 from checker.judge.chains.pod import container_spec, last_line, look_at_log
 from checker.judge.chains.service import pods_behind, target_ports
@@ -428,15 +428,13 @@ def _wrong_door(state: State, pod: Object, spec: dict[str, Any], said: str) -> N
         if not service:
             continue
         ports = [p["port"] for p in service.spec.get("ports") or []]
-        policy = pod.spec.get("dnsPolicy", "ClusterFirst")
-        outside = policy in ("Default", "None") or (pod.spec.get("hostNetwork") and policy == "ClusterFirst")
+        outside = outside_dns(pod.spec)
         if outside and _NO_NAME.search(said):
-            network = ", and the network of its node" if pod.spec.get("hostNetwork") else ""
             return Failed(
                 "dns-policy-outside",
-                f"Container {spec['name']} of Pod {pod.name} does not find {host}, though Service {service.name} is there: with dnsPolicy "
-                f"{policy}{network} the Pod does not ask the cluster's DNS.",
-                expected="names asked of the cluster's DNS", observed=f"dnsPolicy {policy}; {last_line(said)}", object=pod.ref,
+                f"Container {spec['name']} of Pod {pod.name} does not find {host}, though Service {service.name} is there: with "
+                f"{outside} the Pod does not ask the cluster's DNS.",
+                expected="names asked of the cluster's DNS", observed=f"dnsPolicy {pod.spec.get('dnsPolicy', 'ClusterFirst')}; {last_line(said)}", object=pod.ref,
                 look=f"kubectl exec {pod.name} -c {spec['name']} -- cat /etc/resolv.conf",
             )  # fmt: skip
         if port and ports and int(port) not in ports and _NO_ANSWER.search(said):

@@ -35,6 +35,14 @@ def service_named(host: str, namespace: str) -> tuple[str, str]:
     return labels[0], labels[1] if len(labels) > 1 else namespace
 
 
+def outside_dns(spec: dict[str, Any]) -> str:
+    """The dnsPolicy of a Pod's spec, where with it the Pod does not ask the cluster's DNS, and the network of the node where it has that."""
+    policy = spec.get("dnsPolicy", "ClusterFirst")
+    if policy in ("Default", "None") or (spec.get("hostNetwork") and policy == "ClusterFirst"):
+        return f"dnsPolicy {policy}" + (", and the network of its node" if spec.get("hostNetwork") else "")
+    return ""
+
+
 def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, Any] | None = None) -> NoReturn:
     """Raise Failed (or Unknown) with the reason why a name leads nowhere.
 
@@ -43,6 +51,13 @@ def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, A
     evidence: dict[str, Any] = {"object": asked_in.ref, "expected": f"{host} leads to a Service"}
     control = (lookups or {}).get(CONTROL)
     if control and control["error"]:
+        outside = outside_dns(asked_in.spec.get("template", asked_in.raw).get("spec", {}))
+        if outside:
+            fail(
+                "dns-policy-outside", f"A Pod of {asked_in.ref} finds neither {host} nor even {CONTROL}: with {outside} it does not ask "
+                "the cluster's DNS.", expected="names asked of the cluster's DNS", observed=outside, object=asked_in.ref,
+                look=f"kubectl exec {asked_in.ref.lower()} -- cat /etc/resolv.conf",
+            )  # fmt: skip
         unknown(
             "dns-down", f"In a Pod of {asked_in.ref} no name leads anywhere, not even {CONTROL}: the cluster's DNS does not answer.",
             observed=control["error"], look="kubectl get pods -n kube-system -l k8s-app=kube-dns", **evidence,
