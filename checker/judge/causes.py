@@ -307,6 +307,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("policy-own-namespace", "A rule speaks of Pods of its own namespace only", "A podSelector by itself means Pods of the policy's namespace.", "kubectl describe networkpolicy NAME", "14"),
         Cause("namespace-label-missing", "No namespace has the label that a rule asks for", "A namespaceSelector goes by labels of namespaces, not by their names.", "kubectl get namespaces --show-labels", "14"),
         Cause("policy-service-port", "A rule names the Service's port", "A Service's address and port are replaced before a policy is applied: it sees the port of the Pod.", "kubectl describe networkpolicy NAME", "14"),
+        Cause("policy-service-address", "A rule names the Service's address", "A Service's address is replaced by that of one of its Pods before a policy is applied.", "kubectl describe networkpolicy NAME", "14"),
         Cause("policy-wrong-port", "A rule names another port", "A rule with ports lets connections through at those ports only.", "kubectl describe networkpolicy NAME", "14"),
         Cause("dns-egress-missing", "The Pod cannot ask for names", "A Pod whose way out is closed does not reach the cluster's DNS either, unless a rule says so.", "kubectl describe networkpolicies", "14"),
         Cause("path-not-allowed", "No policy allows this path", "A Pod that a policy selects takes, or makes, only the connections that some policy allows.", "kubectl describe networkpolicies", "14"),

@@ -18,13 +18,18 @@ class Report(Result):
         return text_report(self)
 
 
+# Something is missing, and the object is only where: what was expected tells one root from another.
+_MISSING = {"pod-not-isolated", "path-not-allowed", "policy-one-direction", "never-provoked"}
+
+
 def same_roots(result: Result) -> dict[str, Verdict]:
     """For each task that fails for a root that an earlier task named, that earlier verdict."""
     first: dict[tuple[str, ...], Verdict] = {}
     repeated = {}
     for verdict in result.tasks:
         if verdict.verdict != "passed":
-            root = first.setdefault((verdict.cause, verdict.object, _namespace(verdict)), verdict)
+            missing = verdict.expected if verdict.cause in _MISSING else ""
+            root = first.setdefault((verdict.cause, verdict.object, _namespace(verdict), missing), verdict)
             if root is not verdict:
                 repeated[verdict.id] = root
     return repeated

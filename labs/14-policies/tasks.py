@@ -88,6 +88,11 @@ def pod_with(state: State, labels: dict[str, str], namespace: str) -> End:
     return End(name, namespace, labels, namespace_labels(state, namespace))
 
 
+def namespaces_but(state: State, *names: str) -> list[str]:
+    """All namespaces but some: those that are there, and one that is made later."""
+    return [ELSEWHERE, *(n.name for n in state.everywhere("Namespace") if n.name not in names)]
+
+
 def made_later(state: State, name: str) -> End:
     """A Pod that a Deployment makes later: it has the labels of the template, whatever was given to Pods by hand, and another address."""
     now = end_of(state, pod_of(state, name))
@@ -124,10 +129,11 @@ def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> N
     require_matrix(state, tried, wall, closed=TO_REDIS_TOO, open=(TO_REDIS,))
     path, new = path_of(state, TO_REDIS), made_later(state, "redis")
     visitors = path_of(state, TO_THE_PAGE).source.namespace
+    others = namespaces_but(state, state.namespace, visitors)
     for target in (path.target, new):
         for other in (
-            pod_with(state, {}, ELSEWHERE),
-            pod_with(state, path.source.labels, ELSEWHERE),
+            *(pod_with(state, {}, elsewhere) for elsewhere in others),
+            *(pod_with(state, path.source.labels, elsewhere) for elsewhere in others),
             pod_with(state, path.source.labels, visitors),
             pod_with(state, {}, state.namespace),
         ):
@@ -143,8 +149,7 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
     for target in (page.target, new):
         for other in (
             pod_with(state, {}, visitors),
-            pod_with(state, VISITOR, ELSEWHERE),
-            pod_with(state, VISITOR, state.namespace),
+            *(pod_with(state, VISITOR, elsewhere) for elsewhere in namespaces_but(state, visitors)),
         ):
             for port in (8080, 9090):
                 require_shut(Path(state, other, target, port), "ingress")

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,12 @@ def test_the_report_shows_the_same_root_once() -> None:
     assert "✘ failed" in text
     assert "\033" not in text
     assert "\033" in text_report(result("failed"), colour=True)
+
+
+def test_what_is_missing_in_two_places_is_two_roots() -> None:
+    first, second = result("failed", "failed", cause="pod-not-isolated", object="Deployment/a").tasks
+    ways = [replace(first, expected="a policy about the way in"), replace(second, expected="a policy about the way out")]
+    assert "The same root" not in text_report(Result("42", "A lab", "learn", tuple(ways)))
 
 
 def test_other_roots_are_shown_too() -> None:

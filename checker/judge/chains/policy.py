@@ -593,6 +593,7 @@ def _explain_item(side: Side, rule: Rule, item: dict[str, Any]) -> None:
     state, here, other, policy = side.path.state, side.path.state.namespace, side.other, rule.policy
     evidence = {"expected": f"it means {other.seen_from(here)}", **_evidence(side, policy)}
     if "ipBlock" in item:
+        _explain_service_address(side, rule, item)
         return
     pods_match = selects(item.get("podSelector"), other.labels)
     if "namespaceSelector" not in item:
@@ -621,6 +622,23 @@ def _explain_item(side: Side, rule: Rule, item: dict[str, Any]) -> None:
         )  # fmt: skip
     if space_matches and not pods_match:
         _explain_peer_typo(side, rule, item, evidence)
+
+
+def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> None:
+    """Raise Failed where one item of `to` is the address of a Service that leads to the other end."""
+    other = side.other
+    for service in side.path.state.all("Service", other.namespace):
+        selector, address = service.spec.get("selector"), service.spec.get("clusterIP") or "None"
+        if address == "None" or not selector or not selector.items() <= other.labels.items():
+            continue
+        if _in_block(address, item["ipBlock"]):
+            fail(
+                "policy-service-address",
+                f"{rule.words} speaks of {item['ipBlock']['cidr']}, where Service {service.name} has its address. Policies see "
+                "a connection when it is on its way to one of the Pods behind that, which have addresses of their own.",
+                expected=f"it means {other.seen_from(side.path.state.namespace)}", observed=f"{item['ipBlock']['cidr']}, the address of a Service",
+                **_evidence(side, rule.policy),
+            )  # fmt: skip
 
 
 def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any], evidence: dict[str, Any]) -> None:
