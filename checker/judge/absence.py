@@ -27,6 +27,7 @@ def require(state: State, kind: str, name: str, namespace: str | None = None) ->
 
 def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoReturn:
     ref, expected = f"{kind}/{name}", f"{kind} {name} in namespace {namespace}"
+    there = f" -n {namespace}" if namespace != state.namespace else ""
     look = f"kubectl get {kind.lower()}s --all-namespaces"
     if "Namespace" not in state.unlisted and not state.find("Namespace", namespace):
         similar = nearest(namespace, [n.name for n in state.everywhere("Namespace") if LAB not in n.labels], 0.8)
@@ -65,14 +66,14 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
         raise Failed(
             "bare-pod",
             f"There is a Pod {name}, but no {kind}: nothing would replace that Pod if it went away.",
-            expected=expected, observed=f"Pod/{name}", object=ref, look="kubectl get pods,deployments",
+            expected=expected, observed=f"Pod/{name}", object=ref, look=f"kubectl get pods,deployments{there}",
         )  # fmt: skip
     if same_name:
         other_kind = same_name[0].kind
         raise Failed(
             "wrong-kind",
             f"There is a {other_kind} {name}, but no {kind} of that name.",
-            expected=expected, observed=same_name[0].ref, object=ref, look="kubectl get all",
+            expected=expected, observed=same_name[0].ref, object=ref, look=f"kubectl get all{there}",
         )  # fmt: skip
     made_by_hand = [o.name for o in state.all(kind, namespace) if not o.controller and not o.is_terminating]
     similar = nearest(name, made_by_hand, cutoff=0.6)
@@ -80,12 +81,12 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
         raise Failed(
             "wrong-name",
             f"There is no {kind} {name}. There is one called {similar}: did you mean {name}?",
-            expected=expected, observed=f"{kind}/{similar}", object=ref, look=f"kubectl get {kind.lower()}s",
+            expected=expected, observed=f"{kind}/{similar}", object=ref, look=f"kubectl get {kind.lower()}s{there}",
         )  # fmt: skip
     others = ", ".join(sorted(made_by_hand)) or "none"
     raise Failed(
         "object-missing",
         f"There is no {kind} {name} in namespace {namespace}.",
         expected=expected, observed=f"{kind} objects there: {others}", object=ref,
-        look=f"kubectl get {kind.lower()}s",
+        look=f"kubectl get {kind.lower()}s{there}",
     )  # fmt: skip

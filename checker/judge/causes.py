@@ -27,7 +27,7 @@ CATALOGUE: dict[str, Cause] = {
     cause.id: cause
     for cause in (
         # Existence
-        Cause("namespace-missing", "The namespace does not exist", "The lab was not started here, or its namespace was deleted.", "kubectl get namespaces", "09"),
+        Cause("namespace-missing", "The namespace does not exist", "Nobody has made it, or it was deleted. A lab's own is made when the lab is started.", "kubectl get namespaces", "09"),
         Cause("object-missing", "The object does not exist", "Nothing of this kind and name was made, or it was deleted.", _GET_ALL, "03"),
         Cause("object-being-deleted", "The object is being deleted", "It was asked to go and has not gone yet: containers get time to end.", _GET_ALL, "04"),
         Cause("wrong-namespace", "The object is in another namespace", "Names are looked up in one namespace; the same name in another is another object.", "kubectl get all --all-namespaces", "09"),

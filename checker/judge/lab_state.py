@@ -41,8 +41,8 @@ class LabState(State):
             others = ", ".join(sorted(o.name for o in self.all(kind, namespace))) or "none"
             fail(
                 "object-missing", f"There is no {kind} {words} in namespace {namespace or self.namespace}.".replace("  ", " "),
-                expected=f"a {kind} {words}", observed=f"{kind} objects there: {others}", object=kind,
-                look=f"kubectl get {kind.lower()}s",
+                expected=f"a {kind} {words}".rstrip(), observed=f"{kind} objects there: {others}", object=kind,
+                look=f"kubectl get {kind.lower()}s" + (f" -n {namespace}" if namespace else ""),
             )  # fmt: skip
 
     def require_key(self, source: Object, key: str) -> None:

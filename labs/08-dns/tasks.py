@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
+from checker.judge.chains import pods_of
 from checker.judge.observe import inside, running_pods
 from checker.judge.selecting import require_lasting
 
@@ -38,10 +39,10 @@ HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 
 def asked_pod(state: State, deployment: Object) -> Object | None:
-    """The oldest running Pod of the newest revision: where what it was told has changed since it started, it shows there."""
-    pods = state.pods_of(deployment)
-    running = running_pods(state, deployment)
-    return min((pod for pod in running if pod.owner_uids == pods[0].owner_uids), key=lambda pod: pod.created, default=None)
+    """The oldest running Pod of the newest revision that has Pods: where what it was told has changed since it started, it shows there."""
+    newest = [pod.owner_uids for pod in pods_of(state, deployment)][:1]
+    pods = [pod for pod in running_pods(state, deployment) if pod.owner_uids in newest]
+    return min(pods, key=lambda pod: pod.created, default=None)
 
 
 def app_of(state: State, pod: Object) -> dict[str, Any]:
@@ -95,8 +96,8 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
             "redis-by-address", f"Deployment {deployment.name} was given {given_as}. It works until that changes.",
             expected="a name", observed=by_hand or host, **evidence,
         )  # fmt: skip
-    if host.partition(".")[0].replace("-", ".") in told["addresses"]:
-        address = host.partition(".")[0].replace("-", ".")
+    address = host.partition(".")[0].replace("-", ".")
+    if address in told["addresses"]:
         fail(
             "redis-by-address", f"Deployment {deployment.name} was given {host}, which is the address {address} written as a name. "
             "It works until that changes.", expected="a name", observed=address, **evidence,

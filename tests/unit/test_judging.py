@@ -142,7 +142,10 @@ def test_the_report_shows_the_same_root_once() -> None:
 
 def test_what_is_missing_in_two_places_is_two_roots() -> None:
     first, second = result("failed", "failed", cause="pod-not-isolated", object="Deployment/a").tasks
-    ways = [replace(first, expected="a policy about the way in"), replace(second, expected="a policy about the way out")]
+    ways = [
+        replace(first, expected="a policy about the way in"),
+        replace(second, expected="a policy about the way out"),
+    ]
     assert "The same root" not in text_report(Result("42", "A lab", "learn", tuple(ways)))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from checker.judge.judging import judge
 from checker.judge.labs import load_lab
+from checker.judge.observe import answered
 from checker.judge.state import Object, State
-from checker.judge.verdict import Verdict
+from checker.judge.verdict import Unknown, Verdict
 from checker.look import recording
 from checker.look.observer import asking
 
@@ -78,6 +80,46 @@ def test_a_name_of_the_pods_own_hosts_file_is_an_address(solved: State) -> None:
     for one in pods(solved, "guestbook"):
         one.spec["hostAliases"] = [{"ip": "10.96.0.5", "hostnames": ["redis"]}]
     assert causes(solved) == {"by-name": "redis-by-address"}
+
+
+def test_an_address_that_is_written_as_a_name_is_an_address(solved: State) -> None:
+    (redis,) = pods(solved, "redis")
+    address = redis.status["podIP"]
+    for suffix in ("learn.pod.cluster.local", "redis"):
+        told(solved, "guestbook", f"{address.replace('.', '-')}.{suffix}", address)
+        assert causes(solved) == {"by-name": "redis-by-address"}
+
+
+def test_the_dns_of_the_node_is_not_the_clusters(solved: State) -> None:
+    told(solved, "archive", "redis.learn-data", error="no-such-host")
+    lost = {"kubernetes.default": {"addresses": [], "error": "no-such-host"}}
+    solved.observations["RedisTold(deployment='archive')"][""]["names"] = lost
+    assert (judged(solved)["across"].verdict, causes(solved)) == ("unknown", {"across": "dns-down"})
+    found(solved, "Deployment", "archive").spec["template"]["spec"]["hostNetwork"] = True
+    assert (judged(solved)["across"].verdict, causes(solved)) == ("failed", {"across": "dns-policy-outside"})
+
+
+def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State) -> None:
+    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='archive')")
+    assert asked.question(solved)
+    (old,) = pods(solved, "archive")
+    (replica_set,) = (o for o in solved.all("ReplicaSet") if o.uid in old.owner_uids)
+    newer, new = deepcopy(replica_set.raw), deepcopy(old.raw)
+    newer["metadata"] |= {"name": "archive-new", "uid": "new"}
+    newer["metadata"]["annotations"] = {**replica_set.annotations, "deployment.kubernetes.io/revision": "99"}
+    new["metadata"] |= {"name": "archive-new-x", "uid": "new-x"}
+    new["metadata"]["ownerReferences"] = [{**new["metadata"]["ownerReferences"][0], "uid": "new"}]
+    new["status"]["containerStatuses"][0] |= {"ready": False, "state": {"waiting": {"reason": "ContainerCreating"}}}
+    solved.objects["ReplicaSet"].append(Object("ReplicaSet", newer))
+    solved.objects["Pod"].append(Object("Pod", new))
+    assert asked.question(solved) is None
+
+
+@pytest.mark.parametrize("why, pending", [("container not found", True), ("python3: not found", False)])
+def test_a_container_that_ended_meanwhile_may_be_asked_a_moment_later(why: str, pending: bool) -> None:
+    with pytest.raises(Unknown) as end:
+        answered({"error": f"Pod archive could not be asked: {why}"})
+    assert end.value.pending is pending
 
 
 def test_a_name_must_not_lead_to_pods_that_are_not_ready(solved: State) -> None:

@@ -176,6 +176,7 @@ CLOSED = [
     ("policy-one-direction", [policy(policyTypes=BOTH, egress=[TO_REDIS])], "web>redis"),
     ("policy-wrong-port", [policy(ingress=[{"from": [ONE_GUEST], "ports": [{"port": 9090}]}])], "guest>web"),
     ("policy-service-port", [policy(ingress=[{"from": [ONE_GUEST], "ports": [{"port": 80}]}])], "guest>web"),
+    ("policy-service-address", [policy(policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "10.96.0.9/32"}}]}])], "web>redis"),
     ("policy-own-namespace", [policy(ingress=[{"from": [{"podSelector": {"matchLabels": GUEST}}]}])], "guest>web"),
     ("namespace-label-missing", [policy(ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"name": "learn-out"}}}]}])], "guest>web"),
     ("policy-peer-matches-nothing", [policy(ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "wep"}}}]}])], "web>redis"),
@@ -193,7 +194,7 @@ CLOSED = [
 @pytest.mark.parametrize("cause, policies, way", CLOSED)
 def test_why_a_path_is_closed(cause: str, policies: list[Object], way: str) -> None:
     one = path(policies, *ways(way)[0])
-    one.state.objects["Service"] = [service("web", WEB)]
+    one.state.objects["Service"] = [service("web", WEB), service("redis", REDIS, clusterIP="10.96.0.9")]
     assert not one.is_open
     with pytest.raises(Failed) as fault:
         explain_closed(one)

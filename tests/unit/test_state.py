@@ -39,6 +39,19 @@ def test_a_wrong_name_asks_whether_it_was_meant() -> None:
         state(deployment("guestbok")).require("Deployment", "guestbook")
 
 
+def test_where_to_look_names_another_namespace() -> None:
+    world = state(obj("Namespace", "blue", namespace=""))
+    with pytest.raises(Failed) as end:
+        world.require("Deployment", "guestbook", "blue")
+    assert end.value.look == "kubectl get deployments -n blue"
+    with pytest.raises(Failed) as end:
+        world.require_some("ResourceQuota", "", [], "blue")
+    assert (end.value.expected, end.value.look) == ("a ResourceQuota", "kubectl get resourcequotas -n blue")
+    with pytest.raises(Failed) as end:
+        world.require("Deployment", "guestbook")
+    assert end.value.look == "kubectl get deployments"
+
+
 def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:
     with pytest.raises(Unknown) as end:
         state(unlisted={"Deployment": "forbidden"}).require("Deployment", "guestbook")
