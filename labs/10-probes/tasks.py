@@ -12,6 +12,8 @@ from checker.judge.chains.probes import (
     counted_seconds,
     describe_probe,
     fail_if_void,
+    failures,
+    got,
     handler,
     notice,
     patience,
@@ -142,6 +144,8 @@ def guestbook(state: State, asked: dict[str, Answer]) -> Object:
         pod = fault.object.partition("/")[2]
         says = {asked[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in asked}
         if fault.cause != "readiness-probe-fails" or not says & {"sick", "busy"}:
+            # It says that it is not busy any more: its probe will hear that the next time it asks.
+            fault.pending |= "ready" in says and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
             raise
     state.require_working(state.require("Service", "guestbook"))
     state.require_image(deployment, "guestbook:v1")
@@ -303,7 +307,7 @@ def fail_if_sick_unnoticed(timeline: Timeline, asked: dict[str, Answer], probe: 
     lasts = timeline.until - since[0] if since else 0.0
     blind = not sees(probe, "healthz")
     fail(
-        "probe-sees-nothing",
+        "probe-sees-nothing" if blind else "probe-too-slow",
         f"Pod {sick[0]} says at /healthz that it is sick (status 500){f', for {lasts:.0f} s now' if lasts else ''}, and has not been restarted. "
         f"Its liveness probe: {describe_probe(probe)}.",
         expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=f"Pod/{sick[0]}",
@@ -400,7 +404,7 @@ def fail_if_busy_now(seen: list[Absence], asked: dict[str, Answer], probe: dict[
     if busy:
         blind = not sees(probe, "readyz")
         fail(
-            "probe-sees-nothing", f"Pod {busy[0]} says at /readyz that it is busy (status 503), and is ready. Its readiness probe: {describe_probe(probe)}.",
+            "probe-sees-nothing" if blind else "probe-too-slow", f"Pod {busy[0]} says at /readyz that it is busy (status 503), and is ready. Its readiness probe: {describe_probe(probe)}.",
             expected="the readiness probe fails", observed="it goes well" if blind else "still ready", object=f"Pod/{busy[0]}",
             look=f"kubectl describe pod {busy[0]}", pending=not blind,
         )  # fmt: skip
@@ -462,6 +466,14 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
             "restarted-otherwise", f"The container of Pod {last.pod} was restarted, and the kubelet does not say that it was for its liveness probe.",
             observed="a restart for another reason", pending=pending, **evidence,
         )  # fmt: skip
+    for pod in state.pods_of(deployment):
+        words = [got(event["message"]) for event in failures(state, pod, container, "liveness")]
+        if late := [answer for answer in words if "timed out" in answer]:
+            fail(
+                "probe-too-slow", f"The liveness probe of Pod {pod.name} ({describe_probe(liveness)}) failed, and Redis was well again before its container was "
+                f"restarted: {late[0]}", expected="a Redis that hung, and was restarted", observed="no restart",
+                object=pod.ref, look=f"kubectl describe pod {pod.name}",
+            )  # fmt: skip
     fail(
         "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it has.",
         expected="a Redis that hung, and was restarted", observed="no restart", object=deployment.ref, look="kubectl get pods",
@@ -499,7 +511,7 @@ def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, An
         return
     blind = not asks_redis(probe)
     fail(
-        "probe-sees-nothing", f"Redis gives the guestbook no answer (asked by Pod {sorted(silent)[0]} at /readyz), and Pod {pods[0].name} has not been restarted. "
+        "probe-sees-nothing" if blind else "probe-too-slow", f"Redis gives the guestbook no answer (asked by Pod {sorted(silent)[0]} at /readyz), and Pod {pods[0].name} has not been restarted. "
         f"Its liveness probe: {describe_probe(probe)}.",
         expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=pods[0].ref,
         # A new Redis: the nodes' proxies may not lead to it yet.

@@ -247,6 +247,7 @@ def fail_if_by_another(job: Object, visits: list[Line], missing: list[int]) -> N
 @task("imported", observe=LEDGER)
 def job_imported_every_box(state: State, answers: Answers) -> None:
     job, visits = finished_import(state, answers)
+    state.require_image(job, "guestbook:v1")
     # Only what was surely this Job's: another Job import, that was there a moment before, may have been sent away, too.
     begin = parse_time(job.status["startTime"]) - timedelta(seconds=1)
     sent_away = [visit for visit in visits if visit.what == "come again" and visit.at >= begin]

@@ -180,3 +180,15 @@ def test_an_archive_that_runs_is_watched_at_once() -> None:
     assert cause("slow-spared", template("archive", livenessProbe=late)) == "probe-too-slow"
     soon = page("/healthz", failureThreshold=4, initialDelaySeconds=18)
     assert cause("slow-spared", template("archive", livenessProbe=soon)) == ""
+
+
+def test_a_guestbook_that_is_free_again_is_waited_for_until_its_probe_has_heard() -> None:
+    def unready(state: State) -> None:
+        pod = next(pod for pod in state.all("Pod") if pod.name.startswith("guestbook"))
+        for condition in pod.status["conditions"]:
+            if condition["type"] in ("Ready", "ContainersReady"):
+                condition["status"] = "False"
+        pod.status["containerStatuses"][0]["ready"] = False
+
+    verdict = judged("busy-spared", unready)
+    assert (verdict.cause, verdict.pending) == ("readiness-probe-fails", True)

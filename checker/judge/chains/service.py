@@ -181,9 +181,13 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
             f"refused; the Pods listen on {port['port']}. port and targetPort look swapped.",
             expected=f"something listens on the targetPort {number}", observed=f"the Pods listen on {port['port']}", **evidence,
         )  # fmt: skip
-    known = f"they listen on {', '.join(map(str, listening))}" if listening else "no port that they declare is open"
+    whose, listen, declare = (
+        ("its Pods", "they listen", "they declare") if len(refused) == len(ready)
+        else (f"its Pod {pod.name}", "it listens", "it declares")
+    )  # fmt: skip
+    known = f"{listen} on {', '.join(map(str, listening))}" if listening else f"no port that {declare} is open"
     fail(
         "target-port-refused",
-        f"Service {service.name} sends to port {number} of its Pods, where nothing listens (connection refused); {known}.",
+        f"Service {service.name} sends to port {number} of {whose}, where nothing listens (connection refused); {known}.",
         expected=f"something listens on port {number}", observed=known, **evidence,
     )  # fmt: skip
