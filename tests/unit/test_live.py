@@ -173,9 +173,7 @@ def test_nothing_is_known_before_every_kind_was_listed(cluster: Cluster, watch: 
     until(lambda: cluster.asked)
     assert watch.state() is None
     cluster.awake.set()
-    until(
-        lambda: (state := watch.state()) is not None and state.unlisted == {}
-    )  # a starved machine may say "no answer" first
+    until(lambda: (state := watch.state()) and state.unlisted == {})
 
 
 def test_a_secrets_values_and_the_systems_objects_are_not_kept(cluster: Cluster, watch: Watch) -> None:
@@ -225,11 +223,10 @@ def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
     watch.start()
     until(lambda: names(watch) == ["mine"])
     cluster.awake.clear()
-    until(lambda: "Pod" in watch.state().unlisted)  # type: ignore[union-attr]
-    assert watch.state().objects == {}  # type: ignore[union-attr]
+    # What is asked here in a starved machine may be late as well: each of these is so in the end.
+    until(lambda: (state := watch.state()) and "Pod" in state.unlisted and state.objects == {})
     cluster.awake.set()
-    until(lambda: not watch.state().unlisted)  # type: ignore[union-attr]
-    assert names(watch) == ["mine"]
+    until(lambda: (state := watch.state()) and not state.unlisted and names(watch) == ["mine"])
 
 
 def test_connections_that_break_are_made_again(cluster: Cluster, watch: Watch) -> None:
