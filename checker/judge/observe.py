@@ -453,9 +453,7 @@ class Timeline:
     def last_release(self, deployment: str, image: str, since: str = "") -> Release | None:
         """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
         sets = self._sets_of(deployment)
-        begins = {
-            uid: [at for before, at, after in _steps(owner) if not before and after] for uid, owner in sets.items()
-        }
+        begins = _begins(sets)
 
         def of(name: str) -> set[str]:
             return {uid for uid, owner in sets.items() if name in _images(owner)}
@@ -474,15 +472,33 @@ class Timeline:
             latest = max(others.values(), default=-inf)
             return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
 
+        candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
+        return self._release(sets, of(image), max(candidates)) if candidates else None
+
+    def way_back(self, deployment: str, image: str, from_image: str, since: float) -> Release | None:
+        """When a Deployment went back to an image while there were still Pods of the one that it had gone over to at `since`.
+        None where that asked for no new Pods but those of a template that still had some."""
+        sets = self._sets_of(deployment)
+        left = max((pod["gone"] or inf for pod in self.pods_released(deployment, from_image, since)), default=since)
+        candidates = [
+            (at, uid)
+            for uid, times in _begins(sets).items()
+            for at in times
+            if since < at <= left + SETTLE and image in _images(sets[uid])
+        ]
+        if not candidates:
+            return None
+        made, uid = min(candidates)
+        return self._release(sets, {uid}, made)
+
+    def _release(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Release:
+        """The release that began when Pods of these of a Deployment's ReplicaSets were first asked for."""
+
         def asked(uids: Iterable[str], at: float) -> float:
             return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
 
-        candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
-        if not candidates:
-            return None
-        made = max(candidates)
         # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that.
-        last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in of(image)]
+        last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in new]
         reduced = [
             at
             for steps in last
@@ -490,9 +506,9 @@ class Timeline:
             if after < before and at > made - TAKEOVER and (after or not asked(sets, at))
         ]
         begin = min([made, *reduced])
-        following = min((at for times in begins.values() for at in times if at > made), default=inf)
+        following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)
         # It was decided as soon as Pods of only one side were asked for: of the new image, or (rolled back) of the others.
-        sides = of(image), set(sets) - of(image)
+        sides = new, set(sets) - new
         changes = sorted(at for owner in sets.values() for at, _ in owner["changes"] if made <= at < following)
         decided = next((at for at in changes if not all(asked(side, at) for side in sides)), inf)
         # A Pod that was told to go may answer for as long as its grace period, and only then it shows what that does.
@@ -589,6 +605,11 @@ def hostname(deployment: Object) -> str:
 def _images(owner: dict[str, Any]) -> set[str]:
     """The images of what a ReplicaSet makes, without a registry before their names."""
     return {image.rpartition("/")[2] for image in owner["images"]}
+
+
+def _begins(sets: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
+    """When Pods of each ReplicaSet were asked for where there had been none."""
+    return {uid: [at for before, at, after in _steps(owner) if not before and after] for uid, owner in sets.items()}
 
 
 def _steps(owner: dict[str, Any]) -> Iterator[tuple[float, float, float]]:

@@ -62,6 +62,10 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
             expected="no Pod of v3 ever ready", observed=f"{len(ready)} ready", object=deployment.ref,
             look="kubectl describe deployment guestbook",
         )  # fmt: skip
+    back = timeline.way_back("guestbook", "guestbook:v2", "guestbook:v3", release.begin)
+    if back:
+        release = Release(release.begin, max(release.end, back.end))
+        require_over(timeline, deployment, release, "v3")
     fail_if_lost(state, timeline, deployment, release)
 
 
@@ -85,13 +89,18 @@ def require_release(state: State, timeline: Timeline, deployment: Object, versio
             "not-observed", f"The observer has not seen how {version} was released.", object="Deployment/guestbook",
             look="kubectl rollout history deployment guestbook", pending=True,
         )  # fmt: skip
+    require_over(timeline, deployment, release, version)
+    return release
+
+
+def require_over(timeline: Timeline, deployment: Object, release: Release, version: str) -> None:
+    """Raises Failed if others than the Deployment's Pods were behind the Service meanwhile."""
     if timeline.until < release.end:
         unknown(
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
     timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was released")
-    return release
 
 
 def require_watched(state: State, timeline: Timeline) -> None:

@@ -328,3 +328,27 @@ def test_a_release_lasts_until_the_old_pods_have_gone_and_not_only_been_told_to(
 
     assert release(T + 4) == Release(T, T + 7)
     assert release(0) == Release(T, math.inf), "a Pod that has been told to go, and is still there"
+
+
+def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() -> None:
+    def way_back(v2: list[list[float]], anew: list[list[float]]) -> Release | None:
+        pods = [
+            {"name": "web-2-a", "owner": "v2", "added": T - 60, "ready": T - 50, "deleted": T + 12, "gone": T + 15},
+            {"name": "web-3-a", "owner": "v3", "added": T, "ready": 0, "deleted": T + 10, "gone": T + 13},
+        ]
+        sets = {
+            "v2": {"kind": "ReplicaSet", "name": "web-2", "images": ["web:v2"], "changes": [[T - 60, 1], *v2]},
+            "v3": {"kind": "ReplicaSet", "name": "web-3", "images": ["web:v3"], "changes": [[T, 1], [T + 10, 0]]},
+            "anew": {"kind": "ReplicaSet", "name": "web-4", "images": ["web:v2"], "changes": anew},
+        }
+        seen = {"pods": {pod["name"]: {**pod, "changes": []} for pod in pods}, "replicas": sets}
+        return Timeline({"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], **seen}).way_back(
+            "web", "web:v2", "web:v3", T
+        )
+
+    assert way_back([], []) is None, "v3 undone, while v2 had its Pods"
+    assert way_back([[T + 12, 0]], [[T + 10, 1]]) == Release(T + 10, T + 18), (
+        "until the Pods of v2's old template have gone"
+    )
+    assert way_back([[T + 1, 0], [T + 10, 1]], []) == Release(T + 10, T + 16)
+    assert way_back([[T + 60, 0]], [[T + 50, 1]]) is None, "a new template, long after v3 had gone"
