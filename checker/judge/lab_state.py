@@ -117,6 +117,7 @@ class LabState(State):
         where something is new: until the proxy knows the address, a request to it leaves the cluster, and whoever is there may answer.
         """
         self.require_working(service)
+        self.require_tcp_port(service)
         bad = answers.bad
         if bad and service.spec.get("internalTrafficPolicy") == "Local" and all(answer.never_arrived for answer in bad):
             fail(
@@ -133,6 +134,17 @@ class LabState(State):
                 f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}.",
                 expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
                 pending=all(answer.never_arrived for answer in bad) or self.changed_within(10, service, *self.pods_of(service), *slices),
+            )  # fmt: skip
+
+    @staticmethod
+    def require_tcp_port(service: Object) -> None:
+        """Raise Failed if a Service has no port at which it can be sent requests over TCP."""
+        ports = [(port["port"], port.get("protocol", "TCP")) for port in service.spec.get("ports") or []]
+        if not any(protocol == "TCP" for _, protocol in ports):
+            words = ", ".join(f"{number}/{protocol}" for number, protocol in ports) or "none"
+            fail(
+                "service-port-missing", f"Service {service.name} takes no requests over TCP. Its ports: {words}.",
+                expected="a port for TCP", observed=words, object=service.ref, look=f"kubectl describe service {service.name}",
             )  # fmt: skip
 
     def strangers(self, service: Object, deployment: Object, hosts: set[str]) -> set[str]:

@@ -91,6 +91,7 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
     ready = state.ready_pods(service)
     require_on_two_nodes(state, ready, at_least=2)
     state.require_working(service)
+    state.require_tcp_port(service)
     for pod in ready:
         answer = answers.get(pod.name)
         if answer is None or not answer.ok or answer.text != pod.name:
@@ -108,13 +109,9 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
 @task("from-outside", observe=FROM_OUTSIDE)
 def guestbook_answers_from_outside(state: State, answers: dict) -> None:
     deployment = state.require("Deployment", "guestbook")  # nothing to reach without it
-    services = [
-        s
-        for s in state.all("Service")
-        if s.spec.get("type") in ("NodePort", "LoadBalancer") or ports_on_nodes(state, s)
-    ]
+    services = [service for service in state.all("Service") if ports_on_nodes(state, service)]
     if not services:
-        types = ", ".join(f"{s.name} is {s.spec.get('type')}" for s in state.all("Service"))
+        types = ", ".join(f"{s.name} is {type_of(s)}" for s in state.all("Service"))
         fail(
             "not-a-node-port",
             f"No Service of namespace {state.namespace} opens a port on the nodes. {types or 'There is no Service'}.",
@@ -141,6 +138,15 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
         object=service.ref,
         pending=all(answer.never_arrived for _, answer in asked),
     )
+
+
+def type_of(service: Object) -> str:
+    """A Service's type, and where that type promises a port on the nodes, why no request gets in there."""
+    kind = service.spec.get("type")
+    if kind not in ("NodePort", "LoadBalancer"):
+        return str(kind)
+    protocols = ", ".join(sorted({port["protocol"] for port in service.spec["ports"] if port.get("nodePort")}))
+    return f"{kind}, its node ports for {protocols} only" if protocols else f"{kind} without node ports"
 
 
 def asked_of(service: Object, answers: dict) -> list[dict]:
