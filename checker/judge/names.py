@@ -1,7 +1,8 @@
-"""Did you mean: the nearest of some known names."""
+"""Names: the nearest of some known ones (did you mean?), and how several are written."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
@@ -43,3 +44,12 @@ def pairs(labels: dict[str, str]) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 Pod`, `3 Pods`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is written as an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

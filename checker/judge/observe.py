@@ -244,6 +244,7 @@ class Absence:
     restarted: bool
 
 
+LATE = 60.0  # seconds after a lab's start by which the observer's stream of requests has long begun
 TAKEOVER = 60.0  # seconds within which one image takes over from another
 REPLACED = 5.0  # seconds within which a controller makes another Pod for one that was told to go
 SETTLE = 3.0  # seconds after a Pod has gone in which requests may still be sent to it
@@ -298,6 +299,14 @@ class Timeline:
         self.until: float = seen["until"]
         self.sent: int = seen["sent"]
         self._seen = seen
+
+    def require_watched(self, state: State) -> None:
+        """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
+        if state.started and self.since - state.started.timestamp() > LATE:
+            unknown(
+                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
+                object="Deployment/guestbook",
+            )  # fmt: skip
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
         """The Pods that answered in that time."""

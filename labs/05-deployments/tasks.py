@@ -41,7 +41,7 @@ def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
     state.require_working(state.require("Service", "guestbook"))
     if not timeline.replacements("guestbook"):
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         fail(
             "pod-never-replaced",
             "No Pod of Deployment guestbook was seen being deleted and replaced since the lab was started.",
@@ -61,7 +61,7 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     scalings = [s for s in timeline.scalings("guestbook") if 1 <= s.before < 5 <= s.after]
     served = [s for s in scalings if timeline.hosts_between(s.at - 5, s.at)]
     if not served:
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         fail(
             "never-scaled",
             "Deployment guestbook was not seen being scaled from fewer than five replicas to five or more while it was answering requests.",
@@ -113,18 +113,6 @@ def fail_if_left_out(timeline: Timeline, service: Object, silent: list[Object]) 
 
 def names(pods: list[Object]) -> str:
     return ", ".join(sorted(pod.name for pod in pods))
-
-
-def require_watched(state: State, timeline: Timeline) -> None:
-    """What was not seen did not happen only if the observer was looking all the time."""
-    missed = timeline.since - state.started.timestamp() if state.started else 0.0
-    if missed > 60:
-        unknown(
-            "not-observed",
-            f"The observer has been looking for {duration(timeline)} only: it was restarted after the lab was started. "
-            "Do this step once more.",
-            object="Deployment/guestbook",
-        )
 
 
 def duration(timeline: Timeline) -> str:

@@ -26,7 +26,7 @@ def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
 def update_lost_nothing(state: State, timeline: Timeline) -> None:
     deployment = guestbook_on(state, timeline, "v2")
     if not has_run(state, timeline, deployment, "guestbook:v1"):
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         fail(
             "no-earlier-revision", "This Deployment guestbook has never run v1: it was deleted and made anew, not updated.",
             expected="the Deployment that ran guestbook:v1", observed=f"made {state.age(deployment.created):.0f} s ago",
@@ -41,7 +41,7 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
     deployment = guestbook_on(state, timeline, "v2")
     served = timeline.versions().get("v3")
     if not has_run(state, timeline, deployment, "guestbook:v3"):
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         fail(
             "never-released", "This Deployment guestbook was not seen with guestbook:v3 since the lab was started.",
             expected="v3 released, and rolled back", observed="v3 was never released", object=deployment.ref,
@@ -78,7 +78,7 @@ def require_release(state: State, timeline: Timeline, deployment: Object, versio
     """The last time that the Deployment went from one version to the other, when it is over. Raises Failed if others were behind the Service meanwhile."""
     release = timeline.last_release("guestbook", f"guestbook:{version}", since=f"guestbook:{since}")
     if release is None:
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         if timeline.last_release("guestbook", f"guestbook:{version}"):
             fail(
                 "released-out-of-order", f"{version} was released, but never while {since} was what ran.",
@@ -101,15 +101,6 @@ def require_over(timeline: Timeline, deployment: Object, release: Release, versi
             pending=True,
         )  # fmt: skip
     timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was released")
-
-
-def require_watched(state: State, timeline: Timeline) -> None:
-    """What was not seen did not happen only if the observer was looking all the time."""
-    if state.started and timeline.since - state.started.timestamp() > 60:
-        unknown(
-            "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-            object="Deployment/guestbook",
-        )  # fmt: skip
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, release: Release) -> None:

@@ -1,11 +1,11 @@
 """Judging lab 08: what names lead to, asked in the learner's own Pods; and whether the apps behind them work."""
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
 from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
 from checker.judge.chains import pods_of
+from checker.judge.names import is_address
 from checker.judge.observe import inside, running_pods
 from checker.judge.selecting import require_lasting
 
@@ -132,14 +132,6 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
         f"In a Pod of Deployment {deployment.name} the name {host} leads to {where}, not to Service {service.name} of namespace {service.namespace}.",
         expected=f"Service {service.name} of namespace {service.namespace}", observed=where, **evidence,
     )  # fmt: skip
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @task("by-name", observe=GUESTBOOK)

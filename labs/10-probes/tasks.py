@@ -124,14 +124,6 @@ def unknown_if_events_gone(state: State, pod: str, at: float) -> None:
         )  # fmt: skip
 
 
-def fail_if_not_watched(state: State, timeline: Timeline) -> None:
-    if state.started and timeline.since - state.started.timestamp() > 60:
-        unknown(
-            "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-            object="Deployment/guestbook",
-        )  # fmt: skip
-
-
 # -- the guestbook ---------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +254,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
         fail_if_void(state, pod, main_container(deployment), "liveness")
     fail_if_sick_unnoticed(timeline, asked, probe)
     fail_if_replaced_by_hand(timeline, owners, evidence)
-    fail_if_not_watched(state, timeline)
+    timeline.require_watched(state)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
         fail_if_not_by_probe(state, timeline, restarts[-1], probe)
         fail(
@@ -375,7 +367,7 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
             "never-out-of-rotation", f"Pod {back[-1].pod} was out of rotation for {lasted(back[-1]):.0f} s, and is back. That is too short to be sure of.",
             observed=f"{lasted(back[-1]):.0f} s", **evidence,
         )  # fmt: skip
-    fail_if_not_watched(state, timeline)
+    timeline.require_watched(state)
     all_at_once = [a for a in seen if a.end]
     fail(
         "never-provoked", f"Deployment guestbook has a readiness probe ({describe_probe(probe)}), and no single Pod has been out of rotation since it has"
@@ -445,7 +437,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
             asks and hung and hung >= soonest(probe_then(state, restart, liveness))
         ):
             return
-    fail_if_not_watched(state, timeline)
+    timeline.require_watched(state)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
         last = restarts[-1]
         settled = killed(state, last) or ended_by_itself(state, last, container)

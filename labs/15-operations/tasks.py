@@ -1,7 +1,6 @@
 """Judging lab 15. Failover from the observer's timeline: what was closed, drained and away, and whether anybody noticed. The capstone from
 what it is like now, beside what its seed says is right; nothing is read from what a learner could write there."""
 
-import ipaddress
 import math
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -12,7 +11,7 @@ from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_
 from checker.judge.chains.policy import selects
 from checker.judge.chains.taints import untolerated
 from checker.judge.labs import beside
-from checker.judge.names import counted
+from checker.judge.names import counted, is_address
 from checker.judge.observe import Drain, Spell, answered, inside, running_pods
 from checker.judge.quantity import quantity
 from checker.judge.seeds import seed_of
@@ -21,7 +20,6 @@ capstone = beside(__file__, "setup")
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
 SILENCE = 60.0  # seconds within which the control plane notices that a node is away
 PATIENCE = 120  # seconds of failures that a readiness probe may take to be believed
-LATE = 60.0  # seconds after the start from which on the observer must have been looking
 
 
 @dataclass(frozen=True)
@@ -108,15 +106,6 @@ def live_deployment(state: State) -> Object:
     return state.require("Deployment", "guestbook", namespace)
 
 
-def require_watched(state: State, timeline: Timeline) -> None:
-    """What was not seen did not happen only if the observer was looking all the time."""
-    if state.started and timeline.since - state.started.timestamp() > LATE:
-        unknown(
-            "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-            object="Deployment/guestbook", look="kubectl get nodes",
-        )  # fmt: skip
-
-
 def workers(state: State) -> dict[str, Object]:
     """The workers by name, also one that somebody's own taint keeps Pods away from."""
     return {n.name: n for n in state.everywhere("Node") if "node-role.kubernetes.io/control-plane" not in n.labels}
@@ -144,7 +133,7 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
     ]
     good = [drain for drain in drains if not drain.staying and not lost_in(timeline, drain)]
     if not drains:
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         empty = [spell for spell in timeline.closed() if spell.node in known]
         fail(
             "node-never-drained",
@@ -244,7 +233,7 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
                 )
             return
     if not spells:
-        require_watched(state, timeline)
+        timeline.require_watched(state)
         if away:
             fail(
                 "node-never-drained",
@@ -456,14 +445,6 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
             "redis-not-answering", f"{host} leads to the right Service, but the app says: {answer['text'] or answer['error']}",
             expected="the entries", observed=answer["text"] or answer["error"], pending=state.changed_within(20, pods[0]), **look,
         )  # fmt: skip
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @task("every-replica")
