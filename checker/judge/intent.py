@@ -35,8 +35,9 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "timeoutSeconds": (1,), "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,), "service": ("",),
     "defaultMode": (0o644,), "expirationSeconds": (3600,), "apiVersion": ("v1",), "divisor": ("0",), "volumeMode": ("Filesystem",),
 }  # fmt: skip
-# A restart changes nothing that is declared, and serviceAccount always says what serviceAccountName says.
-_NO_DRIFT = ("kubectl.kubernetes.io/restartedAt", "serviceAccount")
+# A restart changes nothing that is declared, and serviceAccount always says what serviceAccountName says. The others are notes
+# that kubectl and the controller leave.
+_NO_DRIFT = ("kubectl.kubernetes.io/restartedAt", "serviceAccount", APPLIED, "deployment.kubernetes.io/revision")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def differences(obj: Object) -> list[Difference]:
     for entry in managers(obj, "Update"):
         if entry.get("manager") in _NOT_BY_HAND or _is_apply(entry):
             continue
-        for where in (("metadata", "labels"), ("spec",)):
+        for where in (("metadata", "labels"), ("metadata", "annotations"), ("spec",)):
             marks = (_FIELDS, *(f"f:{name}" for name in where))
             trees = [_below(other, *marks) for other in managers(obj, "Apply")]
             for path, value in _undeclared(

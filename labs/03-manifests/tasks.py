@@ -1,6 +1,7 @@
 """Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/judge/intent.py)."""
 
 from checker import Object, State, fail, task, unknown
+from checker.judge.chains.owners import REVISION
 from checker.judge.intent import differences, forgers, is_declared, managers
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
@@ -18,6 +19,9 @@ def declared_guestbook(state: State) -> Object:
     if not is_declared(deployment):
         by = sorted({entry["manager"] for entry in managers(deployment, "Update")} - {"kube-controller-manager"})
         forged = ", ".join(forgers(deployment))
+        if not forged:
+            # An apply was there before; another command took its note away.
+            by = [name for name in by if name != "kubectl-client-side-apply"]
         fail(
             "never-applied",
             f"What is noted in Deployment guestbook as applied last was written there by {forged}, not by an apply."
@@ -67,8 +71,17 @@ def image_was_overwritten(state: State) -> None:
             f"Deployment guestbook runs {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
             expected=by_hand[0].declared, observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
         )  # fmt: skip
-    earlier = [rs for rs in state.owned("ReplicaSet", deployment) if rs.runs("guestbook:v1")]
-    if not earlier:
+    kept = state.owned("ReplicaSet", deployment)
+    if not any(rs.runs("guestbook:v1") for rs in kept):
+        limit, revision = deployment.spec.get("revisionHistoryLimit", 10), int(deployment.annotations.get(REVISION, 0))
+        if revision > len(kept) > limit:
+            unknown(
+                "not-observed",
+                f"Deployment guestbook is at revision {revision} and keeps {limit} earlier ones (revisionHistoryLimit), none of them "
+                "with v1, so nobody can tell whether it ran v1 before.",
+                expected="a ReplicaSet with guestbook:v1", observed=f"{len(kept)} of {revision} revisions are kept",
+                object=deployment.ref, look="kubectl get replicasets -o wide",
+            )  # fmt: skip
         fail(
             "no-earlier-revision",
             "Deployment guestbook runs v2, and has never run v1: it was made anew, or v1 was never applied.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from checker.judge.chains.owners import REVISION
 from checker.judge.intent import APPLIED, Difference, differences, forgers, is_declared
 from checker.judge.judging import judge
 from checker.judge.labs import load_lab
@@ -126,6 +127,8 @@ def test_an_image_that_was_set_after_a_server_side_apply_is_by_hand(manager: str
      {"resources": {"limits": {"cpu": "1"}}}, f"{IN_POD}.containers[guestbook].resources"),
     ("kubectl-label", {"f:metadata": {"f:labels": {".": {}, "f:tier": {}}}}, ("metadata",), {"labels": {"tier": "front"}},
      "metadata.labels.tier"),
+    ("kubectl-annotate", {"f:metadata": {"f:annotations": {"f:owner": {}}}}, ("metadata", "annotations"), {"owner": "me"},
+     "metadata.annotations.owner"),
     ("kubectl-patch", {"f:spec": {"f:template": {"f:metadata": {"f:labels": {"f:tier": {}}}}}},
      ("spec", "template", "metadata", "labels"), {"tier": "front"}, "spec.template.metadata.labels.tier"),
 ])  # fmt: skip
@@ -196,3 +199,26 @@ def test_where_the_notes_are_gone_nothing_is_known() -> None:
     state = recorded()
     the_deployment(state).metadata["managedFields"] = []
     assert {(task.verdict, task.cause) for task in judge(LAB, state).tasks} == {("unknown", "not-observed")}
+
+
+@pytest.mark.parametrize(
+    "limit, revision, cause",
+    [(0, "4", "not-observed"), (0, "1", "no-earlier-revision"), (10, "2", "no-earlier-revision")],
+)
+def test_what_a_deployment_has_not_kept_cannot_be_told(limit: int, revision: str, cause: str) -> None:
+    state = recorded("made-anew")
+    deployment = the_deployment(state)
+    deployment.annotations[REVISION] = revision
+    deployment.spec["revisionHistoryLimit"] = limit
+    assert {task.id: task.cause for task in judge(LAB, state).tasks}["image-changed"] == cause
+
+
+def test_what_was_applied_and_then_replaced_was_made_by_the_replacement() -> None:
+    state = recorded()
+    deployment = the_deployment(state)
+    del deployment.annotations[APPLIED]
+    for entry in deployment.metadata["managedFields"]:
+        entry["fieldsV1"].get("f:metadata", {}).pop("f:annotations", None)
+    wrote(deployment, "kubectl-replace", in_container({"f:image": {}}))
+    first = judge(LAB, state).tasks[0]
+    assert first.cause == "never-applied" and "made by kubectl-replace;" in first.message
