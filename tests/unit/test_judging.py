@@ -154,10 +154,6 @@ def test_other_roots_are_shown_too() -> None:
     assert text_report(Result("42", "A lab", "learn", (one, other))).count("Why.") == 2
 
 
-def test_what_has_not_happened_yet_is_told_of_each_task() -> None:
-    assert text_report(result("failed", "failed", cause="never-provoked")).count("Why.") == 2
-
-
 def test_hints_go_from_gentle_to_firm_and_no_further(lab_folder: Path) -> None:
     lab = load_lab("42")
     assert [hint(lab, "one", level) for level in (1, 2, 3)] == [("gentle", True), ("firm", False), ("firm", False)]
