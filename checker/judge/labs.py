@@ -50,7 +50,7 @@ class Needs(_Strict):
 
 
 class LabText(_Strict):
-    """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace.
+    """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files in lessons/work.
 
     minutes: what the lab and its lesson take, about.
     draft: not finished: no learner is told of it, and no proof is asked of it.
@@ -164,12 +164,16 @@ class Lab:
         """The tasks' words for a lab in this namespace."""
 
         def told(text: str) -> str:
-            return text.replace("{namespace}", namespace)
+            return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace))
 
         return [
             task.model_copy(update={"text": told(task.text), "hints": [told(hint) for hint in task.hints]})
             for task in self.text.tasks
         ]
+
+    def files(self, namespace: str) -> str:
+        """The folder, in that of all work, where a learner keeps the files for this lab in this namespace."""
+        return self.number if namespace == DEFAULT_NAMESPACE else f"{self.number}-{namespace}"
 
     def namespaces(self, namespace: str) -> dict[str, str]:
         """The further namespaces of a lab in this one, by suffix."""

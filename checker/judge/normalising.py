@@ -22,8 +22,9 @@ from checker.judge.state import State, parse_time
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))"')
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_POD_IP = re.compile(r"\b10\.244\.\d+\.\d+\b(?!/)")
-_OTHER_IP = re.compile(r"\b(?:10\.96|172\.\d+)\.\d+\.\d+\b(?!/)")
+# A block is left as it is, but for one of a single address.
+_POD_IP = re.compile(r"\b10\.244\.\d+\.\d+\b(?!/(?!32\b))")
+_OTHER_IP = re.compile(r"\b(?:10\.96|172\.\d+)\.\d+\.\d+\b(?!/(?!32\b))")
 _ID, _SHORT_ID = re.compile(r"\b[0-9a-f]{64}\b"), re.compile(r"\b[0-9a-f]{12}\b")  # of containers and images
 # Annotation of a run of a CronJob: the name of that Job ends in this time.
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"

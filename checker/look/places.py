@@ -74,7 +74,7 @@ class NamespacePlace:
 
     def folder(self, lab: Lab) -> Path:
         """Where the learner keeps the files for a lab."""
-        return self.work / (lab.number if self.namespace == DEFAULT_NAMESPACE else f"{lab.number}-{self.namespace}")
+        return self.work / lab.files(self.namespace)
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
         """Collect what the lab's tasks go by. listed: the objects, where a Watch has them."""
