@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))"')
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # A block is left as it is, but for one of a single address.
-_POD_IP = re.compile(r"\b10\.244\.\d+\.\d+\b(?!/(?!32\b))")
+_POD_IP = re.compile(r"\b10([.-])244\1\d+\1\d+\b(?!/(?!32\b))")  # with dashes: as a DNS name
 _OTHER_IP = re.compile(r"\b(?:10\.96|172\.\d+)\.\d+\.\d+\b(?!/(?!32\b))")
 _ID, _SHORT_ID = re.compile(r"\b[0-9a-f]{64}\b"), re.compile(r"\b[0-9a-f]{12}\b")  # of containers and images
 # Annotation of a run of a CronJob: the name of that Job ends in this time.
@@ -222,4 +222,10 @@ def _shift(data: dict[str, Any], now: datetime) -> None:
 def _numbered(pattern: re.Pattern[str], prefix: str, text: str) -> str:
     """Replace what a pattern finds by the prefix and a number, in the order of first sight."""
     numbers: dict[str, str] = {}
-    return pattern.sub(lambda found: numbers.setdefault(found.group(), f"{prefix}{len(numbers) + 1}"), text)
+
+    def number(found: re.Match[str]) -> str:
+        written = found.group()
+        stable = numbers.setdefault(written.replace("-", "."), f"{prefix}{len(numbers) + 1}")
+        return stable.replace(".", "-") if "-" in written else stable
+
+    return pattern.sub(number, text)
