@@ -199,8 +199,8 @@ def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Obje
     pods = sorted({restart.pod for restart in in_vain})
     fail(
         "dependency-in-liveness",
-        f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) restarted {', '.join(pods)}, and at /healthz nobody had said "
-        "that it is sick. What the probe asks for goes wrong also when the guestbook is busy, and when Redis does not answer.",
+        f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) restarted {', '.join(pods)}, and none of them had said at "
+        "/healthz that it was sick. What the probe asks for goes wrong also when the guestbook is busy, and when Redis does not answer.",
         expected="restarts of what is sick, and of nothing else", observed=f"{counted(len(in_vain), 'restart')} of {counted(len(pods), 'Pod')} that were well",
         object=deployment.ref, look=f"kubectl describe pod {pods[0]}",
     )  # fmt: skip
@@ -241,7 +241,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     fail_if_restarted_in_vain(state, timeline, deployment)
     if notice(probe) > SICK_WITHIN:
         fail(
-            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices after up to {counted_seconds(notice(probe))}: "
+            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices a sickness after up to {counted_seconds(notice(probe))}: "
             f"{reckoned({**probe, 'initialDelaySeconds': 0})}.",
             expected=f"at most {SICK_WITHIN} seconds", observed=counted_seconds(notice(probe)),
             **{**evidence, "look": "kubectl describe deployment guestbook"},
@@ -258,12 +258,12 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
         fail_if_not_by_probe(state, timeline, restarts[-1], probe)
         fail(
-            "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it is sick.",
+            "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it was sick.",
             expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
             look=f"kubectl describe pod {restarts[-1].pod}", pending=state.now.timestamp() - restarts[-1].at < EVENTS_FOLLOW,
         )  # fmt: skip
     fail(
-        "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it has.",
+        "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it was added.",
         expected="a Pod that was sick, and restarted", observed="none was sick", **evidence,
     )  # fmt: skip
 
@@ -319,7 +319,7 @@ def fail_if_replaced_by_hand(timeline: Timeline, owners: set[str], evidence: dic
     if gone:
         names = ", ".join(sorted(pod["name"] for pod in gone))
         fail(
-            "restarted-by-hand", f"A Pod of the guestbook was sick, and then Pods were deleted ({names}). No container was restarted by the liveness probe.",
+            "restarted-by-hand", f"A Pod of the guestbook was sick, and then {'a Pod was' if len(gone) == 1 else 'Pods were'} deleted ({names}). No container was restarted by the liveness probe.",
             expected="a restart in the same Pod", observed="another Pod in its place", **evidence,
         )  # fmt: skip
 
@@ -349,7 +349,8 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
     if spared and not unasked:
         fail(
             "never-out-of-rotation", f"Pod {spared[-1].pod} was not ready for {lasted(spared[-1]):.0f} s, and was sent requests all the same.",
-            observed=f"answers from {spared[-1].pod} meanwhile", **{**evidence, "look": "kubectl describe service guestbook"},
+            observed=f"answers from {spared[-1].pod} meanwhile",
+            **{**evidence, "object": "Service/guestbook", "look": "kubectl get service guestbook -o yaml"},
         )  # fmt: skip
     fail_if_busy_now(seen, asked, probe, timeline)
     if unasked:
@@ -357,7 +358,7 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
         if "exec" in probe:
             unknown_if_events_gone(state, last.pod, last.begin)
         fail(
-            "probe-sees-nothing", f"Pod {last.pod} was out of rotation for {lasted(last):.0f} s, and nothing tells that it was because it is busy. "
+            "probe-sees-nothing", f"Pod {last.pod} was out of rotation for {lasted(last):.0f} s, and nothing tells that it was because it was busy. "
             f"Its readiness probe: {describe_probe(probe)}.",
             expected="a probe that fails when /readyz says busy", observed=describe_probe(probe), object=f"Pod/{last.pod}",
             look=f"kubectl describe pod {last.pod}", pending="exec" in probe and state.now.timestamp() - last.begin < EVENTS_FOLLOW,
@@ -368,10 +369,10 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
             observed=f"{lasted(back[-1]):.0f} s", **evidence,
         )  # fmt: skip
     timeline.require_watched(state)
-    all_at_once = [a for a in seen if a.end]
+    alone = [a for a in seen if a.end]
     fail(
-        "never-provoked", f"Deployment guestbook has a readiness probe ({describe_probe(probe)}), and no single Pod has been out of rotation since it has"
-        + (f" (all were at once, for {lasted(all_at_once[-1]):.0f} s)." if all_at_once else "."),
+        "never-provoked", f"Deployment guestbook has a readiness probe ({describe_probe(probe)}), and since it was added no Pod has been out of rotation while others answered."
+        + (f" For {lasted(alone[-1]):.0f} s Pod {alone[-1].pod} was not ready, and no other was all that time." if alone else ""),
         observed="none was out of rotation while others answered", **evidence,
     )  # fmt: skip
 
@@ -389,8 +390,9 @@ def fail_if_busy_now(seen: list[Absence], asked: dict[str, Answer], probe: dict[
     out = {absence.pod: absence for absence in seen if absence.end is None}
     for pod in busy:
         if pod in out:
+            lasts = timeline.until - out[pod].begin
             fail(
-                "still-out-of-rotation", f"Pod {pod} has been out of rotation for {timeline.until - out[pod].begin:.0f} s: it says at /readyz that it is busy.",
+                "still-out-of-rotation", f"Pod {pod} is out of rotation{f', for {lasts:.0f} s now' if lasts >= 1 else ''}: it says at /readyz that it is busy.",
                 expected="a Pod that comes back", observed="still busy", object=f"Pod/{pod}", look="kubectl get pods",
             )  # fmt: skip
     if busy:
@@ -467,7 +469,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
                 object=pod.ref, look=f"kubectl describe pod {pod.name}",
             )  # fmt: skip
     fail(
-        "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it has.",
+        "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it was added.",
         expected="a Redis that hung, and was restarted", observed="no restart", object=deployment.ref, look="kubectl get pods",
     )  # fmt: skip
 
@@ -555,7 +557,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
         )  # fmt: skip
     if not startup:
         wait = liveness.get("initialDelaySeconds", 0)
-        waits = f"Its liveness probe does not ask for {wait} s after every start, however soon the archive is there." if wait else (
+        waits = f"Its liveness probe asks nothing in the first {wait} s after every start, however soon the archive is there." if wait else (
             f"Its liveness probe is as patient with a start as with a sickness: {counted_seconds(notice(liveness))}.")  # fmt: skip
         fail(
             "no-startup-probe", f"Deployment archive has no startup probe. {waits}",
@@ -570,7 +572,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
         )  # fmt: skip
     if notice(liveness) > DEAD_WITHIN:
         fail(
-            "probe-too-slow", f"The liveness probe of Deployment archive notices after up to {counted_seconds(notice(liveness))}: "
+            "probe-too-slow", f"The liveness probe of Deployment archive notices a sickness after up to {counted_seconds(notice(liveness))}: "
             f"{reckoned({**liveness, 'initialDelaySeconds': 0})}.",
             expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(notice(liveness)), **evidence,
         )  # fmt: skip
@@ -578,7 +580,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
     if patience(liveness) - START > DEAD_WITHIN:
         fail(
             "probe-too-slow", f"Deployment archive runs {START} s after its start, and its liveness probe does not ask in the first {counted_seconds(delay)}: "
-            f"it notices after up to {counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
+            f"it notices a sickness after up to {counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
             expected=f"at most {DEAD_WITHIN} seconds, as soon as the archive runs", observed=counted_seconds(patience(liveness) - START), **evidence,
         )  # fmt: skip
     if not sees(liveness, "healthz"):

@@ -150,7 +150,7 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
         if gaps:
             raise gaps[0]
     if source is None and what.startswith("/"):
-        fail("volume-not-mounted", f"In container {container['name']} of Pod {pod.name} no volume is mounted where {what} would be.",
+        fail("volume-not-mounted", f"In container {container['name']} of Pod {pod.name} no volume is mounted where {what} is looked for.",
              observed="no volume there", **evidence)  # fmt: skip
     if source is None:
         fail(
@@ -271,7 +271,7 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
     evidence["expected"] = "another greeting from the same Pods"
     if state.require("ConfigMap", CONFIG_MAP).raw.get("immutable"):
         fail("config-map-immutable", f"ConfigMap {CONFIG_MAP} is marked as immutable, and no running Pod was seen with another greeting before.",
-             observed="immutable: true", **evidence)  # fmt: skip
+             observed="immutable: true", **{**evidence, "look": f"kubectl get configmap {CONFIG_MAP} -o yaml"})  # fmt: skip
     fail(
         "value-never-changed",
         f"The greeting “{first_line[:80]}” came with new Pods of the guestbook, and since then no running Pod was seen to take to another one.",
@@ -307,9 +307,11 @@ def kiosk_has_a_variable(state: State, asked: Any) -> None:
         wanted, seen = value(config_map, source.key), answers_of(asked, pod)
         words = said(seen["page"][0]) or seen["page"][0]["text"] or seen["page"][0]["error"]
         evidence = {"object": pod.ref, "expected": wanted[:200], "observed": words[:200]}
-        if (seen.get("file") or {}).get(greeting_file(state, pod)) is not None:
+        path = greeting_file(state, pod)
+        if (seen.get("file") or {}).get(path) is not None:
             fail("value-from-elsewhere", f"Pod {pod.name} has a variable GREETING_FILE too, and the app says what is in that file: {words[:200]}",
-                 look=f"kubectl describe pod {pod.name}", **evidence)  # fmt: skip
+                 expected="an app that says its variable GREETING", observed=f"it says what is in {path}", object=pod.ref,
+                 look=f"kubectl describe pod {pod.name}")  # fmt: skip
         if same(words, wanted):
             continue
         fail("environment-not-refreshed",
@@ -323,7 +325,7 @@ def password_arrives(state: State, asked: Any) -> None:
     for refusal in state.refusals:
         if refusal["kind"] == "Secret" and refusal["name"] in (SECRET, "") and "base64" in refusal["message"]:
             fail("secret-not-base64", f"There is no Secret {SECRET}. Your file {refusal['file']} is refused: {refusal['message']}",
-                 expected="base64 under data", observed="something else", object=f"Secret/{SECRET}",
+                 expected="base64 under data", observed="text that is not base64", object=f"Secret/{SECRET}",
                  look=f"kubectl apply --dry-run=server -f {refusal['file']}")  # fmt: skip
     state.require("Secret", SECRET)
     for pod in newest_pods(state, state.require("Deployment", "guestbook")):
@@ -347,7 +349,7 @@ def fail_if_in_the_open(state: State) -> None:
             if any(spelling in text for spelling in spellings):
                 fail("secret-in-config-map", f"The password stands in ConfigMap {config_map.name}, under key {key}.",
                      expected="the password in a Secret only", observed=f"ConfigMap {config_map.name}, key {key}", object=config_map.ref,
-                     look=f"kubectl describe configmap {config_map.name}")  # fmt: skip
+                     look=f"kubectl get configmap {config_map.name} -o yaml")  # fmt: skip
     for workload in state.all("Deployment"):
         for container in workload.containers:
             written = [v.get("value", "") for v in container.get("env") or []] + [
@@ -392,7 +394,7 @@ def require_equal(pod: Object, what: str, seen: dict[str, Any], of_file: dict[st
     if seen["is"] == "equal":
         return
     if not is_file and of_file.get("is") == "equal":
-        fail("environment-not-refreshed", f"In Pod {pod.name} the file {FILE} has the password, but the {where} has still what the Secret had when the container was started.",
+        fail("environment-not-refreshed", f"In Pod {pod.name} the file {FILE} has the password, but the {where} still has what the Secret had when the container was started.",
              observed=f"another value, {count}", **evidence)  # fmt: skip
     if seen["is"] == "blank":
         fail("secret-blank", f"In Pod {pod.name} the {where} has the password and white space around it: {count} rather than {len(PASSWORD)}.",

@@ -169,7 +169,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
         )
         fail(
             "no-entry-written", f"The guestbook has no entry.{lost}", expected="at least one entry", observed="none",
-            **{**evidence, "look": "kubectl logs deployment/guestbook"},
+            **{**evidence, "object": "Deployment/guestbook", "look": "kubectl logs deployment/guestbook"},
         )  # fmt: skip
     said = asked["app"]
     if said["status"] != 200 or said["text"].splitlines()[:1] != redis["items"][:1]:
@@ -183,12 +183,15 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
     if (older_by_count(state, pod, redis) and not fresh) or older_by_timeline(timeline, pod, redis["items"][0]):
         return
     restarts = sum(status.get("restartCount", 0) for status in pod.status.get("containerStatuses") or [])
-    told = f"entries: {redis['length']}; commands that wrote some since Redis began: {redis['written']}"
+    told = f"entries: {redis['length']}" + (
+        f"; commands that wrote some since Redis began: {redis['written']}" if redis["countable"] else ""
+    )
     if redis["countable"] and redis["written"] >= redis["length"]:
         why = f"Every entry was written since Redis began to run in Pod {pod.name}."
     elif fresh or (not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since):
-        why = f"The entries were written while Pod {pod.name} was there already" + (
-            ", which was restarted, but not replaced." if restarts else "."
+        what = "The entry was" if redis["length"] == 1 else "The entries were"
+        why = f"{what} written while Pod {pod.name} was there already" + (
+            "; its container was restarted, but the Pod was not replaced." if restarts else "."
         )
     else:
         unknown(
@@ -256,7 +259,10 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
     looker = next((p for p in users_of(state, claim) if p.uid in {other.uid for other in state.pods_of(backup)}), None)
     evidence = {"object": backup.ref, "look": f"kubectl describe {backup.kind.lower()} {BACKUP}"}
     if not looker:
-        has = ", ".join(sorted({name for p in state.pods_of(backup) for _, name in claims_of(p)})) or "no claim"
+        has = (
+            ", ".join(sorted({f"claim {name}" for p in state.pods_of(backup) for _, name in claims_of(p)}))
+            or "no claim"
+        )
         fail(
             "other-claim", f"{backup.ref.replace('/', ' ')} uses {has}; Redis' data is on claim {claim.name}.",
             expected=f"claim {claim.name}", observed=has, **evidence,
@@ -281,7 +287,7 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
         )
     if folder["writable"]:
         fail(
-            "volume-writable", f"Pod {looker.name} can change what is in {FOLDER}, which are the files of a Redis that runs.",
+            "volume-writable", f"Pod {looker.name} can change what is in {FOLDER}: the files of a Redis that runs.",
             expected="a volume that can only be read there", observed="it can be written", **evidence,
         )  # fmt: skip
     for container, mount in further_mounts(looker, volumes):

@@ -218,7 +218,7 @@ def optional_and_missing(state: State, pod: Object, container: dict[str, Any]) -
         fault = missing(state, pod, reference, person) if reference.optional else None
         if fault:
             fault.cause = "optional-hides-missing"
-            fault.message += " It is marked as optional, so the Pod was started without it."
+            fault.message += " What is missing is marked as optional, so the Pod was started without it."
             found.append(fault)
     return found
 

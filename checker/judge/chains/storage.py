@@ -193,7 +193,7 @@ def _explain_class(state: State, claim: Object, wanted: str) -> NoReturn:
 def _explain_modes(claim: Object, storage_class: Object, provisioner: str) -> None:
     asked = [mode for mode in modes(claim) if mode not in OFFERED.get(provisioner, (mode,))]
     if asked:
-        offered = " and ".join(OFFERED[provisioner])
+        offered = " or ".join(OFFERED[provisioner])
         fail(
             "access-mode-not-offered",
             f"Claim {claim.name} asks for {' and '.join(asked)}, and class {storage_class.name} cannot give that: its volumes "
