@@ -57,7 +57,7 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
                 cause,
                 f"{kind} {name} does not exist. Your file {refusal['file']} is refused: {refusal['message']}",
                 expected=expected, observed=refusal["message"], object=ref,
-                look=f"kubectl apply --dry-run=server -f {refusal['file']}",
+                look=f"kubectl apply --dry-run=server -f FOLDER/{refusal['file']}",
             )  # fmt: skip
     same_name = [o for other in WORKLOADS if other != kind and kind in WORKLOADS
                  for o in state.objects.get(other, []) if o.namespace == namespace and o.name == name]  # fmt: skip

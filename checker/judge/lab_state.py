@@ -78,7 +78,7 @@ class LabState(State):
         if pod.status.get("phase") == "Succeeded":
             fail(
                 "container-ends", f"Pod {pod.name} has ended by itself (exit code 0): it holds nothing of its node any more.",
-                expected="a process that keeps running", observed="phase Succeeded", object=pod.ref, look=f"kubectl logs {pod.name}",
+                expected="a process that keeps running", observed="phase Succeeded", object=pod.ref, look=f"kubectl describe pod {pod.name}",
             )  # fmt: skip
         walk_restarts(self, pod)
 

@@ -32,7 +32,7 @@ def survey_is_right(state: State) -> None:
             number = quantity(text.strip())
         except ValueError:
             fail(
-                "value-malformed", f"ConfigMap survey has {key}: {text!r}, which is not a number.",
+                "value-malformed", f"ConfigMap survey has {key}: {repr(text) if key in said else text}, which is not a number.",
                 expected="a number", observed=text, object=survey.ref, look="kubectl describe configmap survey",
             )  # fmt: skip
         if number not in right:
@@ -90,8 +90,8 @@ def heavy_has_its_place(state: State) -> None:
         if has < quantity(least):
             asked = [((c.get("resources") or {}).get("requests") or {}).get(resource, "none") for c in pod.containers]
             fail(
-                "request-too-small", f"Of {resource} Pod heavy requests {', '.join(map(str, asked))}: no more than that is set aside for it.",
-                expected=f"a request of at least {least} {resource}", observed=f"{', '.join(map(str, asked))}", object=pod.ref,
+                "request-too-small", f"Pod heavy's requests for {resource}: {', '.join(map(str, asked))}. No more than that is set aside for it.",
+                expected=f"a request for at least {least} of {resource}", observed=f"{', '.join(map(str, asked))}", object=pod.ref,
                 look="kubectl describe pod heavy",
             )  # fmt: skip
     state.require_lasting(pod)

@@ -3,6 +3,7 @@
 from checker import Object, State, fail, task, unknown
 from checker.judge.chains.owners import REVISION
 from checker.judge.intent import differences, forgers, is_declared, managers
+from checker.judge.names import counted
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
 
@@ -26,8 +27,8 @@ def declared_guestbook(state: State) -> Object:
             "never-applied",
             f"What is noted in Deployment guestbook as applied last was written there by {forged}, not by an apply."
             if forged
-            else f"Deployment guestbook was made by {', '.join(by) or 'hand'}; it holds no manifest that was applied.",
-            expected="a manifest that was applied", observed=f"written by {', '.join(by)}", object=deployment.ref, look=LOOK,
+            else f"Deployment guestbook was written by {', '.join(by) or 'hand'}; it holds no manifest that was applied.",
+            expected="a manifest that was applied", observed=f"written by {forged or ', '.join(by) or 'hand'}", object=deployment.ref, look=LOOK,
         )  # fmt: skip
     return deployment
 
@@ -40,7 +41,7 @@ def fail_if_refused(state: State, deployment: Object) -> None:
                 "manifest-refused" if refusal["kind"] else "manifest-malformed",
                 f"Your file {refusal['file']} is refused, so Deployment guestbook stays as it was: {refusal['message']}",
                 expected="a manifest that the API server takes", observed=refusal["message"], object=deployment.ref,
-                look=f"kubectl apply --dry-run=server -f {refusal['file']}",
+                look=f"kubectl apply --dry-run=server -f FOLDER/{refusal['file']}",
             )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def image_was_overwritten(state: State) -> None:
         fail(
             "changed-by-hand",
             f"Deployment guestbook runs {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
-            expected=by_hand[0].declared, observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
+            expected=f"an image that was applied (the last one is {by_hand[0].declared})", observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
         )  # fmt: skip
     kept = state.owned("ReplicaSet", deployment)
     if not any(rs.runs("guestbook:v1") for rs in kept):
@@ -112,7 +113,8 @@ def nothing_differs(state: State) -> None:
     if deployment.spec.get("replicas", 1) < 2:
         fail_if_refused(state, deployment)
         fail(
-            "too-few-replicas", f"Deployment guestbook asks for {deployment.spec.get('replicas', 1)} replica.",
+            "too-few-replicas", f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}.",
             expected="at least 2", observed=str(deployment.spec.get("replicas", 1)), object=deployment.ref,
+            look="kubectl describe deployment guestbook",
         )  # fmt: skip
     state.require_working(deployment)

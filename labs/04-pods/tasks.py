@@ -94,7 +94,7 @@ def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
         if not answer.ok:
             state.require_working(state.require("Service", "guestbook"))
             fail(
-                "not-on-localhost", f"Asked in container {name} of Pod guestbook, {LOCALHOST.url} gives no good answer: {answer.words}.",
+                "not-on-localhost", f"In container {name} of Pod guestbook, a request to {LOCALHOST.url} gets no good answer: {answer.words}.",
                 expected="an answer of the app", observed=answer.words, object=pod.ref, look="kubectl logs guestbook --all-containers",
                 pending=state.changed_within(RECENT, pod),
             )  # fmt: skip
@@ -176,9 +176,9 @@ def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
     greetings = {text for at, text in timeline.texts() if at > begin}
     if len(greetings) < TEXTS:
         said = timeline.texts()[-1][1] if timeline.texts() else "nothing yet"
-        how = "has not changed" if len(greetings) < 2 else f"has shown {len(greetings)} texts only"
+        how = "has not changed for" if len(greetings) < 2 else f"has shown only {len(greetings)} texts in"
         fail(
-            "file-not-written", f"The greeting {how} for {RECENT:.0f} s. The app says: {said}",
+            "file-not-written", f"The greeting {how} {RECENT:.0f} s. The app says: {said}",
             expected=f"{file or 'its file'} written anew every second", observed=said, object=pod.ref, look=look,
             pending=state.changed_within(2 * RECENT, pod),
         )  # fmt: skip

@@ -221,4 +221,4 @@ def test_what_was_applied_and_then_replaced_was_made_by_the_replacement() -> Non
         entry["fieldsV1"].get("f:metadata", {}).pop("f:annotations", None)
     wrote(deployment, "kubectl-replace", in_container({"f:image": {}}))
     first = judge(LAB, state).tasks[0]
-    assert first.cause == "never-applied" and "made by kubectl-replace;" in first.message
+    assert first.cause == "never-applied" and "written by kubectl-replace;" in first.message

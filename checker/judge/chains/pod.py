@@ -222,7 +222,7 @@ def _explain_image(state: State, pod: Object, status: dict[str, Any], waiting: d
         "image-not-found",
         f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
         "An image built on this machine must be loaded into the cluster's nodes.",
-        expected=f"{image} on node {node}", observed=_reason_of_pull(waiting.get("message", "")) or reason,
+        expected=f"{image} on node {node}", observed=": ".join(filter(None, (reason, _reason_of_pull(waiting.get("message", ""))))),
         object=pod.ref, look=look,
     )  # fmt: skip
 
@@ -261,7 +261,7 @@ def _explain_start_error(
             expected="container is running", observed=telling, **evidence,
         )  # fmt: skip
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])]) or "the image's own command"
-    telling = message.rsplit("exec: ", 1)[-1].strip()[:200]
+    telling = re.sub(r'^"[^"]*": ', "", message.rsplit("exec: ", 1)[-1].strip())[:200]
     fail(
         "command-not-runnable",
         f"Container {status['name']} of Pod {pod.name} could not start its command ({command}): {telling}",
@@ -299,12 +299,12 @@ def _explain_exit(
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
     restarts = counted(status.get("restartCount", 0), "restart")
+    said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
     evidence: dict[str, Any] = {
         "object": pod.ref,
-        "look": look_at_log(pod, name),
+        "look": look_at_log(pod, name) if said else f"kubectl describe pod {pod.name}",
         "pending": pending,
     }
-    said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), pending)
     limit = limit_of(spec, "memory")
@@ -331,7 +331,7 @@ def _explain_exit(
             "port-clash-in-pod",
             f"Container {name} of Pod {pod.name} cannot have its port: the containers of a Pod share one network, and another one "
             f"listens there already ({', '.join(others)}).{spoke}",
-            expected="a port for each container", observed=said, **evidence,
+            expected="a port of its own for each container", observed=said, **evidence,
         )  # fmt: skip
     meaning = {126: " (the command cannot be executed)", 127: " (the shell did not find the command)",
                137: " (killed)", 143: " (ended by SIGTERM)"}.get(code or -1, "")  # fmt: skip

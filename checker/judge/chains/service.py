@@ -78,12 +78,13 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
             expected=f"{expected} in namespace {service.namespace}", observed=f"in namespace {where}",
             object=service.ref, look="kubectl get pods --all-namespaces --show-labels",
         )  # fmt: skip
-    seen = sorted({pairs(pod.labels) for pod in pods})
+    seen = "; ".join(sorted({pairs(pod.labels) if pod.labels else "no labels" for pod in pods}))
+    here = "the only Pod here has" if len(pods) == 1 else "the Pods here have"
     fail(
         "service-selects-nothing",
         f"Service {service.name} selects no Pod. Its selector is {pairs(selector)}, and "
-        + (f"the Pods here have {'; '.join(seen)}." if seen else f"there is no Pod in namespace {service.namespace}."),
-        expected=expected, observed="; ".join(seen) or "no Pods", object=service.ref, look="kubectl get pods --show-labels",
+        + (f"{here} {seen}." if seen else f"there is no Pod in namespace {service.namespace}."),
+        expected=expected, observed=f"Pods with {seen}" if seen else "no Pods", object=service.ref, look="kubectl get pods --show-labels",
     )  # fmt: skip
 
 
