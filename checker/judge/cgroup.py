@@ -25,13 +25,14 @@ class CpuStat:
     pod: str
     periods: int
     throttled: int
+    file: str = CPU_STAT
 
 
-def read_cpu_stat(pod: str, text: str) -> CpuStat:
+def read_cpu_stat(pod: str, text: str, file: str = CPU_STAT) -> CpuStat:
     """A cgroup's cpu.stat, of either version. Without a CPU limit there are no periods to count."""
     words = [line.split() for line in text.splitlines()]
     numbers = {line[0]: int(line[1]) for line in words if len(line) == 2 and line[1].isdigit()}
-    return CpuStat(pod, numbers.get("nr_periods", 0), numbers.get("nr_throttled", 0))
+    return CpuStat(pod, numbers.get("nr_periods", 0), numbers.get("nr_throttled", 0), file)
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,9 @@ class CpuAccount:
         for pod, answer in self._seen.items():
             if pod not in pods:
                 continue
-            texts = [
-                text for text in (answer.get("cpu") or {}).values() if isinstance(text, str) and "nr_throttled" in text
-            ]
-            if texts:
-                return read_cpu_stat(pod, texts[0])
+            for file, text in (answer.get("cpu") or {}).items():
+                if isinstance(text, str) and "nr_throttled" in text:
+                    return read_cpu_stat(pod, text, file)
             why = answer.get("error") or f"no cpu.stat could be read in Pod {pod}"
             unknown("pod-not-askable", f"{why}.", look=f"kubectl exec {pod} -- cat {CPU_STAT}", pending=True)
         unknown("not-observed", "The newest Pod was not asked yet.", look="kubeclass check", pending=True)

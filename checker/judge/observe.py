@@ -341,11 +341,12 @@ class Timeline:
         """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
         strangers = self.hosts_between(begin, end) - own
+        gone = [pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"]]
         if strangers:
             fail(
                 "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which is no Pod of Deployment {deployment.name}.",
                 expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
-                look="kubectl get pods --show-labels",
+                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
             )  # fmt: skip
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:

@@ -28,7 +28,7 @@ def require_lasting(service: Object, deployment: Object) -> None:
         fail(
             "service-has-no-selector", f"Service {service.name} has no selector: it leads to the addresses that somebody wrote down, "
             "and to no Pod that is made later.",
-            expected=f"what Pods of Deployment {deployment.name} are found by", observed="no selector", object=service.ref,
+            expected=f"a selector for the Pods of Deployment {deployment.name}", observed="no selector", object=service.ref,
             look=f"kubectl describe service {service.name}",
         )  # fmt: skip
     passing = dict(selector.items() - labels.items())

@@ -1,6 +1,7 @@
 """Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
 
 from checker import Object, Release, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.names import counted
 
 TRAFFIC = Traffic("guestbook", "/version")
 
@@ -43,7 +44,7 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
     if not has_run(state, timeline, deployment, "guestbook:v3"):
         timeline.require_watched(state)
         fail(
-            "never-released", "This Deployment guestbook was not seen with guestbook:v3 since the lab was started.",
+            "never-released", "This Deployment guestbook has not been seen with guestbook:v3 since the lab was started.",
             expected="v3 released, and rolled back", observed="v3 was never released", object=deployment.ref,
             look="kubectl rollout history deployment guestbook",
         )  # fmt: skip
@@ -52,15 +53,15 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
         fail(
             "bad-version-served", "v3 answered requests. It says itself that it is not ready, and was sent requests all the same.",
             expected="no answer from v3", observed=f"answers from v3 for {served[1] - served[0]:.0f} s", object=deployment.ref,
-            look="kubectl describe deployment guestbook",
+            look="kubectl describe replicasets",
         )  # fmt: skip
     if ready := [
         pod["name"] for pod in timeline.pods_released("guestbook", "guestbook:v3", release.begin) if pod["ready"]
     ]:
         fail(
-            "bad-version-served", f"Pods of guestbook:v3 counted as ready: {', '.join(sorted(ready))}. They were sent requests like any others.",
+            "bad-version-served", f"{counted(len(ready), 'Pod')} of guestbook:v3 counted as ready ({', '.join(sorted(ready))}): what is ready is sent requests.",
             expected="no Pod of v3 ever ready", observed=f"{len(ready)} ready", object=deployment.ref,
-            look="kubectl describe deployment guestbook",
+            look="kubectl describe replicasets",
         )  # fmt: skip
     back = timeline.way_back("guestbook", "guestbook:v2", "guestbook:v3", release.begin)
     if back:
@@ -81,7 +82,7 @@ def require_release(state: State, timeline: Timeline, deployment: Object, versio
         timeline.require_watched(state)
         if timeline.last_release("guestbook", f"guestbook:{version}"):
             fail(
-                "released-out-of-order", f"{version} was released, but never while {since} was what ran.",
+                "released-out-of-order", f"{version} was released, but it was never {since} that ran before it.",
                 expected=f"{since}, and then {version}", observed=f"{version} after something else", object=deployment.ref,
                 look="kubectl rollout history deployment guestbook",
             )  # fmt: skip
@@ -100,7 +101,7 @@ def require_over(timeline: Timeline, deployment: Object, release: Release, versi
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
-    timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was released")
+    timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was being released")
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, release: Release) -> None:
@@ -108,12 +109,13 @@ def fail_if_lost(state: State, timeline: Timeline, deployment: Object, release: 
     if not lost:
         return
     words = ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))
+    requests = counted(sum(lost.values()), "request")
     strategy = deployment.spec.get("strategy") or {}
     evidence = {
         "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words})", "object": deployment.ref,
         "look": "kubectl describe deployment guestbook",
     }  # fmt: skip
-    story = f"{sum(lost.values())} requests to Service guestbook were lost while its Pods were replaced ({words})"
+    story = f"{requests} to Service guestbook {'was' if requests == '1 request' else 'were'} lost while its Pods were replaced ({words})"
     if strategy.get("type") == "Recreate":
         fail("strategy-recreate", f"{story}. The strategy is Recreate.", **evidence)
     allowed = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%")

@@ -5,7 +5,7 @@ from typing import Any
 
 from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
 from checker.judge.chains import pods_of
-from checker.judge.names import is_address
+from checker.judge.names import counted, is_address
 from checker.judge.observe import inside, running_pods
 from checker.judge.selecting import require_lasting
 
@@ -80,27 +80,28 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
     if now != told["value"] and {"configMapRef", "configMapKeyRef"} & given:
         fail(
             "environment-not-refreshed", f"{VARIABLE} is {told['value'] or 'not set'} for the app in Pod {pod.name}, as it was when "
-            f"that started; where it comes from it is {now or 'not set'} now.",
+            f"the container started; by the ConfigMap that it comes from, it would be {now or 'not set'} now.",
             expected=now or f"no {VARIABLE}", observed=told["value"] or f"no {VARIABLE}", object=deployment.ref,
             look=f"kubectl exec {pod.name} -c {app['name']} -- printenv {VARIABLE}",
         )  # fmt: skip
     if not host:
         fail(
-            "redis-not-configured", f"The Pods of Deployment {deployment.name} have no {VARIABLE}: they keep their entries in a file.",
-            expected=f"{VARIABLE} with the name of a Service", observed=f"no {VARIABLE}", **evidence,
+            "redis-not-configured", f"Container {app['name']} of Deployment {deployment.name} has no {VARIABLE}: the app in it keeps its entries in a file.",
+            expected=f"{VARIABLE} with the name of a Service", observed=f"no {VARIABLE} in container {app['name']}", **evidence,
         )  # fmt: skip
     by_hand = next((a["ip"] for a in pod.spec.get("hostAliases") or [] if host in (a.get("hostnames") or [])), "")
     if by_hand or is_address(host):
         given_as = f"the name {host} together with the address {by_hand}" if by_hand else f"the address {host}"
         fail(
-            "redis-by-address", f"Deployment {deployment.name} was given {given_as}. It works until that changes.",
-            expected="a name", observed=by_hand or host, **evidence,
+            "redis-by-address", f"Deployment {deployment.name} was given {given_as}. It works only until that changes.",
+            expected="a name", observed=by_hand or host, object=deployment.ref,
+            look=f"kubectl get deployment {deployment.name} -o yaml" if by_hand else evidence["look"],
         )  # fmt: skip
     address = host.partition(".")[0].replace("-", ".")
     if address in told["addresses"]:
         fail(
             "redis-by-address", f"Deployment {deployment.name} was given {host}, which is the address {address} written as a name. "
-            "It works until that changes.", expected="a name", observed=address, **evidence,
+            "It works only until that changes.", expected="a name", observed=address, **evidence,
         )  # fmt: skip
     if told["error"] == "no-name":
         fail(
@@ -164,8 +165,8 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     state.require_working(deployment)
     ready = state.ready_pods(deployment)
     if len(ready) < 2:
-        fail("too-few-replicas", f"Deployment guestbook has {len(ready)} ready Pod.", expected="at least 2", observed=str(len(ready)),
-             object=deployment.ref)  # fmt: skip
+        fail("too-few-replicas", f"Deployment guestbook has {counted(len(ready), 'ready Pod')}.", expected="at least 2", observed=str(len(ready)),
+             object=deployment.ref, look="kubectl get deployment guestbook")  # fmt: skip
     lookup = lookups["guestbook-pods"]
     if lookup.error:
         state.explain_name("guestbook-pods", {"guestbook-pods": {"addresses": [], "error": lookup.error}}, deployment)

@@ -10,6 +10,7 @@ from checker.judge.quantity import quantity
 from checker.judge.verdict import Failed
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
+WORDS = {"cpu": "CPU", "memory": "memory"}
 MOST_MEMORY, MOST_CPU = "128Mi", "200m"
 # What the two programs of setup/ are.
 PROGRAMS = {
@@ -77,7 +78,7 @@ def require_namespace(state: State, namespace: str) -> None:
         try:
             state.require("Deployment", "guestbook", namespace)  # says that the namespace is missing
         except Failed as fault:
-            fault.object = f"Namespace/{namespace}"
+            fault.object, fault.expected = f"Namespace/{namespace}", f"a namespace {namespace}"
             raise
 
 
@@ -112,7 +113,7 @@ def require_budget(state: State, namespace: str) -> None:
             scopes = " and ".join(scopes_of(scoped[0]))
             fail(
                 "quota-does-not-bind",
-                f"ResourceQuota {scoped[0].name} of namespace {namespace} counts only Pods of its scope {scopes}: how much {resource} other Pods request, nothing limits.",
+                f"ResourceQuota {scoped[0].name} of namespace {namespace} counts only Pods of its scope {scopes}: nothing limits how much {WORDS[resource]} other Pods request.",
                 expected="a quota that counts all Pods", observed=f"scope {scopes}", object=scoped[0].ref,
                 look=f"kubectl describe resourcequota {scoped[0].name} -n {namespace}",
             )  # fmt: skip
@@ -120,8 +121,8 @@ def require_budget(state: State, namespace: str) -> None:
         if not found:
             fail(
                 "quota-does-not-bind",
-                f"No ResourceQuota of namespace {namespace} limits how much {resource} its Pods request together: what there is limits {names}.",
-                expected=f"requests.{resource} limited to {most}", observed=names, object=quotas[0].ref,
+                f"No ResourceQuota of namespace {namespace} limits how much {WORDS[resource]} its Pods request together: what is counted there is {names}.",
+                expected=f"at most {most} of {WORDS[resource]} requested in all", observed=names, object=quotas[0].ref,
                 look=f"kubectl describe resourcequota -n {namespace}",
             )  # fmt: skip
         smallest, quota, name, text = min(found, key=lambda entry: entry[0])
@@ -180,7 +181,7 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
             younger = quota.created >= min(pod.created for pod in pods)
             fail(
                 "quota-came-later",
-                f"The Pods of namespace {namespace} request {amount(resource, used)} of {resource} together, and ResourceQuota {quota.name} allows {text}. "
+                f"The Pods of namespace {namespace} request {amount(resource, used)} of {WORDS[resource]} together, and ResourceQuota {quota.name} allows {text}. "
                 + ("It was made after the first of them, and" if younger else "It") + " takes no Pod away.",
                 expected=f"at most {text}", observed=amount(resource, used), object=quota.ref,
                 look=f"kubectl describe resourcequota {quota.name} -n {namespace}",
@@ -204,7 +205,7 @@ def require_numbers(state: State, deployment: Object) -> None:
                 fail(
                     "quota-needs-requests",
                     f"Container {container['name']} of Deployment {deployment.name} in namespace {namespace} does not say its {name}, which ResourceQuota "
-                    f"{quota.name} counts, and no LimitRange says it. Its Pods are older than that; the next one will be refused.",
+                    f"{quota.name} counts, and no LimitRange gives it one. Its Pods were made before this was so; the next one will be refused.",
                     expected=f"a value for {name}", observed="none", object=deployment.ref,
                     look=f"kubectl describe deployment {deployment.name} -n {namespace}",
                 )  # fmt: skip
@@ -225,7 +226,7 @@ def require_counted(state: State, deployment: Object) -> None:
         if used < needed:
             fail(
                 "quota-not-counted-yet",
-                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount(resource, needed)} of {resource}, and it "
+                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount(resource, needed)} of {WORDS[resource]}, and it "
                 f"has {amount(resource, used)} in use.",
                 expected="the Pods' requests in use", observed=f"{amount(resource, used)} in use", object=quota.ref,
                 look=f"kubectl describe resourcequota {quota.name} -n {namespace}", pending=True,
@@ -270,14 +271,14 @@ def require_defaults(state: State, deployment: Object) -> None:
             if not missing:
                 require_still_given(state, pod, container["name"], values)
                 continue
-            words = " and ".join(wanted[name] for name in wanted if name in missing)
+            words = " or ".join(wanted[name] for name in wanted if name in missing)
             late = gives_defaults(state, namespace, missing)
             fail(
                 "defaults-came-later" if late else "defaults-missing",
                 f"Container {container['name']} of Pod {pod.name} in namespace {namespace} was not given {words}"
                 + (": the Pod was made before a LimitRange gave that." if late else ", and no LimitRange there gives that."),
                 expected=", ".join(wanted.values()), observed=f"without {words}", object=pod.ref,
-                look=f"kubectl describe limitrange -n {namespace}",
+                look=f"kubectl get pods,limitranges -n {namespace}" if late else f"kubectl describe limitrange -n {namespace}",
             )  # fmt: skip
 
 
@@ -301,15 +302,16 @@ def require_memory_maximum(state: State, namespace: str) -> None:
         if item.get("type") in ("Container", "Pod") and "memory" in (item.get("max") or {})
     ]
     look = f"kubectl describe limitrange -n {namespace}"
+    there = state.all("LimitRange", namespace)
     if not found:
         fail(
             "limit-range-without-max", f"In namespace {namespace} a container that names a memory limit itself may name any.",
-            expected=f"no container above {MOST_MEMORY}", observed="no maximum", object="LimitRange", look=look,
+            expected=f"no container above {MOST_MEMORY}", observed="no maximum", object=there[0].ref if there else "LimitRange", look=look,
         )  # fmt: skip
     smallest, limit_range, text = min(found, key=lambda entry: entry[0])
     if smallest > quantity(MOST_MEMORY):
         fail(
-            "limit-range-without-max", f"LimitRange {limit_range.name} of namespace {namespace} allows a container more memory, {with_meaning('memory', text)}.",
+            "limit-range-without-max", f"LimitRange {limit_range.name} of namespace {namespace} allows a container a memory limit up to {with_meaning('memory', text)}.",
             expected=f"at most {MOST_MEMORY}", observed=text, object=limit_range.ref, look=look,
         )  # fmt: skip
 
@@ -323,8 +325,8 @@ def require_memory_within(state: State, deployment: Object) -> None:
                 fail(
                     "defaults-came-later",
                     f"Container {container['name']} of Pod {pod.name} in namespace {pod.namespace} has a memory limit of {with_meaning('memory', limit)}: the Pod "
-                    "was made before a LimitRange allowed no more.",
-                    expected=f"at most {MOST_MEMORY}", observed=limit, object=pod.ref, look=f"kubectl describe limitrange -n {pod.namespace}",
+                    "is older than the namespace's maximum.",
+                    expected=f"at most {MOST_MEMORY}", observed=limit, object=pod.ref, look=f"kubectl describe pod {pod.name} -n {pod.namespace}",
                 )  # fmt: skip
 
 
@@ -352,7 +354,7 @@ def require_program(deployment: Object) -> None:
 def require_limit(state: State, deployment: Object, resource: str, most: str) -> None:
     """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
     to a Pod alone (a resize) goes with it."""
-    name, words = deployment.name, {"cpu": "CPU"}.get(resource, resource)
+    name, words = deployment.name, WORDS[resource]
     held = [
         (f"Deployment {name}", container, limit_of(container, resource))
         for pod in state.pods_of(deployment)
@@ -366,18 +368,19 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {name}"}
     for whose, container, limit in held:
         where = f"Container {container['name']} of {whose}"
+        has = "would have" if whose.startswith("the next") else "has"
         others = (container.get("resources") or {}).get("limits") or {}
         if limit is None or quantity(limit) == 0:  # 0 is the kernel's word for no limit
             request = limit_of(container, resource, "requests")
             fail(
                 "memory-limit-missing" if resource == "memory" else "cpu-limit-missing",
-                f"{where} has no {words} limit" + (f", only a request of {request}." if request else "."),
+                f"{where} {has} no {words} limit" + (f", only a request of {request}." if request else "."),
                 expected=f"a {words} limit of at most {most}",
                 observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
             )  # fmt: skip
         if quantity(limit) > quantity(most):
             fail_if_slip(resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence)
-            fail("limit-too-large", f"{where} has a {words} limit of {with_meaning(resource, limit)}.",
+            fail("limit-too-large", f"{where} {has} a {words} limit of {with_meaning(resource, limit)}.",
                  expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
 
 
@@ -400,6 +403,6 @@ def busy_is_slowed_down(state: State, account: CpuAccount) -> None:
     if stat.throttled < OFTEN:
         fail(
             "not-throttled", f"Container busy of Pod {stat.pod} was made to wait {counted(stat.throttled, 'time')} so far, in {stat.periods} tenths of a second.",
-            expected=f"at least {OFTEN} times", observed=f"{stat.throttled} times", object=f"Pod/{stat.pod}",
-            look=f"kubectl exec {stat.pod} -- cat /sys/fs/cgroup/cpu.stat", pending=state.changed_within(STARTING, *newest),
+            expected=f"at least {OFTEN} times", observed=counted(stat.throttled, "time"), object=f"Pod/{stat.pod}",
+            look=f"kubectl exec {stat.pod} -- cat {stat.file}", pending=state.changed_within(STARTING, *newest),
         )  # fmt: skip

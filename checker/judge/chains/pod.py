@@ -251,7 +251,7 @@ def _explain_start_error(
     pending = pending or "unable to freeze" in message
     spec = container_spec(pod, status["name"])
     if "OOM-killed" in message:  # the container runtime's word for a limit in which not even the first process fits
-        _explain_oom(state, pod, status, "before it began", pending)
+        _explain_oom(state, pod, status, "OOMKilled, before it began", pending)
     evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}", "pending": pending}
     explain_hidden_file(state, pod, spec, message, {"pending": pending})
     if "exec: " not in message and "executable file not found" not in message:
@@ -278,7 +278,7 @@ def _explain_oom(state: State, pod: Object, status: dict[str, Any], when: str, p
         "container-oom-killed",
         f"Container {name} of Pod {pod.name} was killed because it used more memory than its limit of {limit}"
         + (f", which LimitRange {source} gives to containers that name none." if source else "."),
-        expected=f"at most {written or limit} of memory", observed=f"OOMKilled, {when}",
+        expected=f"at most {written or limit} of memory", observed=when,
         object=pod.ref, look=f"kubectl describe pod {pod.name}", pending=pending,
     )  # fmt: skip
 
@@ -311,7 +311,7 @@ def _explain_exit(
     # Some runtimes miss the kernel's word now and then, and report code 137 with no reason. Nothing but the kernel, over
     # the limit, and the kubelet, for a failed probe, kills a container's first process.
     if reason == "OOMKilled" or (code == 137 and limit and not state.events(pod, "Killing")):
-        _explain_oom(state, pod, status, f"exit code {code}, {restarts}", pending)
+        _explain_oom(state, pod, status, f"{reason or 'no reason'}, exit code {code}, {restarts}", pending)
     which = ended_by_probe(state, pod, spec, ended)
     if which:
         explain_restarts(state, pod, status, spec, which, pending=pending)

@@ -50,7 +50,7 @@ def means(resource: str, text: str | int) -> str:
         return f"{value:,f} bytes, which is {_short(value / MIB)}Mi"
     if is_cpu(resource):
         if value >= 1:
-            return f"{_short(value)} whole CPU{'' if value == 1 else 's'}"
+            return f"{_short(value)} {'whole ' if value == int(value) else ''}CPU{'' if value == 1 else 's'}"
         return f"{_short(value * 1000)} thousandths of a CPU"
     return text
 
