@@ -507,13 +507,15 @@ class Timeline:
         def asked(uids: Iterable[str], at: float) -> float:
             return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
 
-        # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that.
+        # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that. What was
+        # taken away before the rollout before this one began was for that one.
+        earlier = max((at for times in _begins(sets).values() for at in times if at < made), default=-inf)
         last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in new]
         reduced = [
             at
             for steps in last
             for before, at, after in steps
-            if after < before and at > made - TAKEOVER and (after or not asked(sets, at))
+            if after < before and at > max(earlier, made - TAKEOVER) and (after or not asked(sets, at))
         ]
         begin = min([made, *reduced])
         following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)

@@ -352,3 +352,14 @@ def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() 
     )
     assert way_back([[T + 1, 0], [T + 10, 1]], []) == Release(T + 10, T + 16)
     assert way_back([[T + 60, 0]], [[T + 50, 1]]) is None, "a new template, long after v3 had gone"
+
+
+def test_what_was_taken_away_for_another_template_before_is_no_part_of_a_release() -> None:
+    changes = {"v1": [[T - 60, 3], [T, 0]], "v1-anew": [[T + 2, 3], [T + 30, 0]], "v2": [[T + 32, 3]]}
+    sets = {
+        uid: {"kind": "ReplicaSet", "name": f"web-{number}", "images": [f"web:{uid[:2]}"], "changes": some}
+        for number, (uid, some) in enumerate(changes.items())
+    }
+    seen = {"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], "pods": {}, "replicas": sets}
+    release = Timeline(seen).last_release("web", "web:v2", since="web:v1")
+    assert release and release.begin == T + 30
