@@ -14,7 +14,7 @@ from checker.judge.chains.dns import explain_name
 from checker.judge.chains.edges import walk_restarts
 from checker.judge.chains.owners import pods_owned
 from checker.judge.chains.taints import untolerated
-from checker.judge.names import nearest
+from checker.judge.names import are_no, nearest
 from checker.judge.state import Object, State
 from checker.judge.verdict import fail
 
@@ -164,7 +164,7 @@ class LabState(State):
         leaving = {pod.name for pod in self.pods_leaving(deployment)}
         fail(
             "service-answers-wrong",
-            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which is no Pod of Deployment {deployment.name}"
+            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}"
             + (" that stays." if strangers <= leaving else "."),
             expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=service.ref,
             look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from checker.judge.answers import Answer, Answers, answers
 from checker.judge.chains import pods_of
 from checker.judge.chains.service import pods_behind, target_ports
+from checker.judge.names import are_no
 from checker.judge.state import Object, State
 from checker.judge.verdict import fail, unknown
 
@@ -344,7 +345,7 @@ class Timeline:
         gone = [pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"]]
         if strangers:
             fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which is no Pod of Deployment {deployment.name}.",
+                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}.",
                 expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
                 look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
             )  # fmt: skip

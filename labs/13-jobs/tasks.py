@@ -23,6 +23,7 @@ from checker.judge.chains.job import (
     tries_failed,
 )
 from checker.judge.intent import other_values
+from checker.judge.names import are_no
 from checker.judge.state import parse_time
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
@@ -94,21 +95,22 @@ def what_it_runs(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
 
 def require_untouched(state: State, archive: Object) -> None:
     """The archive is the one that the lab made: whoever writes its ledger could write anything."""
-    evidence = {"expected": "the archive as the lab began with it", "look": "kubeclass reset 13"}
+    expected = "the archive as the lab began with it"
     for wanted in ARCHIVE:
         live = state.require(wanted["kind"], wanted["metadata"]["name"])
-        for other in other_values(what_it_runs(live.kind, wanted), what_it_runs(live.kind, live.raw), live.ref):
+        for other in other_values(what_it_runs(live.kind, wanted), what_it_runs(live.kind, live.raw), live.kind):
             fail(
                 "service-answers-wrong", f"{live.kind} {live.name} is not as the lab made it, so nothing is believed that the archive says.",
-                observed=f"another {other.path}", object=live.ref, **evidence,
+                expected=expected, observed=f"another {other.path.partition('.')[2]}", object=live.ref, look=f"kubectl get {live.kind.lower()} {live.name} -o yaml",
             )  # fmt: skip
     strangers = {pod.name for pod in state.pods_of(archive)} - {
         pod.name for pod in state.pods_of(state.require("Deployment", "archive"))
     }
     if strangers:
         fail(
-            "service-answers-wrong", f"Behind Service archive is {', '.join(sorted(strangers))} too, which is no Pod of Deployment archive.",
-            observed=", ".join(sorted(strangers)), object=archive.ref, **evidence,
+            "service-answers-wrong", f"Behind Service archive is {', '.join(sorted(strangers))} too, which {are_no(len(strangers), 'Pod')} of Deployment archive.",
+            expected=expected, observed=", ".join(sorted(strangers)), object=archive.ref,
+            look="kubectl get endpointslices -l kubernetes.io/service-name=archive -o yaml",
         )  # fmt: skip
 
 
@@ -214,14 +216,14 @@ def explain_missing(job: Object, visits: list[Line], missing: list[int]) -> None
             + (f" and its parallelism is {parallelism}; the two look swapped." if swapped else f", and there are {len(BOXES)} boxes."),
             expected=f"{len(BOXES)} boxes", observed=f"completions: {completions}, parallelism: {parallelism}", **evidence,
         )  # fmt: skip
-    only_said = {visit.box for visit in visits if visit.what == "imported"} & set(missing)
+    only_said = sorted({visit.box for visit in visits if visit.what == "imported"} & set(missing))
     sent_away = sorted({visit.box for visit in visits if visit.what == "come again"} & set(missing))
     story = (
-        f"Whoever came for box {sent_away[0]} was told to come again, and its container ended with exit code 0 all the same."
+        f"The Pod that came for box {sent_away[0]} was told to come again, and its container ended with exit code 0 all the same."
         if sent_away
-        else "Its Pods told the archive that they are, and have not fetched them."
+        else f"One of its Pods told the archive that box {only_said[0]} is, without having fetched it."
         if only_said
-        else "Nobody of this Job brought them there."
+        else f"No Pod of this Job brought {'it' if len(missing) == 1 else 'them'} there."
     )
     fail(
         "job-without-work", f"Job import is complete, but {boxes} not in the guestbook. {story}",
@@ -237,8 +239,8 @@ def fail_if_by_another(job: Object, visits: list[Line], missing: list[int]) -> N
     if brought:
         mode = job.spec.get("completionMode", "NonIndexed")
         fail(
-            "job-not-indexed", f"Box {brought[0].box} was brought by Pod {brought[0].who} of Job import, and that is not the Pod of this number"
-            + (": its Pods have none." if mode == "NonIndexed" else "."),
+            "job-not-indexed", f"Box {brought[0].box} was brought by Pod {brought[0].who} of Job import, which is not the Pod with number {brought[0].box}"
+            + (": this Job's Pods have no numbers." if mode == "NonIndexed" else "."),
             expected="a Pod of its own for each box, told its number by the Job", observed=f"completionMode: {mode}", object=job.ref,
             look="kubectl logs -l batch.kubernetes.io/job-name=import --prefix",
         )  # fmt: skip
@@ -395,12 +397,13 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
         )
     if schedule is None or not schedule.same_as(NIGHT, state.now):
         due, night = first_difference(schedule, NIGHT, state.now)
+        often = "always " if schedule and schedule.after(state.now) == NIGHT.after(state.now) else ""
         fail(
             "cronjob-wrong-schedule",
-            f"CronJob report is not due at half past three by the clocks of Oslo: its schedule is {schedule_words(cron_job)}"
+            f"CronJob report is not {often}due at half past three by the clocks of Oslo: its schedule is {schedule_words(cron_job)}"
             + ("" if cron_job.spec.get("timeZone") else ", with no time zone")
             + f"; {next_words(state, cron_job)}.",
-            expected=f"the next time at {night:%H:%M} UTC on {night:%Y-%m-%d}, and every night", observed=f"{due:%H:%M} UTC on {due:%Y-%m-%d}" if due else "never", **evidence,
+            expected=f"a run at {night:%H:%M} UTC on {night:%Y-%m-%d}, and every night", observed=f"{due:%H:%M} UTC on {due:%Y-%m-%d}" if due else "never", **evidence,
         )  # fmt: skip
     tried = [job for job in state.owned("Job", cron_job) if is_by_hand(job) or is_complete(job)]
     if not tried and not cron_job.spec.get("suspend") and cron_job.status.get("lastSuccessfulTime"):
@@ -440,7 +443,7 @@ def fail_if_changed_since(cron_job: Object, job: Object) -> None:
         words, then = (" and ".join(" ".join(what) for what in one.values()) for one in (now, tried))
         fail(
             "cronjob-never-tried", f"CronJob report was changed after Job {job.name} was made from it: a run is {words} now, and was {then}.",
-            expected="a Job made from the CronJob as it is", observed=f"the newest is of what it was before, {job.name}", object=cron_job.ref, look="kubectl get cronjobs,jobs -o wide",
+            expected="a Job made from the CronJob as it is", observed=f"{job.name}, made from what it was before", object=cron_job.ref, look=f"kubectl describe cronjob/report job/{job.name}",
         )  # fmt: skip
 
 

@@ -117,8 +117,8 @@ def require_lasting(state: State, way: Way, source: End, target: End) -> None:
     policy = rules[0].policy if rules else closing[0]
     fail(
         "path-not-allowed", f"The way {way.words(state)} is open for the Pods that are there now only. Made anew, they have other addresses, and no labels "
-        f"but {pairs(source.labels)} and {pairs(target.labels)}: then the policies that are about {later.side(direction).end.seen_from(state.namespace)} "
-        f"({', '.join(one.name for one in closing)}) have no {direction} rule for it.",
+        f"but {pairs(source.labels)} and {pairs(target.labels)}: then no policy that is about {later.side(direction).end.seen_from(state.namespace)} "
+        f"({', '.join(one.name for one in closing)}) has an {direction} rule for it.",
         expected="open for Pods that are made later", observed="open for those that are there now only", object=policy.ref,
         look=f"kubectl describe networkpolicy {policy.name}",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_
 from checker.judge.chains.policy import selects
 from checker.judge.chains.taints import untolerated
 from checker.judge.labs import beside
-from checker.judge.names import counted, is_address
+from checker.judge.names import are_no, counted, is_address
 from checker.judge.observe import Drain, Spell, answered, inside, running_pods
 from checker.judge.quantity import quantity
 from checker.judge.seeds import seed_of
@@ -120,6 +120,10 @@ def words(lost: dict[str, int]) -> str:
     return ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))
 
 
+def were_lost(lost: dict[str, int]) -> str:
+    return f"{counted(sum(lost.values()), 'request')} {'was' if sum(lost.values()) == 1 else 'were'} lost"
+
+
 def lost_in(timeline: Timeline, drain: Drain) -> dict[str, int]:
     return timeline.lost_between(drain.begin, drain.end + SETTLE)
 
@@ -153,7 +157,7 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
                 "not-observed",
                 "The last Pod went only a moment ago.",
                 object=deployment.ref,
-                look="kubectl get pods",
+                look=f"kubectl get pods -n {deployment.namespace}",
                 pending=True,
             )
         return
@@ -185,11 +189,11 @@ def explain_drain(timeline: Timeline, deployment: Object, drain: Drain) -> None:
     }  # fmt: skip
     if not elsewhere:
         fail(
-            "drained-all-at-once", f"{sum(lost.values())} requests were lost while node {drain.node} was drained: all of its {len(drain.pods)} Pods were on it, "
-            "and all were told to go before another one was ready elsewhere.",
+            "drained-all-at-once", f"{were_lost(lost)} while node {drain.node} was drained: {counted(len(drain.pods), 'Pod')} of the guestbook "
+            f"{'was on it, and none was ready elsewhere when it' if len(drain.pods) == 1 else 'were on it, and none was ready elsewhere when the last of them'} was told to go.",
             **evidence,
         )  # fmt: skip
-    fail("requests-lost", f"{sum(lost.values())} requests were lost while node {drain.node} was drained.", **evidence)
+    fail("requests-lost", f"{were_lost(lost)} while node {drain.node} was drained.", **evidence)
 
 
 def strangers(timeline: Timeline, drain: Drain) -> set[str]:
@@ -199,9 +203,10 @@ def strangers(timeline: Timeline, drain: Drain) -> set[str]:
 
 
 def fail_for_strangers(timeline: Timeline, deployment: Object, drain: Drain) -> NoReturn:
-    names = ", ".join(sorted(strangers(timeline, drain)))
+    who = sorted(strangers(timeline, drain))
+    names = ", ".join(who)
     fail(
-        "service-answers-wrong", f"While the node was drained, {names} answered, which is no Pod of Deployment guestbook.",
+        "service-answers-wrong", f"While the node was drained, {names} answered, which {are_no(len(who), 'Pod')} of Deployment guestbook.",
         expected="answers from Pods of Deployment guestbook", observed=names, object=deployment.ref,
         look=f"kubectl get endpointslices -n {deployment.namespace}",
     )  # fmt: skip
@@ -253,7 +258,8 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     if spell in whole:
         fail(
             "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
-            expected="a node that takes Pods", observed=kept_closed(node), object=node.ref, look="kubectl get nodes",
+            expected="a node that takes Pods", observed=kept_closed(node), object=node.ref,
+            look="kubectl get nodes" if node.spec.get("unschedulable") else f"kubectl describe node {node.name}",
         )  # fmt: skip
     lost, pods = lost_while_away(timeline, spell), had_pods(timeline, spell)
     evidence = {
@@ -263,12 +269,12 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     if pods:
         names = ", ".join(sorted(pod["name"] for pod in pods))
         fail(
-            "lost-with-pods", f"Node {node.name} went away with Pods of the guestbook on it ({names}), and {sum(lost.values())} requests were lost around that.",
+            "lost-with-pods", f"Node {node.name} went away with Pods of the guestbook on it ({names}), and {were_lost(lost)} around that time.",
             **evidence,
         )  # fmt: skip
     fail(
         "requests-lost",
-        f"{sum(lost.values())} requests were lost around the time that node {node.name} was away.",
+        f"{were_lost(lost)} around the time that node {node.name} was away.",
         **evidence,
     )
 
@@ -435,7 +441,7 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
     strangers = {pod.name for pod in state.pods_of(service)} - redis
     if strangers:
         fail(
-            "name-leads-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which is no Pod of Deployment {right.store}.",
+            "name-leads-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {right.store}.",
             expected=f"Pods of Deployment {right.store}", observed=", ".join(sorted(strangers)), object=service.ref,
             look=f"kubectl describe service {right.store}",
         )  # fmt: skip
@@ -481,10 +487,17 @@ def every_replica_works(state: State) -> None:
     path = f"/{get['path'].removeprefix('/')}" if get.get("path") else ""  # the kubelet adds a slash that is missing
     asks = path + " ".join(command)
     # A command counts if it asks, and if nothing in it makes light of the answer.
+    does = (
+        f"it runs {asks}"
+        if command
+        else " ".join(filter(None, ("it asks", get.get("host"), "for", path)))
+        if path
+        else "it only connects"
+    )
     by_command = "python3" in asks and "/readyz" in asks and not set(asks) & set("|;&#")
     if not by_command and (get.get("host") or asks.partition("?")[0] != "/readyz"):
         fail(
-            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask for /readyz ({asks or 'it only connects'}): it succeeds, whatever the app says there.",
+            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask the app for /readyz ({does}): it succeeds, whatever the app says there.",
             observed=asks or "a connection, and nothing more", **evidence,
         )  # fmt: skip
     patience = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
@@ -523,7 +536,7 @@ def nothing_else_was_changed(state: State) -> None:
         if not live or live.is_terminating:
             fail(
                 "bystander-gone", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
-                look=f"kubectl get {kind.lower()}s",
+                look=f"kubectl get {kind.lower()}",
             )  # fmt: skip
         difference = first_difference(begun[ref][part], live.raw.get(part), part)
         if difference:

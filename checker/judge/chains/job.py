@@ -176,7 +176,7 @@ def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> No
     failed = [pod for pod in state.owned("Pod", job) if pod.status.get("phase") == "Failed" and not pod.is_terminating]
     fault = _fault_of(state, max(failed, key=lambda pod: (pod.created, pod.name))) if failed else None
     nothing_left = (
-        " No Pod of it is left to look at: with restartPolicy OnFailure they go when the Job fails."
+        " Its Pods do not stay to be looked at: with restartPolicy OnFailure they go when the Job fails."
         if not failed and _restart_policy(job) == "OnFailure"
         else ""
     )

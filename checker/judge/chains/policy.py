@@ -336,7 +336,7 @@ def _explain_allowed(side: Side) -> NoReturn:
     here = side.path.state.namespace
     rule = min(side.allowing, key=lambda rule: (bool(rule.peers), bool(rule.ports)))
     evidence = {
-        "expected": f"nothing lets it through {_words(side.path, here)}", "observed": f"{rule.words} does",
+        "expected": f"nothing lets connections through {_words(side.path, here)}", "observed": f"{rule.words} does",
         **_evidence(side, rule.policy),
     }  # fmt: skip
     many = "from anybody" if side.direction == "ingress" else "to anybody"
@@ -413,7 +413,8 @@ def _explain_not_isolated(side: Side) -> NoReturn:
         names = ", ".join(p.name for p in selecting)
         fail(
             "policy-one-direction",
-            f"The policies that select {end.seen_from(here)} ({names}) are about {_TYPE[_opposite(side.direction)]} only. "
+            f"{'The policies that select' if len(selecting) > 1 else 'The only policy that selects'} {end.seen_from(here)} ({names}) "
+            f"{'are' if len(selecting) > 1 else 'is'} about {_TYPE[_opposite(side.direction)]} only. "
             f"The way {way} it is open.",
             **evidence | {"observed": f"policies for {_TYPE[_opposite(side.direction)]} only"} | _evidence(side, selecting[0]),
         )  # fmt: skip
@@ -504,6 +505,7 @@ def explain_closed(path: Path) -> NoReturn:
     side = closed[0]
     here = path.state.namespace
     names = ", ".join(p.name for p in side.policies)
+    nobody = f"no policy about the way {_WAY[side.direction]} {side.end.seen_from(here)} ({names})"
     evidence: dict[str, Any] = {
         "expected": f"a rule that lets connections through {_words(path, here)}",
         **_evidence(side, _nearest_policy(side)),
@@ -514,13 +516,12 @@ def explain_closed(path: Path) -> NoReturn:
         fail(
             "policy-one-direction",
             f"The path {_words(path, here)} is open at one end only. NetworkPolicy {by.name} lets it through ({_TYPE[opposite.direction]} of "
-            f"{opposite.end.seen_from(here)}); the policies about the way {_WAY[side.direction]} {side.end.seen_from(here)} ({names}) have no rule for it.",
+            f"{opposite.end.seen_from(here)}); {nobody} has a rule for it.",
             observed=f"allowed by {opposite.direction} rules only", **evidence,
         )  # fmt: skip
     fail(
         "path-not-allowed",
-        f"Nothing is let through {_words(path, here)}: the policies about the way {_WAY[side.direction]} {side.end.seen_from(here)} "
-        f"({names}) have no rule for it.",
+        f"Nothing is let through {_words(path, here)}: {nobody} has a rule for it.",
         observed=f"{sum(len(rules_of(p, side.direction)) for p in side.policies)} {side.direction} rules, none for this path", **evidence,
     )  # fmt: skip
 
@@ -665,7 +666,7 @@ def _explain_dns(side: Side) -> NoReturn:
     names = ", ".join(p.name for p in side.policies)
     fail(
         "dns-egress-missing",
-        f"The policies about the way out of {side.end.seen_from(here)} ({names}) let no question to the cluster's DNS through, "
+        f"No policy about the way out of {side.end.seen_from(here)} ({names}) lets a question to the cluster's DNS through, "
         "so no name leads anywhere there.",
         expected=f"a way out to {side.path.protocol} {side.path.port} of the cluster's DNS", observed="no rule lets it through",
         **_evidence(side, _nearest_policy(side)),

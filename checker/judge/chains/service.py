@@ -186,7 +186,11 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         ("its Pods", "they listen", "they declare") if len(refused) == len(ready)
         else (f"its Pod {pod.name}", "it listens", "it declares")
     )  # fmt: skip
-    known = f"{listen} on {', '.join(map(str, listening))}" if listening else f"no port that {declare} is open"
+    known = (
+        f"{listen} on {', '.join(map(str, listening))}" if listening
+        else f"no port that {declare} is open" if declared_ports(pod)
+        else f"{declare} no port at all"
+    )  # fmt: skip
     fail(
         "target-port-refused",
         f"Service {service.name} sends to port {number} of {whose}, where nothing listens (connection refused); {known}.",

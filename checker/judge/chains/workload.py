@@ -60,7 +60,7 @@ def walk_workload(state: State, workload: Object) -> None:
             if len(pods) > 1
             else ""
         )
-        broken.message += others
+        broken.message += "." * (bool(others) and broken.message[-1:] not in ".?!") + others
         raise broken
     if updated < wanted or available < wanted or len(pods) < wanted or _old_pods(state, workload, newest):
         progress = f"{updated} of {wanted} Pods are of the newest revision, {available} available"
