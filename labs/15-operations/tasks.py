@@ -523,11 +523,11 @@ def nothing_else_was_changed(state: State) -> None:
     state.require_working(service)
     state.require_working(state.require("Deployment", "guestbook"))
     for ref in (
+        "ConfigMap/handbook",  # first, since it says what all the others should be like
         "Deployment/cache",
         "Service/cache",
         "NetworkPolicy/cache",
         "ResourceQuota/house",
-        "ConfigMap/handbook",
     ):
         kind, _, name = ref.partition("/")
         live = state.find(kind, name)
@@ -540,9 +540,9 @@ def nothing_else_was_changed(state: State) -> None:
             )  # fmt: skip
         difference = first_difference(begun[ref][part], live.raw.get(part), part)
         if difference:
-            path, wanted, found = (word.strip()[:80] for word in difference)
+            path, wanted, found = (word.strip()[:120] for word in difference)
             fail(
-                "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found}.",
+                "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found.removesuffix('.')}.",
                 expected=f"{path}: {wanted}", observed=f"{path}: {found}", object=ref, look=look,
             )  # fmt: skip
     for policy in state.all("NetworkPolicy"):
