@@ -222,7 +222,7 @@ def _explain_image(state: State, pod: Object, status: dict[str, Any], waiting: d
         "image-not-found",
         f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
         "An image built on this machine must be loaded into the cluster's nodes.",
-        expected=f"{image} on node {node}", observed=": ".join(filter(None, (reason, _reason_of_pull(waiting.get("message", ""))))),
+        expected=f"{image} on node {node}", observed=f"a pull that fails: {why}" if (why := _reason_of_pull(waiting.get("message", ""))) else reason,
         object=pod.ref, look=look,
     )  # fmt: skip
 
@@ -251,7 +251,7 @@ def _explain_start_error(
     pending = pending or "unable to freeze" in message
     spec = container_spec(pod, status["name"])
     if "OOM-killed" in message:  # the container runtime's word for a limit in which not even the first process fits
-        _explain_oom(state, pod, status, "OOMKilled, before it began", pending)
+        _explain_oom(state, pod, status, "killed before it began", pending)
     evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}", "pending": pending}
     explain_hidden_file(state, pod, spec, message, {"pending": pending})
     if "exec: " not in message and "executable file not found" not in message:
@@ -311,7 +311,7 @@ def _explain_exit(
     # Some runtimes miss the kernel's word now and then, and report code 137 with no reason. Nothing but the kernel, over
     # the limit, and the kubelet, for a failed probe, kills a container's first process.
     if reason == "OOMKilled" or (code == 137 and limit and not state.events(pod, "Killing")):
-        _explain_oom(state, pod, status, f"{reason or 'no reason'}, exit code {code}, {restarts}", pending)
+        _explain_oom(state, pod, status, f"exit code {code}, {restarts}", pending)
     which = ended_by_probe(state, pod, spec, ended)
     if which:
         explain_restarts(state, pod, status, spec, which, pending=pending)
