@@ -174,7 +174,7 @@ def _stable_names(data: dict[str, Any]) -> dict[str, str]:
     for seen in timelines:
         pods += sorted((p for p in seen["pods"].values() if p["owner"]), key=lambda p: (p["added"], p["name"]))
     for number, suffix in enumerate(
-        dict.fromkeys(suffix for pod in pods if not (suffix := pod["name"].rpartition("-")[2]).isdigit()), 1
+        dict.fromkeys(suffix for pod in pods if not _is_ordinal(suffix := pod["name"].rpartition("-")[2])), 1
     ):
         names[suffix] = f"pod{number}"
     runs = [
@@ -196,7 +196,12 @@ def _stable_names(data: dict[str, Any]) -> dict[str, str]:
 
 def _has_random_name(pod: dict[str, Any]) -> bool:
     """Whether a Pod's name ends in a random suffix: whoever made it did so, but for a StatefulSet, which numbers its Pods."""
-    return bool(pod.get("ownerReferences")) and not pod["name"].rpartition("-")[2].isdigit()
+    return bool(pod.get("ownerReferences")) and not _is_ordinal(pod["name"].rpartition("-")[2])
+
+
+def _is_ordinal(suffix: str) -> bool:
+    """Whether a name ends in the number of a StatefulSet's Pod; a random suffix has five characters, now and then five digits."""
+    return suffix.isdigit() and len(suffix) < 5
 
 
 def _shift(data: dict[str, Any], now: datetime) -> None:

@@ -40,7 +40,7 @@ def test_exported_as_a_page_a_lesson_has_its_picture() -> None:
 
 
 # What varies in a report: random names, counts of restarts, and what a recording leaves out of every namespace.
-VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-pod\d+)\b|\d+ restarts?|objects there: [^ ]+")
+VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts?|objects there: [^ ]+")
 
 
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.name) for p in lessons() if "02" <= p.name[:2] <= "14"])
