@@ -6,13 +6,10 @@ change until the panel's model has the verdict. A repair shows in the requests, 
 
 from __future__ import annotations
 
-import json
 import resource
 import statistics
 import threading
 import time
-
-import urllib3
 
 from checker import lab
 from checker.look.api import Api
@@ -70,11 +67,9 @@ def follow(namespace: str, api: Api) -> None:
 
 def select(api: Api, namespace: str, app: str) -> float:
     """Change the Service's selector; when the API server had answered (`time.perf_counter`)."""
-    answer = api._pool.request(
-        "PATCH", f"{api.server}/api/v1/namespaces/{namespace}/services/guestbook", body=json.dumps({"spec": {"selector": {"app": app}}}),
-        headers={**api._headers(), "Content-Type": "application/merge-patch+json"}, timeout=urllib3.Timeout(10),
+    api.request(
+        "PATCH", f"/api/v1/namespaces/{namespace}/services/guestbook", {"spec": {"selector": {"app": app}}}, content="application/merge-patch+json",
     )  # fmt: skip
-    assert answer.status == 200, answer.data
     return time.perf_counter()
 
 
