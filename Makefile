@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke prove gate lint faults browser screenshots mutants bench words docs clean
+.PHONY: help study test smoke prove gate lint faults machines browser screenshots mutants bench words docs clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -15,6 +15,7 @@ help:
 	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
+	@echo "make machines  up on a machine that reaches a registry, and with Podman (as root: they bring an engine of their own)"
 	@echo "make browser   the panel and the picture in Chromium"
 	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
@@ -46,6 +47,9 @@ lint: $(VENV)/tests
 
 faults: $(VENV)/tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/faults tests/live tests/policies tests/labs/test_clear.py tests/labs/test_capstone.py
+
+machines: $(VENV)/tests
+	@$(BIN)/python -m pytest -s tests/machines
 
 browser: $(VENV)/tests
 	@$(BIN)/python -m pytest tests/browser

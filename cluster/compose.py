@@ -1,4 +1,4 @@
-"""`docker compose`, which lesson 01 uses: part of Docker's own packages, but not of Debian's."""
+"""`docker compose`, which lesson 01 uses: part of Docker's own packages, but not of Debian's, and not of Podman's."""
 
 from __future__ import annotations
 
@@ -6,25 +6,34 @@ import os
 import shutil
 from pathlib import Path
 
+from cluster import tools
 from cluster.problem import Problem
 from cluster.steps import say, succeeds
-from cluster.tools import fetch_tool
+
+SHIM = Path(__file__).parent / "podman-as-docker"
 
 
 def ensure(engine: str) -> None:
-    """Have `docker compose` work. Where it cannot be had, say so and go on: one lesson of many needs it."""
-    if succeeds(engine, "compose", "version"):
-        return
-    plugin = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins" / "docker-compose"
-    if engine != "docker":
-        say("  podman has no compose here; lesson 01 needs it. Install podman-compose.")
+    """Have `docker` and `docker compose` work. Where they cannot be had, say so and go on: one lesson of many needs them."""
+    shim = tools.folder() / "docker"
+    if engine == "podman":
+        wanted, works = shim, tools.found("docker-compose") and shim.exists() and shim.read_bytes() == SHIM.read_bytes()
+    else:
+        wanted = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins" / "docker-compose"
+        shim.unlink(missing_ok=True)
+        works = succeeds(engine, "compose", "version")
+    if works:
         return
     try:
-        program = fetch_tool("docker-compose")
-        plugin.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(program, new := plugin.with_suffix(".new"))
-        new.chmod(0o755)
-        new.rename(plugin)
-        say(f"  `docker compose` was missing: installed as {plugin}")
+        program = tools.found("docker-compose") or tools.fetch_tool("docker-compose")
+        _put(SHIM if engine == "podman" else program, wanted)
+        say(f"  `docker compose` was missing: installed as {wanted}")
     except (Problem, OSError) as problem:
         say(f"  `docker compose` is missing, and lesson 01 needs it: {problem}")
+
+
+def _put(program: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(program, new := place.with_suffix(".new"))
+    new.chmod(0o755)
+    new.rename(place)

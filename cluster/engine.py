@@ -19,12 +19,23 @@ CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
 def command() -> str:
     """`docker` or `podman`, as kind itself would choose: KIND_EXPERIMENTAL_PROVIDER, else the first that is installed.
 
+    A `docker` that is Podman under another name (podman-docker) counts as Podman.
     Source: https://kind.sigs.k8s.io/docs/user/quick-start/ (provider detection)
     """
     wished = os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "")
     if wished in ("docker", "podman"):
         return wished
-    return next((name for name in ("docker", "podman") if shutil.which(name)), "docker")
+    found = [name for name in ("docker", "podman") if shutil.which(name)]
+    if len(found) > 1 and not _is_docker():
+        return "podman"
+    return found[0] if found else "docker"
+
+
+def _is_docker() -> bool:
+    try:
+        return run("docker", "-v").startswith("Docker version")
+    except Problem:
+        return False
 
 
 def require_running(engine: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from cluster.context import Cluster
 from cluster.steps import run
 
 WORKERS = 2
+ROLE = "io.x-k8s.kind.role"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Node:
 
 def nodes_of(engine: str, cluster: Cluster) -> list[Node]:
     """The nodes of a cluster, by name. Raises Problem where the engine does not answer."""
-    listed = run(
-        engine, "ps", "-a", "--filter", f"label=io.x-k8s.kind.cluster={cluster.name}",
-        "--format", '{{.Names}} {{.State}} {{.Label "io.x-k8s.kind.role"}}', timeout=20,
-    )  # fmt: skip
-    rows = sorted(line.split() for line in listed.splitlines() if line.strip())
-    return [Node(row[0], row[2] if len(row) > 2 else "", row[1] == "running") for row in rows]
+    words = ("ps", "-a", "--filter", f"label=io.x-k8s.kind.cluster={cluster.name}", "--format")
+    if engine == "podman":
+        listed = json.loads(run(engine, *words, "json", timeout=20) or "[]")
+        rows = [(one["Names"][0], one["State"], one["Labels"].get(ROLE, "")) for one in listed]
+    else:
+        lines = run(engine, *words, f'{{{{.Names}}}} {{{{.State}}}} {{{{.Label "{ROLE}"}}}}', timeout=20).splitlines()
+        rows = [(name, state, role) for name, state, role in (line.split(" ") for line in lines)]
+    return [Node(name, role, state == "running") for name, state, role in sorted(rows)]

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Stands in for runc on a machine that withholds some capabilities: asks runc for no more than the machine gives.
 
-An engine asks for every capability when a container is privileged, as kind's nodes are; runc fails where it cannot
-have one. The names are in the order of their bits, see capabilities(7).
+An engine asks for every capability when a container is privileged, as kind's nodes are, and Podman for higher limits than
+this machine's own (setrlimit(2)); runc fails where it cannot have one. The names are in the order of their bits, see
+capabilities(7).
 
 An engine calls it several times for each container, so it imports no more than it must, and is run without site packages.
 """
@@ -26,8 +27,10 @@ def available() -> set[str]:
 
 
 def bound(path: str, part: str = "") -> None:
-    """Write the file anew without the capabilities that this machine withholds. part: where in it the process is described."""
+    """Write the file anew without the capabilities and the limits that this machine withholds. part: where in it the process is
+    described."""
     import json
+    import resource
 
     with open(path) as file:
         whole = json.load(file)
@@ -36,6 +39,10 @@ def bound(path: str, part: str = "") -> None:
     process["capabilities"] = {
         kind: [name for name in names if name in have] for kind, names in (process.get("capabilities") or {}).items()
     }
+    for limit in process.get("rlimits") or []:
+        most = resource.getrlimit(getattr(resource, limit["type"]))[1]
+        if most != resource.RLIM_INFINITY:
+            limit["hard"], limit["soft"] = min(limit["hard"], most), min(limit["soft"], most)
     with open(path, "w") as file:
         json.dump(whole, file)
 

@@ -23,6 +23,11 @@ RELEASES = {
     "kubectl": "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/kubectl",
     "docker-compose": "https://github.com/docker/compose/releases/download/{version}/docker-compose-{os}-{machine}",
 }
+ASKED_SHORT = {
+    "kind": ["-q"],
+    "kubectl": ["--client", "-o", "json"],
+    "docker-compose": ["--short"],
+}  # for the version alone
 CHECKSUM_ENDING = {"kind": ".sha256sum", "kubectl": ".sha256", "docker-compose": ".sha256"}
 
 
@@ -66,9 +71,10 @@ def _on_path(name: str) -> list[Path]:
 
 def version_of(program: Path, name: str) -> str:
     """What a program says its version is, as `v1.2.3`; empty where it does not say."""
-    arguments = ["version", "--client", "-o", "json"] if name == "kubectl" else ["version", "-q"]
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=15, check=False)
+        done = subprocess.run(
+            [program, "version", *ASKED_SHORT[name]], capture_output=True, text=True, timeout=15, check=False
+        )
         said = json.loads(done.stdout)["clientVersion"]["gitVersion"] if name == "kubectl" else done.stdout
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError):
         return ""
@@ -90,16 +96,21 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.lstrip("v").split("."))
 
 
+def release(name: str) -> str:
+    """Where the pinned release of a tool is, for this machine."""
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    version = versions()[name]["version"]
+    return RELEASES[name].format(version=version, os=platform.system().lower(), arch=arch, machine=machine)
+
+
 def fetch_tool(name: str) -> Path:
     """Put the pinned release of a tool into the course's own folder, built where the release cannot be had. Returns its place.
 
     Raises Problem where neither works.
     """
-    version = versions()[name]["version"]
+    version, url = versions()[name]["version"], release(name)
     target = folder() / name
-    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    url = RELEASES[name].format(version=version, os=platform.system().lower(), arch=arch, machine=machine)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         say(f"… Downloading {name} {version}")

@@ -8,6 +8,7 @@ says from within about its Redis.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from checker.judge.engine import ENGINE
 from checker.judge.labs import Lab
 from checker.judge.state import State
 from checker.look.places import run_script
-from cluster import Problem, engine, paths
+from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
 
 TIMEOUT = 10.0  # seconds for one question to the engine
@@ -125,6 +126,8 @@ class EnginePlace:
         if not names:
             return []
         found: list[dict[str, Any]] = json.loads(self._ask(kind, "inspect", *names))
+        for container in found if kind == "container" else []:
+            container["Config"]["Image"] = _short(container["Config"]["Image"])
         return found
 
     def _tags(self) -> list[str]:
@@ -147,7 +150,7 @@ class EnginePlace:
         if not container.runs:
             lines = self._log(container, "--tail", "20").split("\n")
             seen["log"] = lines[-1][:300]
-        elif container.is_guestbook or _short(container.image) == f"my-guestbook{self.suffix}:v1":
+        elif container.is_guestbook or container.image == f"my-guestbook{self.suffix}:v1":
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
             seen["asked"] = self._ask_within(container)
@@ -210,7 +213,10 @@ class EnginePlace:
         """Run a script as a learner would type it. SUFFIX goes behind every name of the lab; GUESTBOOK is the app's folder."""
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
-        env = {"WORK": str(work), "SUFFIX": self.suffix, "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook")}
+        env = {
+            "WORK": str(work), "SUFFIX": self.suffix, "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook"),
+            "PATH": f"{tools.folder()}{os.pathsep}{os.environ['PATH']}",  # where Podman is the engine, `docker` is there
+        }  # fmt: skip
         return run_script(script, folder, self.namespace, env, timeout)
 
     def apply(self, lab: Lab, folder: str) -> None:

@@ -95,8 +95,9 @@ def keep_screenshot(shown: Locator | Page, name: str) -> None:
     shown.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
-def kubeclass(*words: str) -> None:
+def kubeclass(*words: str, timeout: float = 120) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "checker.show.cli", *words], env=environment(current()), capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-m", "checker.show.cli", *words], env=environment(current()), capture_output=True, text=True,
+        timeout=timeout, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -196,6 +196,19 @@ def test_podman_is_used_where_it_is_what_there_is(tmp_path: Path, monkeypatch: p
     assert engine.command() == "podman"
 
 
+@pytest.mark.parametrize(
+    "says, chosen", [("Docker version 28.2.2, build x", "docker"), ("podman version 5.4.2", "podman")]
+)
+def test_a_docker_that_is_podman_by_another_name_is_podman(
+    says: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KIND_EXPERIMENTAL_PROVIDER", raising=False)
+    program(tmp_path, "docker", f"echo {says}")
+    program(tmp_path, "podman", "exit 0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert engine.command() == chosen
+
+
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     program(tmp_path, "builder", "echo 'write /x: no space left on device' >&2; exit 1")
     with pytest.raises(Problem, match="The disk is full"):

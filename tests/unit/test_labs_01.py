@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -146,6 +148,9 @@ def test_one_port_of_several_that_answers_is_enough() -> None:
 def test_podmans_names_of_images_are_read_as_dockers() -> None:
     for name in ("my-guestbook:v1", "localhost/my-guestbook:v1", "docker.io/library/my-guestbook:v1"):
         assert _pruned_image({"Id": "1", "RepoTags": [name]})["RepoTags"] == ["my-guestbook:v1"]
+        place = object.__new__(EnginePlace)
+        with patch.object(place, "_ask", return_value=json.dumps([{"Config": {"Image": name}}]), create=True):
+            assert place._inspect("container", ["c"])[0]["Config"]["Image"] == "my-guestbook:v1"
 
 
 BASE, INCR = "DB loaded from base file appendonly.aof.1.base.rdb", "DB loaded from incr file appendonly.aof.1.incr.aof"

@@ -1,0 +1,132 @@
+"""`kubeclass up` the ordinary way, on a machine with a registry: tools downloaded and checked, images pulled, nothing built.
+
+What is served is what the tests' own engine and home have; only the node image's digest is then another than the pinned one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from cluster import nodeimage, tools
+from cluster.engine import command, install_packages
+from cluster.steps import run, succeeds
+from cluster.versions import versions
+from tests.machines import box
+
+pytestmark = [pytest.mark.cluster, pytest.mark.alone("engine", "cluster")]
+SERVED = {f"library/{name}": name for name in versions()["course_images"]}
+
+
+def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
+    fill_the_registry(tmp_path)
+    lay_out_the_releases(tmp_path)
+    certify(tmp_path)
+    (tmp_path / "engine").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    without_go = [part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "go").exists()]
+    (tmp_path / "environment.json").write_text(json.dumps({
+        "HOME": str(home), "KUBECLASS_HOME": str(home / ".kubeclass"), "KUBECLASS_CACHE": str(home / ".cache"),
+        "KUBECLASS_CLUSTER": "kubeclass-pulls", "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PATH": os.pathsep.join(without_go),
+    }))  # fmt: skip
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+         sys.executable, "-m", "tests.machines.box", tmp_path],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in tools.RELEASES:
+        assert f"Downloading {name}" in done.stderr
+    for name in ("the node image", *versions()["course_images"]):
+        assert f"✔ Pulling {name}" in done.stderr
+    assert "from source" not in done.stderr and "Making" not in done.stderr
+    assert "cannot be" not in done.stderr
+    came = json.loads(done.stdout.splitlines()[-1])
+    assert came["nodes"].count(" Ready ") == 3
+    print(f"up took {came['seconds']:.0f} s by a line of {box.LINE} a second:\n{done.stderr}")
+
+
+def fill_the_registry(folder: Path) -> None:
+    """Push what the tests' engine has, under the names of Docker Hub, and keep the node image's reference by digest."""
+    if not shutil.which("docker-registry"):
+        install_packages("docker-registry")
+    pinned, digest = str(versions()["node_image"]["image"]).split("@")
+    here = f"{pinned}@{digest}"
+    images = {pinned: here if succeeds(command(), "image", "inspect", here) else nodeimage.tag(), **SERVED}
+    with registry(folder) as address:
+        for name, image in images.items():
+            run(command(), "tag", image, f"{address}/{name}")
+            said = run(command(), "push", f"{address}/{name}", timeout=600)
+            run(command(), "rmi", f"{address}/{name}")
+            if name == pinned:
+                found = re.search(r"sha256:[0-9a-f]{64}", said)
+                assert found, said
+                (folder / "node-image").write_text(f"{pinned}@{found.group()}")
+    settings = _settings(folder, f"{box.HUB}:443")
+    settings["http"]["tls"] = {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")}
+    (folder / "hub.yml").write_text(yaml.safe_dump(settings))
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """A registry on this machine's loopback, to push to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (folder / "push.yml").write_text(yaml.safe_dump(_settings(folder, address)))
+    serving = subprocess.Popen(["docker-registry", "serve", folder / "push.yml"], stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            assert serving.poll() is None
+            with socket.socket() as probe:
+                if not probe.connect_ex((address.split(":")[0], int(address.split(":")[1]))):
+                    break
+            time.sleep(0.2)
+        yield address
+    finally:
+        serving.terminate()
+        serving.wait()
+
+
+def _settings(folder: Path, address: str) -> dict[str, dict[str, object]]:
+    storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
+    return {"version": 0.1, "log": {"level": "error"}, "storage": storage, "http": {"addr": address}}  # type: ignore[dict-item]
+
+
+def lay_out_the_releases(folder: Path) -> None:
+    """The tools, each under its release's path, and its checksum beside it."""
+    for name in tools.RELEASES:
+        program = tools.found(name)
+        assert program, f"the tests' home has no {name}"
+        file = folder / "releases" / urlsplit(tools.release(name)).path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(program, file)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        Path(f"{file}{tools.CHECKSUM_ENDING[name]}").write_text(f"{digest}  {file.name}\n")
+
+
+def certify(folder: Path) -> None:
+    """An authority, and a certificate by it for all names."""
+    names = ",".join(f"DNS:{name}" for name in box.hosts())
+    for words in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
+        "req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.csr",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+    ):
+        (folder / "names").write_text(f"subjectAltName={names}\n")
+        run("openssl", *words.split(), cwd=str(folder))
