@@ -22,6 +22,8 @@ from cluster.steps import say, step, tail
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
+# Settings that hold where a learner has chosen none: no question about JupyterLab's news lies over the first page.
+DEFAULTS = Path(__file__).parent / "jupyter"
 NEVER_SHOWN = ["__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~"]  # in JupyterLab's list of files
 STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
 
@@ -84,11 +86,11 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
         "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip
+    configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
+    env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
     with _cluster_behind(cluster):
         # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
-        server = subprocess.Popen(
-            words, env={**environment(cluster), "JUPYTER_TOKEN": token}, cwd=paths.COURSE / "lessons"
-        )
+        server = subprocess.Popen(words, env=env, cwd=paths.COURSE / "lessons")
         try:
             with step("Starting JupyterLab"):
                 _wait_until_listening(server, port)

@@ -39,9 +39,6 @@ class Study:
                 "JUPYTERLAB_SETTINGS_DIR": str(self._folder / "settings"),
                 "JUPYTERLAB_WORKSPACES_DIR": str(self._folder / "workspaces"),
             }
-            told = self._folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-            told.parent.mkdir(parents=True)
-            told.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # or a question lies over the page
             with log.open("w") as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "checker.show.cli", "study", "05", "--no-browser", "--port", "8930"],

@@ -123,10 +123,10 @@ def lay_out_the_releases(folder: Path) -> None:
 def certify(folder: Path) -> None:
     """An authority, and a certificate by it for all names."""
     names = ",".join(f"DNS:{name}" for name in box.hosts())
+    (folder / "extensions").write_text(f"subjectAltName={names}\nauthorityKeyIdentifier=keyid\n")
     for words in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
         "req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.csr",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.pem",
     ):
-        (folder / "names").write_text(f"subjectAltName={names}\n")
         run("openssl", *words.split(), cwd=str(folder))
