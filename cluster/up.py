@@ -196,7 +196,10 @@ def _node_image(command: str) -> str:
             return pinned
         except Problem as problem:
             say(f"  it cannot be pulled: {problem.what}")
-    return nodeimage.build(command)
+    built = nodeimage.build(command)
+    if command == "podman":  # which has it as localhost/…; kind asks for it by its whole name
+        run(command, "tag", built, f"docker.io/{built}")
+    return built
 
 
 def _put_images_onto_nodes(command: str, cluster: Cluster) -> None:

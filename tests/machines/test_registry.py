@@ -26,7 +26,8 @@ from cluster import nodeimage, tools
 from cluster.engine import command, install_packages
 from cluster.steps import run, succeeds
 from cluster.versions import versions
-from tests.machines import box
+from tests.machines import internet
+from tests.machines.box import in_a_box
 
 pytestmark = [pytest.mark.cluster, pytest.mark.alone("engine", "cluster")]
 SERVED = {f"library/{name}": name for name in versions()["course_images"]}
@@ -44,11 +45,16 @@ def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
         "HOME": str(home), "KUBECLASS_HOME": str(home / ".kubeclass"), "KUBECLASS_CACHE": str(home / ".cache"),
         "KUBECLASS_CLUSTER": "kubeclass-pulls", "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PATH": os.pathsep.join(without_go),
     }))  # fmt: skip
-    done = subprocess.run(
-        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
-         sys.executable, "-m", "tests.machines.box", tmp_path],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    (tmp_path / "hosts").write_text("".join(f"{address} {name}\n" for name, address in internet.hosts().items()))
+    (tmp_path / "resolv.conf").touch()
+    over = {"/var/lib/docker": "engine", "/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf"}
+    done = in_a_box(
+        sys.executable,
+        "-m",
+        "tests.machines.internet",
+        tmp_path,
+        over={path: tmp_path / ours for path, ours in over.items()},
+    )
     assert done.returncode == 0, done.stderr
     for name in tools.RELEASES:
         assert f"Downloading {name}" in done.stderr
@@ -58,7 +64,7 @@ def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
     assert "cannot be" not in done.stderr
     came = json.loads(done.stdout.splitlines()[-1])
     assert came["nodes"].count(" Ready ") == 3
-    print(f"up took {came['seconds']:.0f} s by a line of {box.LINE} a second:\n{done.stderr}")
+    print(f"up took {came['seconds']:.0f} s by a line of {internet.LINE} a second:\n{done.stderr}")
 
 
 def fill_the_registry(folder: Path) -> None:
@@ -77,7 +83,7 @@ def fill_the_registry(folder: Path) -> None:
                 found = re.search(r"sha256:[0-9a-f]{64}", said)
                 assert found, said
                 (folder / "node-image").write_text(f"{pinned}@{found.group()}")
-    settings = _settings(folder, f"{box.HUB}:443")
+    settings = _settings(folder, f"{internet.HUB}:443")
     settings["http"]["tls"] = {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")}
     (folder / "hub.yml").write_text(yaml.safe_dump(settings))
 
@@ -122,7 +128,7 @@ def lay_out_the_releases(folder: Path) -> None:
 
 def certify(folder: Path) -> None:
     """An authority, and a certificate by it for all names."""
-    names = ",".join(f"DNS:{name}" for name in box.hosts())
+    names = ",".join(f"DNS:{name}" for name in internet.hosts())
     (folder / "extensions").write_text(f"subjectAltName={names}\nauthorityKeyIdentifier=keyid\n")
     for words in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
