@@ -94,11 +94,14 @@ class Object:
         return next((c for c in self.status.get("conditions") or [] if c.get("type") == kind), {})
 
     @property
+    def pod_spec(self) -> dict[str, Any]:
+        """The spec of a Pod, or of the Pod template of a workload."""
+        return self.spec if self.kind == "Pod" else (self.spec.get("template") or {}).get("spec") or {}
+
+    @property
     def containers(self) -> list[dict[str, Any]]:
         """The containers of a Pod, or of the Pod template of a workload."""
-        template = self.spec.get("template") or {}
-        pod_spec = self.spec if self.kind == "Pod" else template.get("spec") or {}
-        containers: list[dict[str, Any]] = pod_spec.get("containers") or []
+        containers: list[dict[str, Any]] = self.pod_spec.get("containers") or []
         return containers
 
     @property
@@ -107,9 +110,18 @@ class Object:
         return [*(self.status.get("initContainerStatuses") or []), *(self.status.get("containerStatuses") or [])]
 
     @property
+    def lasting_containers(self) -> list[dict[str, Any]]:
+        """The containers that live as long as the Pod, of a Pod or of a template: native sidecars among them, after the others.
+
+        Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+        """
+        sidecars = [c for c in self.pod_spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
+        return [*self.containers, *sidecars]
+
+    @property
     def images(self) -> list[str]:
-        """The images of its containers, as they are written."""
-        return [container.get("image", "") for container in self.containers]
+        """The images of its containers that last, as they are written."""
+        return [container.get("image", "") for container in self.lasting_containers]
 
     def runs(self, image: str) -> bool:
         """Whether a container is made from this image, with or without a registry before its name."""
@@ -145,11 +157,20 @@ class Object:
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
 
 
+_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+
+
+class Hidden(str):
+    """A variable's value that a State does not hold: a Secret's, or one that the kubelet puts in. It reads as empty."""
+
+    __slots__ = ()
+
+
 def expanded(value: str, known: dict[str, str]) -> str:
     """A variable's value with every $(NAME) of a variable before it put in; one that is not known stays, and $$ means $."""
-    return re.sub(
-        r"\$\$|\$\(([^()]*)\)", lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value
-    )
+    if any(isinstance(known.get(found[1]), Hidden) for found in _REFERENCE.finditer(value)):
+        return Hidden()
+    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value)
 
 
 def field_of(pod: Object, path: str) -> str:
@@ -231,7 +252,7 @@ class State:
         return [o for kind in WORKLOADS for o in self.all(kind) if not o.controller and not o.is_terminating]
 
     def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
-        """The variables that a container is given, ConfigMaps resolved. A Secret's values are never in a State: they read as empty.
+        """The variables that a container is given, ConfigMaps resolved. What is not known here, a Secret's values above all, is Hidden.
 
         Sources: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/ and
         https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
@@ -240,7 +261,8 @@ class State:
 
         def values(kind: str, name: str) -> dict[str, str]:
             source = self.find(kind, name, pod.namespace)
-            return (source.raw.get("data") or {}) if source else {}
+            data: dict[str, str] = (source.raw.get("data") or {}) if source else {}
+            return data if kind == "ConfigMap" else dict.fromkeys(data, Hidden())
 
         for whole in container.get("envFrom") or []:
             for kind, ref in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
@@ -248,13 +270,13 @@ class State:
                     prefix = whole.get("prefix", "")
                     found |= {prefix + key: value for key, value in values(kind, whole[ref]["name"]).items()}
         for variable in container.get("env") or []:
-            value_from = variable.get("valueFrom") or {}
-            found[variable["name"]] = expanded(variable.get("value", ""), found)
-            if "fieldRef" in value_from:
-                found[variable["name"]] = field_of(pod, value_from["fieldRef"]["fieldPath"])
+            name, value_from = variable["name"], variable.get("valueFrom")
+            found[name] = Hidden() if value_from else expanded(variable.get("value", ""), found)
+            if value_from and "fieldRef" in value_from:
+                found[name] = field_of(pod, value_from["fieldRef"]["fieldPath"]) or Hidden()
             for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
-                if ref in value_from:
-                    found[variable["name"]] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
+                if value_from and ref in value_from:
+                    found[name] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
         return found
 
     def endpoints(self, service: Object) -> set[str]:

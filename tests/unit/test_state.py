@@ -9,7 +9,7 @@ import pytest
 from checker import State
 from checker.judge.answers import Answer, Answers
 from checker.judge.observe import Http
-from checker.judge.state import REACH, visible_objects
+from checker.judge.state import REACH, Hidden, visible_objects
 from checker.judge.verdict import Failed, Unknown
 
 from .objects import deployment, obj, pod, service, slice_of, state
@@ -128,3 +128,22 @@ def test_variables_are_put_into_those_behind_them() -> None:
     given = {"name": "a", "env": [{"name": name, "value": value} for name, value in written.items()]}
     found = state().env(pod(), given)
     assert (found["URL"], found["ALL"], found["ITSELF"]) == ("redis:$(PORT)", "redis:6379", "$(HOST)")
+
+
+def test_what_is_not_known_of_a_variable_is_hidden() -> None:
+    secret = obj("Secret", "login", data={"password": ""})
+    settings = obj("ConfigMap", "settings", data={"colour": "red"})
+    given = {
+        "name": "a",
+        "envFrom": [{"secretRef": {"name": "login"}, "prefix": "S_"}, {"configMapRef": {"name": "settings"}}],
+        "env": [
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "login", "key": "password"}}},
+            {"name": "PART", "value": "admin:$(KEY)"},
+            {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+            {"name": "EMPTY", "value": ""},
+            {"name": "PLAIN", "value": "$(colour)"},
+        ],
+    }
+    found = state(secret, settings).env(pod(), given)
+    assert {name for name, value in found.items() if isinstance(value, Hidden)} == {"S_password", "KEY", "PART", "CPU"}
+    assert (found["PLAIN"], found["PART"]) == ("red", "")

@@ -99,13 +99,18 @@ def _explain_none_ready(state: State, service: Object, pods: list[Object]) -> No
 
 
 def _named_ports(pod: Object) -> dict[str, int]:
-    return {p["name"]: p["containerPort"] for c in pod.containers for p in c.get("ports") or [] if p.get("name")}
+    return {
+        p["name"]: p["containerPort"] for c in pod.lasting_containers for p in c.get("ports") or [] if p.get("name")
+    }
 
 
 def declared_ports(pod: Object) -> set[int]:
     """The TCP ports that a Pod's containers declare. Declaring is for information: a port can listen undeclared."""
     return {
-        p["containerPort"] for c in pod.containers for p in c.get("ports") or [] if p.get("protocol", "TCP") == "TCP"
+        p["containerPort"]
+        for c in pod.lasting_containers
+        for p in c.get("ports") or []
+        if p.get("protocol", "TCP") == "TCP"
     }
 
 
