@@ -32,6 +32,8 @@ class OnLocalhost(PodsInside):
 
 GREETINGS = Traffic("guestbook", "/")
 LOCALHOST = OnLocalhost("guestbook")
+VARIABLE = "GREETING_FILE"
+ACCOUNT = "/var/run/secrets/kubernetes.io"  # where every container has the Pod's service account mounted
 WORKDIR = "/app"  # of the image: what a relative path begins at where the container says nothing else
 RECENT = 10.0  # seconds in which the greeting must have changed: it is written every second
 TEXTS = 3  # at least; two may be one written text, and what the app says while the file is being emptied
@@ -62,18 +64,9 @@ def require_alone(state: State, service: Object, pod: Object) -> None:
     )  # fmt: skip
 
 
-def lasting_containers(pod: Object) -> list[dict]:
-    """The containers that live as long as the Pod, sidecars among them.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
-    """
-    sidecars = [c for c in pod.spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
-    return [*pod.containers, *sidecars]
-
-
 def pod_with_two(state: State) -> Object:
     pod = state.require("Pod", "guestbook")
-    names = [container["name"] for container in lasting_containers(pod)]
+    names = [container["name"] for container in pod.lasting_containers]
     if len(names) < 2:
         fail(
             "one-container", f"Pod guestbook has one container that lasts, {names[0]}.",
@@ -100,10 +93,14 @@ def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
             )  # fmt: skip
 
 
+def command_of(container: dict) -> str:
+    """What a container runs, as one text; empty where that is the image's own command."""
+    return " ".join([*(container.get("command") or []), *(container.get("args") or [])])
+
+
 def runs_app(container: dict) -> bool:
     """Whether a container made from the guestbook's image runs the guestbook, and no other command."""
-    command = [*(container.get("command") or []), *(container.get("args") or [])]
-    return not command or any("app.py" in word for word in command)
+    return not command_of(container) or "app.py" in command_of(container)
 
 
 def volume_of(container: dict, file: str) -> str:
@@ -121,28 +118,33 @@ def volume_of(container: dict, file: str) -> str:
 
 
 def writer_of(pod: Object, app: dict, file: str) -> tuple[str, str]:
-    """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none."""
-    volume = volume_of(app, file)
+    """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none.
+    file: empty where its path is not known; then it may be on any volume that the app has."""
+    own = {m["name"] for m in app.get("volumeMounts") or [] if not m["mountPath"].startswith(ACCOUNT)}
+    volumes = {volume_of(app, file)} if file else own
+    read = (
+        f"Volume {min(volumes)}, from which the app reads {file}," if file else f"What container {app['name']} shares"
+    )
     mounts = [
         (c["name"], m)
-        for c in lasting_containers(pod)
+        for c in pod.lasting_containers
         if c is not app
         for m in c.get("volumeMounts") or []
-        if m["name"] == volume
+        if m["name"] in volumes
     ]
+    what = f"volume {min(volumes)}" if file else "a volume"
+    look = {"object": pod.ref, "look": "kubectl describe pod guestbook"}
     if not mounts:
         fail(
-            "volume-not-shared", f"Volume {volume}, from which the app reads {file}, is mounted in no other container.",
-            expected=f"volume {volume} in both containers", observed=f"only in {app['name']}", object=pod.ref,
-            look="kubectl describe pod guestbook",
+            "volume-not-shared", f"{read} is mounted in no other container." if file else f"No volume of container {app['name']}, in which the app runs, is mounted in another one.",
+            expected=f"{what} in both containers", observed=f"only in {app['name']}" if volumes else "no volume", **look,
         )  # fmt: skip
     writable = [(name, m["mountPath"]) for name, m in mounts if not m.get("readOnly")]
     if not writable:
         names = ", ".join(sorted({name for name, _ in mounts}))
         fail(
-            "volume-read-only", f"Volume {volume}, from which the app reads {file}, is read-only in {names}: only the app itself may write it.",
-            expected=f"a container beside the app that can write on volume {volume}", observed=f"readOnly in {names}", object=pod.ref,
-            look="kubectl describe pod guestbook",
+            "volume-read-only", f"{read} is read-only in {names}: only the app itself may write it.",
+            expected=f"a container beside the app that can write on {what}", observed=f"readOnly in {names}", **look,
         )  # fmt: skip
     return writable[0]
 
@@ -151,29 +153,29 @@ def writer_of(pod: Object, app: dict, file: str) -> tuple[str, str]:
 def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
     pod = pod_with_two(state)
     state.require_image(pod, "guestbook:v1")
-    apps = [
-        c
-        for c in lasting_containers(pod)
-        if c["image"].rpartition("/")[2] == "guestbook:v1" and "GREETING_FILE" in state.env(pod, c)
-    ]
-    if not apps:
+    # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
+    begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
+    greetings = {text for at, text in timeline.texts() if at > begin}
+    guestbooks = [c for c in pod.lasting_containers if c["image"].rpartition("/")[2] == "guestbook:v1"]
+    apps = [c for c in guestbooks if VARIABLE in state.env(pod, c) or VARIABLE in command_of(c)]
+    if not apps and len(greetings) < TEXTS:  # a script, too, may set the variable: then the greeting shows it
         fail(
-            "variable-missing", "No container of Pod guestbook has a variable GREETING_FILE, so the app says its usual greeting.",
-            expected="GREETING_FILE in the app's container", observed="no such variable", object=pod.ref,
-            look="kubectl describe pod guestbook",
+            "variable-missing", f"No container of Pod guestbook is given a variable {VARIABLE}, so the app says its usual greeting.",
+            expected=f"{VARIABLE} in the app's container", observed="no such variable", object=pod.ref,
+            look="kubectl describe pod guestbook", pending=any(map(command_of, guestbooks)) and state.changed_within(RECENT, pod),
         )  # fmt: skip
-    app = max(apps, key=runs_app)  # the other one may have the variable too
-    file, look = state.env(pod, app)["GREETING_FILE"], ""
-    if file:  # a Secret's value, or one that the kubelet puts in, is not known here; then only what the app says counts
-        file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
+    file, look = "", ""
+    if apps:
+        app = max(apps, key=runs_app)  # the other one may have the variable too
+        # A Secret's value, one that the kubelet puts in, or one of the command's own is not known here.
+        file = state.env(pod, app).get(VARIABLE, "")
+        if file:
+            file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
         container, folder = writer_of(pod, app, file)
         look = f"kubectl exec guestbook -c {container} -- ls -l {folder}"
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_alone(state, service, pod)
-    # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
-    begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
-    greetings = {text for at, text in timeline.texts() if at > begin}
     if len(greetings) < TEXTS:
         said = timeline.texts()[-1][1] if timeline.texts() else "nothing yet"
         how = "has not changed for" if len(greetings) < 2 else f"has shown only {len(greetings)} texts in"

@@ -153,6 +153,51 @@ def test_where_the_path_is_not_known_the_greeting_must_change_all_the_same() -> 
     assert verdicts(state)["shared-volume"] == "file-not-written"
 
 
+IN_ITS_COMMAND = {"command": ["sh", "-c", "GREETING_FILE=/shared/greeting exec python3 app.py"]}
+IN_A_SCRIPT = {"command": ["sh", "/start/start.sh"]}
+
+
+@pytest.mark.parametrize("command", [IN_ITS_COMMAND, IN_A_SCRIPT])
+def test_what_starts_the_app_may_set_the_variable(command: dict[str, Any]) -> None:
+    state = solved()
+    app = parts(state)[1]
+    app |= command
+    del app["env"]
+    assert verdicts(state) == ALL_PASSED
+    state.observations["Traffic(path='/', service='guestbook')"]["texts"] = [[0.0, "Welcome to the guestbook!"]]
+    missing = "file-not-written" if command is IN_ITS_COMMAND else "variable-missing"
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": missing}
+
+
+def test_where_the_path_is_not_known_another_container_must_be_able_to_write() -> None:
+    state = solved()
+    _, app, clock = parts(state)
+    app["env"] = [{"name": "GREETING_FILE", "valueFrom": {"secretKeyRef": {"name": "settings", "key": "file"}}}]
+    clock["volumeMounts"][0]["readOnly"] = True
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": "volume-read-only"}
+    account = {
+        "name": "kube-api-access-x",
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+        "readOnly": True,
+    }
+    app["volumeMounts"].append(account)
+    clock["volumeMounts"] = [account]
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": "volume-not-shared"}
+
+
+def test_the_app_may_be_a_native_sidecar() -> None:
+    state = solved()
+    pod, app, clock = parts(state)
+    clock["image"] = "redis:8"
+    pod.spec["containers"] = [clock]
+    pod.spec["initContainers"] = [app | {"restartPolicy": "Always"}]
+    statuses = {status["name"]: status for status in pod.status["containerStatuses"]}
+    pod.status |= {"initContainerStatuses": [statuses["app"]], "containerStatuses": [statuses["clock"]]}
+    assert verdicts(state) == ALL_PASSED
+    del pod.spec["initContainers"][0]["restartPolicy"]
+    assert verdicts(state)["answers"] == "wrong-image"
+
+
 def test_the_other_container_may_have_the_variable_too() -> None:
     state = solved()
     pod, app, clock = parts(state)
