@@ -32,6 +32,7 @@ while True:
     time.sleep(0.45)""",
 }
 COUNTS_ALL = {"NotBestEffort"}  # scopes of a quota that leave out no Pod that requests anything
+DEADLINE, NO_DEADLINE = "Terminating", "NotTerminating"  # scopes: Pods with an activeDeadlineSeconds, and without
 CPU_OF_BUSY = CpuStatInside("busy")
 OFTEN = 10  # times that a container is made to wait before it counts as slowed down: the start alone brings a few
 STARTING = 20  # seconds in which it may not have come to that yet
@@ -103,11 +104,7 @@ def require_budget(state: State, namespace: str) -> None:
         fail_if_elsewhere(state, "ResourceQuota", namespace)
     state.require_some("ResourceQuota", "", quotas, namespace)
     for resource, most in BUDGET.items():
-        found = [
-            (quantity(text), quota, name, text)
-            for quota in binding_quotas(state, namespace)
-            for name, text in hard(quota, resource)
-        ]
+        found = bounds(state, namespace, resource)
         scoped = [quota for quota in quotas if hard(quota, resource)]
         if scoped and not found:
             scopes = " and ".join(scopes_of(scoped[0]))
@@ -125,16 +122,21 @@ def require_budget(state: State, namespace: str) -> None:
                 expected=f"at most {most} of {WORDS[resource]} requested in all", observed=names, object=quotas[0].ref,
                 look=f"kubectl describe resourcequota -n {namespace}",
             )  # fmt: skip
-        smallest, quota, name, text = min(found, key=lambda entry: entry[0])
-        evidence = {"object": quota.ref, "look": f"kubectl describe resourcequota {quota.name} -n {namespace}"}
-        if smallest >= 100 * quantity(most) or resource == "memory":
-            where = f"{name} in ResourceQuota {quota.name} of namespace {namespace}"
-            fail_if_slip(resource, text, where, expected=f"at most {most}", **evidence)
-        if smallest > quantity(most):
+        tightest = min(found, key=allowed)
+        for quota, name, text in tightest:
+            if quantity(text) >= 100 * quantity(most) or resource == "memory":
+                where = f"{name} in ResourceQuota {quota.name} of namespace {namespace}"
+                fail_if_slip(resource, text, where, expected=f"at most {most}", object=quota.ref,
+                             look=f"kubectl describe resourcequota {quota.name} -n {namespace}")  # fmt: skip
+        if allowed(tightest) > quantity(most):
+            quota, name, text = tightest[0]
+            shared = len(tightest) > 1
             fail(
                 "quota-too-large",
-                f"ResourceQuota {quota.name} of namespace {namespace} allows {name} up to {with_meaning(resource, text)}.",
-                expected=f"at most {most}", observed=text, **evidence,
+                f"In namespace {namespace}, {in_words(tightest, resource)} of {WORDS[resource]} to be requested." if shared
+                else f"ResourceQuota {quota.name} of namespace {namespace} allows {name} up to {with_meaning(resource, text)}.",
+                expected=f"at most {most}", observed=amount(resource, allowed(tightest)) if shared else text, object=quota.ref,
+                look=f"kubectl describe resourcequota {'' if shared else f'{quota.name} '}-n {namespace}",
             )  # fmt: skip
 
 
@@ -152,12 +154,39 @@ def scopes_of(quota: Object) -> list[str]:
     return [*(quota.spec.get("scopes") or []), *(expression["scopeName"] for expression in expressions)]
 
 
-def binding_quotas(state: State, namespace: str) -> list[Object]:
-    """The quotas of a namespace that no Pod escapes."""
+Part = tuple[Object, str, str]  # a quota, the name of one of its limits, and what that is
+
+
+def bounds(state: State, namespace: str, resource: str) -> list[list[Part]]:
+    """What limits how much of a resource all Pods request together: a quota that no Pod escapes, or two that share all Pods
+    between them, those with a deadline and those without."""
+    parts: dict[frozenset[str], list[Part]] = {}
+    for quota in state.all("ResourceQuota", namespace):
+        if not quota.is_terminating:
+            counts = frozenset(scopes_of(quota)) - COUNTS_ALL
+            parts.setdefault(counts, []).extend((quota, name, text) for name, text in hard(quota, resource))
+    long, short = (parts.get(frozenset({scope}), []) for scope in (NO_DEADLINE, DEADLINE))
+    return [[part] for part in parts.get(frozenset(), [])] + [[one, other] for one in long for other in short]
+
+
+def allowed(bound: list[Part]) -> Decimal:
+    """How much a bound allows to be requested in all."""
+    return sum((quantity(text) for _, _, text in bound), Decimal(0))
+
+
+def in_words(bound: list[Part], resource: str) -> str:
+    """Which quotas allow how much."""
+    if len(bound) == 1:
+        return f"ResourceQuota {bound[0][0].name} allows {bound[0][2]}"
+    return f"ResourceQuotas {' and '.join(quota.name for quota, _, _ in bound)} together allow {amount(resource, allowed(bound))}"
+
+
+def counting_quotas(state: State, namespace: str) -> list[Object]:
+    """The quotas of a namespace that count a Deployment's Pods, which have no deadline."""
     return [
         quota
         for quota in state.all("ResourceQuota", namespace)
-        if not quota.is_terminating and set(scopes_of(quota)) <= COUNTS_ALL
+        if not quota.is_terminating and set(scopes_of(quota)) <= COUNTS_ALL | {NO_DEADLINE}
     ]
 
 
@@ -170,20 +199,17 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
     """Pods that were there before the quota are not touched by it: then more is in use than it allows."""
     pods = living_pods(state, namespace)
     for resource in BUDGET:
-        allowed = [
-            (quantity(text), quota, text)
-            for quota in binding_quotas(state, namespace)
-            for _, text in hard(quota, resource)
-        ]
+        tightest = min(bounds(state, namespace, resource), key=allowed)
         used = sum((pod.requested(resource) for pod in pods), Decimal(0))
-        smallest, quota, text = min(allowed, key=lambda entry: entry[0])
-        if used > smallest:
+        if used > allowed(tightest):
+            quota, text = tightest[0][0], in_words(tightest, resource)
             younger = quota.created >= min(pod.created for pod in pods)
+            it = "It was made after the first of them, and takes" if younger else "It takes"
             fail(
                 "quota-came-later",
-                f"The Pods of namespace {namespace} request {amount(resource, used)} of {WORDS[resource]} together, and ResourceQuota {quota.name} allows {text}. "
-                + ("It was made after the first of them, and" if younger else "It") + " takes no Pod away.",
-                expected=f"at most {text}", observed=amount(resource, used), object=quota.ref,
+                f"The Pods of namespace {namespace} request {amount(resource, used)} of {WORDS[resource]} together, and {text}. "
+                f"{'They take' if len(tightest) > 1 else it} no Pod away.",
+                expected=f"at most {text.rpartition(' ')[2]}", observed=amount(resource, used), object=quota.ref,
                 look=f"kubectl describe resourcequota {quota.name} -n {namespace}",
                 pending=any(pod.is_terminating for pod in pods),
             )  # fmt: skip
@@ -193,7 +219,16 @@ def require_numbers(state: State, deployment: Object) -> None:
     """The next Pod will say what the quotas count: those that are there may be older than the quotas."""
     namespace = deployment.namespace
     pod_spec = (deployment.spec.get("template") or {}).get("spec") or {}
-    wanted = [(quota, name) for quota in binding_quotas(state, namespace) for r in BUDGET for name, _ in hard(quota, r)]
+    named = [*(pod_spec.get("initContainers") or []), *deployment.containers, pod_spec]
+    asks = any(limit_of(one, r, kind) for one in named for r in BUDGET for kind in ("requests", "limits"))
+    asks = asks or any(defaults_of(state, namespace, f"{kind}.{r}") for r in BUDGET for kind in ("requests", "limits"))
+    wanted = [
+        (quota, name)
+        for quota in counting_quotas(state, namespace)
+        if asks or not set(scopes_of(quota)) & COUNTS_ALL  # a Pod that asks for nothing is not in this scope
+        for r in BUDGET
+        for name, _ in hard(quota, r)
+    ]
     for quota, name in wanted:
         which, _, resource = name.rpartition(".")
         for container in [*(pod_spec.get("initContainers") or []), *deployment.containers]:
@@ -218,7 +253,7 @@ def require_counted(state: State, deployment: Object) -> None:
         needed = sum((pod.requested(resource) for pod in state.pods_of(deployment)), Decimal(0))
         seen = [
             (quantity((quota.status.get("used") or {}).get(name, 0)), quota)
-            for quota in binding_quotas(state, namespace)
+            for quota in counting_quotas(state, namespace)
             for name, text in hard(quota, resource)
             if quantity(text) <= quantity(most)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -80,6 +81,34 @@ def scope(name: str, operator: str = "Exists") -> dict[str, Any]:
     return {"matchExpressions": [{"scopeName": name, "operator": operator}]}
 
 
+def shared(long: str, short: str, memory: str = "128Mi") -> Callable[[State], None]:
+    """Blue's budget is kept by two quotas: of Pods without a deadline and of those with one. long, short: of CPU."""
+
+    def change(state: State) -> None:
+        one = only(state, "ResourceQuota", "budget", BLUE)
+        other = Object("ResourceQuota", deepcopy(one.raw))
+        other.raw["metadata"] |= {"name": "short", "uid": "uid-short"}
+        other = Object("ResourceQuota", other.raw)
+        other.status["used"] = dict.fromkeys(other.status["used"], "0")
+        one.spec |= {"hard": {"cpu": long, "memory": memory}, "scopes": ["NotTerminating"]}
+        other.spec |= {"hard": {"requests.cpu": short, "memory": memory}, "scopeSelector": scope("Terminating")}
+        one.status["used"] = {"cpu": "20m", "memory": "96Mi"}
+        state.objects["ResourceQuota"].append(other)
+
+    return change
+
+
+def best_effort(state: State) -> None:
+    """Blue's Deployment requests nothing, and its quota counts only what does."""
+    without_requests(state)
+    quota(scopes=["NotBestEffort"])(state)
+
+
+def half_effort(state: State) -> None:
+    best_effort(state)
+    only(state, "Deployment", "guestbook", BLUE).containers[0]["resources"] = {"requests": {"memory": "32Mi"}}
+
+
 def without_requests(state: State) -> None:
     """As if Deployment and Pods had been there before the quota, and said nothing."""
     for obj in [*state.all("Pod", BLUE), *state.all("Deployment", BLUE)]:
@@ -114,6 +143,12 @@ ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any], str]] = {
     "an init container without numbers": ({}, init_container(), "solution"),
     "not Pods with a deadline": ({"budget": "quota-does-not-bind"}, quota(scopes=["NotTerminating"]), "solution"),
     "only Pods of a priority": ({"budget": "quota-does-not-bind"}, quota(scopeSelector=scope("PriorityClass")), "solution"),
+    "two quotas share all Pods": ({}, shared("100m", "50m"), "solution"),
+    "two quotas share all Pods, and allow too much": ({"budget": "quota-too-large"}, shared("100m", "60m"), "solution"),
+    "two quotas share all Pods, in a wrong unit": ({"budget": "memory-unit-slip"}, shared("100m", "50m", "128"), "solution"),
+    "two quotas share all Pods, which are older": ({"budget": "quota-came-later"}, shared("10m", "5m"), "solution"),
+    "Pods that request nothing, which the quota leaves out": ({}, best_effort, "solution"),
+    "Pods that name a half of what is counted": ({"budget": "quota-needs-requests"}, half_effort, "solution"),
     "all Pods that request something": ({}, quota(scopeSelector=scope("NotBestEffort")), "solution"),
     "one resource for some Pods only": ({"budget": "quota-does-not-bind"}, lambda state: only(state, "ResourceQuota", "memory", BLUE).spec.update(scopes=["NotTerminating"]), "other-spelling"),
     "Pods older than the quota, without requests": ({"budget": "quota-needs-requests"}, without_requests, "solution"),
