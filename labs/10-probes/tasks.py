@@ -22,6 +22,7 @@ from checker.judge.chains.probes import (
 )
 from checker.judge.names import counted
 from checker.judge.observe import Absence, Observation, Restart, running_pods
+from checker.judge.state import Hidden
 from checker.judge.verdict import Failed
 
 SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
@@ -536,11 +537,11 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
             "probe-deleted", "Deployment archive began with a liveness probe, and has none now. It is not ended any more, and not restarted when it is sick either.",
             expected="a liveness probe", observed="none", **evidence,
         )  # fmt: skip
-    takes = state.env(deployment, container).get("STARTUP_SECONDS") or "0"
-    if seconds(takes) < START:
+    takes = state.env(deployment, container).get("STARTUP_SECONDS", "0")
+    if not isinstance(takes, Hidden) and seconds(takes or "0") < START:
         fail(
-            "slow-start-removed", f"Deployment archive was told to start within {takes} s (STARTUP_SECONDS).",
-            expected=f"an archive that takes {START} s to start", observed=f"{takes} s", **evidence,
+            "slow-start-removed", f"Deployment archive was told to start within {takes or 0} s (STARTUP_SECONDS).",
+            expected=f"an archive that takes {START} s to start", observed=f"{takes or 0} s", **evidence,
         )  # fmt: skip
     too_soon = not startup and patience(liveness) < START
     try:
@@ -550,7 +551,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
             raise
     if too_soon:  # and the Pod is too new to show it, or the kubelet's events have not come yet
         fail(
-            "no-startup-budget", f"Deployment archive takes {takes} s to start, and its liveness probe ends it after "
+            "no-startup-budget", f"Deployment archive takes {takes or START} s to start, and its liveness probe ends it after "
             f"{counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
             expected="an archive that has started before it is judged", observed=counted_seconds(patience(liveness)),
             pending=True, **evidence,
@@ -605,3 +606,9 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
                 expected="no restart during a start", observed=counted(len(restarted), "restart"), object=pod.ref,
                 look=f"kubectl describe pod {pod.name}",
             )  # fmt: skip
+    if isinstance(takes, Hidden):
+        unknown(
+            "not-observed", "How long Deployment archive takes to start is not written down where the checker may read it: STARTUP_SECONDS comes from "
+            "a Secret, or the kubelet puts it in.",
+            expected=f"an archive that takes {START} s to start", observed="STARTUP_SECONDS from elsewhere", **evidence,
+        )  # fmt: skip

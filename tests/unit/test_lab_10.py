@@ -11,6 +11,7 @@ import pytest
 from checker import State
 from checker.judge.judging import judge
 from checker.judge.labs import load_lab
+from checker.judge.state import Object
 from checker.judge.verdict import Verdict
 from checker.look import recording
 
@@ -162,6 +163,33 @@ def test_a_startup_probe_may_begin_to_count_at_once(fields: dict[str, Any], enou
 def test_the_archives_seconds_are_read_as_it_reads_them(value: str, shortened: bool) -> None:
     verdict = judged("slow-spared", template("archive", env=[{"name": "STARTUP_SECONDS", "value": value}]))
     assert verdict.cause == ("slow-start-removed" if shortened else "")
+
+
+def from_secret(state: State) -> None:
+    state.objects["Secret"] = [
+        Object("Secret", {"metadata": {"name": "times", "namespace": state.namespace}, "data": {"STARTUP_SECONDS": ""}})
+    ]
+    ref = {"name": "times", "key": "STARTUP_SECONDS"}
+    template("archive", env=[{"name": "STARTUP_SECONDS", "valueFrom": {"secretKeyRef": ref}}])(state)
+
+
+def test_what_the_archive_is_told_by_a_secret_is_not_known() -> None:
+    verdict = judged("slow-spared", from_secret)
+    assert (verdict.verdict, verdict.cause) == ("unknown", "not-observed")
+    whole = template("archive", env=[], envFrom=[{"secretRef": {"name": "times"}}])
+    assert judged("slow-spared", from_secret, whole).verdict == "unknown"
+    ended = judged("slow-spared", from_secret, template("archive", startupProbe=None))
+    assert (ended.cause, "takes 12 s to start" in ended.message) == ("no-startup-budget", True)
+
+
+@pytest.mark.parametrize("value, shortened", [("12", False), ("2", True)])
+def test_what_the_archive_is_told_by_a_config_map_is_known(value: str, shortened: bool) -> None:
+    def from_config_map(state: State) -> None:
+        named = {"metadata": {"name": "times", "namespace": state.namespace}, "data": {"STARTUP_SECONDS": value}}
+        state.objects["ConfigMap"] = [Object("ConfigMap", named)]
+        template("archive", env=[], envFrom=[{"configMapRef": {"name": "times"}}])(state)
+
+    assert cause("slow-spared", from_config_map) == ("slow-start-removed" if shortened else "")
 
 
 def test_an_archive_that_was_taken_for_started_too_early() -> None:
