@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,7 +66,8 @@ def test_what_cannot_be_a_name_is_said_to_be_none(solved: State) -> None:
     assert "redis..x" in judged(solved)["by-name"].message
 
 
-def test_a_host_is_looked_up_where_the_variable_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_is_looked_up_where_the_variable_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(asking, "PROCESSES", tmp_path)
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1:6379")
     assert asking.ask_told({"variable": "REDIS_HOST"}, None) == {
         "value": "127.0.0.1:6379",
@@ -74,6 +76,25 @@ def test_a_host_is_looked_up_where_the_variable_is(monkeypatch: pytest.MonkeyPat
     }
     monkeypatch.setenv("REDIS_HOST", "redis..x")
     assert asking.ask_told({"variable": "REDIS_HOST"}, None)["error"] == "no-name"
+
+
+def process(folder: Path, number: int, command: str, environment: str = "") -> None:
+    (folder / str(number)).mkdir()
+    (folder / str(number) / "cmdline").write_text(command.replace(" ", "\0"))
+    (folder / str(number) / "environ").write_text(environment.replace(" ", "\0"))
+
+
+def test_what_the_guestbook_has_comes_before_what_its_container_was_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(asking, "PROCESSES", tmp_path)
+    monkeypatch.setenv("REDIS_HOST", "given")
+    process(tmp_path, 1, "sh -c REDIS_HOST=set\tpython3\tapp.py", "PATH=/bin REDIS_HOST=given")
+    process(tmp_path, 9, "python3 -c app.py\t# REDIS_HOST", "REDIS_HOST=asking")
+    (tmp_path / "11").mkdir()  # it has ended
+    assert asking.told("REDIS_HOST") == "given"
+    process(tmp_path, 10, "python3 -u /app/app.py", "REDIS_HOST=set=so PATH=/bin")
+    assert (asking.told("REDIS_HOST"), asking.told("REDIS")) == ("set=so", "")
 
 
 def test_a_name_of_the_pods_own_hosts_file_is_an_address(solved: State) -> None:
