@@ -19,6 +19,7 @@ from checker.judge.chains.configuration import (
     source_of_variable,
 )
 from checker.judge.observe import Said, answered, inside, running_pods
+from checker.judge.state import Hidden
 from checker.judge.verdict import Unknown
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
@@ -183,6 +184,9 @@ def greeting_by_file(state: State, asked: Any) -> tuple[str, Source]:
     for pod in newest_pods(state, deployment):
         path = greeting_file(state, pod)
         evidence = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
+        if isinstance(path, Hidden):
+            unknown("not-observed", f"Which file the app in Pod {pod.name} reads is not written down where the checker may read it: GREETING_FILE comes from a Secret, "
+                    "or the kubelet puts it in.", expected="GREETING_FILE", observed="GREETING_FILE from elsewhere", **evidence)  # fmt: skip
         if not path:
             require_source(state, pod, None, "GREETING_FILE", "ConfigMap", CONFIG_MAP)
         source = require_source(

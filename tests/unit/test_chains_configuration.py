@@ -21,11 +21,12 @@ from checker.judge.chains.configuration import (
     source_of_variable,
     volume_references,
 )
+from checker.judge.judging import judge
 from checker.judge.labs import beside, load_lab
 from checker.judge.observe import Timeline
 from checker.judge.state import Object
 from checker.judge.verdict import NotPassed, Unknown
-from checker.look import comparing, observer
+from checker.look import comparing, observer, recording
 
 from .objects import container, event, obj, pod, state
 
@@ -282,3 +283,19 @@ def test_the_observer_keeps_what_each_pod_says_apart(monkeypatch: pytest.MonkeyP
         )
     stream.note_answer(1.5, {"status": 200, "host": "a", "version": "v1", "text": "late", "error": ""})
     assert stream.seen()["said"] == {"a": [[1, 2.9, "old"]], "b": [[2, 9, "new"]]}
+
+
+def test_which_file_is_read_is_not_known_where_a_secret_says_it() -> None:
+    lab = load_lab("11")
+    seen = recording.load(lab.folder / "recorded" / "solution.json")[0]
+    seen.objects["Secret"] = [
+        *seen.all("Secret"),
+        obj("Secret", "where", namespace=seen.namespace, data={"GREETING_FILE": ""}),
+    ]
+    for one in [*seen.all("Pod"), *seen.all("Deployment")]:
+        if one.name.startswith("guestbook"):
+            container = one.containers[0]
+            container["env"] = [v for v in container["env"] if v["name"] != "GREETING_FILE"]
+            container["envFrom"] = [{"secretRef": {"name": "where"}}]
+    causes = {task.id: (task.verdict, task.cause) for task in judge(lab, seen).tasks if task.verdict != "passed"}
+    assert causes == dict.fromkeys(("from-a-file", "follows"), ("unknown", "not-observed"))
