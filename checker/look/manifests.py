@@ -40,19 +40,20 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
             namespace = str((document.get("metadata") or {}).get("namespace") or state.namespace)
             if not every and kind in KINDS and kind not in state.unlisted and state.find(kind, name, namespace):
                 continue
-            message = _refusal(cluster, namespace, document)
+            message = _refusal(cluster, namespace, file, document)
             if message:
                 found.append({"file": file.name, "kind": kind, "name": name, "message": message})
     return found
 
 
-def _refusal(cluster: Cluster, namespace: str, document: object) -> str:
-    """The API server's words against one document; empty where it would take it."""
+def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> str:
+    """The API server's words against one document of a file; empty where it would take it."""
     try:
         kubectl(
             cluster, "apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-",
             input=yaml.safe_dump(document), timeout=10,
         )  # fmt: skip
     except Problem as problem:
-        return problem.what.split("failed: ", 1)[-1].strip()
+        # kubectl reads the document from its standard input; the learner knows it by its file.
+        return problem.what.split("failed: ", 1)[-1].strip().replace('"STDIN"', f'"{file.name}"')
     return ""

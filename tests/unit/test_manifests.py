@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.look import manifests
-from cluster import Cluster
+from cluster import Cluster, Problem
 
 from .objects import deployment, obj, state
 
@@ -36,3 +36,16 @@ def test_a_manifest_is_tried_in_the_namespace_that_it_names(
     file.write_text(text)
     assert manifests.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(*others), [file]) == []
     assert tried == asked
+
+
+def test_what_is_refused_is_called_by_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'error when creating "STDIN": Deployment in version "v1" cannot be handled as a Deployment'
+
+    def kubectl(_cluster: Cluster, *_words: str, **_more: Any) -> str:
+        raise Problem(f"kubectl apply failed: {said}", "")
+
+    monkeypatch.setattr(manifests, "kubectl", kubectl)
+    file = tmp_path / "a.yaml"
+    file.write_text(HERE)
+    (refusal,) = manifests.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(), [file])
+    assert refusal["message"] == said.replace("STDIN", "a.yaml")
