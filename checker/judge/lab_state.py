@@ -13,7 +13,10 @@ from checker.judge.absence import require
 from checker.judge.chains.dns import explain_name
 from checker.judge.chains.edges import walk_restarts
 from checker.judge.chains.owners import pods_owned
+from checker.judge.chains.policy import End, explain_kept_out, observer
+from checker.judge.chains.service import target_ports
 from checker.judge.chains.taints import untolerated
+from checker.judge.kinds import KINDS
 from checker.judge.names import are_no, nearest
 from checker.judge.state import Object, State
 from checker.judge.verdict import fail
@@ -42,7 +45,7 @@ class LabState(State):
             fail(
                 "object-missing", f"There is no {kind} {words} in namespace {namespace or self.namespace}.".replace("  ", " "),
                 expected=f"a {kind} {words}".rstrip(), observed=f"{kind} objects there: {others}", object=kind,
-                look=f"kubectl get {kind.lower()}s" + (f" -n {namespace}" if namespace else ""),
+                look=f"kubectl get {KINDS[kind].plural}" + (f" -n {namespace}" if namespace else ""),
             )  # fmt: skip
 
     def require_key(self, source: Object, key: str) -> None:
@@ -59,12 +62,12 @@ class LabState(State):
         )  # fmt: skip
 
     def require_image(self, obj: Object, image: str) -> None:
-        """A Pod or workload runs this image. Raises Failed otherwise."""
+        """A Pod or workload is made from this image, whether its containers run yet or not. Raises Failed otherwise."""
         if not obj.runs(image):
             seen = ", ".join(obj.images)
             fail(
-                "wrong-image", f"{'Pod' if obj.kind == 'Pod' else f'The Pods of {obj.kind}'} {obj.name} "
-                f"{'runs' if obj.kind == 'Pod' else 'run'} {seen}.",
+                "wrong-image",
+                f"The {'image' if len(obj.images) == 1 else 'images'} of {obj.kind} {obj.name} {'is' if len(obj.images) == 1 else 'are'} {seen}.",
                 expected=image, observed=seen, object=obj.ref, look=f"kubectl describe {obj.kind.lower()} {obj.name}",
             )  # fmt: skip
 
@@ -128,13 +131,27 @@ class LabState(State):
                 look=f"kubectl describe service {service.name}",
             )  # fmt: skip
         if bad:
+            story = (
+                f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}."
+            )
+            lost = all(answer.never_arrived for answer in bad)
+            if lost:
+                self.explain_kept_out(service, self.pods_of(service), story)
             slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
             fail(
-                "service-does-not-answer",
-                f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}.",
+                "service-does-not-answer", story,
                 expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
-                pending=all(answer.never_arrived for answer in bad) or self.changed_within(10, service, *self.pods_of(service), *slices),
+                pending=lost or self.changed_within(10, service, *self.pods_of(service), *slices),
             )  # fmt: skip
+
+    def explain_kept_out(self, service: Object, pods: list[Object], story: str, source: End | None = None) -> None:
+        """Raise Failed where policies keep whoever had no answer (by default the observer) away from one of a Service's Pods.
+
+        story: what came of asking, in a sentence.
+        """
+        for pod in pods:
+            for port in target_ports(service, pod).values():
+                explain_kept_out(self, source or observer(self), pod, port, story)
 
     @staticmethod
     def require_tcp_port(service: Object) -> None:

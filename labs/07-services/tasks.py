@@ -1,6 +1,7 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
 from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
+from checker.judge.chains.policy import outside
 from checker.judge.observe import ports_on_nodes
 from checker.judge.selecting import lasts, require_lasting
 
@@ -95,10 +96,15 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
     for pod in ready:
         answer = answers.get(pod.name)
         if answer is None or not answer.ok or answer.text != pod.name:
+            story = (
+                f"Pod {pod.name} on node {pod.spec['nodeName']} does not answer at its own IP {pod.status['podIP']}: "
+                f"{answer.words if answer else 'not asked yet'}."
+            )
+            if answer and answer.never_arrived:
+                state.explain_kept_out(service, [pod], story)
             fail(
                 "pod-unreachable",
-                f"Pod {pod.name} on node {pod.spec['nodeName']} does not answer at its own IP {pod.status['podIP']}: "
-                f"{answer.words if answer else 'not asked yet'}.",
+                story,
                 expected=f"{pod.name} answers with its name",
                 observed=answer.words if answer else "not asked yet",
                 object=pod.ref,
@@ -114,7 +120,7 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
         types = ", ".join(f"{s.name} is {type_of(s)}" for s in state.all("Service"))
         fail(
             "not-a-node-port",
-            f"No Service of namespace {state.namespace} opens a port on the nodes. {types or 'There is no Service'}.",
+            f"No Service of namespace {state.namespace} opens a TCP port on the nodes. {types or 'There is no Service'}.",
             expected="a Service that is reachable from outside",
             observed=types or "no Service",
             object="Service/guestbook",
@@ -129,14 +135,18 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
     service = services[0]
     asked = [(node, answer) for by_node in asked_of(service, answers) for node, answer in sorted(by_node.items())]
     fail_if_strangers_answer(state, service, {answer.text for _, answer in asked if answer.ok})
+    heard = "; ".join(f"{node}: {answer.words}" for node, answer in asked)
+    story = f"Service {service.name} has a port on the nodes, but no node answers there: {heard or 'not asked yet'}."
+    lost = all(answer.never_arrived for _, answer in asked)
+    if asked and lost:
+        state.explain_kept_out(service, state.pods_of(service), story, outside())
     fail(
         "node-port-unreachable",
-        f"Service {service.name} has a port on the nodes, but no node answers there: "
-        + "; ".join(f"{node}: {answer.words}" for node, answer in asked),
+        story,
         expected="an answer from outside the cluster",
         observed="; ".join(sorted({answer.words for _, answer in asked})) or "not asked yet",
         object=service.ref,
-        pending=all(answer.never_arrived for _, answer in asked),
+        pending=lost,
     )
 
 
@@ -146,7 +156,7 @@ def type_of(service: Object) -> str:
     if kind not in ("NodePort", "LoadBalancer"):
         return str(kind)
     protocols = ", ".join(sorted({port["protocol"] for port in service.spec["ports"] if port.get("nodePort")}))
-    return f"{kind}, its node ports for {protocols} only" if protocols else f"{kind} without node ports"
+    return f"{kind}, and its node ports are {protocols} ports" if protocols else f"{kind} without node ports"
 
 
 def asked_of(service: Object, answers: dict) -> list[dict]:

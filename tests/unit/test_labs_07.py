@@ -10,7 +10,7 @@ from checker.judge.observe import NodePorts
 from checker.judge.state import State
 from checker.look import recording
 
-from .objects import node, service, state
+from .objects import node, obj, service, state
 
 LAB = load_lab("07")
 
@@ -80,3 +80,46 @@ def test_a_good_answer_at_any_port_of_a_service_is_one() -> None:
     refused = {"status": 0, "text": "", "host": "", "version": "", "error": "refused"}
     seen.observations[outside] = {"guestbook-outside": dict.fromkeys(by_node, refused), "guestbook-outside:1": by_node}
     assert causes(seen) == {}
+
+
+LOST = {"status": 0, "text": "", "host": "", "version": "", "error": "timeout"}
+
+
+def kept_out(**spec: object) -> State:
+    """The solution with a policy for its Pods, and nobody who asked had an answer."""
+    seen = recorded("solution")
+    seen.objects["NetworkPolicy"] = [obj("NetworkPolicy", "deny-all", spec={"podSelector": {}, **spec})]
+    for key, heard in seen.observations.items():
+        if key.startswith("Http("):
+            seen.observations[key] = [{**LOST, "count": 60}]
+        elif key.startswith("PodHttp("):
+            seen.observations[key] = {pod: {**LOST, "count": 1} for pod in heard}
+        elif key.startswith("NodePorts("):
+            seen.observations[key] = {name: dict.fromkeys(nodes, LOST) for name, nodes in heard.items()}
+        else:
+            seen.observations[key] = dict.fromkeys(heard, "timeout")
+    return seen
+
+
+def test_where_nobody_had_an_answer_the_policy_that_keeps_them_out_is_named() -> None:
+    told = [task for task in judge(LAB, kept_out(policyTypes=["Ingress"])).tasks if task.verdict != "passed"]
+    assert [(task.cause, task.object) for task in told] == [("path-not-allowed", "NetworkPolicy/deny-all")] * 4
+    assert all("(deny-all)" in task.message and "timeout" in task.message for task in told)
+    assert "from outside the cluster to port 8080 of Deployment guestbook" in told[3].message
+
+
+@pytest.mark.parametrize("spec", [
+    {"policyTypes": ["Egress"]},
+    {"ingress": [{}]},
+    {"ingress": [{"from": [{"ipBlock": {"cidr": "172.18.0.0/16"}}]}]},
+])  # fmt: skip
+def test_a_policy_that_may_let_them_in_is_not_blamed(spec: dict[str, object]) -> None:
+    assert "path-not-allowed" not in causes(kept_out(**spec)).values()
+
+
+def test_a_policy_that_lets_in_only_the_cluster_keeps_out_who_asks_from_outside() -> None:
+    lost = kept_out(ingress=[{"from": [{"namespaceSelector": {}}]}])
+    seen = recorded("solution")
+    seen.objects["NetworkPolicy"] = lost.objects["NetworkPolicy"]
+    seen.observations |= {key: heard for key, heard in lost.observations.items() if key.startswith("NodePorts(")}
+    assert causes(seen) == {"from-outside": "path-not-allowed"}

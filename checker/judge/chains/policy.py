@@ -22,7 +22,7 @@ from typing import Any, Literal, NoReturn
 from checker.judge.chains.owners import workload_of
 from checker.judge.names import nearest, nearest_labels, pairs
 from checker.judge.state import Object, State
-from checker.judge.verdict import fail
+from checker.judge.verdict import Failed, fail
 
 Direction = Literal["egress", "ingress"]
 _PEERS: dict[Direction, str] = {"egress": "to", "ingress": "from"}
@@ -156,6 +156,11 @@ def cluster_dns(state: State) -> End:
 def observer(state: State) -> End:
     """The course's own observer."""
     return End("the observer", "kubeclass", {"app": "observer"}, namespace_labels(state, "kubeclass"))
+
+
+def outside() -> End:
+    """Whoever asks at a port of a node. By what address a Pod sees them hangs on the network."""
+    return End(NOWHERE, NOWHERE, {}, {}, on_host=True)
 
 
 # -- the evaluation --------------------------------------------------------------------------------------------------
@@ -305,6 +310,25 @@ def walled_off(state: State, pod: Object, port: int) -> bool:
     if "NetworkPolicy" in state.unlisted:
         return False
     return not Path(state, observer(state), end_of(state, pod), port).into.is_open
+
+
+def explain_kept_out(state: State, source: End, pod: Object, port: int, story: str) -> None:
+    """Raise Failed where a Pod's policies keep out whoever had no answer there. story: what came of asking, in a sentence.
+
+    Not where a rule speaks of addresses, and that of the source is not known.
+    """
+    if "NetworkPolicy" in state.unlisted:
+        return
+    path = Path(state, source, end_of(state, pod), port)
+    if path.into.is_open or (
+        not source.address and any("ipBlock" in item for rule in path.into.rules for item in rule.peers)
+    ):
+        return
+    try:
+        explain_closed(path)
+    except Failed as fault:
+        fault.message = f"{story} {fault.message}"
+        raise
 
 
 # -- why a path is open that should not be ---------------------------------------------------------------------------
@@ -498,7 +522,8 @@ def explain_closed(path: Path) -> NoReturn:
     """
     closed = [side for side in (path.out, path.into) if not side.is_open]
     for side in closed:
-        _explain_near_miss(side)
+        if side.other.namespace != NOWHERE:
+            _explain_near_miss(side)
     for side in closed:
         if side.direction == "egress" and path.target == cluster_dns(path.state):
             _explain_dns(side)
