@@ -28,7 +28,7 @@ def require(state: State, kind: str, name: str, namespace: str | None = None) ->
 def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoReturn:
     ref, expected = f"{kind}/{name}", f"{kind} {name} in namespace {namespace}"
     there = f" -n {namespace}" if namespace != state.namespace else ""
-    look = f"kubectl get {kind.lower()}s --all-namespaces"
+    look = f"kubectl get {KINDS[kind].plural} --all-namespaces"
     if "Namespace" not in state.unlisted and not state.find("Namespace", namespace):
         similar = nearest(namespace, [n.name for n in state.everywhere("Namespace") if LAB not in n.labels], 0.8)
         raise Failed(
@@ -75,18 +75,21 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
             f"There is a {other_kind} {name}, but no {kind} of that name.",
             expected=expected, observed=same_name[0].ref, object=ref, look=f"kubectl get all{there}",
         )  # fmt: skip
-    made_by_hand = [o.name for o in state.all(kind, namespace) if not o.controller and not o.is_terminating]
+    staying = [o for o in state.all(kind, namespace) if not o.is_terminating]
+    made_by_hand = [o.name for o in staying if not o.controller]
     similar = nearest(name, made_by_hand, cutoff=0.6)
     if similar:
         raise Failed(
             "wrong-name",
             f"There is no {kind} {name}. There is one called {similar}: did you mean {name}?",
-            expected=expected, observed=f"{kind}/{similar}", object=ref, look=f"kubectl get {kind.lower()}s{there}",
+            expected=expected, observed=f"{kind}/{similar}", object=ref, look=f"kubectl get {KINDS[kind].plural}{there}",
         )  # fmt: skip
     others = ", ".join(sorted(made_by_hand)) or "none"
+    if len(made_by_hand) < len(staying):
+        others += f"{',' * bool(made_by_hand)} {'and' if made_by_hand else 'but'} those that controllers made"
     raise Failed(
         "object-missing",
         f"There is no {kind} {name} in namespace {namespace}.",
         expected=expected, observed=f"{kind} objects there: {others}", object=ref,
-        look=f"kubectl get {kind.lower()}s{there}",
+        look=f"kubectl get {KINDS[kind].plural}{there}",
     )  # fmt: skip

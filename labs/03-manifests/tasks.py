@@ -63,13 +63,13 @@ def image_was_overwritten(state: State) -> None:
     if by_hand and by_hand[0].by:
         fail(
             "changed-by-hand",
-            f"Deployment guestbook runs {by_hand[0].live}, which was written by {by_hand[0].by}, not by an apply.",
+            f"The image of Deployment guestbook is {by_hand[0].live}, which was written by {by_hand[0].by}, not by an apply.",
             expected="an image that was applied", observed=f"written by {by_hand[0].by}", object=deployment.ref, look=LOOK,
         )  # fmt: skip
     if by_hand:
         fail(
             "changed-by-hand",
-            f"Deployment guestbook runs {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
+            f"The image of Deployment guestbook is {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
             expected=f"an image that was applied (the last one is {by_hand[0].declared})", observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
         )  # fmt: skip
     kept = state.owned("ReplicaSet", deployment)
@@ -85,7 +85,7 @@ def image_was_overwritten(state: State) -> None:
             )  # fmt: skip
         fail(
             "no-earlier-revision",
-            "Deployment guestbook runs v2, and has never run v1: it was made anew, or v1 was never applied.",
+            "Deployment guestbook is on v2, and was never on v1: it was made anew, or v1 was never applied.",
             expected="a Deployment that ran guestbook:v1 before", observed="no ReplicaSet with guestbook:v1", object=deployment.ref,
             look="kubectl get replicasets -o wide",
         )  # fmt: skip

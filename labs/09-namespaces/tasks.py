@@ -5,6 +5,7 @@ from decimal import Decimal
 from checker import Object, State, fail, task
 from checker.judge.cgroup import CpuAccount, CpuStatInside
 from checker.judge.chains.resources import amount, defaults_of, fail_if_slip, gives_defaults, limit_of, with_meaning
+from checker.judge.kinds import KINDS
 from checker.judge.names import counted
 from checker.judge.quantity import quantity
 from checker.judge.verdict import Failed
@@ -93,7 +94,7 @@ def fail_if_elsewhere(state: State, kind: str, namespace: str) -> None:
             "wrong-namespace",
             f"{kind} {astray.name} is in namespace {astray.namespace}. It acts on the Pods of that namespace, and not on those of {namespace}.",
             expected=f"a {kind} in namespace {namespace}", observed=f"in namespace {astray.namespace}", object=astray.ref,
-            look=f"kubectl get {kind.lower()}s --all-namespaces",
+            look=f"kubectl get {KINDS[kind].plural} --all-namespaces",
         )  # fmt: skip
 
 

@@ -208,3 +208,29 @@ def test_a_daemon_set_that_no_controller_has_looked_at_wants_nodes_all_the_same(
         "DaemonSet", "agent", metadata={"generation": 1}, spec={"template": {"spec": {"containers": []}}}, status=status
     )
     assert broken(state(agent), "DaemonSet", "agent") == ("status-stale", True)
+
+
+def test_the_counts_beside_a_broken_pod_are_of_its_own_revision() -> None:
+    """What the Deployment says is available are Pods of all its revisions."""
+    top = deployment(replicas=2)
+    older, newest = replica_set(top, "guestbook-old"), replica_set(top, "guestbook-new")
+    newest.annotations["deployment.kubernetes.io/revision"] = "2"
+    sick = [pod(f"guestbook-new-{i}", owner=newest, ready=False, container_state=waiting("ErrImagePull")) for i in "ab"]
+    old = [pod(f"guestbook-old-{i}", owner=older) for i in "ab"]
+    for there, counts in (
+        (old, "(2 new Pods of Deployment guestbook; 0 of 2 ready, beside 2 ready Pods of an older revision)"),
+        ([], "(2 Pods of Deployment guestbook; 0 of 2 ready)"),
+    ):
+        with pytest.raises(NotPassed) as end:
+            state(top, older, newest, *sick, *there, node()).require_working(top)
+        assert end.value.message.endswith(counts)
+
+
+def test_a_rollout_that_waits_for_its_old_pods_names_them() -> None:
+    top = deployment(replicas=1)
+    older, newest = replica_set(top, "guestbook-old"), replica_set(top, "guestbook-new")
+    newest.annotations["deployment.kubernetes.io/revision"] = "2"
+    with pytest.raises(NotPassed) as end:
+        state(top, older, newest, pod("a", owner=older), pod("b", owner=newest), node()).require_working(top)
+    assert end.value.cause == "rollout-in-progress"
+    assert end.value.observed == "1 of 1 Pods are of the newest revision, 1 of an older revision, 1 available"

@@ -12,7 +12,7 @@ from checker.judge.observe import Http
 from checker.judge.state import REACH, Hidden, visible_objects
 from checker.judge.verdict import Failed, Unknown
 
-from .objects import deployment, obj, pod, service, slice_of, state
+from .objects import deployment, obj, pod, replica_set, service, slice_of, state
 
 ABSENCES = {
     "nothing like it": ("object-missing", state()),
@@ -50,6 +50,31 @@ def test_where_to_look_names_another_namespace() -> None:
     with pytest.raises(Failed) as end:
         world.require("Deployment", "guestbook")
     assert end.value.look == "kubectl get deployments"
+
+
+@pytest.mark.parametrize(
+    "kind, plural", [("NetworkPolicy", "networkpolicies"), ("StorageClass", "storageclasses"), ("Ingress", "ingresses")]
+)
+def test_where_to_look_is_what_kubectl_calls_the_kind(kind: str, plural: str) -> None:
+    with pytest.raises(Failed) as end:
+        state().require(kind, "guestbook")
+    assert end.value.look == f"kubectl get {plural}"
+    with pytest.raises(Failed) as end:
+        state().require_some(kind, "", [])
+    assert end.value.look == f"kubectl get {plural}"
+
+
+def test_what_is_there_instead_is_told_with_what_controllers_made() -> None:
+    made = pod("web-1-a", owner=replica_set(deployment("web"), "web-1"))
+    for there, observed in (
+        ([], "none"),
+        ([made], "none but those that controllers made"),
+        ([pod("clock")], "clock"),
+        ([pod("clock"), made], "clock, and those that controllers made"),
+    ):
+        with pytest.raises(Failed) as end:
+            state(*there).require("Pod", "guestbook")
+        assert end.value.observed == f"Pod objects there: {observed}"
 
 
 def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:

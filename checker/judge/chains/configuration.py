@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from checker.judge.kinds import KINDS
 from checker.judge.names import nearest
 from checker.judge.state import Object, State
 from checker.judge.verdict import Failed, Unknown, fail
@@ -121,7 +122,7 @@ def missing(state: State, pod: Object, reference: Reference, wanted_by: str, for
         "volume-source-missing" if for_volume else "config-object-missing",
         f"{wanted_by} needs {kind} {name}, which does not exist in namespace {pod.namespace}.{hint}{then}",
         expected=f"{kind} {name}", observed=f"{kind} objects there: {', '.join(sorted(others)) or 'none'}",
-        object=pod.ref, look=f"kubectl get {kind.lower()}s",
+        object=pod.ref, look=f"kubectl get {KINDS[kind].plural}",
     )  # fmt: skip
 
 

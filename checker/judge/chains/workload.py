@@ -53,17 +53,15 @@ def walk_workload(state: State, workload: Object) -> None:
     explain_creation(state, workload, newest)
 
     pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
+    old = _old_pods(state, workload, newest)
     broken = first_broken(state, pods)
     if broken and not (kind == "StatefulSet" and broken.pending and available == wanted):
-        others = (
-            f" ({counted(len(pods), 'Pod')} of {kind} {name}; {available} of {wanted} available)"
-            if len(pods) > 1
-            else ""
-        )
-        broken.message += "." * (bool(others) and broken.message[-1:] not in ".?!") + others
+        if len(pods) > 1:
+            broken.message += "." * (broken.message[-1:] not in ".?!") + f" ({_counts(workload, wanted, pods, old)})"
         raise broken
-    if updated < wanted or available < wanted or len(pods) < wanted or _old_pods(state, workload, newest):
-        progress = f"{updated} of {wanted} Pods are of the newest revision, {available} available"
+    if updated < wanted or available < wanted or len(pods) < wanted or old:
+        older = f", {len(old)} of an older revision" if old else ""
+        progress = f"{updated} of {wanted} Pods are of the newest revision{older}, {available} available"
         condition = workload.condition("Progressing")
         stuck = condition.get("reason") == "ProgressDeadlineExceeded"
         fail(
@@ -71,6 +69,16 @@ def walk_workload(state: State, workload: Object) -> None:
             f"The rollout of {kind} {name} {'has made no progress for too long' if stuck else 'is not finished'}: {progress}.",
             expected=f"{wanted} available Pods of the newest revision", observed=progress, pending=not stuck, **evidence,
         )  # fmt: skip
+
+
+def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> str:
+    """How many Pods of the newest revision there are, how many of them are ready, and who serves meanwhile."""
+    serving = sum(pod.is_ready for pod in old)
+    return (
+        f"{len(pods)}{' new' if serving else ''} Pods of {workload.kind} {workload.name}; "
+        f"{sum(pod.is_ready for pod in pods)} of {wanted} ready"
+        + (f", beside {counted(serving, 'ready Pod')} of an older revision" if serving else "")
+    )
 
 
 def first_broken(state: State, pods: list[Object]) -> Failed | None:
@@ -84,12 +92,12 @@ def first_broken(state: State, pods: list[Object]) -> Failed | None:
     return min(faults, key=lambda fault: fault.pending, default=None)
 
 
-def _old_pods(state: State, workload: Object, newest: Object) -> bool:
-    """Whether Pods of an older revision still serve."""
+def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
+    """The Pods of a Deployment's older revisions, without those on their way out."""
     if workload.kind != "Deployment":
-        return False
-    return any(not p.is_terminating for rs in state.owned("ReplicaSet", workload) if rs is not newest
-               for p in state.owned("Pod", rs))  # fmt: skip
+        return []
+    return [p for rs in state.owned("ReplicaSet", workload) if rs is not newest
+            for p in state.owned("Pod", rs) if not p.is_terminating]  # fmt: skip
 
 
 def root_of(state: State, pod: Object) -> NotPassed | None:
