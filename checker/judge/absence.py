@@ -86,7 +86,7 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
         )  # fmt: skip
     others = ", ".join(sorted(made_by_hand)) or "none"
     if len(made_by_hand) < len(staying):
-        others += f"{',' * bool(made_by_hand)} {'and' if made_by_hand else 'but'} those that controllers made"
+        others += f"{',' * bool(made_by_hand)} {'and' if made_by_hand else 'but'} those that controllers own"
     raise Failed(
         "object-missing",
         f"There is no {kind} {name} in namespace {namespace}.",

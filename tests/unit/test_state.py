@@ -64,13 +64,13 @@ def test_where_to_look_is_what_kubectl_calls_the_kind(kind: str, plural: str) ->
     assert end.value.look == f"kubectl get {plural}"
 
 
-def test_what_is_there_instead_is_told_with_what_controllers_made() -> None:
+def test_what_is_there_instead_is_told_with_what_controllers_own() -> None:
     made = pod("web-1-a", owner=replica_set(deployment("web"), "web-1"))
     for there, observed in (
         ([], "none"),
-        ([made], "none but those that controllers made"),
+        ([made], "none but those that controllers own"),
         ([pod("clock")], "clock"),
-        ([pod("clock"), made], "clock, and those that controllers made"),
+        ([pod("clock"), made], "clock, and those that controllers own"),
     ):
         with pytest.raises(Failed) as end:
             state(*there).require("Pod", "guestbook")
