@@ -20,7 +20,7 @@ class Cause:
     lesson: str
 
 
-_DESCRIBE_POD, _GET_ALL = "kubectl describe pod NAME", "kubectl get all"
+_DESCRIBE_POD, _GET_KIND = "kubectl describe pod NAME", "kubectl get KIND"
 _GET_CLAIMS = "kubectl get persistentvolumeclaims"
 
 CATALOGUE: dict[str, Cause] = {
@@ -28,22 +28,22 @@ CATALOGUE: dict[str, Cause] = {
     for cause in (
         # Existence
         Cause("namespace-missing", "The namespace does not exist", "Nobody has made it, or it was deleted. A lab's own is made when the lab is started.", "kubectl get namespaces", "09"),
-        Cause("object-missing", "The object does not exist", "Nothing of this kind and name was made, or it was deleted.", _GET_ALL, "03"),
-        Cause("object-being-deleted", "The object is being deleted", "It was asked to go and has not gone yet: containers get time to end.", _GET_ALL, "04"),
-        Cause("wrong-namespace", "The object is in another namespace", "Names are looked up in one namespace; the same name in another is another object.", "kubectl get all --all-namespaces", "09"),
-        Cause("wrong-name", "The object has another name", "Others find an object by its exact name.", _GET_ALL, "03"),
-        Cause("wrong-kind", "Another kind of object was made", "The kind decides which controller looks after an object.", _GET_ALL, "03"),
+        Cause("object-missing", "The object does not exist", "Nothing of this kind and name was made, or it was deleted.", _GET_KIND, "03"),
+        Cause("object-being-deleted", "The object is being deleted", "It was asked to go and has not gone yet: containers get time to end.", _GET_KIND, "04"),
+        Cause("wrong-namespace", "The object is in another namespace", "Names are looked up in one namespace; the same name in another is another object.", "kubectl get KIND --all-namespaces", "09"),
+        Cause("wrong-name", "The object has another name", "Others find an object by its exact name.", _GET_KIND, "03"),
+        Cause("wrong-kind", "Another kind of object was made", "The kind decides which controller looks after an object.", "kubectl get all", "03"),
         Cause("bare-pod", "A bare Pod instead of a workload", "No controller owns a bare Pod: nobody replaces it when it goes away.", "kubectl get pods,deployments", "05"),
         Cause("manifest-malformed", "The manifest is not valid YAML", "The file cannot be read, so nothing of it reached the cluster.", "kubectl apply --dry-run=server -f FILE", "03"),
-        Cause("manifest-refused", "The API server refuses the manifest", "The file can be read, but what it asks for is not valid, so nothing was made.", "kubectl apply --dry-run=server -f FILE", "03"),
+        Cause("manifest-refused", "The API server refuses the manifest", "The file can be read, but what it asks for is not valid, so nothing was made or changed.", "kubectl apply --dry-run=server -f FILE", "03"),
         Cause("never-applied", "The object does not come from an apply", "It was made by another command, so no file says how it should be.", "kubectl get KIND NAME -o yaml --show-managed-fields", "03"),
         Cause("changed-by-hand", "The live object is not as it was applied", "Somebody changed a value by hand; the next apply will set it back.", "kubectl diff -f FILE", "03"),
         Cause("imperative-leftover", "A field was added by hand", "It is not in the manifest, and applying the manifest does not take it away.", "kubectl get KIND NAME -o yaml --show-managed-fields", "03"),
         Cause("no-earlier-revision", "The Deployment has no earlier revision", "A Deployment keeps the ReplicaSets of what it ran before; one that was made anew has none.", "kubectl rollout history deployment NAME", "06"),
-        Cause("wrong-image", "Another image than asked for", "What runs in the Pods, or is to run there, is not the program that the task is about.", "kubectl get deployments -o wide", "05"),
+        Cause("wrong-image", "Another image than the task asks for", "What runs in the Pods, or is to run there, is not the program that the task is about.", "kubectl get deployments -o wide", "05"),
         Cause("key-missing", "The key is not there", "A ConfigMap or Secret holds values under keys; others ask for them by their exact names.", "kubectl describe configmap NAME", "11"),
-        Cause("value-malformed", "The value cannot be read", "What stands there is not what a program can read at this place.", _GET_ALL, "03"),
-        Cause("value-wrong", "The value is not right", "It can be read, but the cluster says otherwise.", _GET_ALL, "02"),
+        Cause("value-malformed", "The value cannot be read", "What stands there is not what a program can read at this place.", "kubectl get KIND NAME -o yaml", "03"),
+        Cause("value-wrong", "The value is not right", "It can be read, but the cluster says otherwise.", "kubectl get KIND NAME -o yaml", "02"),
         # Any namespace (kubeclass explain): objects that cannot leave
         Cause("finalizer-holds-object", "A finalizer keeps a deleted object", "A finalizer says that somebody has to tidy up before the object goes; as long as it is there, the object stays.", "kubectl get KIND NAME -o jsonpath={.metadata.finalizers}", "03"),
         Cause("deletion-waits-for-use-to-end", "A deleted object is still in use", "A claim that a Pod uses goes only when the Pod has gone.", "kubectl describe persistentvolumeclaim NAME", "12"),
@@ -110,7 +110,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("image-not-loaded", "The image is not on this node", "The cluster's nodes do not share images: each needs its own copy.", _DESCRIBE_POD, "04"),
         Cause("image-not-found", "The image cannot be had", "It is on no node, and cannot be pulled from a registry.", _DESCRIBE_POD, "04"),
         # The Pod gets its configuration
-        Cause("config-object-missing", "A ConfigMap, Secret or claim that the Pod needs does not exist", "The container is not started until everything it refers to is there.", _DESCRIBE_POD, "11"),
+        Cause("config-object-missing", "A ConfigMap or Secret that the Pod needs does not exist", "The container is not started until everything it refers to is there.", _DESCRIBE_POD, "11"),
         Cause("config-key-missing", "A key that the Pod needs is not in the ConfigMap or Secret", "The object exists, but not the key.", "kubectl describe configmap NAME", "11"),
         Cause("container-config-error", "The container cannot be created as configured", "The node could not make the container from its specification.", _DESCRIBE_POD, "11"),
         # The containers start and keep running
@@ -136,7 +136,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("probe-port-unknown", "A probe asks a port name that no port has", "A probe's port is a number or the name of a container port.", _DESCRIBE_POD, "10"),
         Cause("pod-not-ready", "The Pod is not ready", "Something that the Pod waits for has not happened.", _DESCRIBE_POD, "10"),
         # Workloads
-        Cause("status-stale", "The newest change has not been acted on yet", "The status still speaks of an older generation.", _GET_ALL, "05"),
+        Cause("status-stale", "The newest change has not been acted on yet", "The status still speaks of an older generation.", "kubectl describe KIND NAME", "05"),
         Cause("zero-replicas", "No replicas are asked for", "The workload exists, and asks for nothing.", "kubectl get deployments", "05"),
         Cause("too-few-replicas", "Fewer replicas than the task asks for", "The workload works, but is smaller than it should be.", "kubectl get deployments", "05"),
         Cause("rollout-paused", "The rollout is paused", "A paused Deployment takes changes, but does not act on them.", "kubectl rollout status deployment NAME", "06"),
@@ -170,7 +170,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("service-sticks-to-clients", "The Service sends each client to one Pod only", "With sessionAffinity ClientIP, all requests of one client go to the same Pod.", "kubectl describe service NAME", "07"),
         Cause("pods-on-one-node", "All Pods are on one node", "If that node goes, everything goes.", "kubectl get pods -o wide", "07"),
         Cause("not-a-node-port", "No Service opens a TCP port on the nodes", "Only a NodePort (or a load balancer) opens a port on the nodes.", "kubectl get services", "07"),
-        Cause("node-port-unreachable", "The node port does not answer from outside", "The port is open on every node and leads to the Service.", "kubectl describe service NAME", "07"),
+        Cause("node-port-unreachable", "The node port does not answer from outside", "What arrives at a node port, on whichever node, is sent on to the Service's Pods; here no node gives an answer.", "kubectl describe service NAME", "07"),
         Cause("pod-unreachable", "A Pod does not answer at its own address", "On the cluster's flat network every Pod reaches every other by its IP.", "kubectl get pods -o wide", "07"),
         Cause("service-local-only", "The Service answers only on nodes that have its Pods", "With a local traffic policy a node sends requests to its own Pods only.", "kubectl describe service NAME", "07"),
         # Names
@@ -332,7 +332,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("greeting-wrong", "The app says something else", "It runs and answers, with words that are not those that were agreed on.", "kubectl describe configmap NAME", "11"),
         Cause("greeting-hard-coded", "The words do not come from where they are kept", "A value that is written down in a second place is right until the first one changes.", "kubectl describe deployment NAME", "11"),
         Cause("probe-weakened", "The probe asks for something else than it should", "A probe that always succeeds says nothing: the Pod gets requests that it cannot answer.", "kubectl describe deployment NAME", "10"),
-        Cause("bystander-gone", "Something else is gone", "A repair leaves alone what is not broken.", "kubectl get all", "15"),
+        Cause("bystander-gone", "Something else is gone", "A repair leaves alone what is not broken.", "kubectl get KIND", "15"),
         Cause("bystander-changed", "Something else was changed", "A repair leaves alone what is not broken.", "kubectl get KIND NAME -o yaml", "15"),
         # Containers on one host
         Cause("image-missing", "The image does not exist", "No image of this name and tag is in the engine.", "docker images", "01"),
