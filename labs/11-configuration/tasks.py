@@ -330,7 +330,7 @@ def password_arrives(state: State, asked: Any) -> None:
         if refusal["kind"] == "Secret" and refusal["name"] in (SECRET, "") and "base64" in refusal["message"]:
             fail("secret-not-base64", f"There is no Secret {SECRET}. Your file {refusal['file']} is refused: {refusal['message']}",
                  expected="base64 under data", observed="text that is not base64", object=f"Secret/{SECRET}",
-                 look=f"kubectl apply --dry-run=server -f {refusal['file']}")  # fmt: skip
+                 look=f"kubectl apply --dry-run=server -f FOLDER/{refusal['file']}")  # fmt: skip
     state.require("Secret", SECRET)
     for pod in newest_pods(state, state.require("Deployment", "guestbook")):
         container = app_container(pod)
