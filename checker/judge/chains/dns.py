@@ -43,11 +43,15 @@ def outside_dns(spec: dict[str, Any]) -> str:
     return ""
 
 
-def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, Any] | None = None) -> NoReturn:
+def explain_name(
+    state: State, host: str, asked_in: Object, lookups: dict[str, Any] | None = None, told_by: str = ""
+) -> NoReturn:
     """Raise Failed (or Unknown) with the reason why a name leads nowhere.
 
     asked_in: the object whose Pods asked for it. lookups: what names were asked for there, CONTROL among them where it is known.
+    told_by: the variable that holds the name, in words, where it is known.
     """
+    says = f"{host}, the name in {told_by}," if told_by else host
     evidence: dict[str, Any] = {"object": asked_in.ref, "expected": f"{host} leads to a Service"}
     control = (lookups or {}).get(CONTROL)
     if control and control["error"]:
@@ -67,7 +71,7 @@ def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, A
     if namespace not in known:
         similar = nearest(namespace, known)
         fail(
-            "name-namespace-unknown", f"{host} means Service {name} of namespace {namespace}, and there is no such namespace."
+            "name-namespace-unknown", f"{says} means Service {name} of namespace {namespace}, and there is no such namespace."
             + (f" There is one called {similar}: is it meant?" if similar else ""),
             observed=f"no namespace {namespace}", look="kubectl get namespaces", **evidence,
         )  # fmt: skip
@@ -84,7 +88,7 @@ def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, A
             else ""
         )
         fail(
-            "name-unknown", f"{host} means Service {name} of namespace {namespace}, and there is no such Service.{hint}",
+            "name-unknown", f"{says} means Service {name} of namespace {namespace}, and there is no such Service.{hint}",
             observed=f"Services of namespace {namespace}: {', '.join(sorted(here)) or 'none'}",
             look=f"kubectl get services -n {namespace}", **evidence,
         )  # fmt: skip
@@ -93,12 +97,12 @@ def explain_name(state: State, host: str, asked_in: Object, lookups: dict[str, A
         if target.rstrip(".").endswith(".svc.cluster.local"):
             explain_name(state, target, asked_in)
         fail(
-            "name-unknown", f"{host} is another name for {target}, which leads nowhere.", observed=f"externalName {target}",
+            "name-unknown", f"{says} is another name for {target}, which leads nowhere.", observed=f"externalName {target}",
             look=f"kubectl get service {name} -n {namespace}", **evidence,
         )  # fmt: skip
     walk(state, service)
     fail(
-        "name-not-yet", f"{host} means Service {name} of namespace {namespace}, which is there, but the name led nowhere a moment ago.",
+        "name-not-yet", f"{says} means Service {name} of namespace {namespace}, which is there, but the name led nowhere a moment ago.",
         observed="no such host", look=f"kubectl get service {name} -n {namespace}", pending=True, **evidence,
     )  # fmt: skip
 
@@ -126,7 +130,7 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
             if service:
                 walk(state, service)
             else:
-                explain_name(state, host, pod)
+                explain_name(state, host, pod, told_by=f"{variable} of container {container['name']}")
         except Unknown:
             continue
         finally:
