@@ -63,10 +63,10 @@ class Redis:
 
 
 def ask_redis(question: Question) -> dict[str, Any]:
-    """{"items", "length", "written", "countable", "uptime", "dir", "save", "appendonly", "saving"}.
+    """{"items", "length", "written", "countable", "loaded", "uptime", "dir", "save", "appendonly", "saving"}.
 
     written: how many commands added items to lists since this process began, mostly one each; countable: whether items cannot have
-    come otherwise.
+    come otherwise. loaded: how many keys it found in its RDB file when it began; -1 where it does not say (before Redis 7).
     """
     host, _, port = question["at"].rpartition(":")
     redis = Redis(host, int(port))
@@ -81,6 +81,7 @@ def ask_redis(question: Question) -> dict[str, Any]:
         "length": int(redis.ask("LLEN", question["key"])),
         "written": sum(calls.get(name, 0) for name in ADDING),
         "countable": not any(calls.get(name) for name in UNCOUNTABLE),
+        "loaded": int(saving.get("rdb_last_load_keys_loaded", -1)),
         "uptime": int(redis.info("server")["uptime_in_seconds"]),
         **redis.settings("dir", "save", "appendonly"),
         "saving": "failed"

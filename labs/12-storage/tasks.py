@@ -1,7 +1,8 @@
 """Judging lab 12: on what Redis keeps its data, whether an entry is older than the Pod that holds it, and who else sees the files.
 
 That an entry is older is told by Redis: it has more entries than commands that wrote one since it began, and it began with its
-Pod; unless the observer was there when the guestbook had none, for one command can write many. Where that cannot be told, by the
+Pod; unless it found nothing in its file then, or the observer was there when the guestbook had none, for one command can write
+many. Where that cannot be told, by the
 observer: it was answered before this Pod was made, and nothing else ever since.
 """
 
@@ -180,7 +181,10 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
             look="kubectl describe deployment guestbook", pending=True,
         )  # fmt: skip
     fresh = was_empty(timeline, pod, redis["items"][0])
-    if (older_by_count(state, pod, redis) and not fresh) or older_by_timeline(timeline, pod, redis["items"][0]):
+    began_empty = redis.get("loaded") == 0 and redis["appendonly"] != "yes"
+    if not began_empty and (
+        (older_by_count(state, pod, redis) and not fresh) or older_by_timeline(timeline, pod, redis["items"][0])
+    ):
         return
     restarts = sum(status.get("restartCount", 0) for status in pod.status.get("containerStatuses") or [])
     told = f"entries: {redis['length']}" + (
@@ -188,6 +192,8 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
     )
     if redis["countable"] and redis["written"] >= redis["length"]:
         why = f"Every entry was written since Redis began to run in Pod {pod.name}."
+    elif began_empty:
+        why = f"Redis found no data on its volume when it began to run in Pod {pod.name}: what it has now was written since."
     elif fresh or (not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since):
         what = "The entry was" if redis["length"] == 1 else "The entries were"
         why = f"{what} written while Pod {pod.name} was there already" + (

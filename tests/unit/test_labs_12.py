@@ -51,6 +51,16 @@ def at_once(state: State) -> None:
     times["texts"] = [[times["since"], EMPTY], [ready + 0.1, "I was here"]]
 
 
+def by_hand(loaded: int = 0, appendonly: str = "no") -> Callable[[State], None]:
+    """Redis has more entries than commands that wrote some, and has found so many keys when it began."""
+
+    def change(state: State) -> None:
+        redis = seen(state, "RedisAsked")[""]["redis"]
+        redis |= {"loaded": loaded, "appendonly": appendonly}
+
+    return change
+
+
 def restarted(state: State) -> None:
     """Redis was restarted in its Pod, so that only the observer knows, and when the guestbook told of what first, to the tenth."""
     pod = state.find("Pod", "store-0")
@@ -89,6 +99,10 @@ ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any]]] = {
     "the same, and they had been there before": ({}, pushed(seen_before=True)),
     "the same, and nobody looked": ({}, pushed(timeline=False)),
     "written and replaced between two looks": ({}, at_once),
+    "Redis began with nothing": (NOT_SHOWN, by_hand()),
+    "Redis began with what it had saved": ({}, by_hand(loaded=1)),
+    "a Redis that does not say": ({}, by_hand(loaded=-1)),
+    "Redis began with what it had appended": ({}, by_hand(appendonly="yes")),
     "a container in front of it": ({}, helper_first),
     "once more to read": ({}, mounted(READ)),
     "once more to write": (WRITABLE, mounted({**WRITE, "mountPath": "/again"})),
