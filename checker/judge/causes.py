@@ -329,6 +329,7 @@ CATALOGUE: dict[str, Cause] = {
         # Repairs
         Cause("seed-lost", "The lab's seed is not the one that it began with", "What is right in this lab depends on a seed, which start writes into an annotation of the namespace.", "kubectl describe namespace NAME", "15"),
         Cause("service-port-missing", "The Service does not take requests on that port", "Others ask for a Service by its name and its port.", "kubectl get services", "07"),
+        Cause("app-port-moved", "The app was moved to where a wrong port leads", "It answers again, but whoever was told of the port that was agreed on finds nobody there.", "kubectl describe deployment NAME", "07"),
         Cause("greeting-wrong", "The app says something else", "It runs and answers, with words that are not those that were agreed on.", "kubectl describe configmap NAME", "11"),
         Cause("greeting-hard-coded", "The words do not come from where they are kept", "A value that is written down in a second place is right until the first one changes.", "kubectl describe deployment NAME", "11"),
         Cause("probe-weakened", "The probe asks for something else than it should", "A probe that always succeeds says nothing: the Pod gets requests that it cannot answer.", "kubectl describe deployment NAME", "10"),

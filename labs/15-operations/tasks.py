@@ -2,13 +2,16 @@
 what it is like now, beside what its seed says is right; nothing is read from what a learner could write there."""
 
 import math
+import shlex
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any, NoReturn
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
+from checker.judge.chains.configuration import source_of_variable
 from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
 from checker.judge.chains.policy import selects
+from checker.judge.chains.service import target_ports
 from checker.judge.chains.taints import untolerated
 from checker.judge.labs import beside
 from checker.judge.names import are_no, counted, is_address
@@ -60,11 +63,12 @@ class RedisAsked(PodsInside):
         host = variable(state, pods[0], "REDIS_HOST").partition(":")[0] if pods else ""
         if not host:
             return None
-        port = variable(state, pods[0], "PORT") or "8080"
+        listens = capstone.plan(seed_of(state)).listens if secret_with(state, pods[0], "PORT") else 8080
+        port = variable(state, pods[0], "PORT") or listens
         return self.ask({"": inside(pods[0], {
             "names": {"do": "dns", "names": [host, "kubernetes.default"]},
             "entries": {"do": "http", "url": f"http://127.0.0.1:{port}/entries"},
-        })})  # fmt: skip
+        }) | {"container": app(pods[0])["name"]}})  # fmt: skip
 
     def read(self, seen: Any) -> Any:
         return seen[""]  # read only once the Pods are known to work (see `answered`): one that is down cannot be asked
@@ -86,8 +90,14 @@ def app(workload: Object) -> dict[str, Any]:
 
 
 def variable(state: State, pod: Object, name: str) -> str:
-    """What the guestbook in a Pod is given under this name; empty where it is given nothing."""
+    """What the guestbook in a Pod is given under this name; empty where it is given nothing, or by a Secret."""
     return state.env(pod, app(pod)).get(name, "")
+
+
+def secret_with(state: State, pod: Object, name: str) -> str:
+    """The Secret that a variable of the guestbook in a Pod comes from; empty where it comes from none."""
+    source = source_of_variable(state, pod, app(pod), name)
+    return source.name if source and source.kind == "Secret" else ""
 
 
 # -- failover --------------------------------------------------------------------------------------------------------
@@ -336,6 +346,20 @@ def guestbook_answers(state: State, answers: Answers) -> None:
             expected="answers from every ready Pod", observed=f"none from {', '.join(sorted(silent))}", object=service.ref,
             look="kubectl get endpointslices", pending=True,
         )  # fmt: skip
+    require_app_port(state, service)
+
+
+def require_app_port(state: State, service: Object) -> None:
+    """The guestbook listens where the handbook says: it was not moved to where a Service's wrong port led."""
+    right = capstone.plan(seed_of(state))
+    for pod in state.ready_pods(service):
+        target = target_ports(service, pod).get(right.port)
+        if target != right.listens and variable(state, pod, "PORT") != str(right.listens):
+            fail(
+                "app-port-moved", f"The guestbook in Pod {pod.name} answers, but it listens on port {target} now, and the handbook says another.",
+                expected=f"port {right.listens}", observed=f"port {target}", object="Deployment/guestbook",
+                look="kubectl set env deployment guestbook --list",
+            )  # fmt: skip
 
 
 @task("says", observe=ASKED)
@@ -405,6 +429,13 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
     look = {"object": deployment.ref, "look": "kubectl set env deployment guestbook --list"}
     for pod in pods:
         host = variable(state, pod, "REDIS_HOST").partition(":")[0]
+        secret = secret_with(state, pod, "REDIS_HOST")
+        if secret:
+            unknown(
+                "not-observed", f"Pod {pod.name} is told where Redis is by Secret {secret}, and the checker looks into none. A name that "
+                "everybody may read, in the Deployment or in a ConfigMap, can be followed.",
+                expected="REDIS_HOST with the name of a Service", observed=f"Secret {secret}", **look,
+            )  # fmt: skip
         if not host:
             fail(
                 "redis-not-configured", f"Pod {pod.name} has no REDIS_HOST: it keeps its entries in a file of its own.",
@@ -486,7 +517,13 @@ def every_replica_works(state: State) -> None:
     get, command = probe.get("httpGet") or {}, (probe.get("exec") or {}).get("command") or []
     path = f"/{get['path'].removeprefix('/')}" if get.get("path") else ""  # the kubelet adds a slash that is missing
     asks = path + " ".join(command)
-    # A command counts if it asks, and if nothing in it makes light of the answer.
+    heeded = heeds_readyz(command)
+    if command and heeded is None:
+        unknown(
+            "not-observed", f"The readiness probe of Deployment guestbook runs {asks!r}, and from that the checker cannot tell whether it fails when the app "
+            "does not say at /readyz that it is ready. A plainer command, or a probe of kind httpGet, it understands.",
+            observed=asks, **evidence,
+        )  # fmt: skip
     does = (
         f"it runs {asks}"
         if command
@@ -494,8 +531,7 @@ def every_replica_works(state: State) -> None:
         if path
         else "it only connects"
     )
-    by_command = "python3" in asks and "/readyz" in asks and not set(asks) & set("|;&#")
-    if not by_command and (get.get("host") or asks.partition("?")[0] != "/readyz"):
+    if not heeded and (get.get("host") or asks.partition("?")[0] != "/readyz"):
         fail(
             "probe-weakened", f"The readiness probe of Deployment guestbook does not ask the app for /readyz ({does}): it succeeds, whatever the app says there.",
             observed=asks or "a connection, and nothing more", **evidence,
@@ -506,6 +542,32 @@ def every_replica_works(state: State) -> None:
             "probe-weakened", f"The readiness probe of Deployment guestbook is only believed after {patience} s of failures: until then a replica that cannot take requests gets them.",
             observed=f"{patience} s", **evidence,
         )  # fmt: skip
+
+
+def heeds_readyz(command: list[str]) -> bool | None:
+    """Whether a probe's command fails whenever the app does not say at /readyz that it is ready; None where its text does not tell."""
+    words = command
+    if command[:1] and command[0].endswith("sh") and command[1:2] == ["-c"]:
+        script = "".join(command[2:3]).strip().replace("\n", ";")
+        lexer = shlex.shlex(script, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        try:
+            words = list(lexer)
+        except ValueError:
+            return None
+    if not any("/readyz" in word for word in words):
+        return False
+    if words[-3:-1] == ["||", "exit"] and words[-1] != "0":
+        words = words[:-3]
+    if words is not command and any(word != "&&" and not set(word) - set("();<>|&") for word in words):
+        return False if words[-1] in ("true", ":", "0", "&") else None  # these make light of any answer
+    parts = [list(part) for between, part in groupby(words, "&&".__eq__) if not between]
+    program, *given = next(part for part in parts if any("/readyz" in word for word in part))
+    if not program.rpartition("/")[2].startswith("python"):
+        return None
+    code = given[given.index("-c") + 1] if "-c" in given[:-1] else ""
+    raises = "urlopen" in code and not any(word in code for word in ("except", "suppress"))
+    return raises or any(word.endswith("ask.py") for word in given) or None
 
 
 def memory_limit(pod: Object) -> str:

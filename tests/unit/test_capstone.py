@@ -331,22 +331,90 @@ def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
     assert changed("1", sidecar("GREETING"))["says"] == "greeting-hard-coded"
 
 
-@pytest.mark.parametrize("probe, right", [
-    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 10, "periodSeconds": 5}, True),
-    ({"httpGet": {"path": "/readyz?from=kubelet", "port": 1}}, True),
-    ({"httpGet": {"path": "readyz", "port": 1}}, True),
-    ({"exec": {"command": ["sh", "-c", "python3 ask.py http://127.0.0.1:9417/readyz"]}}, True),
-    ({"httpGet": {"path": "/healthz?not=/readyz", "port": 1}}, False),
-    ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, False),
-    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 100000}, False),
-    ({"exec": {"command": ["sh", "-c", "python3 ask.py http://127.0.0.1:9417/readyz || true"]}}, False),
-    ({"exec": {"command": ["echo", "/readyz"]}}, False),
+READYZ = "http://127.0.0.1:9417/readyz"
+URLOPEN = f"from urllib.request import urlopen; urlopen('{READYZ}', timeout=1)"
+
+
+def by_command(*command: str) -> dict[str, Any]:
+    return {"exec": {"command": list(command)}}
+
+
+@pytest.mark.parametrize("probe, cause", [
+    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 10, "periodSeconds": 5}, ""),
+    ({"httpGet": {"path": "/readyz?from=kubelet", "port": 1}}, ""),
+    ({"httpGet": {"path": "readyz", "port": 1}}, ""),
+    ({"httpGet": {"path": "/healthz?not=/readyz", "port": 1}}, "probe-weakened"),
+    ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, "probe-weakened"),
+    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 100000}, "probe-weakened"),
+    ({"tcpSocket": {"port": 1}}, "probe-weakened"),
+    (by_command("python3", "ask.py", READYZ), ""),
+    (by_command("/usr/local/bin/python3", "/app/ask.py", READYZ), ""),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ}"), ""),
+    (by_command("/bin/sh", "-c", f"cd /app && python3 ask.py {READYZ} || exit 1"), ""),
+    (by_command("python3", "-c", URLOPEN), ""),
+    (by_command("python3", "-c", f"import sys; {URLOPEN}; sys.exit(0)"), ""),  # urlopen raises before that
+    (by_command("sh", "-c", f'python3 -c "{URLOPEN}"'), ""),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ} || true"), "probe-weakened"),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ}; exit 0"), "probe-weakened"),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ}\nexit 0\n"), "probe-weakened"),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ} &"), "probe-weakened"),
+    (by_command("sh", "-c", "python3 ask.py http://127.0.0.1:9417/version"), "probe-weakened"),
+    (by_command("sh", "-c", "true # /readyz"), "probe-weakened"),
+    (by_command("echo", "/readyz"), "not-observed"),
+    (by_command("sh", "-c", f"python3 ask.py {READYZ} | grep ready"), "not-observed"),
+    (by_command("sh", "-c", f"python3 ask.py '{READYZ}"), "not-observed"),
+    (by_command("python3", "-c", f"try: {URLOPEN}\nexcept OSError: pass"), "not-observed"),
+    (by_command("python3", "-c", "print('/readyz')"), "not-observed"),
 ])  # fmt: skip
-def test_a_probe_that_asks_and_one_that_pretends_to(probe: dict[str, Any], right: bool) -> None:
+def test_a_probe_that_asks_and_one_that_pretends_to(probe: dict[str, Any], cause: str) -> None:
     def put(seen: State) -> None:
         seen.require("Deployment", "guestbook").containers[0]["readinessProbe"] = probe
 
-    assert changed("1", put) == ({} if right else {"every-replica": "probe-weakened"})
+    assert changed("1", put) == ({"every-replica": cause} if cause else {})
+
+
+def moved(pod_port: int, told: dict[str, Any], target: int) -> Callable[[State], None]:
+    """The app is told another port, and the Service sends to this one."""
+
+    def put(seen: State) -> None:
+        seen.require("Service", "guestbook").spec["ports"][0]["targetPort"] = target
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            seen.observations["reach"][f"{one.status['podIP']}:{target}"] = "open"
+            env = [v for v in one.containers[0]["env"] if v["name"] != "PORT"]
+            one.containers[0]["env"] = [*env, {"name": "PORT", **told}]
+            one.containers[0]["ports"][0]["containerPort"] = pod_port
+
+    return put
+
+
+def test_the_app_stays_at_the_port_of_the_handbook() -> None:
+    right = capstone.plan("1").listens
+    secret = {"valueFrom": {"secretKeyRef": {"name": "where", "key": "port"}}}
+    assert changed("1", moved(9999, {"value": "9999"}, 9999)) == {"answers": "app-port-moved"}
+    assert changed("1", moved(right, {"value": str(right)}, right)) == {}
+    assert changed("1", moved(right, {"value": str(right)}, 9999)) == {}  # something stands in front of it
+    assert changed("1", moved(right, secret, right)) == {}
+
+
+def test_what_a_secret_tells_of_redis_is_not_held_against_anybody() -> None:
+    def put(seen: State) -> None:
+        seen.objects["Secret"] = [obj("Secret", "where", data={"at": ""})]
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            told = next(v for v in one.containers[0]["env"] if v["name"] == "REDIS_HOST")
+            told.pop("value", "")  # one that all Pods share here
+            told["valueFrom"] = {"secretKeyRef": {"name": "where", "key": "at"}}
+
+    assert changed("1", put) == {"entries": "not-observed"}
+
+
+def test_the_guestbook_is_asked_in_its_own_container() -> None:
+    seen = world("1", "1")
+    for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+        one.containers.insert(0, {"name": "beside", "image": "redis:8"})
+        one.status["containerStatuses"].insert(0, {"name": "beside", "state": {"running": {}}})
+    [asked] = LAB.code["entries"].observe[0].question(seen)["asks"].values()
+    assert asked["container"] == "guestbook"
+    assert asked["questions"]["entries"]["url"] == f"http://127.0.0.1:{capstone.plan('1').listens}/entries"
 
 
 @pytest.mark.parametrize("source, right", [
