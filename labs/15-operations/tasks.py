@@ -533,7 +533,7 @@ def every_replica_works(state: State) -> None:
     )
     if not heeded and (get.get("host") or asks.partition("?")[0] != "/readyz"):
         fail(
-            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask the app for /readyz ({does}): it succeeds, whatever the app says there.",
+            "probe-weakened", f"The readiness probe of Deployment guestbook does not depend on what the app says at /readyz: {does}.",
             observed=asks or "a connection, and nothing more", **evidence,
         )  # fmt: skip
     patience = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
