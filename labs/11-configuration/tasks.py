@@ -13,6 +13,7 @@ from typing import Any
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
 from checker.judge.chains.configuration import (
     Source,
+    keys_of,
     optional_and_missing,
     raise_not_in_volume,
     source_of_file,
@@ -154,12 +155,9 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
         fail("volume-not-mounted", f"In container {container['name']} of Pod {pod.name} no volume is mounted where {what} is looked for.",
              observed="no volume there", **evidence)  # fmt: skip
     if source is None:
-        fail(
-            "variable-missing",
-            f"Container {container['name']} of Pod {pod.name} has no variable {what}.",
-            observed=f"no {what}",
-            **evidence,
-        )
+        others = ", ".join(variables_from(state, pod, container, kind, name))
+        fail("variable-missing", f"Container {container['name']} of Pod {pod.name} has no variable {what}."
+             + (f" From {kind} {name} it has {others}." if others else ""), observed=f"no {what}", **evidence)  # fmt: skip
     where = f"{source.kind} {source.name}" if source.kind else source.words
     if (source.kind, source.name) != (kind, name):
         fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
@@ -170,6 +168,19 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
         fail("config-key-missing", f"Container {container['name']} of Pod {pod.name} takes {what} from a key that {kind} {name} no longer has.",
              observed="the key is gone", **{**evidence, "look": f"kubectl describe {kind.lower()} {name}"})  # fmt: skip
     return source
+
+
+def variables_from(state: State, pod: Object, container: dict[str, Any], kind: str, name: str) -> list[str]:
+    """The variables of a container that come from that ConfigMap or Secret."""
+    source = state.find(kind, name)
+    whole = (
+        [each.get("prefix", "") + key for each in container.get("envFrom") or [] for key in keys_of(source)]
+        if source
+        else []
+    )
+    names = dict.fromkeys([*(variable["name"] for variable in container.get("env") or []), *whole])
+    found = {one: source_of_variable(state, pod, container, one) for one in names}
+    return [one for one, source in found.items() if source and (source.kind, source.name) == (kind, name)]
 
 
 def said(answer: dict[str, Any]) -> str:
