@@ -487,20 +487,15 @@ class Timeline:
         return self._release(sets, of(image), max(candidates)) if candidates else None
 
     def way_back(self, deployment: str, image: str, from_image: str, since: float) -> Release | None:
-        """When a Deployment went back to an image while there were still Pods of the one that it had gone over to at `since`.
-        None where that asked for no new Pods but those of a template that still had some."""
+        """When a Deployment went back to an image from the one that it had gone over to at `since`, be it by way of others.
+        None where it went straight back to a template that still had Pods: then no new ones were asked for before the other's were gone."""
         sets = self._sets_of(deployment)
         left = max((pod["gone"] or inf for pod in self.pods_released(deployment, from_image, since)), default=since)
-        candidates = [
-            (at, uid)
-            for uid, times in _begins(sets).items()
-            for at in times
-            if since < at <= left + SETTLE and image in _images(sets[uid])
-        ]
-        if not candidates:
+        later = sorted((at, uid) for uid, times in _begins(sets).items() for at in times if at > since)
+        if not later or later[0][0] > left + SETTLE:
             return None
-        made, uid = min(candidates)
-        return self._release(sets, {uid}, made)
+        back = next(((at, uid) for at, uid in later if image in _images(sets[uid])), None)
+        return self._release(sets, {back[1]}, back[0]) if back else None
 
     def _release(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Release:
         """The release that began when Pods of these of a Deployment's ReplicaSets were first asked for."""

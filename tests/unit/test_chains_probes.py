@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -331,7 +332,7 @@ def test_a_release_lasts_until_the_old_pods_have_gone_and_not_only_been_told_to(
 
 
 def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() -> None:
-    def way_back(v2: list[list[float]], anew: list[list[float]]) -> Release | None:
+    def way_back(v2: list[list[float]], anew: list[list[float]], v1: Sequence[list[float]] = ()) -> Release | None:
         pods = [
             {"name": "web-2-a", "owner": "v2", "added": T - 60, "ready": T - 50, "deleted": T + 12, "gone": T + 15},
             {"name": "web-3-a", "owner": "v3", "added": T, "ready": 0, "deleted": T + 10, "gone": T + 13},
@@ -340,6 +341,12 @@ def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() 
             "v2": {"kind": "ReplicaSet", "name": "web-2", "images": ["web:v2"], "changes": [[T - 60, 1], *v2]},
             "v3": {"kind": "ReplicaSet", "name": "web-3", "images": ["web:v3"], "changes": [[T, 1], [T + 10, 0]]},
             "anew": {"kind": "ReplicaSet", "name": "web-4", "images": ["web:v2"], "changes": anew},
+            "v1": {
+                "kind": "ReplicaSet",
+                "name": "web-1",
+                "images": ["web:v1"],
+                "changes": [[T - 90, 1], [T - 60, 0], *v1],
+            },
         }
         seen = {"pods": {pod["name"]: {**pod, "changes": []} for pod in pods}, "replicas": sets}
         return Timeline({"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], **seen}).way_back(
@@ -352,6 +359,10 @@ def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() 
     )
     assert way_back([[T + 1, 0], [T + 10, 1]], []) == Release(T + 10, T + 16)
     assert way_back([[T + 60, 0]], [[T + 50, 1]]) is None, "a new template, long after v3 had gone"
+    assert way_back([[T + 12, 0], [T + 50, 1]], [], [[T + 11, 1], [T + 52, 0]]) == Release(T + 50, T + 53), (
+        "v3 undone as far as v1, and from there to v2"
+    )
+    assert way_back([[T + 42, 0], [T + 50, 1]], [], [[T + 40, 1], [T + 52, 0]]) is None, "v1, long after v3 had gone"
 
 
 def test_what_was_taken_away_for_another_template_before_is_no_part_of_a_release() -> None:
