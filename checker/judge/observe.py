@@ -430,16 +430,10 @@ class Timeline:
         """Uid and notes of the Pods that were seen; with `owners`, of those of these controllers."""
         return [(uid, pod) for uid, pod in self._seen["pods"].items() if owners is None or pod["owner"] in owners]
 
-    def scalings(self, deployment: str) -> list[Scaling]:
-        """Every time that the Deployment's replicas were raised, oldest first."""
-        found = []
-        for owner in self._seen["replicas"].values():
-            if owner["kind"] == "Deployment" and owner["name"] == deployment:
-                changes = owner["changes"]
-                found += [
-                    Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before
-                ]
-        return sorted(found, key=lambda scaling: scaling.at)
+    def scalings(self, deployment: Object) -> list[Scaling]:
+        """Every time that the replicas of this Deployment were raised, oldest first: of it, and not of one of its name that was there before."""
+        changes = self._seen["replicas"].get(deployment.uid, {}).get("changes", [])
+        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before]
 
     def _sets_of(self, deployment: str) -> dict[str, dict[str, Any]]:
         """The ReplicaSets of a Deployment that were seen, by uid, as the observer notes them."""

@@ -4,6 +4,8 @@ from math import inf
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
 from checker.judge.names import counted
+from checker.judge.observe import Scaling
+from checker.judge.verdict import NotPassed
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
@@ -58,18 +60,30 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     state.require_working(service)
     require_replicas(state, deployment, 5)
     state.fail_for_strangers(service, deployment, set())
-    scalings = [s for s in timeline.scalings("guestbook") if 1 <= s.before < 5 <= s.after]
+    scalings = [s for s in timeline.scalings(deployment) if 1 <= s.before < 5 <= s.after]
     served = [s for s in scalings if timeline.hosts_between(s.at - 5, s.at)]
     if not served:
         timeline.require_watched(state)
         fail(
             "never-scaled",
-            "Deployment guestbook was not seen being scaled from fewer than five replicas to five or more while it was answering requests.",
+            "This Deployment guestbook was not seen being scaled from fewer than five replicas to five or more while it was answering requests.",
             expected="fewer replicas that answer, then at least 5",
-            observed="a change while nothing answered" if scalings else "no such change, in " + duration(timeline),
+            observed="a change while nothing answered"
+            if scalings
+            else "no such change, in " + duration(timeline, deployment.created.timestamp()),
             object=deployment.ref,
         )
-    scaling = served[-1]
+    # Once without a loss is enough, whatever is tried afterwards; where there is none, the last one is told of.
+    for scaling in served:
+        try:
+            return require_no_loss(state, timeline, deployment, service, scaling)
+        except NotPassed:
+            if scaling is served[-1]:
+                raise
+
+
+def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
+    """Raises Failed if requests were lost on the way to these replicas, or others answered; Unknown while not all of them have answered."""
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
     timeline.fail_for_strangers(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
@@ -115,6 +129,6 @@ def names(pods: list[Object]) -> str:
     return ", ".join(sorted(pod.name for pod in pods))
 
 
-def duration(timeline: Timeline) -> str:
-    seconds = timeline.until - timeline.since
+def duration(timeline: Timeline, since: float = 0) -> str:
+    seconds = timeline.until - max(timeline.since, since)
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"

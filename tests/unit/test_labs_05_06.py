@@ -77,6 +77,33 @@ def test_from_five_to_six_is_no_scaling_to_five() -> None:
     assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "never-scaled"}
 
 
+def test_the_scaling_of_an_earlier_deployment_of_the_same_name_counts_for_nothing() -> None:
+    state, timeline = solved(DEPLOYMENTS)
+    (deployment,) = state.all("Deployment")
+    timeline["replicas"]["earlier"] = timeline["replicas"].pop(deployment.uid)
+    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "never-scaled"}
+
+
+LOST = {"scaled-without-loss": "requests-lost"}
+
+
+@pytest.mark.parametrize(
+    "first, second, cause", [(False, False, {}), (False, True, {}), (True, False, {}), (True, True, LOST)]
+)
+def test_one_scaling_without_a_loss_is_enough(first: bool, second: bool, cause: dict[str, str]) -> None:
+    state, timeline = solved(DEPLOYMENTS)
+    (deployment,) = state.all("Deployment")
+    once, again = last_change(timeline, "Deployment", "guestbook:v1"), timeline["until"] + 30
+    timeline["until"] += 60
+    timeline["replicas"][deployment.uid]["changes"] += [[again - 10, 3], [again, 5]]
+    for runs in timeline["hosts"].values():
+        runs.append([again - 9, again + 20, 50, "v1"])
+    for at, lost in ((once, first), (again, second)):
+        if lost:
+            lose(timeline, at + 1)
+    assert causes(DEPLOYMENTS, state) == cause
+
+
 @pytest.mark.parametrize("later, cause", [(1, {"scaled-without-loss": "requests-lost"}), (30, {})])
 def test_a_loss_counts_until_all_replicas_have_answered_and_no_longer(later: float, cause: dict[str, str]) -> None:
     state, timeline = solved(DEPLOYMENTS)
