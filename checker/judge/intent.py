@@ -20,6 +20,9 @@ from checker.judge.state import Object
 _FIELDS, APPLIED = "fieldsV1", "kubectl.kubernetes.io/last-applied-configuration"
 # Writers that do not speak for a person.
 _NOT_BY_HAND = ("kube-controller-manager", "kubeclass")
+# Under these names a server-side apply keeps the note of what was applied on the client's side up to date:
+# https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply-to-server-side-apply
+_KEEPERS = ("kubectl", "kubectl-last-applied")
 # By what the items of a list are told apart. Other lists are one value: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _LIST_KEYS = {
     **dict.fromkeys(("containers", "initContainers", "env", "volumes", "imagePullSecrets"), ("name",)),
@@ -51,9 +54,11 @@ class Difference:
 
 
 def applied(obj: Object) -> dict[str, Any] | None:
-    """The manifest that was applied last on the client's side, or None. What another command put in its place says nothing."""
+    """The manifest that was applied last on the client's side, or None. What another command put in its place says nothing,
+    and neither does what a server-side apply took over without keeping it up to date."""
     text = obj.annotations.get(APPLIED)
-    manifest: dict[str, Any] | None = json.loads(text) if text and not forgers(obj) else None
+    outdated = any(_notes_what_was_applied(e) and e.get("manager") not in _KEEPERS for e in managers(obj, "Apply"))
+    manifest: dict[str, Any] | None = json.loads(text) if text and not outdated and not forgers(obj) else None
     return manifest
 
 

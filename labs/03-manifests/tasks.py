@@ -25,7 +25,7 @@ def declared_guestbook(state: State) -> Object:
             by = [name for name in by if name != "kubectl-client-side-apply"]
         fail(
             "never-applied",
-            f"What is noted in Deployment guestbook as applied last was written there by {forged}, not by an apply."
+            f"What is noted in Deployment guestbook as applied last was written there by {forged}, and no apply has changed it since; one that says `unchanged` leaves no trace."
             if forged
             else f"Deployment guestbook was written by {', '.join(by) or 'hand'}; it holds no manifest that was applied.",
             expected="a manifest that was applied", observed=f"written by {forged or ', '.join(by) or 'hand'}", object=deployment.ref, look=LOOK,

@@ -188,6 +188,18 @@ def test_a_manifest_may_be_applied_under_any_name() -> None:
     assert differences(deployment) == []
 
 
+@pytest.mark.parametrize("manager, paths", [("alice", []), ("kubectl", [f"{IN_POD}.containers[guestbook].image"])])
+def test_a_server_side_apply_keeps_the_note_of_an_earlier_apply_up_to_date_or_it_counts_no_more(
+    manager: str, paths: list[str]
+) -> None:
+    deployment = guestbook()
+    (entry,) = deployment.metadata["managedFields"]
+    entry |= {"manager": manager, "operation": "Apply"}
+    deployment.annotations[APPLIED] = deployment.annotations[APPLIED].replace("guestbook:v2", "guestbook:v1")
+    assert is_declared(deployment)
+    assert [d.path for d in differences(deployment)] == paths
+
+
 def test_a_label_that_was_applied_server_side_declares_no_deployment() -> None:
     deployment = guestbook("created")
     label = {"f:metadata": {"f:labels": {"f:tier": {}}}}
