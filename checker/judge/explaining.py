@@ -398,6 +398,8 @@ def _symptom(state: State, obj: Object) -> str:
     if obj.kind == "Service":
         if obj.spec.get("type") == "ExternalName":
             return f"another name for {obj.spec.get('externalName')}"
+        if "Pod" in state.unlisted:
+            return "its Pods could not be listed"
         pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
         return f"{sum(pod.is_ready for pod in pods)} of {len(pods)} Pods ready" if pods else "no Pods"
     if obj.kind == "Pod":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from checker.judge.kinds import KINDS
 from checker.judge.labs import all_labs, load_lab
 from checker.judge.state import Object, State
 from checker.look import recording
@@ -195,6 +197,40 @@ def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.M
     until(lambda: "guestbook-abc-3" in shown._widget.view["text"] and not shown._widget.said)
     shown._widget.attention.rest()
     assert not watch.runs
+
+
+def test_a_cluster_that_goes_away_piece_by_piece_stays_on_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deleted cluster hangs up on one watch after another: what can be seen no more stays as it was."""
+    begun = recording.load(load_lab("07").folder / "recorded" / "solution.json")[0]
+    shown, last = picture_of(begun, monkeypatch), ""
+    for kind in ("Node", "ReplicaSet", "NetworkPolicy", "EndpointSlice", "Service", "Pod"):
+        begun = hiding(begun, kind)
+        shown.view = shown._drawn(begun)
+        assert "Ready" in shown.view["text"] and "guestbook" in shown.view["text"], kind
+        last = last or shown.view["away"]
+    assert last == "The cluster cannot be seen at the moment: forbidden"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_a_learner_may_not_see_is_not_on_the_picture_and_that_is_said(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = recording.load(load_lab("07").folder / "recorded" / "solution.json")[0]
+    shown = picture_of(hiding(begun, kind), monkeypatch)
+    assert shown.view["away"] == (f"Cannot be seen here: {kind} (forbidden)" if kind in pictures.DRAWN else "")
+    shown.view = shown._drawn(begun)  # a right that was given meanwhile
+    assert shown.view["away"] == ""
+
+
+def hiding(state: State, kind: str) -> State:
+    objects = {name: found for name, found in state.objects.items() if name != kind}
+    return replace(state, objects=objects, unlisted={**state.unlisted, kind: "forbidden"})
+
+
+def picture_of(state: State, monkeypatch: pytest.MonkeyPatch) -> pictures.Picture:
+    monkeypatch.setattr(pictures, "Api", lambda cluster: None)
+    monkeypatch.setattr(pictures, "look", lambda namespace: state)
+    return pictures.picture()
 
 
 @pytest.mark.parametrize("number", all_labs())

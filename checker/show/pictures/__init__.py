@@ -19,6 +19,7 @@ from cluster.context import DEFAULT_NAMESPACE
 # Seconds: from the first of a burst of changes to the drawing; at least, between two drawings; at most, between two of them (what is on its
 # way for too long is a fault then, without any change).
 DEBOUNCE, REST, REFRESH = 0.05, 0.15, 5.0
+DRAWN = {"EndpointSlice", "NetworkPolicy", "Node", "Pod", "Service"}
 
 
 class Picture:
@@ -31,14 +32,19 @@ class Picture:
         self._places = Places()
         self._widget: Any = None  # one for all the places where this picture is shown
         self._api = Api(current())
+        self._seen: set[str] = set()  # of the kinds that are drawn
         self.view: dict[str, Any] = {}
         self.view = self._drawn(look(namespace))
 
     def _drawn(self, state: State) -> dict[str, Any]:
-        """As the cluster is now; where that cannot be seen, as it was, and why that is so."""
-        away = state.unlisted.get("Pod", "")
-        drawn = self.view if away and self.view else laid_out(scene(state, self._kind, self._name), self._places)
-        return {**drawn, "away": f"The cluster cannot be seen at the moment: {away}" if away else ""}
+        """As the cluster is now, without what its rights hide. Where what was seen can be seen no more: as it was, and why that is so."""
+        lost = next((why for kind, why in state.unlisted.items() if kind in self._seen), "")
+        if lost:
+            return {**self.view, "away": f"The cluster cannot be seen at the moment: {lost}"}
+        self._seen = DRAWN - state.unlisted.keys()
+        hidden = {kind: state.unlisted[kind] for kind in sorted(DRAWN - self._seen)}
+        away = f"Cannot be seen here: {', '.join(hidden)} ({next(iter(hidden.values()))})" if hidden else ""
+        return {**laid_out(scene(state, self._kind, self._name), self._places), "away": away}
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
         """From now on `view` follows the cluster, until what is returned is called. told: after each change, from another thread."""

@@ -4,7 +4,7 @@ and what is broken. Pure: from a State to plain data; where things are drawn is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checker.judge.chains import pods_of
 from checker.judge.chains.owners import workload_of
@@ -68,8 +68,12 @@ class Scene:
 
 
 def scene(state: State, kind: str = "", name: str = "") -> Scene:
-    """The picture of the State's namespace; with a kind and a name, of that object: its Pods, and the Services that lead to them."""
+    """The picture of the State's namespace; with a kind and a name, of that object: its Pods, and the Services that lead to them.
+
+    Kinds that could not be listed are not on it.
+    """
     found = explained(state, kind, name)
+    state = replace(state, unlisted={})
     faults = {c.object: finding.title for finding in found.findings for c in finding.consequences}
     faults |= {finding.seen_at or finding.object: finding.title for finding in found.findings}
     faults |= {finding.object: finding.title for finding in found.findings}
