@@ -28,30 +28,30 @@ def main() -> int:
             return 130
     if git("status", "--porcelain"):
         print("Changes that are not committed are not in what is tried: only HEAD is.")
-    tree = git("rev-parse", "HEAD^{tree}")
     begin = time.monotonic()
     power_cut()
     with tempfile.TemporaryDirectory(prefix="kubeclass-gate-") as work:
         clone = Path(work) / "clone"
         subprocess.run(["git", "clone", "-q", str(paths.COURSE), str(clone)], check=True)
+        commit, tree = (git("rev-parse", *what, cwd=clone) for what in (("--short", "HEAD"), ("HEAD^{tree}",)))
         own = {name: os.environ[name] for name in KEPT if name in os.environ}
         # What the package clients were told by this machine's environment.
         own |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "GO", "SSL_"))}
         done = subprocess.run(["bash", ".ci/run"], cwd=clone, env=own, stdin=subprocess.DEVNULL, check=False)
     minutes = (time.monotonic() - begin) / 60
     if done.returncode:
-        print(f"\nThe gate is red ({minutes:.1f} min): {git('rev-parse', '--short', 'HEAD')} would not land.")
+        print(f"\nThe gate is red ({minutes:.1f} min): {commit} would not land.")
         return 1
     green = paths.cache() / "gate-green"
     green.parent.mkdir(parents=True, exist_ok=True)
     with green.open("a") as file:
         file.write(f"{tree}\n")
-    print(f"\nThe gate is green ({minutes:.1f} min) for {git('rev-parse', '--short', 'HEAD')}.")
+    print(f"\nThe gate is green ({minutes:.1f} min) for {commit}.")
     return 0
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=paths.COURSE, capture_output=True, text=True, check=True).stdout.strip()
+def git(*words: str, cwd: Path = paths.COURSE) -> str:
+    return subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def power_cut() -> None:
