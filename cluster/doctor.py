@@ -58,7 +58,7 @@ def facts() -> dict[str, Any]:
         problem = running.result()
         return {
             "engine": command, "engine_problem": problem, "engine_version": "" if problem else _engine_version(command),
-            "memory": _memory(command, problem), "disk": _disk_free(), "disk_folder": str(paths.home()),
+            "docker_beside": command == "podman" and _is_there("docker"), "memory": _memory(command, problem), "disk": _disk_free(), "disk_folder": str(paths.home()),
             "cgroup": _cgroup(), "inotify": {name: _number(Path("/proc/sys/fs/inotify") / name) for name in INOTIFY},
             "ports": {8888: _port_free(8888), NODE_PORT: _port_free(NODE_PORT)},
             "proxy": next((name for name in PROXIES if os.environ.get(name)), ""),
@@ -83,6 +83,12 @@ def _engine(facts: dict[str, Any]) -> Finding:
     version = facts["engine_version"]
     if facts["engine"] == "docker" and _numbers(version) < LEAST_ENGINE:
         return Finding("engine", "warning", f"docker {version} is old", "Install Docker Engine 20.10 or later")
+    if facts["docker_beside"]:
+        return Finding(
+            "engine", "warning",
+            f"podman {version} runs, and beside it a Docker engine, whose firewall drops what goes between Podman's nodes",
+            "Stop the Docker engine (sudo systemctl stop docker) and restart this machine; or use it: unset KIND_EXPERIMENTAL_PROVIDER",
+        )  # fmt: skip
     return Finding("engine", "well", f"{facts['engine']} {version} runs, and you may use it")
 
 
@@ -215,6 +221,10 @@ def _engine_problem(command: str) -> Problem | None:
     except Problem as problem:
         return problem
     return None
+
+
+def _is_there(command: str) -> bool:
+    return bool(shutil.which(command)) and _engine_problem(command) is None
 
 
 def _output(*command: str) -> str:

@@ -39,7 +39,7 @@ from cluster.versions import versions
 from tests.bench.measure import HEAD, with_row
 
 FIT: dict[str, Any] = {
-    "engine": "docker", "engine_problem": None, "engine_version": "28.2.2", "memory": 16 * doctor.GIB, "disk": 100 * doctor.GIB,
+    "engine": "docker", "engine_problem": None, "engine_version": "28.2.2", "docker_beside": False, "memory": 16 * doctor.GIB, "disk": 100 * doctor.GIB,
     "disk_folder": "/home", "cgroup": 2, "inotify": {"max_user_watches": 524288, "max_user_instances": 512},
     "ports": {8888: True, 30080: True}, "proxy": "", "no_proxy": "", "registry": True, "resolves": True, "clock_offset": 0.4,
     "go": False, "lacks_capabilities": False,
@@ -57,6 +57,7 @@ def test_a_fit_machine_is_well_in_everything() -> None:
     [
         ({"engine_problem": Problem("docker is installed, but its engine does not run.", "Start it")}, "engine", "bad"),
         ({"engine_version": "19.3.1"}, "engine", "warning"),
+        ({"engine": "podman", "engine_version": "5.4.2", "docker_beside": True}, "engine", "warning"),
         ({"memory": 2 * doctor.GIB}, "memory", "bad"),
         ({"memory": 4 * doctor.GIB}, "memory", "warning"),
         ({"memory": None}, "memory", "warning"),
