@@ -242,16 +242,17 @@ def was_empty(timeline: Timeline, pod: Object, first: str) -> bool:
 
 
 def older_by_timeline(timeline: Timeline, pod: Object, first: str) -> bool:
-    """The first entry was answered before this Pod was made, and nothing else since (a change is noted, a lost request not)."""
+    """The first entry is the last that was told of before this Pod was made, and all that was told of since.
+
+    That there was none shortly before says nothing: an earlier Redis on its way out may answer once more.
+    """
     if isinstance(timeline, Unseen):
         return False
     made = added(timeline, pod)
-    before = [text for at, text in timeline.texts() if at < made]
     return bool(
-        made
-        and made > timeline.since
-        and before[-1:] == [first]
-        and not [t for at, t in timeline.texts() if at >= made]
+        made > timeline.since
+        and seen_earlier(timeline, pod)[-1:] == [first]
+        and all(text == first for at, text in timeline.texts() if at >= made)
     )
 
 
