@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#sch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -17,6 +18,7 @@ _MACROS = {
 }  # fmt: skip
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_ANY = re.compile(r"[*?](/0*1)?")  # to the controller a star is a star with a step of one, too
 _HORIZON = timedelta(days=5 * 366)  # a schedule that is not due within this time (the 30th of February) never is
 _LOOK_BACK = timedelta(days=366)
 
@@ -83,7 +85,7 @@ def read_schedule(text: str, zone: str = "") -> Schedule | None:
         minutes, hours = _numbers(fields[0], 0, 59), _numbers(fields[1], 0, 23)
         days, months = _numbers(fields[2], 1, 31), _numbers(fields[3], 1, 12, _MONTHS, 1)
         weekdays = _numbers(fields[4], 0, 6, _WEEKDAYS, 0)
-        either = not any(part in ("*", "?") for field in (fields[2], fields[4]) for part in field.split(","))
+        either = not any(_ANY.fullmatch(part) for field in (fields[2], fields[4]) for part in field.split(","))
         return Schedule(minutes, hours, days, months, weekdays, either, ZoneInfo(zone) if zone else UTC)
     except (ValueError, OSError, KeyError):
         return None
