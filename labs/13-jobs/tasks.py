@@ -16,6 +16,7 @@ from checker.judge.chains.job import (
     is_complete,
     most_at_once,
     require_complete,
+    rule_for,
     runs,
     schedule_of,
     schedule_words,
@@ -29,6 +30,8 @@ from checker.judge.state import parse_time
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")
 BOXES = range(4)
+KEPT = 24  # so many lines about boxes the archive keeps
+SENT_AWAY = 75  # the exit code of import.py when the archive says: come again
 INDEX = "batch.kubernetes.io/job-completion-index"
 # The ledger tells ages, and is asked a little after the cluster was looked at: by so much its lines may seem too old. And the
 # cluster writes whole seconds.
@@ -170,8 +173,20 @@ def finished_import(state: State, answers: Answers) -> tuple[Object, list[Line]]
     }  # fmt: skip
     missing = sorted(set(BOXES) - brought)
     if missing:
+        require_not_pushed_out(job, ledger)
         explain_missing(job, visits, missing)
     return job, visits
+
+
+def require_not_pushed_out(job: Object, ledger: Ledger) -> None:
+    """What came later has not taken the place of this Job's lines."""
+    if len(ledger.boxes) >= KEPT and ledger.boxes[0].at > parse_time(job.status["startTime"]):
+        unknown(
+            "not-observed",
+            f"So many have come to the archive for boxes since Job import began (the last was {ledger.boxes[-1].who}) that the archive, which keeps {KEPT} "
+            "lines, does not remember it. Run the Job once more.",
+            object="Service/archive", look="kubectl get jobs,cronjobs",
+        )  # fmt: skip
 
 
 def fail_if_gone(state: State, ledger: Ledger) -> None:
@@ -260,11 +275,22 @@ def job_imported_every_box(state: State, answers: Answers) -> None:
             "nothing of it.",
             expected="a try that fails, and another one by the Job", observed="0 failed tries", object=job.ref, look="kubectl describe job import",
         )  # fmt: skip
-    if job.spec.get("backoffLimit") == 0 and not job.spec.get("backoffLimitPerIndex"):
+    limit = limit_of_tries(job)
+    if limit and not tries_failed(state, job):
         fail(
-            "job-never-retried", "No try of Job import has failed this time, and after one that fails it would have given up: its backoffLimit is 0.",
-            expected="a Job that tries again", observed="backoffLimit: 0", object=job.ref, look="kubectl describe job import",
+            "job-never-retried", f"No try of Job import has failed this time, and after one that fails it would have given up: {limit}.",
+            expected="a Job that tries again", observed=limit, object=job.ref, look="kubectl describe job import",
         )  # fmt: skip
+
+
+def limit_of_tries(job: Object) -> str:
+    """What keeps a Job from trying again when its program was sent away; empty where nothing does."""
+    action = rule_for(job, SENT_AWAY)
+    if action in ("FailJob", "FailIndex"):
+        return f"podFailurePolicy: {action} at exit code {SENT_AWAY}"
+    if action == "Ignore":  # such a try is made again and not counted
+        return ""
+    return next((f"{field}: 0" for field in ("backoffLimit", "backoffLimitPerIndex") if job.spec.get(field) == 0), "")
 
 
 @task("two-at-a-time", observe=LEDGER)
@@ -324,6 +350,8 @@ def backup_runs_every_minute(state: State, answers: Answers) -> None:
         require_one_at_a_time(state, cron_job, policy)
     state.require_working(cron_job)
     if not has_run(state, cron_job):
+        for job in runs(state, cron_job):
+            require_complete(state, job)
         by_hand = [job.name for job in trials(state, cron_job)]
         fail(
             "cronjob-not-run-yet",

@@ -17,6 +17,7 @@ from checker.judge.chains.job import (
     is_by_hand,
     most_at_once,
     require_complete,
+    rule_for,
     runs,
     trials,
     tries_failed,
@@ -143,6 +144,34 @@ def test_a_job_at_work_is_not_complete_yet() -> None:
 def test_failed_tries_are_failed_pods_and_containers_that_were_started_again() -> None:
     top = job(failed=2)
     assert tries_failed(state(top, pod("import-1", owner=top, restarts=3)), top) == 5
+
+
+def test_a_failed_pod_that_the_job_does_not_count_is_a_failed_try() -> None:
+    top = job()
+    assert tries_failed(state(top, tried(top, 75)), top) == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        ({"operator": "In", "values": [75]}, "Ignore"),
+        ({"operator": "NotIn", "values": [1, 2]}, "Ignore"),
+        ({"operator": "In", "values": [1]}, "FailJob"),
+        (None, "FailJob"),
+    ],
+)
+def test_the_first_rule_that_fits_an_exit_code_counts(codes: dict[str, Any] | None, said: str) -> None:
+    first = {"action": "Ignore", "onExitCodes": codes} if codes else {"action": "Count", "onPodConditions": []}
+    second = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [75]}}
+    assert rule_for(job(spec={"podFailurePolicy": {"rules": [first, second]}}), 75) == said
+    assert rule_for(job(), 75) == "Count"
+
+
+def test_a_job_at_work_says_how_many_tries_failed() -> None:
+    top = job(spec={"completions": 4}, succeeded=3, active=1, failed=1)
+    with pytest.raises(Failed) as end:
+        require_complete(state(top, pod("import-1", owner=top)), top)
+    assert end.value.message == "Job import is not done yet: 3 of 4 completions; 1 try failed so far."
 
 
 def test_how_many_pods_were_at_work_at_the_same_time() -> None:

@@ -81,20 +81,31 @@ def require_complete(state: State, job: Object) -> None:
     walk_job(state, job)
     if not is_complete(job):
         done = f"{job.status.get('succeeded', 0)} of {counted(job.spec.get('completions') or 1, 'completion')}"
+        failed = tries_failed(state, job)
         fail(
-            "job-running", f"Job {job.name} is not done yet: {done}.",
+            "job-running", f"Job {job.name} is not done yet: {done}{f'; {_tries(failed)} failed so far' if failed else ''}.",
             expected="a Job that is complete", observed=done, object=job.ref, look=f"kubectl get job {job.name}", pending=True,
         )  # fmt: skip
 
 
 def tries_failed(state: State, job: Object) -> int:
-    """How many tries of a Job failed: Pods that failed, and (restartPolicy OnFailure) containers that were started again."""
+    """How many tries of a Job failed: Pods that failed, and (restartPolicy OnFailure) containers that were started again. The Job's
+    own number is right when Pods are gone, the Pods are when a podFailurePolicy says that they do not count."""
+    pods = state.owned("Pod", job)
     restarts: list[int] = [
-        status.get("restartCount", 0)
-        for pod in state.owned("Pod", job)
-        for status in pod.status.get("containerStatuses") or []
+        status.get("restartCount", 0) for pod in pods for status in pod.status.get("containerStatuses") or []
     ]
-    return int(job.status.get("failed", 0)) + sum(restarts)
+    failed = sum(pod.status.get("phase") == "Failed" for pod in pods)
+    return max(int(job.status.get("failed", 0)), failed) + sum(restarts)
+
+
+def rule_for(job: Object, code: int) -> str:
+    """What the podFailurePolicy of a Job says of a container's exit code: the action of the first rule that fits, or Count."""
+    for rule in (job.spec.get("podFailurePolicy") or {}).get("rules") or []:
+        codes = rule.get("onExitCodes")
+        if codes and (code in codes["values"]) == (codes["operator"] == "In"):
+            return str(rule["action"])
+    return "Count"
 
 
 def _tries(number: int) -> str:
