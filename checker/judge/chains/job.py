@@ -95,7 +95,7 @@ def tries_failed(state: State, job: Object) -> int:
     restarts: list[int] = [
         status.get("restartCount", 0) for pod in pods for status in pod.status.get("containerStatuses") or []
     ]
-    failed = sum(pod.status.get("phase") == "Failed" for pod in pods)
+    failed = len([pod for pod in pods if pod.status.get("phase") == "Failed"])
     return max(int(job.status.get("failed", 0)), failed) + sum(restarts)
 
 
