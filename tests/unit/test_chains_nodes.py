@@ -77,6 +77,15 @@ def test_a_pod_that_is_deleted_on_a_lost_node_stays() -> None:
     assert fault(state(app, node("worker")), app).cause == "object-being-deleted"
 
 
+def test_a_pod_that_names_a_node_that_never_was() -> None:
+    app = pod(node="worker22")
+    app.status.clear()
+    app.status["phase"] = "Pending"
+    found = fault(state(app, node("worker2")), app)
+    assert found.cause == "pod-unschedulable"
+    assert found.message.endswith("there is no node of that name. There is worker2: is it meant?")
+
+
 def test_a_pod_whose_node_does_not_exist_any_more() -> None:
     app = pod(node="worker3")
     found = fault(state(app, node("worker")), app)

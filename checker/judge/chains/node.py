@@ -7,7 +7,7 @@ Sources: https://kubernetes.io/docs/reference/node/node-status/ and https://kube
 
 from __future__ import annotations
 
-from checker.judge.names import counted
+from checker.judge.names import counted, nearest
 from checker.judge.state import Object, State
 from checker.judge.verdict import fail
 
@@ -79,6 +79,14 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     condition = node.condition("Ready") if node else {}
     if node and condition.get("status") != "Unknown":
         return  # its kubelet still speaks, also of this Pod
+    if not node and not pod.is_terminating and not pod.status.get("conditions"):
+        close = nearest(name, nodes)
+        fail(
+            "pod-unschedulable",
+            f"Pod {pod.name} names its node itself (nodeName: {name}), and there is no node of that name."
+            + (f" There is {close}: is it meant?" if close else ""),
+            expected=f"a node {name}", observed=f"nodes there: {', '.join(sorted(nodes))}", object=pod.ref, look="kubectl get nodes",
+        )  # fmt: skip
     how = f"which has not been heard of {_since(state, condition)}" if node else "which does not exist any more"
     rest = (
         "it is being deleted, and only its node could say that it has ended"
