@@ -26,7 +26,7 @@ from checker.judge.verdict import Unknown
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
 TRAFFIC = Traffic("guestbook", "/")
-ASKED = 5  # Pods of a Deployment that are asked, at most
+ASKED = 5  # Pods of a Deployment that are asked, at most: those that have been running longest know least of a change
 LASTING = 5.0  # seconds that a new greeting is heard before it counts
 RESTART = 10.0  # seconds within which the kubelet has told of a container's restart
 
@@ -43,15 +43,27 @@ def greeting_file(state: State, pod: Object) -> str:
     return path if path.startswith("/") or not path else f"{container.get('workingDir') or '/app'}/{path}"
 
 
+def pods_asked(state: State, deployment: Object) -> list[Object]:
+    """The Pods of a Deployment that are asked: of those that run, the ones whose app was started first."""
+
+    def started(pod: Object) -> str:
+        name = app_container(pod)["name"]
+        return next(
+            str(s["state"]["running"]["startedAt"]) for s in pod.status["containerStatuses"] if s["name"] == name
+        )
+
+    return sorted(running_pods(state, deployment), key=started)[:ASKED]
+
+
 @dataclass(frozen=True)
 class InsidePods(PodsInside):
-    """Base of what is asked in the newest running Pods of a Deployment. Read as {Pod name: answers}."""
+    """Base of what is asked in the running Pods of a Deployment. Read as {Pod name: answers}."""
 
     deployment: str
 
     def question(self, state: State) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
-        pods = running_pods(state, deployment)[:ASKED] if deployment else []
+        pods = pods_asked(state, deployment) if deployment else []
         return self.ask(
             {
                 pod.name: {
@@ -100,10 +112,10 @@ class Compared(InsidePods):
 GUESTBOOK, KIOSK, COMPARED = Inside("guestbook"), Inside("kiosk"), Compared("guestbook")
 
 
-def newest_pods(state: State, deployment: Object) -> list[Object]:
-    """The running Pods of a Deployment that works. Raises Failed with the first broken link otherwise."""
+def working_pods(state: State, deployment: Object) -> list[Object]:
+    """The Pods that are asked, of a Deployment that works. Raises Failed with the first broken link otherwise."""
     state.require_working(deployment)
-    return running_pods(state, deployment)[:ASKED]
+    return pods_asked(state, deployment)
 
 
 def answers_of(asked: Any, pod: Object) -> dict[str, Any]:
@@ -157,7 +169,8 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
     if source is None:
         others = ", ".join(variables_from(state, pod, container, kind, name))
         fail("variable-missing", f"Container {container['name']} of Pod {pod.name} has no variable {what}."
-             + (f" From {kind} {name} it has {others}." if others else ""), observed=f"no {what}", **evidence)  # fmt: skip
+             + (f" From {kind} {name} it has {others}." if others else ""), observed=f"no {what}",
+             **evidence | ({"expected": what} if what == "GREETING_FILE" else {}))  # fmt: skip
     where = f"{source.kind} {source.name}" if source.kind else source.words
     if (source.kind, source.name) != (kind, name):
         fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
@@ -174,7 +187,11 @@ def variables_from(state: State, pod: Object, container: dict[str, Any], kind: s
     """The variables of a container that come from that ConfigMap or Secret."""
     source = state.find(kind, name)
     whole = (
-        [each.get("prefix", "") + key for each in container.get("envFrom") or [] for key in keys_of(source)]
+        [
+            each.get("prefix", "") + key
+            for each in container.get("envFrom") or []
+            for key in keys_of(source, for_variable=True)
+        ]
         if source
         else []
     )
@@ -184,15 +201,15 @@ def variables_from(state: State, pod: Object, container: dict[str, Any], kind: s
 
 
 def said(answer: dict[str, Any]) -> str:
-    """The greeting out of the app's front page, whose last line says who speaks."""
-    return answer["text"].rpartition("\n")[0].strip()
+    """The greeting out of the app's front page, whose last line says who speaks; of any other answer, all of it."""
+    return answer["text"].rpartition("\n")[0].strip() or answer["text"] or f"nothing ({answer['error']})"
 
 
 def greeting_by_file(state: State, asked: Any) -> tuple[str, Source]:
     """The greeting that the ConfigMap has and every Pod of the guestbook says, and the file's source."""
     config_map = require_config_map(state)
     deployment = state.require("Deployment", "guestbook")
-    for pod in newest_pods(state, deployment):
+    for pod in working_pods(state, deployment):
         path = greeting_file(state, pod)
         evidence = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
         if isinstance(path, Hidden):
@@ -214,16 +231,18 @@ def greeting_by_file(state: State, asked: Any) -> tuple[str, Source]:
         if not same(content, wanted):
             fail("file-not-refreshed-yet", f"In Pod {pod.name} the file {path} has not the value that key {source.key} of ConfigMap {CONFIG_MAP} has now.",
                  observed=content.strip()[:200], pending=True, **evidence)  # fmt: skip
-        words = said(seen["page"][0]) or seen["page"][0]["text"] or seen["page"][0]["error"]
+        words = said(seen["page"][0])
         if not same(words, wanted):
             fail("app-says-otherwise", f"Pod {pod.name} has the ConfigMap's greeting in {path}, but its app says: {words[:200]}",
-                 observed=words[:200], pending=True, **evidence)  # fmt: skip
+                 observed=words[:200], pending=True, **evidence | {"look": f"kubectl logs {pod.name}"})  # fmt: skip
     return wanted, source
 
 
 def same(seen: str, wanted: str) -> bool:
-    """Whether a greeting is the wanted one, as far as the beginning that is read goes."""
-    return seen.strip()[:2000] == wanted[:2000]
+    """Whether a greeting is the wanted one, as far as the beginning that is read goes. Who reads a file as text gets it with
+    line ends evened out: https://docs.python.org/3/library/functions.html#open."""
+    one, other = (text.replace("\r\n", "\n").strip()[:2000] for text in (seen, wanted))
+    return one == other
 
 
 def fail_by_sub_path(pod: Object, path: str, source: Source, **evidence: str) -> None:
@@ -262,7 +281,7 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
             **evidence,
         )
     if source.is_sub_path:
-        pod = newest_pods(state, state.require("Deployment", "guestbook"))[0]
+        pod = working_pods(state, state.require("Deployment", "guestbook"))[0]
         fail_by_sub_path(
             pod,
             greeting_file(state, pod),
@@ -314,13 +333,13 @@ def restarts(pod: dict[str, Any]) -> list[float]:
 def kiosk_has_a_variable(state: State, asked: Any) -> None:
     config_map = require_config_map(state)
     kiosk = state.require("Deployment", "kiosk")
-    for pod in newest_pods(state, kiosk):
+    for pod in working_pods(state, kiosk):
         container = app_container(pod)
         source = require_source(
             state, pod, source_of_variable(state, pod, container, "GREETING"), "GREETING", "ConfigMap", CONFIG_MAP
         )
         wanted, seen = value(config_map, source.key), answers_of(asked, pod)
-        words = said(seen["page"][0]) or seen["page"][0]["text"] or seen["page"][0]["error"]
+        words = said(seen["page"][0])
         evidence = {"object": pod.ref, "expected": wanted[:200], "observed": words[:200]}
         path = greeting_file(state, pod)
         if (seen.get("file") or {}).get(path) is not None:
@@ -343,7 +362,7 @@ def password_arrives(state: State, asked: Any) -> None:
                  expected="base64 under data", observed="text that is not base64", object=f"Secret/{SECRET}",
                  look=f"kubectl apply --dry-run=server -f FOLDER/{refusal['file']}")  # fmt: skip
     state.require("Secret", SECRET)
-    for pod in newest_pods(state, state.require("Deployment", "guestbook")):
+    for pod in working_pods(state, state.require("Deployment", "guestbook")):
         container = app_container(pod)
         require_source(state, pod, source_of_variable(state, pod, container, VARIABLE), VARIABLE, "Secret", SECRET)
         require_source(state, pod, source_of_file(state, pod, container, FILE), FILE, "Secret", SECRET)

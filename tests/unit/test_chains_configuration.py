@@ -299,3 +299,27 @@ def test_which_file_is_read_is_not_known_where_a_secret_says_it() -> None:
             container["envFrom"] = [{"secretRef": {"name": "where"}}]
     causes = {task.id: (task.verdict, task.cause) for task in judge(lab, seen).tasks if task.verdict != "passed"}
     assert causes == dict.fromkeys(("from-a-file", "follows"), ("unknown", "not-observed"))
+
+
+def test_a_variable_may_be_the_value_of_another_one_that_was_set_before() -> None:
+    before = {"name": "WORDS", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "greeting"}}}
+    says = {"name": "GREETING", "value": "$(WORDS)"}
+
+    def kind(*env: dict[str, Any], whole: Sequence[dict[str, Any]] = ()) -> str:
+        one = pod("one", containers=[{"name": "app", "env": list(env), "envFrom": list(whole)}])
+        found = source_of_variable(state(one, settings), one, one.containers[0], "GREETING")
+        return found.kind if found else ""
+
+    assert kind(before, says) == "ConfigMap"
+    assert kind(says, whole=[{"prefix": "WO", "configMapRef": {"name": "settings"}}]) == ""
+    assert kind({**says, "value": "$(greeting)"}, whole=[{"configMapRef": {"name": "settings"}}]) == "ConfigMap"
+    assert kind(says, before) == kind({**says, "value": "$(WORDS)."}, before) == ""
+
+
+def test_what_is_under_binary_data_becomes_a_file_and_no_variable() -> None:
+    held = obj("ConfigMap", "held", binaryData={"greeting": "R3L8"})
+    says = {"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": "held", "key": "greeting", "optional": True}}}
+    one = pod("one", containers=[{"name": "app", "env": [says], "envFrom": [{"configMapRef": {"name": "held"}}]}])
+    here = state(one, held)
+    assert source_of_variable(here, one, one.containers[0], "greeting") is None
+    assert "under binaryData" in optional_and_missing(here, one, one.containers[0])[0].message

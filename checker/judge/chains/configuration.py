@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from checker.judge.kinds import KINDS
@@ -21,6 +21,9 @@ from checker.judge.verdict import Failed, Unknown, fail
 OTHER_KIND = {"ConfigMap": "Secret", "Secret": "ConfigMap"}
 # The volume with which every Pod is given its ServiceAccount's token: the cluster's own business.
 _OWN_VOLUME = "kube-api-access-"
+# A variable's value that is another variable's
+# (https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/).
+_WHOLE_VARIABLE = re.compile(r"\$\(([^()]+)\)")
 # How the kubelet says that something is not there: of an object, of a key for a variable, of a key for a file.
 _NO_OBJECT = re.compile(r'\b(configmap|secret) "([^"]+)" not found', re.I)
 _NO_KEY = re.compile(
@@ -34,13 +37,15 @@ _NOT_SYNCED = re.compile(r"failed to sync (?:configmap|secret) cache|not registe
 @dataclass(frozen=True)
 class Reference:
     """A ConfigMap or Secret that a Pod refers to. key: None for all its keys. name_within: what the key is called where it
-    arrives, a variable or a path within the volume; empty for all keys. optional: the kubelet makes do without it."""
+    arrives, a variable or a path within the volume; empty for all keys. optional: the kubelet makes do without it.
+    for_variable: only text will do."""
 
     kind: str
     name: str
     key: str | None
     name_within: str
     optional: bool
+    for_variable: bool = False
 
 
 def _reference(kind: str, ref: dict[str, Any], name_within: str = "", name: str = "name") -> Reference:
@@ -59,7 +64,7 @@ def environment_references(container: dict[str, Any]) -> list[Reference]:
             ref = (variable.get("valueFrom") or {}).get(field)
             if ref:
                 found.append(_reference(kind, ref, variable["name"]))
-    return found
+    return [replace(reference, for_variable=True) for reference in found]
 
 
 def volume_references(volume: dict[str, Any]) -> list[Reference]:
@@ -78,9 +83,9 @@ def volume_references(volume: dict[str, Any]) -> list[Reference]:
     return found
 
 
-def keys_of(source: Object) -> list[str]:
-    """The keys of a ConfigMap or Secret."""
-    return sorted([*(source.raw.get("data") or {}), *(source.raw.get("binaryData") or {})])
+def keys_of(source: Object, for_variable: bool = False) -> list[str]:
+    """The keys of a ConfigMap or Secret; for_variable: only those that a variable can have: the kubelet takes none from binaryData."""
+    return sorted([*(source.raw.get("data") or {}), *([] if for_variable else source.raw.get("binaryData") or {})])
 
 
 # -- what is missing -------------------------------------------------------------------------------------------------
@@ -93,9 +98,16 @@ def missing(state: State, pod: Object, reference: Reference, wanted_by: str, for
     """
     kind, name, key = reference.kind, reference.name, reference.key
     source = state.find(kind, name, pod.namespace)
-    if source and (key is None or key in keys_of(source)):
+    if source and (key is None or key in keys_of(source, reference.for_variable)):
         return None
     then = " Until it is there, the Pod's containers are not made (ContainerCreating)." if for_volume else ""
+    if source and key in keys_of(source):
+        return Failed(
+            "config-key-missing",
+            f"{wanted_by} needs key {key} of {kind} {name}, which has it under binaryData: its value is not text in UTF-8, and a variable is given text only.",
+            expected=f"key {key} under data in {kind} {name}", observed=f"key {key} under binaryData",
+            object=pod.ref, look=f"kubectl get {kind.lower()} {name} -o yaml",
+        )  # fmt: skip
     if source:
         similar = nearest(key or "", keys_of(source), cutoff=0.6)
         return Failed(
@@ -247,26 +259,30 @@ class Source:
 
 def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
     """Where a container's variable comes from, or None where it has none of that name. `env` wins over `envFrom`, and the
-    later entry over the earlier one."""
-    for variable in reversed(container.get("env") or []):
+    later entry over the earlier one. A value that is another variable, $(NAME), comes from where that one does, if it was set before."""
+    variables = container.get("env") or []
+    for place, variable in reversed(list(enumerate(variables))):
         if variable["name"] != name:
             continue
         for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
             ref = (variable.get("valueFrom") or {}).get(field)
             if ref:
                 source = state.find(kind, ref["name"], pod.namespace)
-                known = source is not None and ref["key"] in keys_of(source)
+                known = source is not None and ref["key"] in keys_of(source, for_variable=True)
                 return (
                     Source(kind, ref["name"], ref["key"] if known else None)
                     if known or not ref.get("optional")
                     else None
                 )
-        return Source(words="a value written down at the container itself")
+        other = _WHOLE_VARIABLE.fullmatch(variable.get("value", ""))
+        before = {**container, "env": variables[:place]}
+        found = source_of_variable(state, pod, before, other[1]) if other else None
+        return found or Source(words="a value written down at the container itself")
     for whole in reversed(container.get("envFrom") or []):
         for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             ref = whole.get(field)
             source = state.find(kind, ref["name"], pod.namespace) if ref else None
-            for key in keys_of(source) if source else []:
+            for key in keys_of(source, for_variable=True) if source else []:
                 if whole.get("prefix", "") + key == name:
                     return Source(kind, ref["name"], key)
     return None
