@@ -377,7 +377,7 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
             expected="the handbook's words, to the letter", observed=other, object=deployment.ref, look=f"kubectl describe configmap {right.config}",
         )  # fmt: skip
     for pod in state.pods_of(deployment):
-        key = taken_from(pod, right.config)
+        key = taken_from(state, pod, right.config)
         if key is None:
             fail(
                 "greeting-hard-coded", f"Pod {pod.name} says the right words, but not from ConfigMap {right.config}: when they change there, it will not follow.",
@@ -402,14 +402,14 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
         )  # fmt: skip
 
 
-def taken_from(pod: Object, config: str) -> str | None:
+def taken_from(state: State, pod: Object, config: str) -> str | None:
     """The key of this ConfigMap that the greeting of a Pod comes from; empty where it comes with all of them, as variables or as
     files, and None where it comes from elsewhere."""
     container = app(pod)
     given = {v["name"]: v for v in container.get("env") or []}
     if "GREETING" in given:
-        source = (given["GREETING"].get("valueFrom") or {}).get("configMapKeyRef") or {}
-        return source["key"] if source.get("name") == config else None
+        source = source_of_variable(state, pod, container, "GREETING")
+        return source.key or "" if source and (source.kind, source.name) == ("ConfigMap", config) else None
     if "GREETING_FILE" in given:
         mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
         volumes = [v for v in pod.spec.get("volumes") or [] if v["name"] in mounted]

@@ -280,6 +280,13 @@ def test_the_greeting_comes_from_the_handbooks_key() -> None:
             variable = next(v for v in one.containers[0]["env"] if v["name"] == "GREETING")
             variable["valueFrom"]["configMapKeyRef"]["key"] = "OTHER"
 
+    def by_another_variable(seen: State) -> None:
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            env = [v for v in one.containers[0]["env"] if v["name"] != "GREETING"]
+            one.containers[0]["env"] = [*env, {"name": "GREETING", "value": f"$({right.key})"}]
+            one.containers[0]["envFrom"] = [{"configMapRef": {"name": right.config}}]
+
+    assert changed("1", by_another_variable) == {}
     assert changed("1", another_key) == {"says": "greeting-hard-coded"}
     assert changed("1", words(lambda data: data.pop(right.key))) == {"says": "key-missing"}
     assert changed("1", words(lambda data: data.update({right.key: "old", "OTHER": right.greeting}))) == {
