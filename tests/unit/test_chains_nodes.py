@@ -82,8 +82,8 @@ def test_a_pod_that_names_a_node_that_never_was() -> None:
     app.status.clear()
     app.status["phase"] = "Pending"
     found = fault(state(app, node("worker2")), app)
-    assert found.cause == "pod-unschedulable"
-    assert found.message.endswith("there is no node of that name. There is worker2: is it meant?")
+    assert found.cause == "node-name-unknown"
+    assert found.message.endswith("there is no such node. There is one called worker2.")
 
 
 def test_a_pod_whose_node_does_not_exist_any_more() -> None:

@@ -172,25 +172,6 @@ _CANNOT_START = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "Failed
                  "FailedPodSandBoxStatus", "NetworkNotReady", "FailedPrepareDynamicResources")  # fmt: skip
 
 
-def _no_such_node(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
-    """A Pod that was put on a node by name, past the scheduler, and nobody checked the name."""
-    node = pod.spec.get("nodeName")
-    if (
-        node
-        and "Node" not in state.unlisted
-        and not pod.status.get("containerStatuses")
-        and not state.find("Node", node)
-    ):
-        similar = nearest(node, [n.name for n in state.all("Node")])
-        return Failed(
-            "node-name-unknown", f"Pod {pod.name} was put on node {node} by name, and there is no such node."
-            + (f" There is one called {similar}." if similar else ""),
-            expected=f"a node {node}", observed=f"nodes: {', '.join(n.name for n in state.all('Node'))}", object=pod.ref,
-            look="kubectl get nodes",
-        )  # fmt: skip
-    return None
-
-
 def _never_starts(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
     """A Pod that has a node and does not get on: a hook fails; or its events say what fails over and over."""
     hook = _post_start(state, pod, fault)
@@ -675,8 +656,7 @@ CLOSER: dict[str, tuple[Look, ...]] = {
     "pod-not-scheduled-yet": (_held_back,),
     "pod-unschedulable": (_scheduling_filter,),
     "pod-evicted": (_ended_how,),
-    "pod-starting": (_no_such_node, _never_starts),
-    "pod-on-lost-node": (_no_such_node,),
+    "pod-starting": (_never_starts,),
     "container-config-error": (_runs_as_root,),
     **dict.fromkeys(("image-not-found", "image-name-typo", "image-not-loaded"), (_registry,)),
     **dict.fromkeys(

@@ -79,13 +79,13 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     condition = node.condition("Ready") if node else {}
     if node and condition.get("status") != "Unknown":
         return  # its kubelet still speaks, also of this Pod
+    # A Pod that was put on a node by name, past the scheduler: nobody checked the name.
     if not node and not pod.is_terminating and not pod.status.get("conditions"):
-        close = nearest(name, nodes)
+        similar = nearest(name, nodes)
         fail(
-            "pod-unschedulable",
-            f"Pod {pod.name} names its node itself (nodeName: {name}), and there is no node of that name."
-            + (f" There is {close}: is it meant?" if close else ""),
-            expected=f"a node {name}", observed=f"nodes there: {', '.join(sorted(nodes))}", object=pod.ref, look="kubectl get nodes",
+            "node-name-unknown", f"Pod {pod.name} was put on node {name} by name, and there is no such node."
+            + (f" There is one called {similar}." if similar else ""),
+            expected=f"a node {name}", observed=f"nodes: {', '.join(sorted(nodes))}", object=pod.ref, look="kubectl get nodes",
         )  # fmt: skip
     how = f"which has not been heard of {_since(state, condition)}" if node else "which does not exist any more"
     rest = (
