@@ -127,6 +127,17 @@ class Object:
         """Whether a container is made from this image, with or without a registry before its name."""
         return any(written.rpartition("/")[2] == image for written in self.images)
 
+    def requests_of(self, container: dict[str, Any]) -> dict[str, Any]:
+        """What is set aside for a container of a Pod, as written; where it was resized to what its node can never give, what it had before.
+
+        Source: https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/
+        """
+        resources = container.get("resources")
+        if self.condition("PodResizePending").get("reason") == "Infeasible":
+            statuses = self.status.get("containerStatuses") or []
+            resources = next((s.get("resources") for s in statuses if s["name"] == container["name"]), resources)
+        return (resources or {}).get("requests") or {}
+
     def requested(self, resource: str) -> Decimal:
         """What the scheduler sets aside for a Pod (in cores, or bytes): its containers' requests together, sidecars included,
         or what a single init container needs before they run, whichever is more. What the Pod itself requests comes before both.
@@ -139,7 +150,7 @@ class Object:
             return quantity(of_the_pod[resource])
 
         def asked(container: dict[str, Any]) -> Decimal:
-            return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+            return quantity(self.requests_of(container).get(resource, 0))
 
         sidecars, largest = Decimal(0), Decimal(0)
         for container in self.spec.get("initContainers") or []:
@@ -275,7 +286,7 @@ class State:
             if value_from and "fieldRef" in value_from:
                 found[name] = field_of(pod, value_from["fieldRef"]["fieldPath"]) or Hidden()
             for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
-                if value_from and ref in value_from:
+                if value_from and ref in value_from and (kind == "ConfigMap" or value_from[ref].get("optional")):
                     found[name] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
         return found
 

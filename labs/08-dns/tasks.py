@@ -8,6 +8,7 @@ from checker.judge.chains import pods_of
 from checker.judge.names import counted, is_address
 from checker.judge.observe import inside, running_pods
 from checker.judge.selecting import require_lasting
+from checker.judge.state import Hidden
 
 VARIABLE = "REDIS_HOST"
 
@@ -24,7 +25,7 @@ class RedisTold(PodsInside):
     def question(self, state: State) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pod = asked_pod(state, deployment) if deployment else None
-        if not pod or {"secretRef", "secretKeyRef"} & sources(app_of(state, pod)):
+        if not pod or isinstance(told_by_template(state, pod), Hidden):
             return None  # what is in a Secret stays where it is
         questions = {
             "told": {"do": "told", "variable": VARIABLE},
@@ -51,6 +52,11 @@ def app_of(state: State, pod: Object) -> dict[str, Any]:
     return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
 
 
+def told_by_template(state: State, pod: Object) -> str:
+    """What a Pod's app is told about Redis by what its Pod template refers to now; empty where nothing is said of it."""
+    return state.env(pod, app_of(state, pod)).get(VARIABLE, "")
+
+
 def sources(container: dict[str, Any]) -> set[str]:
     """What REDIS_HOST of a container may come from: value, configMapKeyRef, secretRef and so on."""
     variables, whole = container.get("env") or [], container.get("envFrom") or []
@@ -69,15 +75,15 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
                 look="kubectl get pods", pending=True)  # fmt: skip
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {deployment.name}"}
     app = app_of(state, pod)
-    given = sources(app)
-    if {"secretRef", "secretKeyRef"} & given:
+    now = told_by_template(state, pod)
+    if isinstance(now, Hidden):
         unknown(
-            "not-observed", f"What Deployment {deployment.name} was told about Redis may come from a Secret, and the checker looks into none.",
+            "not-observed", f"What Deployment {deployment.name} was told about Redis comes from a Secret, and the checker looks into none.",
             expected=f"{VARIABLE} with the name of a Service", observed="a Secret", **evidence,
         )  # fmt: skip
     told = asked["told"]
-    host, now = told["value"].partition(":")[0], state.env(pod, app).get(VARIABLE, "")
-    if now != told["value"] and {"configMapRef", "configMapKeyRef"} & given:
+    host = told["value"].partition(":")[0]
+    if now != told["value"] and {"configMapRef", "configMapKeyRef"} & sources(app):
         fail(
             "environment-not-refreshed", f"{VARIABLE} is {told['value'] or 'not set'} for the app in Pod {pod.name}, as it was when "
             f"the container started; by the ConfigMap that it comes from, it would be {now or 'not set'} now.",

@@ -8,7 +8,12 @@ from itertools import groupby, zip_longest
 from typing import Any, NoReturn
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.chains.configuration import source_of_variable
+from checker.judge.chains.configuration import (
+    environment_references,
+    source_of_file,
+    source_of_variable,
+    volume_references,
+)
 from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
 from checker.judge.chains.policy import selects
 from checker.judge.chains.service import target_ports
@@ -403,20 +408,28 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
 
 
 def taken_from(state: State, pod: Object, config: str) -> str | None:
-    """The key of this ConfigMap that the greeting of a Pod comes from; empty where it comes with all of them, as variables or as
-    files, and None where it comes from elsewhere."""
+    """The key of this ConfigMap that the greeting of a Pod comes from; empty where the app is given no variable for it, but the
+    ConfigMap (a command may make one of the other), and None where the greeting comes from elsewhere."""
     container = app(pod)
-    given = {v["name"]: v for v in container.get("env") or []}
-    if "GREETING" in given:
-        source = source_of_variable(state, pod, container, "GREETING")
-        return source.key or "" if source and (source.kind, source.name) == ("ConfigMap", config) else None
-    if "GREETING_FILE" in given:
-        mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
-        volumes = [v for v in pod.spec.get("volumes") or [] if v["name"] in mounted]
-        sources = [s for v in volumes for s in (v, *((v.get("projected") or {}).get("sources") or []))]
-        return "" if any((s.get("configMap") or {}).get("name") == config for s in sources) else None
-    whole = [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
-    return "" if config in whole else None
+    path = state.env(pod, container).get("GREETING_FILE")
+    file = source_of_file(state, pod, container, path) if path else None
+    source = source_of_variable(state, pod, container, "GREETING")
+    is_told = bool(source) and (source.kind, source.name) == ("ConfigMap", config)
+    if file and not file.kind and is_told:
+        unknown(
+            "not-observed", f"The guestbook in Pod {pod.name} says what file {path} says, if there is one, and that would be in {file.words}: whether its words "
+            "come from there or from GREETING, the checker cannot tell. Without GREETING_FILE it can.",
+            expected=f"GREETING from ConfigMap {config}", observed=f"GREETING_FILE={path}", object="Deployment/guestbook",
+            look="kubectl set env deployment guestbook --list",
+        )  # fmt: skip
+    if file and (file.key or not file.kind):  # the file wins over the variable, where it is there
+        source, is_told = file, (file.kind, file.name) == ("ConfigMap", config)
+    if source:
+        return source.key or "" if is_told else None
+    mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
+    references = [r for v in pod.spec.get("volumes") or [] if v["name"] in mounted for r in volume_references(v)]
+    given = {(r.kind, r.name) for r in (*environment_references(container), *references)}
+    return "" if ("ConfigMap", config) in given else None
 
 
 @task("entries", observe=REDIS)

@@ -7,6 +7,7 @@ code is not what its outputs came from is run first, and its outputs are kept.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,9 @@ import pytest
 from nbclient import NotebookClient
 
 from checker.judge.labs import Needs, load_lab
-from cluster import current, paths
+from cluster import Problem, current, engine, paths
+from cluster.kubectl import kubectl
+from cluster.steps import run
 from tests.nodes import ON_THE_SECOND_CLUSTER
 from tests.proof.digests import of_lesson
 from tests.proof.subjects import LESSON, code_cells, has_lab
@@ -76,9 +79,26 @@ def compare(path: Path, cells: int) -> None:
         cwd=path.parent, capture_output=True, text=True, timeout=1200, check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:] + restarts()
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed and int(passed.group(1)) == cells
+
+
+def restarts() -> str:
+    """What the cluster knows of the Pods of `learn` whose containers were started more than once, for whoever reads why a table differs."""
+    try:
+        pods = json.loads(kubectl(current(), "get", "pods", "-n", "learn", "-o", "json"))["items"]
+        said = []
+        for pod in pods:
+            statuses = pod["status"].get("containerStatuses") or []
+            if any(status["restartCount"] for status in statuses):
+                name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+                about = ("-n", "learn", "--field-selector", f"involvedObject.name={name}")
+                said += [f"{name} on {node}: {json.dumps(statuses)}", kubectl(current(), "get", "events", *about)]
+                said += [run(engine.command(), "exec", node, "journalctl", "--no-pager", "-q", "-g", name)[-6000:]]
+        return "\n".join(said)
+    except Problem as problem:
+        return f"(What the cluster knows of restarts could not be asked: {problem})"
 
 
 def solve(path: Path) -> int:

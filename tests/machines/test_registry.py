@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import yaml
 
@@ -77,15 +77,44 @@ def fill_the_registry(folder: Path) -> None:
     with registry(folder) as address:
         for name, image in images.items():
             run(command(), "tag", image, f"{address}/{name}")
-            said = run(command(), "push", f"{address}/{name}", timeout=600)
+            run(command(), "push", f"{address}/{name}", timeout=600)
             run(command(), "rmi", f"{address}/{name}")
+            digest = for_two_platforms(address, *name.split(":"))
             if name == pinned:
-                found = re.search(r"sha256:[0-9a-f]{64}", said)
-                assert found, said
-                (folder / "node-image").write_text(f"{pinned}@{found.group()}")
+                (folder / "node-image").write_text(f"{pinned}@{digest}")
     settings = _settings(folder, f"{internet.HUB}:443")
     settings["http"]["tls"] = {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")}
     (folder / "hub.yml").write_text(yaml.safe_dump(settings))
+
+
+def for_two_platforms(address: str, repository: str, tag: str) -> str:
+    """Have a tag of a registry stand for two platforms, as images of Docker Hub do: for this one, and for another. Returns its digest."""
+    kind = "application/vnd.docker.distribution.manifest"
+
+    def digest_of(content: bytes) -> str:
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+    with httpx.Client(base_url=f"http://{address}/v2/{repository}", follow_redirects=True) as hub:
+
+        def put(reference: str, content: bytes, media_type: str) -> str:
+            hub.put(f"manifests/{reference}", content=content, headers={"Content-Type": media_type}).raise_for_status()
+            return digest_of(content)
+
+        ours = hub.get(f"manifests/{tag}", headers={"Accept": f"{kind}.v2+json"}).content
+        config = hub.get(f"blobs/{json.loads(ours)['config']['digest']}").json()
+        platform = {"os": config["os"], "architecture": config["architecture"]}
+        other = {**platform, "architecture": "s390x"}
+        blob = json.dumps({**config, **other}).encode()
+        place = hub.post("blobs/uploads/").headers["Location"]
+        hub.put(f"{place}&digest={digest_of(blob)}", content=blob).raise_for_status()
+        theirs = json.loads(ours)
+        theirs["config"] |= {"digest": digest_of(blob), "size": len(blob)}
+        manifests = []
+        for content, of in ((ours, platform), (json.dumps(theirs).encode(), other)):
+            digest = put(digest_of(content), content, f"{kind}.v2+json")
+            manifests.append({"mediaType": f"{kind}.v2+json", "digest": digest, "size": len(content), "platform": of})
+        index = {"schemaVersion": 2, "mediaType": f"{kind}.list.v2+json", "manifests": manifests}
+        return put(tag, json.dumps(index).encode(), index["mediaType"])
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -440,6 +441,43 @@ def test_a_greeting_from_a_file(source: Callable[[str], dict[str, Any]], right: 
             one.spec["volumes"] = [{"name": "words", **source(capstone.plan("1").config)}]
 
     assert changed("1", put) == ({} if right else {"says": "greeting-hard-coded"})
+
+
+@pytest.mark.parametrize("path, cause", [
+    ("/words/other", "greeting-hard-coded"), ("/words/missing", None), ("/scratch/it", "not-observed"), ("/elsewhere/it", None),
+])  # fmt: skip
+def test_a_file_wins_over_a_right_variable(path: str, cause: str | None) -> None:
+    """A file of another key; one that is not there; one that nobody can tell of; one that no volume can have put there."""
+
+    def put(seen: State) -> None:
+        right = capstone.plan("1")
+        seen.require("ConfigMap", right.config).raw["data"]["other"] = right.greeting
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            container = one.containers[0]
+            container["env"] = [*container["env"], {"name": "GREETING_FILE", "value": path}]
+            container["volumeMounts"] = [{"name": name, "mountPath": f"/{name}"} for name in ("words", "scratch")]
+            one.spec["volumes"] = [
+                {"name": "words", "configMap": {"name": right.config}},
+                {"name": "scratch", "emptyDir": {}},
+            ]
+
+    assert changed("1", put) == ({"says": cause} if cause else {})
+
+
+def test_the_greeting_may_come_with_all_that_the_config_map_has() -> None:
+    def put(key: str, value: str | None, seen: State) -> None:
+        right = capstone.plan("1")
+        seen.require("ConfigMap", right.config).raw["data"][key] = right.greeting
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            container = one.containers[0]
+            container["env"] = [v for v in container["env"] if v["name"] != "GREETING"]
+            container["env"] += [{"name": "GREETING", "value": value}] if value else []
+            container["envFrom"] = [{"configMapRef": {"name": right.config}}]
+
+    key = capstone.plan("1").key
+    assert changed("1", partial(put, key, f"$({key})")) == {}
+    assert changed("1", partial(put, key, None)) == {}  # by a command of its own
+    assert changed("1", partial(put, "GREETING", None)) == {"says": "greeting-hard-coded"}
 
 
 def test_a_change_of_the_seed_is_named_and_nothing_else() -> None:

@@ -219,6 +219,17 @@ def test_what_is_in_a_secret_is_neither_asked_for_nor_held_against_anybody(solve
     assert (judged(solved)["by-name"].verdict, causes(solved)) == ("unknown", {"by-name": "not-observed"})
 
 
+def test_a_secret_that_says_nothing_of_redis_is_no_hindrance(solved: State) -> None:
+    solved.objects["Secret"] = [obj("Secret", "other", data={"TOKEN": ""})]
+    for one in pods(solved, "guestbook"):
+        one.containers[0]["envFrom"] = [{"secretRef": {"name": "other"}}]
+    assert causes(solved) == {}
+    for one in pods(solved, "guestbook"):
+        one.containers[0]["env"] = []
+    solved.objects["Secret"][0].raw["data"]["REDIS_HOST"] = ""
+    assert causes(solved) == {"by-name": "not-observed"}
+
+
 def test_fields_of_the_pod_are_known_as_variables() -> None:
     fields = ("metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['app']", "metadata.annotations['a.b/c']",
               "spec.nodeName", "status.podIP", "status.hostIP")  # fmt: skip

@@ -31,7 +31,6 @@ _NO_KEY = re.compile(
 )
 # What it says when it has not been told of the object itself yet.
 _NOT_SYNCED = re.compile(r"failed to sync (?:configmap|secret) cache|not registered", re.I)
-# Seconds in which a Pod that waits for its volumes may still be on its way, whatever an event says.
 
 
 @dataclass(frozen=True)
