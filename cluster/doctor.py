@@ -129,7 +129,8 @@ def _inotify(facts: dict[str, Any]) -> list[Finding]:
     return [
         Finding(
             f"inotify-{name.removeprefix('max_user_')}", "well" if value is None or value >= INOTIFY[name] else "warning",
-            "not on Linux" if value is None else f"fs.inotify.{name} is {value}",
+            "not on Linux" if value is None else f"fs.inotify.{name} is {value}"
+            + ("" if value >= INOTIFY[name] else ": beside another cluster, nodes may not become ready"),
             "" if value is None or value >= INOTIFY[name] else f"sudo sysctl fs.inotify.{name}={INOTIFY[name] * 8}",
         )
         for name, value in facts["inotify"].items()

@@ -7,7 +7,7 @@ capabilities(7).
 
 An engine calls it several times for each container, so it imports no more than it must, and is run without site packages.
 """
-# ruff: noqa: PTH110, PTH118, PTH123
+# ruff: noqa: PTH118, PTH123
 
 import os
 import sys
@@ -53,7 +53,9 @@ def main(arguments: list[str]) -> None:
         bound(os.path.join(bundle, "config.json"), "process")
     elif "exec" in arguments and "--process" in arguments:
         bound(arguments[arguments.index("--process") + 1])
-    runc = next(p for p in ("/usr/sbin/runc", "/usr/bin/runc", "/usr/local/sbin/runc") if os.path.exists(p))
+    # The one that the engine itself would run; a PATH may lack the folder where Debian keeps it.
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin", "/usr/local/sbin"]
+    runc = next(p for p in (os.path.join(folder, "runc") for folder in folders) if os.access(p, os.X_OK))
     os.execv(runc, ["runc", *arguments])
 
 

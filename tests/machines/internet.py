@@ -48,7 +48,9 @@ def serve(folder: Path) -> None:
 def main(folder: Path) -> None:
     serve(folder)
     os.environ.update(json.loads((folder / "environment.json").read_text()))
+    from cluster.engine import command
     from cluster.kubectl import kubectl
+    from cluster.steps import run
     from cluster.up import down, up
     from cluster.versions import versions
 
@@ -57,8 +59,9 @@ def main(folder: Path) -> None:
     cluster = up()
     taken = time.monotonic() - begin
     nodes = kubectl(cluster, "get", "nodes", "--no-headers")
+    store = run(command(), "info", "--format", "{{.DriverStatus}}")
     down()
-    print(json.dumps({"seconds": taken, "nodes": nodes}))
+    print(json.dumps({"seconds": taken, "nodes": nodes, "store": store}))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import httpx
 import pytest
 import yaml
 
-from cluster import nodeimage, tools
+from cluster import nodeimage, programs, tools
 from cluster.engine import command, install_packages
 from cluster.steps import run, succeeds
 from cluster.versions import versions
@@ -33,7 +33,27 @@ pytestmark = [pytest.mark.cluster, pytest.mark.alone("engine", "cluster")]
 SERVED = {f"library/{name}": name for name in versions()["course_images"]}
 
 
-def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
+# What is built for the newest Docker: package, version. From 29 on a new install keeps its images in containerd's image store
+# (https://docs.docker.com/engine/storage/containerd/).
+NEWEST_DOCKER = {
+    f"github.com/moby/moby/v2/cmd/{name}": "v2.0.0-beta.24" for name in ("dockerd", "docker-proxy")
+}  # the module of Docker 29
+CONTAINERD = ("containerd", "containerd-shim-runc-v2", "runc")
+
+
+def newest_docker(folder: Path) -> Path:
+    """A folder with the programs of the newest engine."""
+    env = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
+    for package, version in NEWEST_DOCKER.items():
+        run("go", "install", "-trimpath", "-ldflags", "-s -w", f"{package}@{version}", timeout=1800, env=env)
+    programs.build(*CONTAINERD)
+    for name in CONTAINERD:
+        shutil.copy(programs.place(name), folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("newest", [False, True], ids=["the engine of this machine", "the newest Docker"])
+def test_up_pulls_and_downloads_what_can_be_had(newest: bool, tmp_path: Path) -> None:
     fill_the_registry(tmp_path)
     lay_out_the_releases(tmp_path)
     certify(tmp_path)
@@ -41,9 +61,11 @@ def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     without_go = [part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "go").exists()]
+    (tmp_path / "programs").mkdir()
+    path = [str(newest_docker(tmp_path / "programs")), *without_go] if newest else without_go
     (tmp_path / "environment.json").write_text(json.dumps({
         "HOME": str(home), "KUBECLASS_HOME": str(home / ".kubeclass"), "KUBECLASS_CACHE": str(home / ".cache"),
-        "KUBECLASS_CLUSTER": "kubeclass-pulls", "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PATH": os.pathsep.join(without_go),
+        "KUBECLASS_CLUSTER": "kubeclass-pulls", "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PATH": os.pathsep.join(path),
     }))  # fmt: skip
     (tmp_path / "hosts").write_text("".join(f"{address} {name}\n" for name, address in internet.hosts().items()))
     (tmp_path / "resolv.conf").touch()
@@ -64,6 +86,7 @@ def test_up_pulls_and_downloads_what_can_be_had(tmp_path: Path) -> None:
     assert "cannot be" not in done.stderr
     came = json.loads(done.stdout.splitlines()[-1])
     assert came["nodes"].count(" Ready ") == 3
+    assert ("containerd.snapshotter" in came["store"]) == newest
     print(f"up took {came['seconds']:.0f} s by a line of {internet.LINE} a second:\n{done.stderr}")
 
 
@@ -146,8 +169,7 @@ def _settings(folder: Path, address: str) -> dict[str, dict[str, object]]:
 def lay_out_the_releases(folder: Path) -> None:
     """The tools, each under its release's path, and its checksum beside it."""
     for name in tools.RELEASES:
-        program = tools.found(name)
-        assert program, f"the tests' home has no {name}"
+        program = tools.found(name) or tools.fetch_tool(name)
         file = folder / "releases" / urlsplit(tools.release(name)).path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(program, file)
