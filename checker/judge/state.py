@@ -127,17 +127,6 @@ class Object:
         """Whether a container is made from this image, with or without a registry before its name."""
         return any(written.rpartition("/")[2] == image for written in self.images)
 
-    def requests_of(self, container: dict[str, Any]) -> dict[str, Any]:
-        """What is set aside for a container of a Pod, as written; where it was resized to what its node can never give, what it had before.
-
-        Source: https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/
-        """
-        resources = container.get("resources")
-        if self.condition("PodResizePending").get("reason") == "Infeasible":
-            statuses = self.status.get("containerStatuses") or []
-            resources = next((s.get("resources") for s in statuses if s["name"] == container["name"]), resources)
-        return (resources or {}).get("requests") or {}
-
     def requested(self, resource: str) -> Decimal:
         """What the scheduler sets aside for a Pod (in cores, or bytes): its containers' requests together, sidecars included,
         or what a single init container needs before they run, whichever is more. What the Pod itself requests comes before both.
@@ -150,7 +139,7 @@ class Object:
             return quantity(of_the_pod[resource])
 
         def asked(container: dict[str, Any]) -> Decimal:
-            return quantity(self.requests_of(container).get(resource, 0))
+            return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
 
         sidecars, largest = Decimal(0), Decimal(0)
         for container in self.spec.get("initContainers") or []:

@@ -88,11 +88,9 @@ def heavy_has_its_place(state: State) -> None:
     for resource, least in (("cpu", "500m"), ("memory", "64Mi")):
         has = pod.requested(resource)
         if has < quantity(least):
-            asked = [pod.requests_of(c).get(resource, "none") for c in pod.containers]
-            resize = pod.condition("PodResizePending")
+            asked = [((c.get("resources") or {}).get("requests") or {}).get(resource, "none") for c in pod.containers]
             fail(
-                "request-too-small", f"Pod heavy's requests for {resource}: {', '.join(map(str, asked))}. No more than that is set aside for it."
-                + (f" It was resized to more, and its node refuses that: {resize.get('message')}" if resize.get("reason") == "Infeasible" else ""),
+                "request-too-small", f"Pod heavy's requests for {resource}: {', '.join(map(str, asked))}. No more than that is set aside for it.",
                 expected=f"a request for at least {least} of {resource}", observed=f"{', '.join(map(str, asked))}", object=pod.ref,
                 look="kubectl describe pod heavy",
             )  # fmt: skip

@@ -88,20 +88,3 @@ def test_a_number_in_a_file_that_is_no_text_is_malformed() -> None:
     survey.raw["binaryData"] = {"cpu": "//4yAA=="}
     del survey.raw["data"]["cpu"]
     assert verdicts(state)["survey"] == "value-malformed"
-
-
-def test_a_resize_that_the_node_refuses_sets_nothing_aside() -> None:
-    state = recorded()
-    heavy = found(state, "heavy")
-    heavy.status["containerStatuses"][0]["resources"] = {"requests": {"cpu": "10m", "memory": "64Mi"}}
-    pending = {
-        "type": "PodResizePending",
-        "status": "True",
-        "reason": "Infeasible",
-        "message": "Node didn't have enough capacity",
-    }
-    heavy.status["conditions"].append(pending)
-    (judged,) = (task for task in judge(LAB, state).tasks if task.id == "reserved")
-    assert judged.cause == "request-too-small" and "refuses" in judged.message
-    pending["reason"] = "Deferred"  # set aside, and given as soon as there is room
-    assert verdicts(state)["reserved"] == "passed"
