@@ -59,7 +59,7 @@ def facts() -> dict[str, Any]:
         return {
             "engine": command, "engine_problem": problem, "engine_version": "" if problem else _engine_version(command),
             "docker_beside": command == "podman" and _is_there("docker"), "memory": _memory(command, problem), "disk": _disk_free(), "disk_folder": str(paths.home()),
-            "cgroup": _cgroup(), "inotify": {name: _number(Path("/proc/sys/fs/inotify") / name) for name in INOTIFY},
+            "cgroup": engine.cgroup_version(), "inotify": {name: _number(Path("/proc/sys/fs/inotify") / name) for name in INOTIFY},
             "ports": {8888: _port_free(8888), NODE_PORT: _port_free(NODE_PORT)},
             "proxy": next((name for name in PROXIES if os.environ.get(name)), ""),
             "no_proxy": os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "",
@@ -255,12 +255,6 @@ def _disk_free() -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def _cgroup() -> int | None:
-    if sys.platform != "linux":
-        return None
-    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
 
 
 def _number(path: Path) -> int | None:

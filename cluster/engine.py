@@ -162,6 +162,13 @@ def _start_dockerd() -> None:
         time.sleep(0.5)
 
 
+def cgroup_version() -> int | None:
+    """1 or 2; None where that is the business of an engine's own virtual machine (Docker Desktop, Podman Desktop)."""
+    if sys.platform != "linux":
+        return None
+    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+
+
 def lacks_capabilities() -> bool:
     """Whether this machine withholds CAP_SYS_RESOURCE. Then runc must not be asked for it, see runc_bounded.py."""
     status = Path("/proc/self/status")

@@ -118,7 +118,7 @@ def fetch_tool(name: str) -> Path:
         return target
     except NoAnswer as why:
         say(f"  it cannot be downloaded from here ({why})")
-        if not shutil.which("go"):
+        if not programs.place(name).exists() and not shutil.which("go"):
             raise Problem(
                 f"{name} {version} could not be downloaded ({why}), and there is no Go to build it with.",
                 f"Install {name} {version} yourself, so that it is on PATH, then run the same command again",

@@ -219,11 +219,25 @@ def _nodes_with_containerd(command: str, cluster: Cluster) -> list[str]:
     return names
 
 
+# On cgroup v1, cgroups are made by the kubelet and runc themselves, not by systemd: before systemd sets a container's devices runc
+# freezes it, and where the machine is too busy for that within a moment, the container fails (“unable to freeze”) and is started again.
+# Sources: https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers; systemd/v1.go of opencontainers/cgroups.
+_CGROUPFS = {
+    "containerdConfigPatches": [
+        '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]\nSystemdCgroup = false\n'
+    ],
+    "kubeadmConfigPatches": [
+        "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: cgroupfs\n"
+    ],
+}
+
+
 def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
     """Create the nodes. Leaves nothing behind where that fails or is stopped."""
     config = {
         "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
         "nodes": [{"role": "control-plane", **_port_mapping()}, *[{"role": "worker"} for _ in range(WORKERS)]],
+        **(_CGROUPFS if engine.cgroup_version() == 1 else {}),
     }  # fmt: skip
     with _new_kubeconfig(cluster) as new:
         try:

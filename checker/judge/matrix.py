@@ -19,7 +19,7 @@ from checker.judge.chains.pod import TIME_TO_LISTEN
 from checker.judge.chains.policy import Direction, Path, end_of, explain_closed, explain_open
 from checker.judge.observe import Observation, PodsInside, answered, inside, running_pods
 from checker.judge.state import Object, State
-from checker.judge.verdict import fail, unknown
+from checker.judge.verdict import Unknown, fail, unknown
 
 WALL = "wall.kubeclass.svc.cluster.local.:8080"
 
@@ -187,9 +187,21 @@ def require_matrix(state: State, tried: Tried, wall: str, closed: tuple[Closed, 
     if wall == "open":
         _tell_not_enforced(state, closed, open)
     for way, direction in closed:
-        require_closed(state, tried, way, direction)
+        try:
+            require_closed(state, tried, way, direction)
+        except Unknown:
+            for other in open:  # what the policies themselves close is known, whatever else is not
+                require_allowed(state, other)
+            raise
     for way in open:
         require_open(state, tried, way)
+
+
+def require_allowed(state: State, way: Way) -> None:
+    """The policies let a way through. Raises Failed otherwise."""
+    path = path_of(state, way)
+    if not path.is_open:
+        explain_closed(path)
 
 
 def require_closed(state: State, tried: Tried, way: Way, direction: Direction) -> None:
@@ -211,11 +223,9 @@ def require_closed(state: State, tried: Tried, way: Way, direction: Direction) -
 def require_open(state: State, tried: Tried, way: Way) -> None:
     """A way is open. Raises Failed or Unknown otherwise."""
     word = tried.word(state, way)
+    require_allowed(state, way)
     if word == "open":
         return
-    path = path_of(state, way)
-    if not path.is_open:
-        explain_closed(path)
     if tried.silent(state, way):
         _tell_silent(state, way)
     fail(

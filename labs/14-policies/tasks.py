@@ -4,21 +4,28 @@ Whoever is not there cannot be tried. What would become of Pods that are made la
 outside the cluster is read from the policies.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from itertools import islice
 
 from checker import State, fail, task
 from checker.judge.chains.policy import (
+    ANOTHER,
+    NAME_LABEL,
     NOWHERE,
     Direction,
     End,
     Path,
+    Side,
     cluster_dns,
     end_of,
     explain_closed,
     explain_open,
+    in_block,
     label_sets,
     namespace_labels,
+    rules_of,
 )
 from checker.judge.matrix import (
     Also,
@@ -60,7 +67,9 @@ BY_ITS_SERVICE = Also("visitor.visitors", (), "http://guestbook.{namespace}.svc.
 MATRIX = Matrix((*(way for way, _ in CLOSED), TO_REDIS, TO_THE_PAGE), (ENTRIES, BY_ITS_SERVICE))
 WALL = Enforcement()
 VISITOR = {"role": "visitor"}
+WAYS: tuple[Direction, ...] = ("ingress", "egress")
 ELSEWHERE = "elsewhere"  # a namespace that nobody has made
+MOST_ADDRESSES = 4096  # of a block that are tried
 OUTSIDE = "203.0.113.7"  # an address that is nobody's: https://www.rfc-editor.org/rfc/rfc5737
 
 
@@ -89,8 +98,30 @@ def pod_with(state: State, labels: dict[str, str], namespace: str) -> End:
 
 
 def namespaces_but(state: State, *names: str) -> list[str]:
-    """All namespaces but some: those that are there, and one that is made later."""
-    return [ELSEWHERE, *(n.name for n in state.everywhere("Namespace") if n.name not in names)]
+    """All namespaces but some: those that are there, those that a policy names, and one that is made later."""
+    rules = [rule for policy in state.all("NetworkPolicy") for way in WAYS for rule in rules_of(policy, way)]
+    spaces = label_sets(item.get("namespaceSelector") for rule in rules for item in rule.peers)
+    named = {labels.get(NAME_LABEL, ANOTHER) for labels in spaces} - {ANOTHER}
+    found = {ELSEWHERE, *(n.name for n in state.everywhere("Namespace")), *named}
+    return sorted(found - set(names))
+
+
+def meant(side: Side, namespaces: list[str], anybody: bool = False) -> Iterator[End]:
+    """Whom the rules at one end of a path mean beside those who are there: Pods of these namespaces with labels that the rules speak of;
+    anybody: only with labels that no rule names, as are let in by what rules leave out."""
+    for item in (item for rule in side.rules for item in rule.peers if "ipBlock" not in item):
+        for labels in label_sets([item.get("podSelector")]):
+            if not anybody or set(labels.values()) <= {ANOTHER}:
+                yield from (pod_with(side.path.state, labels, namespace) for namespace in namespaces)
+
+
+def addresses_meant(side: Side) -> Iterator[End]:
+    """An address of each block that the rules at one end of a path speak of, another one than that of the other end."""
+    for block in (item["ipBlock"] for rule in side.rules for item in rule.peers if "ipBlock" in item):
+        found = (str(address) for address in islice(ip_network(block["cidr"], False), MOST_ADDRESSES))
+        address = next((one for one in found if in_block(one, block) and one != side.other.address), "")
+        if address:
+            yield End(f"the address {address}", NOWHERE, {}, {}, address, on_host=True)
 
 
 def made_later(state: State, name: str) -> End:
@@ -136,6 +167,9 @@ def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> N
             *(pod_with(state, path.source.labels, elsewhere) for elsewhere in others),
             pod_with(state, path.source.labels, visitors),
             pod_with(state, {}, state.namespace),
+            *meant(replace(path, target=target).into, [visitors, *others]),
+            *meant(replace(path, target=target).into, [state.namespace], anybody=True),
+            *addresses_meant(replace(path, target=target).into),
         ):
             require_shut(Path(state, other, target, 6379), "ingress")
     require_lasting(state, TO_REDIS, made_later(state, "guestbook"), new)
@@ -150,6 +184,9 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
         for other in (
             pod_with(state, {}, visitors),
             *(pod_with(state, VISITOR, elsewhere) for elsewhere in namespaces_but(state, visitors)),
+            *meant(replace(page, target=target).into, namespaces_but(state, visitors, state.namespace)),
+            *meant(replace(page, target=target).into, [visitors, state.namespace], anybody=True),
+            *addresses_meant(replace(page, target=target).into),
         ):
             for port in (8080, 9090):
                 require_shut(Path(state, other, target, port), "ingress")
@@ -169,9 +206,18 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
 def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
     outside = End(f"the address {OUTSIDE}", NOWHERE, {}, {}, OUTSIDE, on_host=True)
-    new = made_later(state, "guestbook")
-    for source in (path_of(state, TO_REDIS).source, new):
-        for target in (outside, pod_with(state, {}, state.namespace), pod_with(state, {}, ELSEWHERE)):
+    new, path = made_later(state, "guestbook"), path_of(state, TO_REDIS)
+    others = namespaces_but(state, state.namespace, "kube-system")  # that of the DNS, which is asked for names
+    for source in (path.source, new):
+        out = replace(path, source=source).out
+        for target in (
+            outside,
+            pod_with(state, {}, state.namespace),
+            *(pod_with(state, {}, elsewhere) for elsewhere in others),
+            *(end for end in meant(out, others) if end.labels.get("k8s-app") != "kube-dns"),
+            *meant(out, [state.namespace], anybody=True),
+            *addresses_meant(out),
+        ):
             for port in ports_out(Path(state, source, target, 443)):
                 for protocol in ("TCP", "UDP"):
                     require_shut(Path(state, source, target, port, protocol), "egress")

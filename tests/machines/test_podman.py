@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import nodeimage
+from cluster import nodeimage, paths
 from cluster.engine import command, install_packages, lacks_capabilities
 from cluster.steps import run, succeeds
 from cluster.versions import versions
@@ -38,34 +38,49 @@ down()
 """
 
 
-@pytest.fixture
-def podman(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody whose engine is Podman. It has the base images and the node image that the tests' engine has."""
-    if not shutil.which("podman"):
-        install_packages("podman", "netavark", "aardvark-dns")
+# What Podman needs beside itself on a system of nothing but the most needed.
+PACKAGES = "podman,netavark,aardvark-dns,runc,nftables,iptables,iproute2,ca-certificates,procps"
+LOADED = 'podman load -q -i "$1" > /dev/null; shift; exec "$@"'  # a script: images from an archive, then a command
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of somebody whose engine is Podman."""
     env = {
-        **os.environ, "KIND_EXPERIMENTAL_PROVIDER": "podman", "KUBECLASS_HOME": str(tmp_path / "home"),
-        "KUBECLASS_CLUSTER": "kubeclass-podman", "KUBECLASS_WORK": str(tmp_path / "work"),
+        **os.environ, "KIND_EXPERIMENTAL_PROVIDER": "podman", "KUBECLASS_HOME": str(folder / "home"),
+        "KUBECLASS_CLUSTER": "kubeclass-podman", "KUBECLASS_WORK": str(folder / "work"),
     }  # fmt: skip
     if lacks_capabilities():
-        wrapper = tmp_path / "runc-bounded"
+        wrapper = folder / "runc-bounded"
         wrapper.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{BOUNDED.read_text()}")
         wrapper.chmod(0o755)
         runtime = f'[engine]\nruntime = "bounded"\n[engine.runtimes]\nbounded = ["{wrapper}"]\n'
-        (tmp_path / "containers.conf").write_text(runtime)
-        env["CONTAINERS_CONF"] = str(tmp_path / "containers.conf")
+        (folder / "containers.conf").write_text(runtime)
+        env["CONTAINERS_CONF"] = str(folder / "containers.conf")
+    return env
+
+
+def debian_13(folder: Path) -> Path:
+    """Another system, with Podman 5."""
+    run("mmdebstrap", "-q", "--variant=minbase", f"--include={PACKAGES}", "trixie", str(folder), timeout=600)
+    (folder / "lib/modules").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("system", ["this", "Debian 13"])
+def test_the_course_on_podman(system: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The node image and the base images are those of the tests' engine."""
+    if system == "this" and not shutil.which("podman"):
+        install_packages("podman", "netavark", "aardvark-dns")
+    root = debian_13(tmp_path_factory.mktemp("debian")) if system != "this" else None
     pinned = str(versions()["node_image"]["image"])
     node = pinned if succeeds(command(), "image", "inspect", pinned) else nodeimage.tag()
     archive = tmp_path / "images.tar"
     run(command(), "save", "-o", str(archive), node, *versions()["course_images"], timeout=300)
-    run("podman", "load", "-q", "-i", str(archive), env=env, timeout=600)
-    archive.unlink()
-    return env
-
-
-def test_the_course_on_podman(podman: dict[str, str]) -> None:
     # In a box, for the engine that runs here has a firewall that drops what it does not know: Podman's nodes would not reach each other.
-    done = in_a_box(sys.executable, "-c", THE_COURSE, "01", "06", "07", env=podman)
+    done = in_a_box(
+        "sh", "-ec", LOADED, "sh", archive, sys.executable, "-c", THE_COURSE, "01", "06", "07", env=environment(tmp_path), root=root,
+        share=[paths.COURSE, Path(sys.base_prefix), paths.cache(), tmp_path], timeout=900,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("✔ Creating 3 nodes with kind") == 1
     nodes, *results = map(json.loads, done.stdout.splitlines())

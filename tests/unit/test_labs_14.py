@@ -25,6 +25,13 @@ def labels(**pairs: str) -> dict[str, Any]:
     return {"podSelector": {"matchLabels": pairs}}
 
 
+def but(**pair: str) -> dict[str, Any]:
+    """Pods that have this label, and another value of it."""
+    return {"podSelector": {"matchExpressions": [
+        e for key, value in pair.items() for e in ({"key": key, "operator": "NotIn", "values": [value]}, {"key": key, "operator": "Exists"})
+    ]}}  # fmt: skip
+
+
 def block(address: str, bits: int = 32) -> dict[str, Any]:
     return {"ipBlock": {"cidr": f"{address}/{bits}"}}
 
@@ -64,6 +71,7 @@ def test_what_is_open_for_the_pods_of_today_only_does_not_count(
 
 
 EVERYWHERE: dict[str, Any] = {"namespaceSelector": {}}
+SYSTEM = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["default", "learn-x"]}]}}  # fmt: skip
 BOTH = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["learn", "learn-visitors"]}]}}  # fmt: skip
 TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("visitors", "guestbook", {"ingress": [{"from": [EVERYWHERE | labels(role="visitor")], "ports": [{"port": 8080}]}]}),
@@ -74,6 +82,17 @@ TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [{"protocol": "UDP"}]}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"ports": [{"port": 6379}]}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"to": [{"podSelector": {}}], "ports": [{"port": 6379}]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [EVERYWHERE | labels(app="redis")], "ports": [{"port": 6379}]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [GUESTS | labels(role="crawler")]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [SYSTEM]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [block("172.16.0.0", 12)]}]}),
+    ("egress", "guestbook", {"egress": [NAMES, {"to": [block("10.244.0.0", 16)], "ports": [{"port": 6379}]}]}),
+    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), but(app="reports")]}]}),
+    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), EVERYWHERE | labels(role="admin")]}]}),
+    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), BOTH | labels(role="nobody")]}]}),
+    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}),
+    ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, EVERYWHERE | labels(app="monitoring")], "ports": [{"port": 8080}]}]}),
+    ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, GUESTS | but(role="crawler")], "ports": [{"port": 8080}]}]}),
 ]  # fmt: skip
 
 
@@ -89,7 +108,8 @@ ENOUGH: list[tuple[str, dict[str, Any]]] = [
     ("guestbook", {"egress": [TO_REDIS, {"to": [DNS]}]}),
     ("guestbook", {"egress": [TO_REDIS, {"to": [block("0.0.0.0", 1), block("128.0.0.0", 1)], **NAMES}]}),
     ("guestbook", {"egress": [TO_REDIS, NAMES, {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], **NAMES}]}),
-    ("redis", {"ingress": [{"from": [BOTH | labels(role="nobody"), labels(app="guestbook")], "ports": [{"port": 6000, "endPort": 7000}]}]}),
+    ("redis", {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": 6000, "endPort": 7000}]}]}),
+    ("redis", {"ingress": [{"from": [labels(app="guestbook"), labels(app="guestbook-v2")]}]}),
     ("default-deny", {"podSelector": None}),
     ("default-deny", {"podSelector": {"matchLabels": {}, "matchExpressions": []}, "ingress": [], "egress": []}),
 ]  # fmt: skip
@@ -98,6 +118,17 @@ ENOUGH: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("policy, spec", ENOUGH)
 def test_unusual_spellings_pass(policy: str, spec: dict[str, Any]) -> None:
     assert causes(policy, **spec) == ALL
+
+
+@pytest.mark.parametrize("tasks, policy, spec", [
+    ({"redis", "egress"}, "redis", {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": "redis"}]}]}),
+    ({"redis", "egress"}, "guestbook", {"egress": [NAMES, TO_REDIS | {"ports": [{"port": "redis"}]}]}),
+    ({"visitors"}, "guestbook", {"ingress": [{"from": [VISITORS], "ports": [{"port": "web"}]}]}),
+])  # fmt: skip
+def test_a_port_that_nobody_has_a_name_for_is_closed_whatever_the_network_makes_of_it(
+    tasks: set[str], policy: str, spec: dict[str, Any]
+) -> None:
+    assert causes(policy, **spec) == ALL | dict.fromkeys(tasks, "policy-wrong-port")
 
 
 @pytest.mark.parametrize("question", ["tcp", "names", "page"])

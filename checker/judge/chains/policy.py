@@ -28,6 +28,7 @@ Direction = Literal["egress", "ingress"]
 _PEERS: dict[Direction, str] = {"egress": "to", "ingress": "from"}
 _WAY: dict[Direction, str] = {"egress": "out of", "ingress": "into"}
 _TYPE: dict[Direction, str] = {"egress": "Egress", "ingress": "Ingress"}
+ANOTHER = "another"  # a label's value that no selector names
 MOST_SETS = 4096  # of labels that are tried
 NAME_LABEL = "kubernetes.io/metadata.name"  # label that the API server gives to every namespace
 
@@ -62,9 +63,9 @@ def label_sets(selectors: Iterable[dict[str, Any] | None]) -> Iterator[dict[str,
     values: dict[str, list[str | None]] = {}
     for selector in (selector or {} for selector in selectors):
         for key, value in (selector.get("matchLabels") or {}).items():
-            values.setdefault(key, [None, "another"]).append(value)
+            values.setdefault(key, [None, ANOTHER]).append(value)
         for wanted in selector.get("matchExpressions") or []:
-            values.setdefault(wanted["key"], [None, "another"]).extend(wanted.get("values") or [])
+            values.setdefault(wanted["key"], [None, ANOTHER]).extend(wanted.get("values") or [])
     choices = product(*(dict.fromkeys(those) for those in values.values()))
     for chosen in islice(choices, MOST_SETS):
         yield {key: value for key, value in zip(values, chosen, strict=True) if value is not None}
@@ -267,7 +268,7 @@ class Side:
     def item_matches(self, policy: Object, item: dict[str, Any]) -> bool:
         """Whether one item of `from` or `to` means the other end: every selector in it must match."""
         if "ipBlock" in item:
-            return _in_block(self.other.address, item["ipBlock"])
+            return in_block(self.other.address, item["ipBlock"])
         return (
             not self.other.on_host
             and self._namespace_matches(policy, item)
@@ -293,7 +294,8 @@ class Side:
         return bool(wanted <= asked <= port.get("endPort", wanted))
 
 
-def _in_block(address: str, block: dict[str, Any]) -> bool:
+def in_block(address: str, block: dict[str, Any]) -> bool:
+    """Whether an address is in an ipBlock, and not among those that it leaves out."""
     cidr, excluded = block["cidr"], block.get("except") or []
     if not address:
         return bool(cidr == "0.0.0.0/0" and not excluded)
@@ -657,7 +659,7 @@ def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> No
         selector, address = service.spec.get("selector"), service.spec.get("clusterIP") or "None"
         if address == "None" or not selector or not selector.items() <= other.labels.items():
             continue
-        if _in_block(address, item["ipBlock"]):
+        if in_block(address, item["ipBlock"]):
             fail(
                 "policy-service-address",
                 f"{rule.words} speaks of {item['ipBlock']['cidr']}, where Service {service.name} has its address. Policies see "
