@@ -265,6 +265,7 @@ CATALOGUE: dict[str, Cause] = {
         Cause("data-in-pod", "The data is kept in the Pod itself", "A container's own file system and an emptyDir are made with the Pod, and go with it.", _DESCRIBE_POD, "12"),
         Cause("data-on-one-node", "The data is in a folder of one node", "A hostPath is whatever the Pod's node has there: on another node it is another folder.", _DESCRIBE_POD, "12"),
         Cause("two-writers", "Several Pods of a program that must be alone", "A database that runs twice on the same files destroys them; on files of their own, the two know nothing of each other.", "kubectl get pods", "12"),
+        Cause("entries-scattered", "The entries are in several places", "Each Pod of a Deployment has memory of its own, and a Service sends each request to any of them.", "kubectl get pods -o wide", "12"),
         Cause("redis-saves-nothing", "Redis was told to keep nothing", "Redis works in memory. What it writes to its folder, and when, is up to its settings save and appendonly.", "kubectl logs POD", "12"),
         Cause("nothing-saved-yet", "Redis has not written a file so far", "By default Redis writes its memory to a file when it ends, and now and then before that.", "kubectl logs POD", "12"),
         Cause("survival-not-shown", "No entry is older than Redis' Pod", "That data survives is shown by an entry that was there before the Pod that holds it now.", "kubectl get pods", "12"),

@@ -2,10 +2,12 @@
 what it is like now, beside what its seed says is right; nothing is read from what a learner could write there."""
 
 import math
+import re
 import shlex
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
 from checker.judge.chains.configuration import (
@@ -27,6 +29,8 @@ from checker.judge.seeds import seed_of
 capstone = beside(__file__, "setup")
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
 SILENCE = 60.0  # seconds within which the control plane notices that a node is away
+LOCAL = ("localhost", "127.0.0.1", "::1")
+URL = re.compile(r"https?://[^\s'\"]+")
 PATIENCE = 120  # seconds of failures that a readiness probe may take to be believed
 
 
@@ -89,9 +93,14 @@ def ports(service: Object | None) -> list[int]:
 
 
 def app(workload: Object) -> dict[str, Any]:
-    """The container of a Pod, or of a Pod template, that is the guestbook: what stands beside it says nothing of it."""
+    """The container of a Pod, or of a Pod template, that is the guestbook: what stands beside it says nothing of it, not even from the same image."""
     named = [c for c in workload.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
-    return (named or workload.containers)[0]
+
+    def likeness(container: dict[str, Any]) -> int:
+        told = {v["name"] for v in container.get("env") or []} & {"PORT", "REDIS_HOST"}
+        return (container["name"] == "guestbook") + bool(container.get("readinessProbe")) + len(told)
+
+    return max(named or workload.containers, key=likeness)
 
 
 def variable(state: State, pod: Object, name: str) -> str:
@@ -374,12 +383,21 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
     state.require_image(deployment, right.image)
-    said = sorted({answer.text.splitlines()[0] if answer.text else "" for answer in answers})
+    said = sorted({answer.text.rpartition("\n")[0].strip() for answer in answers})  # its last line is who says it
     if said != [right.greeting]:
         other = next(line for line in said if line != right.greeting)
         fail(
             "greeting-wrong", f"The guestbook says {other!r}, and that is not what the handbook says.",
             expected="the handbook's words, to the letter", observed=other, object=deployment.ref, look=f"kubectl describe configmap {right.config}",
+        )  # fmt: skip
+    other_version = next(
+        (a.text for a in answers if not a.text.rpartition("\n")[2].startswith(f"This is {right.version} ")), ""
+    )
+    if other_version:
+        fail(
+            "wrong-image", f"The guestbook is made from {right.image}, and tells people something else: {other_version.rpartition(chr(10))[2]!r}.",
+            expected=f"This is {right.version} on …", observed=other_version.rpartition("\n")[2], object=deployment.ref,
+            look="kubectl set env deployment guestbook --list",
         )  # fmt: skip
     for pod in state.pods_of(deployment):
         key = taken_from(state, pod, right.config)
@@ -454,10 +472,12 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
                 "redis-not-configured", f"Pod {pod.name} has no REDIS_HOST: it keeps its entries in a file of its own.",
                 expected="REDIS_HOST with the name of a Service", observed="no REDIS_HOST", **look,
             )  # fmt: skip
-        if is_address(host):
+        by_hand = next((a["ip"] for a in pod.spec.get("hostAliases") or [] if host in (a.get("hostnames") or [])), "")
+        if by_hand or is_address(host):
             fail(
-                "redis-by-address", f"Pod {pod.name} was given the address {host}. It works until that changes.",
-                expected="a name", observed=host, **look,
+                "redis-by-address", f"Pod {pod.name} was given the address {by_hand or host}{' for that name' if by_hand else ''}. It works until that changes.",
+                expected="a name", observed=by_hand or host, object=deployment.ref,
+                look="kubectl get deployment guestbook -o yaml" if by_hand else look["look"],
             )  # fmt: skip
     state.require_working(deployment)
     asked = answered(asked)
@@ -474,14 +494,21 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
             "name-leads-elsewhere", f"In Pod {pods[0].name} the name {host} leads to {where}, and the guestbook's Redis is behind Service {right.store}.",
             expected=f"Service {right.store}", observed=where, **look,
         )  # fmt: skip
-    if host.partition(".")[0] != right.store:
+    if host.partition(".")[0].lower() != right.store:
         fail(
             "service-is-an-alias", f"The guestbook asks for {host}, and that is only another name for Service {right.store}.",
             expected=f"the name {right.store}", observed=host, **look,
         )  # fmt: skip
     state.require_working(service)
     require_port(service, right.store_port)
-    redis = {pod.name for pod in state.pods_of(state.require("Deployment", right.store))}
+    store = state.require("Deployment", right.store)
+    redis = {pod.name for pod in state.pods_of(store)}
+    if len(state.ready_pods(store)) > 1:
+        fail(
+            "entries-scattered", f"Deployment {right.store} has {len(state.ready_pods(store))} Pods, and each Redis keeps what it happens to be given: "
+            "whoever reads sees the entries of one of them.",
+            expected="one Redis", observed=f"{len(state.ready_pods(store))} Pods", object=store.ref, look="kubectl get pods -o wide",
+        )  # fmt: skip
     strangers = {pod.name for pod in state.pods_of(service)} - redis
     if strangers:
         fail(
@@ -528,6 +555,18 @@ def every_replica_works(state: State) -> None:
             observed="none", **evidence,
         )  # fmt: skip
     get, command = probe.get("httpGet") or {}, (probe.get("exec") or {}).get("command") or []
+    service = state.require("Service", "guestbook")
+    if service.spec.get("publishNotReadyAddresses"):
+        fail(
+            "probe-weakened", "Service guestbook sends requests to its Pods whether they are ready or not (publishNotReadyAddresses): what /readyz says changes nothing.",
+            observed="publishNotReadyAddresses: true", expected="requests for ready Pods only", object=service.ref, look="kubectl get service guestbook -o yaml",
+        )  # fmt: skip
+    elsewhere = asks_elsewhere(state, ready[0], get, command)
+    if elsewhere:
+        fail(
+            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask the app of its own Pod: it asks {elsewhere}.",
+            observed=elsewhere, **evidence,
+        )  # fmt: skip
     path = f"/{get['path'].removeprefix('/')}" if get.get("path") else ""  # the kubelet adds a slash that is missing
     asks = path + " ".join(command)
     heeded = heeds_readyz(command)
@@ -557,6 +596,23 @@ def every_replica_works(state: State) -> None:
         )  # fmt: skip
 
 
+def asks_elsewhere(state: State, pod: Object, get: dict[str, Any], command: list[str]) -> str:
+    """Whom a probe asks, where that is surely not the app in the same Pod; else empty."""
+    container = app(pod)
+    told = variable(state, pod, "PORT") or str(
+        capstone.plan(seed_of(state)).listens if secret_with(state, pod, "PORT") else 8080
+    )
+    names = {port["name"]: str(port["containerPort"]) for port in container.get("ports") or [] if port.get("name")}
+    port = str(get.get("port", ""))
+    if port and not get.get("host") and names.get(port, port) != told:
+        return f"port {port}"
+    urls = [urlsplit(url) for word in command for url in URL.findall(word)]
+    return next(
+        (url.netloc for url in urls if "$" not in url.netloc and url.hostname not in (*LOCAL, pod.status.get("podIP"))),
+        "",
+    )
+
+
 def heeds_readyz(command: list[str]) -> bool | None:
     """Whether a probe's command fails whenever the app does not say at /readyz that it is ready; None where its text does not tell."""
     words = command
@@ -576,6 +632,9 @@ def heeds_readyz(command: list[str]) -> bool | None:
         return False if words[-1] in ("true", ":", "0", "&") else None  # these make light of any answer
     parts = [list(part) for between, part in groupby(words, "&&".__eq__) if not between]
     program, *given = next(part for part in parts if any("/readyz" in word for word in part))
+    while given and program.rpartition("/")[2] in ("exec", "env", "timeout"):
+        given = given[1:] if program.rpartition("/")[2] == "timeout" else given  # how long
+        program, *given = given or [""]
     if not program.rpartition("/")[2].startswith("python"):
         return None
     code = given[given.index("-c") + 1] if "-c" in given[:-1] else ""
@@ -613,7 +672,11 @@ def nothing_else_was_changed(state: State) -> None:
                 "bystander-gone", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
                 look=f"kubectl get {kind.lower()}",
             )  # fmt: skip
-        difference = first_difference(begun[ref][part], live.raw.get(part), part)
+        difference = first_difference(
+            begun[ref][part], live.raw.get(part), part, exact=kind in ("NetworkPolicy", "ResourceQuota")
+        )
+        if kind == "Service" and live.spec.get("type", "ClusterIP") != "ClusterIP":
+            difference = ("spec.type", "ClusterIP", live.spec["type"])
         if difference:
             path, wanted, found = (word.strip()[:120] for word in difference)
             fail(
@@ -639,16 +702,21 @@ def nothing_else_was_changed(state: State) -> None:
                 expected="kubernetes.io/os: linux", observed=f"kubernetes.io/os: {system}", object=node.ref, look="kubectl get nodes --show-labels",
             )  # fmt: skip
     state.require_working(state.require("Deployment", "cache"))
+    state.require_working(state.require("Service", "cache"))
 
 
-def first_difference(wanted: Any, found: Any, path: str) -> tuple[str, str, str] | None:
-    """Where an object asks for something else than it did: (path, what it did, what it does). What the API server filled in does not count."""
+def first_difference(wanted: Any, found: Any, path: str, exact: bool = False) -> tuple[str, str, str] | None:
+    """Where an object asks for something else than it did: (path, what it did, what it does). What the API server filled in does not
+    count; exact: of this kind it fills nothing in. Of selectors it never does."""
     if isinstance(wanted, dict) and isinstance(found, dict):
-        differences = (first_difference(value, found.get(key), f"{path}.{key}") for key, value in wanted.items())
-        return next((difference for difference in differences if difference), None)
+        for key, value in wanted.items():
+            if difference := first_difference(value, found.get(key), f"{path}.{key}", exact):
+                return difference
+        more = sorted(set(found) - set(wanted)) if exact or path.endswith(("selector", "matchLabels")) else []
+        return (f"{path}.{more[0]}", "not there", str(found[more[0]])) if more else None
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         differences = (
-            first_difference(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(wanted, found, strict=True))
+            first_difference(a, b, f"{path}[{i}]", exact) for i, (a, b) in enumerate(zip(wanted, found, strict=True))
         )
         return next((difference for difference in differences if difference), None)
     if wanted == found or same_quantity(wanted, found):

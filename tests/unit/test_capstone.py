@@ -148,7 +148,7 @@ def world(answer: str, begun: str) -> State:
     answers = [
         {
             "status": 200,
-            "text": f"{right.greeting}\nThis is it.",
+            "text": f"{right.greeting}\nThis is {right.version} on {name}.",
             "host": name,
             "version": right.version,
             "error": "",
@@ -339,7 +339,8 @@ def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
     assert changed("1", sidecar("GREETING"))["says"] == "greeting-hard-coded"
 
 
-READYZ = "http://127.0.0.1:9417/readyz"
+LISTENS = capstone.plan("1").listens
+READYZ = f"http://127.0.0.1:{LISTENS}/readyz"
 URLOPEN = f"from urllib.request import urlopen; urlopen('{READYZ}', timeout=1)"
 
 
@@ -348,18 +349,22 @@ def by_command(*command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("probe, cause", [
-    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 10, "periodSeconds": 5}, ""),
-    ({"httpGet": {"path": "/readyz?from=kubelet", "port": 1}}, ""),
-    ({"httpGet": {"path": "readyz", "port": 1}}, ""),
-    ({"httpGet": {"path": "/healthz?not=/readyz", "port": 1}}, "probe-weakened"),
+    ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 10, "periodSeconds": 5}, ""),
+    ({"httpGet": {"path": "/readyz?from=kubelet", "port": LISTENS}}, ""),
+    ({"httpGet": {"path": "readyz", "port": LISTENS}}, ""),
+    ({"httpGet": {"path": "/healthz?not=/readyz", "port": LISTENS}}, "probe-weakened"),
     ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, "probe-weakened"),
-    ({"httpGet": {"path": "/readyz", "port": 1}, "failureThreshold": 100000}, "probe-weakened"),
-    ({"tcpSocket": {"port": 1}}, "probe-weakened"),
+    ({"httpGet": {"path": "/readyz", "port": LISTENS + 1}}, "probe-weakened"),
+    ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 100000}, "probe-weakened"),
+    ({"tcpSocket": {"port": LISTENS}}, "probe-weakened"),
     (by_command("python3", "ask.py", READYZ), ""),
     (by_command("/usr/local/bin/python3", "/app/ask.py", READYZ), ""),
     (by_command("sh", "-c", f"python3 ask.py {READYZ}"), ""),
     (by_command("/bin/sh", "-c", f"cd /app && python3 ask.py {READYZ} || exit 1"), ""),
     (by_command("python3", "-c", URLOPEN), ""),
+    (by_command("timeout", "4", "python3", "ask.py", READYZ), ""),
+    (by_command("sh", "-c", f"exec python3 ask.py {READYZ}"), ""),
+    (by_command("python3", "ask.py", "http://guestbook:8271/readyz"), "probe-weakened"),
     (by_command("python3", "-c", f"import sys; {URLOPEN}; sys.exit(0)"), ""),  # urlopen raises before that
     (by_command("sh", "-c", f'python3 -c "{URLOPEN}"'), ""),
     (by_command("sh", "-c", f"python3 ask.py {READYZ} || true"), "probe-weakened"),
@@ -379,6 +384,71 @@ def test_a_probe_that_asks_and_one_that_pretends_to(probe: dict[str, Any], cause
         seen.require("Deployment", "guestbook").containers[0]["readinessProbe"] = probe
 
     assert changed("1", put) == ({"every-replica": cause} if cause else {})
+
+
+def test_ready_or_not_is_of_no_account_where_the_service_does_not_mind() -> None:
+    def put(seen: State) -> None:
+        seen.require("Service", "guestbook").spec["publishNotReadyAddresses"] = True
+
+    assert changed("1", put) == {"every-replica": "probe-weakened"}
+
+
+@pytest.mark.parametrize("ref, change", [
+    ("NetworkPolicy/cache", lambda spec: spec["podSelector"]["matchLabels"].update(x="y")),
+    ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["from"][0].update(namespaceSelector={})),
+    ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["ports"][0].update(endPort=65535)),
+    ("Service/cache", lambda spec: spec["selector"].update(x="y")),
+    ("Service/cache", lambda spec: spec.update(type="NodePort")),
+    ("ResourceQuota/house", lambda spec: spec.update(scopes=["Terminating"])),
+    ("ResourceQuota/house", lambda spec: spec["hard"].update(pods="6")),
+])  # fmt: skip
+def test_what_was_added_to_a_neighbour_changes_it(ref: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    assert changed("1", lambda seen: change(seen.require(*ref.split("/")).spec)) == {
+        "nothing-else": "bystander-changed"
+    }
+
+
+def test_one_redis_keeps_all_entries() -> None:
+    def put(seen: State) -> None:
+        store = seen.require("Deployment", capstone.plan("1").store)
+        (one,) = seen.pods_of(store)
+        raw = copy.deepcopy(one.raw)
+        raw["metadata"] |= {"name": f"{one.name}-2", "uid": "2"}
+        seen.objects["Pod"].append(Object("Pod", raw))
+        store.spec["replicas"] = store.status["replicas"] = store.status["readyReplicas"] = 2
+
+    assert changed("1", put).get("entries") == "entries-scattered"
+
+
+def test_what_people_read_is_the_handbooks() -> None:
+    def says(other: str, seen: State) -> None:
+        for name, answers in seen.observations.items():
+            if name.startswith("CapstoneAsked"):
+                for answer in answers:
+                    answer["text"] = f"{capstone.plan('1').greeting}\n{other} on x."
+
+    right = capstone.plan("1").version
+    assert changed("1", partial(says, f"This is {right}")) == {}
+    assert changed("1", partial(says, f"Closed for repair.\nThis is {right}")) == {"says": "greeting-wrong"}
+    assert changed("1", partial(says, "This is v9")) == {"says": "wrong-image"}
+
+
+def test_an_address_behind_the_name_is_an_address() -> None:
+    def put(seen: State) -> None:
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            one.spec["hostAliases"] = [{"ip": "10.96.0.9", "hostnames": [capstone.plan("1").store]}]
+
+    assert changed("1", put) == {"entries": "redis-by-address"}
+
+
+def test_a_helper_of_the_same_image_is_not_the_app() -> None:
+    def put(seen: State) -> None:
+        helper = {"name": "helper", "image": capstone.plan("1").image, "resources": {"limits": {"memory": "24Mi"}}}
+        for one in seen.pods_of(seen.require("Deployment", "guestbook")):
+            one.containers.insert(0, helper)
+            one.status["containerStatuses"].insert(0, {**one.status["containerStatuses"][0], "name": "helper"})
+
+    assert changed("1", put) == {}
 
 
 def moved(pod_port: int, told: dict[str, Any], target: int) -> Callable[[State], None]:
