@@ -1,6 +1,7 @@
 """Judging lab 09: what a namespace's quota and defaults did to the Pods in it, and what the kernel did to two programs."""
 
 from decimal import Decimal
+from typing import Any
 
 from checker import Object, State, fail, task
 from checker.judge.cgroup import CpuAccount, CpuStatInside
@@ -391,14 +392,23 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
     """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
     to a Pod alone (a resize) goes with it."""
     name, words = deployment.name, WORDS[resource]
+
+    def bounds(container: dict[str, Any], spec: dict[str, Any]) -> Any:
+        """A container's own limit; of memory also what its Pod may use: the kernel kills for either."""
+        return limit_of(container, resource) or (limit_of(spec, resource) if resource == "memory" else None)
+
     held = [
-        (f"Deployment {name}", container, limit_of(container, resource))
+        (f"Deployment {name}", container, bounds(container, pod.spec))
         for pod in state.pods_of(deployment)
         for container in pod.containers
     ]
     given = max(defaults_of(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
     held += [
-        (f"the next Pod of Deployment {name}", container, limit_of(container, resource) or given)
+        (
+            f"the next Pod of Deployment {name}",
+            container,
+            bounds(container, deployment.spec["template"]["spec"]) or given,
+        )
         for container in deployment.containers
     ]
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {name}"}

@@ -201,6 +201,17 @@ def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
     assert end.value.look == "kubectl get pods --show-labels"
 
 
+def test_a_selector_that_matches_nothing_shows_what_pods_there_would_be() -> None:
+    none = deployment(replicas=0)
+    world = behind(service(selector={"app": "guestbok"}), none, pod("c", labels={"app": "cache"}))
+    with pytest.raises(NotPassed) as end:
+        world.require_working(world.require("Service", "guestbook"))
+    assert (
+        "Its selector is app=guestbok; Deployment guestbook gives its Pods app=guestbook, and has none now."
+        in end.value.message
+    )
+
+
 def test_a_daemon_set_that_no_controller_has_looked_at_wants_nodes_all_the_same() -> None:
     """Its status has zeros from the beginning: they are nobody's finding before there is an observedGeneration."""
     status = {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0, "numberMisscheduled": 0}

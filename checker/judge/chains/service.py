@@ -48,17 +48,27 @@ def _look(service: Object) -> str:
 
 
 def _explain_nothing_selected(state: State, service: Object, selector: dict[str, str]) -> NoReturn:
+    made: list[tuple[Object, dict[str, str]]] = []  # workloads, and the labels that they give to their Pods
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
         for workload in state.all(kind, service.namespace):
             labels = ((workload.spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
             if selector.items() <= labels.items() and not workload.controller:
                 walk_workload(state, workload)  # its Pods would match, if there were any: that is the root
+            made += [] if workload.controller else [(workload, labels)]
     expected = f"Pods with {pairs(selector)}"
     pods = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
-    near = nearest_labels(selector, (pod.labels for pod in pods))
+    near = nearest_labels(selector, [*(pod.labels for pod in pods), *(labels for _, labels in made)])
     if near is not None:
         own = {k: v for k, v in near.items() if k in selector or v in selector.values()} or near
         alike = [pod for pod in pods if own.items() <= pod.labels.items()]
+        if not alike:
+            workload = next(workload for workload, labels in made if labels == near)
+            fail(
+                "service-selects-nothing",
+                f"Service {service.name} selects no Pod. Its selector is {pairs(selector)}; {workload.kind} {workload.name} gives its Pods {pairs(own)}, "
+                "and has none now.",
+                expected=expected, observed=f"{workload.kind} {workload.name}: {pairs(own)}", object=service.ref, look="kubectl describe deployments,services",
+            )  # fmt: skip
         ready = sum(pod.is_ready for pod in alike)
         fail(
             "service-selects-nothing",
