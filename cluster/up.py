@@ -338,6 +338,29 @@ def _furnish(cluster: Cluster) -> None:
         with step("Setting the observer up"):
             observer.install(cluster)
     kubectl(cluster, "rollout", "status", *proxy, "--timeout=90s", timeout=100)
+    _wait_for_names(cluster)
+
+
+def _wait_for_names(cluster: Cluster) -> None:
+    """Wait until Pods can look names up. After a power cut the nodes say for a while that all is ready, as it was before, and the DNS is not."""
+    if _names_are_found(cluster):
+        return
+    deadline = time.monotonic() + COME_BACK
+    with step("Waiting for the cluster's DNS"):
+        while not _names_are_found(cluster):
+            if time.monotonic() > deadline:
+                say("  it does not answer yet; labs can be begun. See: kubectl get pods -n kube-system")
+                return
+            time.sleep(1)
+
+
+def _names_are_found(cluster: Cluster) -> bool:
+    lookup = ("python3", "-c", "import socket; socket.gethostbyname('kubernetes.default')")
+    try:
+        kubectl(cluster, "exec", "-n", "kubeclass", "deployment/observer", "--", *lookup, timeout=15)
+    except Problem:
+        return False
+    return True
 
 
 def stop_as_by_ctrl_c() -> None:
