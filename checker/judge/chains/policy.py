@@ -344,6 +344,11 @@ def explain_open(path: Path, direction: Direction) -> NoReturn:
     _explain_not_isolated(side)
 
 
+def _begin(words: str) -> str:
+    """Words as a sentence begins with them."""
+    return words[:1].upper() + words[1:]
+
+
 def _words(path: Path, namespace: str) -> str:
     """`from Pod a to port 80 of Pod b`."""
     return f"from {path.source.seen_from(namespace)} to port {path.port} of {path.target.seen_from(namespace)}"
@@ -628,7 +633,7 @@ def _explain_item(side: Side, rule: Rule, item: dict[str, Any]) -> None:
         if pods_match and other.namespace != policy.namespace and item.get("podSelector"):
             fail(
                 "policy-own-namespace",
-                f"{rule.words} speaks of {_item_words(item)}, which is {policy.namespace}. {other.name} is in namespace {other.namespace}.",
+                f"{rule.words} speaks of {_item_words(item)}, which is {policy.namespace}. {_begin(other.name)} is in namespace {other.namespace}.",
                 **evidence | {"observed": f"Pods of namespace {policy.namespace} only"},
             )  # fmt: skip
         if other.namespace == policy.namespace:
@@ -682,7 +687,7 @@ def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any], evidence: d
     alike = {k: v for k, v in other.labels.items() if k in wanted or v in wanted.values()} or other.labels
     fail(
         "policy-peer-matches-nothing",
-        f"{rule.words} speaks of {_item_words(item)}, and there is none. {other.seen_from(state.namespace)} has {pairs(alike)}.",
+        f"{rule.words} speaks of {_item_words(item)}, and there is none. {_begin(other.seen_from(state.namespace))} has {pairs(alike)}.",
         **evidence | {"expected": f"Pods with {selector_words(item['podSelector'])}", "observed": f"Pods with {pairs(alike)}",
                       "look": f"kubectl get pods -n {other.namespace} --show-labels"},
     )  # fmt: skip
