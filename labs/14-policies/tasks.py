@@ -113,6 +113,11 @@ def meant(side: Side, namespaces: list[str], anybody: bool = False) -> Iterator[
         for labels in label_sets([item.get("podSelector")]):
             if not anybody or set(labels.values()) <= {ANOTHER}:
                 yield from (pod_with(side.path.state, labels, namespace) for namespace in namespaces)
+                if ELSEWHERE in namespaces:  # which may have labels, too, of values that no rule names
+                    new = pod_with(side.path.state, labels, ELSEWHERE)
+                    for own in label_sets([item.get("namespaceSelector")]):
+                        if set(own.values()) <= {ANOTHER}:
+                            yield replace(new, namespace_labels={**own, NAME_LABEL: ELSEWHERE})
 
 
 def addresses_meant(side: Side) -> Iterator[End]:

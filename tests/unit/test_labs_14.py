@@ -71,6 +71,7 @@ def test_what_is_open_for_the_pods_of_today_only_does_not_count(
 
 
 EVERYWHERE: dict[str, Any] = {"namespaceSelector": {}}
+TEAMS = {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}
 SYSTEM = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["default", "learn-x"]}]}}  # fmt: skip
 BOTH = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["learn", "learn-visitors"]}]}}  # fmt: skip
 TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
@@ -90,6 +91,7 @@ TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), but(app="reports")]}]}),
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), EVERYWHERE | labels(role="admin")]}]}),
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), BOTH | labels(role="nobody")]}]}),
+    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), TEAMS | labels(app="guestbook")]}]}),
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}),
     ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, EVERYWHERE | labels(app="monitoring")], "ports": [{"port": 8080}]}]}),
     ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, GUESTS | but(role="crawler")], "ports": [{"port": 8080}]}]}),
