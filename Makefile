@@ -69,7 +69,7 @@ words: $(VENV)/tests
 	@$(BIN)/python -m tests.proof.words
 
 docs: $(VENV)/tests
-	@$(BIN)/python -m checker.show.causes_page
+	@$(BIN)/python -m checker.ui.causes_page
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

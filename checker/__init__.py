@@ -11,11 +11,11 @@ from typing import Any
 
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
-    "DnsInside": "judge.observe", "Http": "judge.observe", "Lookup": "judge.observe", "NodePorts": "judge.observe",
-    "PodHttp": "judge.observe", "PodsInside": "judge.observe", "Release": "judge.observe", "Timeline": "judge.observe",
-    "Traffic": "judge.observe", "Answers": "judge.answers", "Object": "judge.state", "State": "judge.lab_state:LabState",
-    "fail": "judge.verdict", "unknown": "judge.verdict", "task": "judge.labs",
-    "course": "show.overview", "explain": "session", "lab": "show.panel", "picture": "show.pictures",
+    "DnsInside": "grading.observations", "Http": "grading.observations", "Lookup": "grading.observations", "NodePorts": "grading.observations",
+    "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Release": "grading.observations", "Timeline": "grading.observations",
+    "Traffic": "grading.observations", "Answers": "model.answers", "Object": "model.state", "State": "grading.lab_state:LabState",
+    "fail": "model.verdict", "unknown": "model.verdict", "task": "grading.labs",
+    "course": "ui.overview", "explain": "session", "lab": "ui.panel", "picture": "ui.picture",
 }  # fmt: skip
 __all__ = [
     "Answers",
@@ -49,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 _shell = getattr(builtins, "get_ipython", lambda: None)()
 if _shell is not None:
-    importlib.import_module("checker.show.shell").prepare(_shell)
+    importlib.import_module("checker.ui.ipython").prepare(_shell)

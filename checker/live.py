@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
-from checker.judge.judging import judge
-from checker.judge.labs import Lab
-from checker.judge.state import State
-from checker.judge.verdict import Result
+from checker.grading.grade import judge
+from checker.grading.labs import Lab
+from checker.model.state import State
+from checker.model.verdict import Result
 from checker.session import LONGEST_PAUSE, PAUSE, Session
 from cluster import Problem
 
@@ -32,7 +32,7 @@ class Live:
         """tell: called with the first result, and with each one that is not as the one before, from another thread."""
         self._session, self._tell = session, tell
         self._changed, self._ended, self._afresh = threading.Event(), threading.Event(), threading.Event()
-        self._watch = session.place.watch(self._changed.set)
+        self._watch = session.environment.watch(self._changed.set)
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class Live:
                 self._tell(known)
                 last = known
             try:
-                state = self._session.place.look(self._session.lab, listed)
+                state = self._session.environment.look(self._session.lab, listed)
             except Problem:  # the cluster went while it was asked: the watch will say so, or it is back
                 pause = PAUSE
                 continue

@@ -1,4 +1,4 @@
-"""The rooms tied together: look, judge, and where something is on its way, wait and look again. For a lab in its place (Session),
+"""The rooms tied together: look, judge, and where something is on its way, wait and look again. For a lab in its environment (Session),
 and for a namespace of which somebody wants to know what is broken (explain).
 """
 
@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Callable
 
-from checker.judge.explaining import explained, parsed
-from checker.judge.findings import Explanation
-from checker.judge.judging import judge
-from checker.judge.labs import Case, Lab, load_lab
-from checker.judge.state import State
-from checker.judge.verdict import Result
-from checker.look.collect import look
-from checker.look.places import Place, place_of
+from checker.collect.collect import look
+from checker.diagnosis.explain import explained, parsed
+from checker.environments import Environment, environment_of
+from checker.grading.grade import judge
+from checker.grading.labs import Case, Lab, load_lab
+from checker.model.explanation import Explanation
+from checker.model.state import State
+from checker.model.verdict import Result
 from cluster import Problem
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -25,14 +25,14 @@ PAUSE, LONGEST_PAUSE = 0.5, 3.0  # seconds between the first two looks while it 
 
 
 class Session:
-    """One lab in one place."""
+    """One lab in one environment."""
 
     def __init__(
-        self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, place: Place | None = None, seed: str = ""
+        self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, environment: Environment | None = None, seed: str = ""
     ) -> None:
-        """seed: see NamespacePlace. Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
+        """seed: see NamespaceEnvironment. Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
         self.lab = load_lab(lab) if isinstance(lab, str) else lab
-        self.place = place or place_of(self.lab, namespace, seed)
+        self.environment = environment or environment_of(self.lab, namespace, seed)
 
     def start(self, clear_other: Callable[[str], bool] = lambda other: False) -> None:
         """Set the lab up. The same call twice is safe.
@@ -40,16 +40,16 @@ class Session:
         clear_other: asked with another lab's number where that one was begun here before; True clears what it left.
         Raises Problem where it says no.
         """
-        other = self.place.leftovers(self.lab)
+        other = self.environment.leftovers(self.lab)
         if other:
             if not clear_other(other):
                 raise Problem(
-                    f"Lab {other} was begun in namespace {self.place.namespace} before, and what it left would be in the way.",
+                    f"Lab {other} was begun in namespace {self.environment.namespace} before, and what it left would be in the way.",
                     f"Clear it and begin: kubeclass start {self.lab.number} --yes",
-                    kept=f"everything in namespace {self.place.namespace}",
+                    kept=f"everything in namespace {self.environment.namespace}",
                 )
-            self.place.clear(load_lab(other))
-        self.place.prepare(self.lab)
+            self.environment.clear(load_lab(other))
+        self.environment.prepare(self.lab)
 
     def check(self, wait: float = WAIT) -> Result:
         """Grade. `wait`: seconds that a change in progress (a rollout, a Pod that starts) is given before it counts as failed."""
@@ -61,7 +61,7 @@ class Session:
         pause, again = PAUSE, False
         while True:
             looked = time.monotonic()
-            state = self.place.look(self.lab)
+            state = self.environment.look(self.lab)
             result = judge(self.lab, state)
             now = time.monotonic()
             # A machine that takes long to answer is busy: it gets as much time to itself as it is asked for.
@@ -74,20 +74,20 @@ class Session:
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up anew."""
-        self.place.clear(self.lab)
-        self.place.prepare(self.lab)
+        self.environment.clear(self.lab)
+        self.environment.prepare(self.lab)
 
     def solve(self) -> None:
         """Bring about the lab's own solution."""
         solution = self.lab.folder / "solution"
         if (solution / "make.sh").exists():
-            self.place.run(self.lab, (solution / "make.sh").read_text(), solution, timeout=300)
+            self.environment.run(self.lab, (solution / "make.sh").read_text(), solution, timeout=300)
         else:
-            self.place.apply(self.lab, "solution")
+            self.environment.apply(self.lab, "solution")
 
     def make(self, kind: str, case: Case) -> None:
         """Bring about one case of accepted/ or mistakes/."""
-        self.place.run(self.lab, case.make, self.lab.folder / kind, timeout=300)
+        self.environment.run(self.lab, case.make, self.lab.folder / kind, timeout=300)
 
 
 def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import coming, engine, images
+from cluster import coming, engine, images, observer
 from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
 from cluster.nodes import WORKERS, nodes_of
@@ -83,8 +83,6 @@ def _missing_images(command: str, node: str) -> list[str]:
 
 
 def _observer_ready(cluster: Cluster) -> bool:
-    from checker.look import observer
-
     return observer.is_current(cluster)
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 import yaml
 
-from cluster import coming, compose, engine, images, metrics_server, nodeimage
+from cluster import coming, compose, engine, images, metrics_server, nodeimage, observer
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
 from cluster.network import registry_answers
@@ -310,8 +310,6 @@ def _delete(kind: Path, cluster: Cluster) -> None:
 
 def _furnish(cluster: Cluster) -> None:
     """What the course needs in the cluster: the learner's namespace, a prompt kube-proxy, and the observer."""
-    from checker.look import observer
-
     namespace = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
     deadline = time.monotonic() + SETTLE
     while True:

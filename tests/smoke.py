@@ -78,7 +78,7 @@ def main() -> int:
     ]
     done = subprocess.run([sys.executable, "-m", "pytest", *words, *tests], check=False)
     if not done.returncode:  # where something failed, the cluster stays, to be looked at
-        subprocess.run([sys.executable, "-m", "checker.show.cli", "down"], capture_output=True, check=False)
+        subprocess.run([sys.executable, "-m", "checker.ui.cli", "down"], capture_output=True, check=False)
     return done.returncode
 
 
@@ -95,7 +95,7 @@ def from_nothing() -> None:
 
 
 def kubeclass(word: str) -> None:
-    if subprocess.run([sys.executable, "-m", "checker.show.cli", word], check=False).returncode:
+    if subprocess.run([sys.executable, "-m", "checker.ui.cli", word], check=False).returncode:
         raise Problem(f"`kubeclass {word}` failed; what it said is above.", f"Try it by hand: kubeclass {word}")
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from itertools import product
 
 from checker import State, fail, task
-from checker.judge.chains.container import Container, require_answering, require_reaches, require_running
-from checker.judge.engine import ENGINE, EngineView
-from checker.judge.names import nearest
-from checker.judge.verdict import Failed
+from checker.diagnosis.host_container import Container, require_answering, require_reaches, require_running
+from checker.grading.container_engine import ENGINE, EngineView
+from checker.model.spelling import nearest
+from checker.model.verdict import Failed
 
 IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
 

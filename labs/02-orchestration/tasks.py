@@ -1,8 +1,8 @@
 """Judging lab 02: the survey against the Node objects, and where Pods are, however they came there."""
 
 from checker import Object, State, fail, task, unknown
-from checker.judge.quantity import quantity
-from checker.judge.verdict import NotPassed
+from checker.model.quantity import quantity
+from checker.model.verdict import NotPassed
 
 LEAST = 2  # workers without which the lab shows nothing
 

@@ -1,9 +1,9 @@
-"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/judge/intent.py)."""
+"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/grading/applied.py)."""
 
 from checker import Object, State, fail, task, unknown
-from checker.judge.chains.owners import REVISION
-from checker.judge.intent import differences, forgers, is_declared, managers
-from checker.judge.names import counted
+from checker.diagnosis.owners import REVISION
+from checker.grading.applied import differences, forgers, is_declared, managers
+from checker.model.spelling import counted
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
 

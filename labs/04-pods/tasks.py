@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import Answers, Http, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.answers import answers as read_answers
-from checker.judge.observe import inside
+from checker.grading.observations import inside
+from checker.model.answers import answers as read_answers
 
 
 @dataclass(frozen=True)

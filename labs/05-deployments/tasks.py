@@ -3,9 +3,9 @@
 from math import inf
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.names import counted
-from checker.judge.observe import Scaling
-from checker.judge.verdict import NotPassed
+from checker.grading.observations import Scaling
+from checker.model.spelling import counted
+from checker.model.verdict import NotPassed
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts

@@ -1,7 +1,7 @@
 """Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
 
 from checker import Object, Release, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.names import counted
+from checker.model.spelling import counted
 
 TRAFFIC = Traffic("guestbook", "/version")
 

@@ -1,9 +1,9 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
 from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
-from checker.judge.chains.policy import outside
-from checker.judge.observe import ports_on_nodes
-from checker.judge.selecting import lasts, require_lasting
+from checker.diagnosis.network_policy import outside
+from checker.grading.observations import ports_on_nodes
+from checker.grading.service_selector import lasts, require_lasting
 
 THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
 AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")

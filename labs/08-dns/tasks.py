@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
-from checker.judge.chains import pods_of
-from checker.judge.names import counted, is_address
-from checker.judge.observe import inside, running_pods
-from checker.judge.selecting import require_lasting
-from checker.judge.state import Hidden
+from checker.diagnosis import pods_of
+from checker.grading.observations import inside, running_pods
+from checker.grading.service_selector import require_lasting
+from checker.model.spelling import counted, is_address
+from checker.model.state import Hidden
 
 VARIABLE = "REDIS_HOST"
 
@@ -135,7 +135,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
         return
     where = f"Service {meant[0].name} of namespace {meant[0].namespace}" if meant else ", ".join(told["addresses"])
     fail(
-        "name-leads-elsewhere",
+        "name-resolves-elsewhere",
         f"In a Pod of Deployment {deployment.name} the name {host} leads to {where}, not to Service {service.name} of namespace {service.namespace}.",
         expected=f"Service {service.name} of namespace {service.namespace}", observed=where, **evidence,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
         )  # fmt: skip
     if service.spec.get("publishNotReadyAddresses"):
         fail(
-            "name-leads-elsewhere", "The name guestbook-pods leads to Pods whether they are ready or not: Service guestbook-pods publishes all addresses.",
+            "name-resolves-elsewhere", "The name guestbook-pods leads to Pods whether they are ready or not: Service guestbook-pods publishes all addresses.",
             expected="the addresses of the ready Pods", observed="publishNotReadyAddresses: true", **evidence,
         )  # fmt: skip
     state.require_working(deployment)
@@ -179,7 +179,7 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     addresses = {pod.status["podIP"] for pod in ready}
     if set(lookup.addresses) != addresses:
         fail(
-            "name-leads-elsewhere", f"The name guestbook-pods leads to {', '.join(lookup.addresses)}; the ready Pods of Deployment guestbook have "
+            "name-resolves-elsewhere", f"The name guestbook-pods leads to {', '.join(lookup.addresses)}; the ready Pods of Deployment guestbook have "
             f"{', '.join(sorted(addresses))}.",
             expected=", ".join(sorted(addresses)), observed=", ".join(lookup.addresses), pending=state.changed_within(40, *ready), **evidence,
         )  # fmt: skip

@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 from checker import Object, State, fail, task
-from checker.judge.cgroup import CpuAccount, CpuStatInside
-from checker.judge.chains.resources import amount, defaults_of, fail_if_slip, gives_defaults, limit_of, with_meaning
-from checker.judge.kinds import KINDS
-from checker.judge.names import counted
-from checker.judge.quantity import quantity
-from checker.judge.verdict import Failed
+from checker.diagnosis.resources import amount, defaults_of, fail_if_slip, gives_defaults, limit_of, with_meaning
+from checker.grading.cgroup import CpuAccount, CpuStatInside
+from checker.model.kinds import KINDS
+from checker.model.quantity import quantity
+from checker.model.spelling import counted
+from checker.model.verdict import Failed
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
 WORDS = {"cpu": "CPU", "memory": "memory"}

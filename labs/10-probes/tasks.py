@@ -6,8 +6,7 @@ from math import inf
 from typing import Any
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.answers import Answer, answers
-from checker.judge.chains.probes import (
+from checker.diagnosis.probes import (
     EVENTS_FOLLOW,
     counted_seconds,
     describe_probe,
@@ -20,10 +19,11 @@ from checker.judge.chains.probes import (
     reckoned,
     soonest,
 )
-from checker.judge.names import counted
-from checker.judge.observe import Absence, Observation, Restart, running_pods
-from checker.judge.state import Hidden
-from checker.judge.verdict import Failed
+from checker.grading.observations import Absence, Observation, Restart, running_pods
+from checker.model.answers import Answer, answers
+from checker.model.spelling import counted
+from checker.model.state import Hidden
+from checker.model.verdict import Failed
 
 SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
 BUSY_FOR = 8.0  # seconds that a Pod must be out of rotation so that the observer's stream can tell (see its GAP)

@@ -1,6 +1,6 @@
 """Judging lab 11: where a value comes from, by the objects; what arrived, asked inside the Pods; and how a change came, from the timeline.
 
-A Secret's value never leaves its container: it is compared in there (checker/look/comparing.py).
+A Secret's value never leaves its container: it is compared in there (checker/collect/compare_secrets.py).
 """
 
 import base64
@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.chains.configuration import (
+from checker.diagnosis.configuration import (
     Source,
     keys_of,
     optional_and_missing,
@@ -19,9 +19,9 @@ from checker.judge.chains.configuration import (
     source_of_file,
     source_of_variable,
 )
-from checker.judge.observe import Said, answered, inside, running_pods
-from checker.judge.state import Hidden
-from checker.judge.verdict import Unknown
+from checker.grading.observations import Said, answered, inside, running_pods
+from checker.model.state import Hidden
+from checker.model.verdict import Unknown
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
@@ -100,10 +100,10 @@ class Inside(InsidePods):
 
 @dataclass(frozen=True)
 class Compared(InsidePods):
-    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see checker/look/comparing.py."""
+    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see checker/collect/compare_secrets.py."""
 
     def program(self) -> dict[str, str]:
-        return {"program": "comparing.py"}
+        return {"program": "compare_secrets.py"}
 
     def questions(self, state: State, pod: Object) -> dict[str, Any]:
         return {"variable": {"variable": VARIABLE, "expected": PASSWORD}, "file": {"file": FILE, "expected": PASSWORD}}
@@ -434,7 +434,7 @@ def require_equal(pod: Object, what: str, seen: dict[str, Any], of_file: dict[st
         fail("secret-blank", f"In Pod {pod.name} the {where} has the password and white space around it: {count} rather than {len(PASSWORD)}.",
              observed=count, **evidence)  # fmt: skip
     if seen["is"] == "encoded":
-        fail("secret-doubly-encoded", f"In Pod {pod.name} the {where} has the password in base64: {count} rather than {len(PASSWORD)}.",
+        fail("secret-base64-twice", f"In Pod {pod.name} the {where} has the password in base64: {count} rather than {len(PASSWORD)}.",
              observed=f"{count}, in base64", **evidence)  # fmt: skip
     fail(
         "value-wrong",

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.chains.owners import workload_of
-from checker.judge.chains.storage import claims_of, size, users_of, walk_data
-from checker.judge.observe import Unseen, inside, running_pods, service_address
-from checker.judge.quantity import quantity
+from checker.diagnosis.owners import workload_of
+from checker.diagnosis.storage import claims_of, size, users_of, walk_data
+from checker.grading.observations import Unseen, inside, running_pods, service_address
+from checker.model.quantity import quantity
 
-PROGRAM, TOO_LATE = "asking_storage.py", "no answer within"
+PROGRAM, TOO_LATE = "ask_storage.py", "no answer within"
 AT_LEAST = "200Mi"
 BACKUP, FOLDER = "backup", "/backup"
 NOTHING = "No entries yet."  # what the guestbook says where there are none
@@ -175,7 +175,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
     said = asked["app"]
     if said["status"] != 200 or said["text"].splitlines()[:1] != redis["items"][:1]:
         fail(
-            "name-leads-elsewhere",
+            "name-resolves-elsewhere",
             f"The Redis behind Service redis has other entries than the guestbook tells of: {said['text'][:200]}",
             expected=redis["items"][0], observed=said["text"][:200], object="Deployment/guestbook",
             look="kubectl describe deployment guestbook", pending=True,

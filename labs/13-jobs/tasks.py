@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from checker import Answers, Http, Object, State, fail, task, unknown
-from checker.judge.chains.cron import Schedule, read_schedule
-from checker.judge.chains.job import (
+from checker.diagnosis.cron import Schedule, read_schedule
+from checker.diagnosis.job import (
     has_run,
     is_by_hand,
     is_complete,
@@ -23,9 +23,9 @@ from checker.judge.chains.job import (
     trials,
     tries_failed,
 )
-from checker.judge.intent import other_values
-from checker.judge.names import are_no
-from checker.judge.state import parse_time
+from checker.grading.applied import other_values
+from checker.model.spelling import are_no
+from checker.model.state import parse_time
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")

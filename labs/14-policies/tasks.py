@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from itertools import islice
 
 from checker import State, fail, task
-from checker.judge.chains.policy import (
+from checker.diagnosis.network_policy import (
     ANOTHER,
     NAME_LABEL,
     NOWHERE,
@@ -27,7 +27,7 @@ from checker.judge.chains.policy import (
     namespace_labels,
     rules_of,
 )
-from checker.judge.matrix import (
+from checker.grading.matrix import (
     Also,
     Enforcement,
     Matrix,
@@ -38,7 +38,7 @@ from checker.judge.matrix import (
     pod_of,
     require_matrix,
 )
-from checker.judge.names import pairs
+from checker.model.spelling import pairs
 
 TO_REDIS = Way("guestbook", "redis", 6379)
 TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)

@@ -10,21 +10,21 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.judge.chains.configuration import (
+from checker.diagnosis.configuration import (
     environment_references,
     source_of_file,
     source_of_variable,
     volume_references,
 )
-from checker.judge.chains.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
-from checker.judge.chains.policy import selects
-from checker.judge.chains.service import target_ports
-from checker.judge.chains.taints import untolerated
-from checker.judge.labs import beside
-from checker.judge.names import are_no, counted, is_address
-from checker.judge.observe import Drain, Spell, answered, inside, running_pods
-from checker.judge.quantity import quantity
-from checker.judge.seeds import seed_of
+from checker.diagnosis.network_policy import selects
+from checker.diagnosis.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
+from checker.diagnosis.service import target_ports
+from checker.diagnosis.taints import untolerated
+from checker.grading.labs import beside
+from checker.grading.observations import Drain, Spell, answered, inside, running_pods
+from checker.grading.seeds import seed_of
+from checker.model.quantity import quantity
+from checker.model.spelling import are_no, counted, is_address
 
 capstone = beside(__file__, "setup")
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
@@ -491,12 +491,12 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
         meant = [s.name for s in state.all("Service") if s.spec.get("clusterIP") in lookup.addresses]
         where = f"Service {meant[0]}" if meant else ", ".join(lookup.addresses)
         fail(
-            "name-leads-elsewhere", f"In Pod {pods[0].name} the name {host} leads to {where}, and the guestbook's Redis is behind Service {right.store}.",
+            "name-resolves-elsewhere", f"In Pod {pods[0].name} the name {host} leads to {where}, and the guestbook's Redis is behind Service {right.store}.",
             expected=f"Service {right.store}", observed=where, **look,
         )  # fmt: skip
     if host.partition(".")[0].lower() != right.store:
         fail(
-            "service-is-an-alias", f"The guestbook asks for {host}, and that is only another name for Service {right.store}.",
+            "service-is-externalname", f"The guestbook asks for {host}, and that is only another name for Service {right.store}.",
             expected=f"the name {right.store}", observed=host, **look,
         )  # fmt: skip
     state.require_working(service)
@@ -512,7 +512,7 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
     strangers = {pod.name for pod in state.pods_of(service)} - redis
     if strangers:
         fail(
-            "name-leads-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {right.store}.",
+            "name-resolves-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {right.store}.",
             expected=f"Pods of Deployment {right.store}", observed=", ".join(sorted(strangers)), object=service.ref,
             look=f"kubectl describe service {right.store}",
         )  # fmt: skip
@@ -669,7 +669,7 @@ def nothing_else_was_changed(state: State) -> None:
         look = f"kubectl get {kind.lower()} {name} -o yaml"
         if not live or live.is_terminating:
             fail(
-                "bystander-gone", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
+                "other-workload-deleted", f"{kind} {name}, which was here when the lab began, is gone.", expected=ref, observed="none", object=ref,
                 look=f"kubectl get {kind.lower()}",
             )  # fmt: skip
         difference = first_difference(
@@ -680,7 +680,7 @@ def nothing_else_was_changed(state: State) -> None:
         if difference:
             path, wanted, found = (word.strip()[:120] for word in difference)
             fail(
-                "bystander-changed", f"{kind} {name} is not as it should be: {path} is {found.removesuffix('.')}.",
+                "other-workload-changed", f"{kind} {name} is not as it should be: {path} is {found.removesuffix('.')}.",
                 expected=f"{path}: {wanted}", observed=f"{path}: {found}", object=ref, look=look,
             )  # fmt: skip
     for policy in state.all("NetworkPolicy"):
@@ -690,7 +690,7 @@ def nothing_else_was_changed(state: State) -> None:
             and selects(policy.spec.get("podSelector"), capstone.CACHE)
         ):
             fail(
-                "bystander-changed", f"NetworkPolicy {policy.name} selects the Pods of Deployment cache, too, and has rules of its own for who may reach them: policies add up.",
+                "other-workload-changed", f"NetworkPolicy {policy.name} selects the Pods of Deployment cache, too, and has rules of its own for who may reach them: policies add up.",
                 expected="the rules of NetworkPolicy cache, and no others", observed=f"rules of NetworkPolicy {policy.name}", object=policy.ref,
                 look="kubectl describe networkpolicies",
             )  # fmt: skip
@@ -698,7 +698,7 @@ def nothing_else_was_changed(state: State) -> None:
         system = node.labels.get("kubernetes.io/os", "linux")
         if system != "linux":
             fail(
-                "bystander-changed", f"Node {node.name} is not as it was: its label kubernetes.io/os is {system}.",
+                "other-workload-changed", f"Node {node.name} is not as it was: its label kubernetes.io/os is {system}.",
                 expected="kubernetes.io/os: linux", observed=f"kubernetes.io/os: {system}", object=node.ref, look="kubectl get nodes --show-labels",
             )  # fmt: skip
     state.require_working(state.require("Deployment", "cache"))

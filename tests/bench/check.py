@@ -10,10 +10,10 @@ import subprocess
 import sys
 from functools import partial
 
-from checker.judge.judging import judge
-from checker.judge.kinds import KINDS
-from checker.judge.verdict import Result
-from checker.look.collect import collect
+from checker.collect.collect import collect
+from checker.grading.grade import judge
+from checker.model.kinds import KINDS
+from checker.model.verdict import Result
 from checker.session import Session
 from cluster import current
 from cluster.tools import kubectl_path
@@ -45,7 +45,7 @@ def by_script(number: str, script: str) -> float:
 
 
 def by_objects(session: Session) -> Result:
-    return judge(session.lab, collect(session.place.api, session.place.namespace))
+    return judge(session.lab, collect(session.environment.api, session.environment.namespace))
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
                 "the same for lab 07, without observations",
                 f"{objects * 1000:.0f} ms, {by_script(number, OBJECTS) / objects:.0f} × faster", "100 ms", objects <= 0.1,
             )  # fmt: skip
-            command_line(session.place.namespace)
+            command_line(session.environment.namespace)
     measured(
         "a check in a running kernel, with all its requests, against a script that asks kubectl the same one by one",
         "; ".join(f"lab {number} {kernel * 1000:.0f} ms, {ratio:.0f} × faster" for number, kernel, ratio in ratios),
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def command_line(namespace: str) -> None:
-    kubeclass = (sys.executable, "-m", "checker.show.cli")
+    kubeclass = (sys.executable, "-m", "checker.ui.cli")
     bare = seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True), 7)
     for what, words, aim in (
         ("`kubeclass check 07` from the command line", (*kubeclass, "check", "07", "-n", namespace), 0.6),

@@ -12,8 +12,8 @@ import threading
 import time
 
 from checker import lab
-from checker.look.api import Api
-from checker.show.panel.widget import LabPanel
+from checker.collect.api import Api
+from checker.ui.panel.widget import LabPanel
 from tests.bench.measure import measured, solved
 
 CHANGES, QUIET = 200, 30
@@ -25,7 +25,7 @@ SHOWN = {  # whether it is a repair: what it is called in the table
 
 def main() -> None:
     with solved("07") as session:
-        follow(session.place.namespace, session.place.api)
+        follow(session.environment.namespace, session.environment.api)
 
 
 def follow(namespace: str, api: Api) -> None:

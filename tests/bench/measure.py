@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault("KUBECLASS_HOME", str(Path.home() / ".kubeclass-test"))
 os.environ.setdefault("KUBECLASS_CLUSTER", "kubeclass-test")
 
-from checker.look.places import NamespacePlace
+from checker.environments.namespace import NamespaceEnvironment
 from checker.session import Session
 from cluster import current, paths
 from cluster.kubectl import kubectl
@@ -58,7 +58,7 @@ def solved(number: str) -> Iterator[Session]:
     """A lab with full marks, in a namespace of its own on the tests' cluster."""
     namespace = f"bench-{number}"
     with tempfile.TemporaryDirectory() as work:
-        session = Session(number, place=NamespacePlace(namespace, work=Path(work)))
+        session = Session(number, environment=NamespaceEnvironment(namespace, work=Path(work)))
         try:
             session.start()
             session.solve()
@@ -66,5 +66,5 @@ def solved(number: str) -> Iterator[Session]:
             assert result.passed, result
             yield session
         finally:
-            session.place.empty()
+            session.environment.empty()
             kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")

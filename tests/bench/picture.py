@@ -12,10 +12,10 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from checker import lab
-from checker.judge.state import Object
-from checker.show import front
-from checker.show.pictures.drawing import Places, laid_out
-from checker.show.pictures.scene import scene
+from checker.model.state import Object
+from checker.ui import base_widget
+from checker.ui.picture.drawing import Places, laid_out
+from checker.ui.picture.scene import scene
 from tests.bench.measure import measured
 from tests.conftest import chromium
 from tests.unit.objects import deployment, node, pod, replica_set, service, state
@@ -85,9 +85,11 @@ def main() -> None:
 
 def frames(page: Page, folder: str, name: str, shown: list[dict[str, Any]], pause: int) -> tuple[float, list[float]]:
     """Milliseconds until the first frame, and for each further one. pause: milliseconds between two changes; 0 for none."""
-    of = front.HERE / folder
+    of = base_widget.HERE / folder
     page.set_content(f"<style>{(of / f'{name}.css').read_text()}</style><body></body>")
-    seen = page.evaluate(STAGE, [front.module(of / f"{name}.js"), shown, pause, SECONDS if folder == "pictures" else 0])
+    seen = page.evaluate(
+        STAGE, [base_widget.module(of / f"{name}.js"), shown, pause, SECONDS if folder == "pictures" else 0]
+    )
     return seen["first"], seen["frames"]
 
 

@@ -41,7 +41,7 @@ class Study:
             }
             with log.open("w") as output:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "checker.show.cli", "study", "05", "--no-browser", "--port", "8930"],
+                    [sys.executable, "-m", "checker.ui.cli", "study", "05", "--no-browser", "--port", "8930"],
                     env={**os.environ, **own}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                     preexec_fn=ctrl_c_counts,
                 )  # fmt: skip

@@ -14,8 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from checker.ui.study import environment
 from cluster import current, paths
-from cluster.study import environment
 from tests.nodes import ON_THE_SECOND_CLUSTER
 
 # Where nodes come and go, and where other tests have containers made, network interfaces come and go on this machine, and
@@ -97,7 +97,7 @@ def keep_screenshot(shown: Locator | Page, name: str) -> None:
 
 def kubeclass(*words: str, timeout: float = 120) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "checker.show.cli", *words], env=environment(current()), capture_output=True, text=True,
+        [sys.executable, "-m", "checker.ui.cli", *words], env=environment(current()), capture_output=True, text=True,
         timeout=timeout, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from checker.judge.explaining import explained
-from checker.judge.findings import Explanation
-from checker.judge.normalising import normalised
-from checker.judge.state import State
-from checker.look import recording
+from checker import recording
+from checker.diagnosis.explain import explained
+from checker.model.explanation import Explanation
+from checker.model.state import State
+from checker.recording.normalize import normalised
 from tests.proof import digests
 
 FOLDER = Path(__file__).parent
@@ -65,7 +65,7 @@ def roots(explanation: Explanation) -> list[str]:
 
 
 def save(state: State, case: Case) -> None:
-    """Write a State, and what is explained of it once it is the same from run to run (see checker/judge/normalising.py)."""
+    """Write a State, and what is explained of it once it is the same from run to run (see checker/recording/normalize.py)."""
     data = normalised(state)
     told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
     recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.explaining import explained
-from checker.judge.kinds import SYSTEM_NAMESPACES
-from checker.look.collect import look
-from checker.look.places import NamespacePlace, run_script
+from checker.collect.collect import look
+from checker.diagnosis.explain import explained
+from checker.environments.base import run_script
+from checker.environments.namespace import NamespaceEnvironment
+from checker.model.kinds import SYSTEM_NAMESPACES
 from checker.session import explain
 from cluster import Problem, current
 from cluster.kubectl import kubectl
@@ -37,7 +38,7 @@ def test_case(case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     kubectl(cluster, "create", "namespace", namespace)
     # Marked as a lab's: then others' checks do not point to what is in it.
     kubectl(cluster, "label", "namespace", namespace, "kubeclass.dev/lab=explain")
-    place = NamespacePlace(namespace, work=tmp_path)
+    place = NamespaceEnvironment(namespace, work=tmp_path)
     place.await_account(namespace)
     try:
         run(place, case.make)
@@ -70,7 +71,7 @@ def test_case(case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
             kubectl(cluster, "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")
 
 
-def run(place: NamespacePlace, script: str) -> None:
+def run(place: NamespaceEnvironment, script: str) -> None:
     with place._own_kubeconfig() as kubeconfig:
         run_script(script, FOLDER / "cases", place.namespace, {"KUBECONFIG": kubeconfig, "PATH": path()}, 150)
 
@@ -88,7 +89,7 @@ def test_nothing_is_wrong_in_the_clusters_own_namespaces(namespace: str) -> None
 
 
 def kubeclass(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "checker.show.cli", *words]
+    command = [sys.executable, "-m", "checker.ui.cli", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

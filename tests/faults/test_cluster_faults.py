@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from checker.judge.verdict import Result
+from checker.collect import observer
+from checker.environments.namespace import NamespaceEnvironment
 from checker.live import Live
-from checker.look import observer
-from checker.look.places import NamespacePlace
+from checker.model.verdict import Result
 from checker.session import Session
 from cluster import current
 from cluster.engine import command
@@ -34,7 +34,7 @@ pytestmark = ON_THE_SECOND_CLUSTER
 def solved(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
     """Lab 07, solved, in a namespace of its own."""
     namespace = f"tf-{request.node.name[5:40].replace('_', '-')}".rstrip("-")
-    session = Session("07", place=NamespacePlace(namespace, work=tmp_path))
+    session = Session("07", environment=NamespaceEnvironment(namespace, work=tmp_path))
     try:
         session.start()
         session.solve()
@@ -42,7 +42,7 @@ def solved(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
         assert result.passed, [(task.id, task.cause, task.message) for task in result.tasks]
         yield session
     finally:
-        observer.forget(session.place.api, namespace)
+        observer.forget(session.environment.api, namespace)
         kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 
@@ -50,7 +50,7 @@ def check(session: Session) -> tuple[int, dict[str, Any], float]:
     """`kubeclass check` as a program: exit status, JSON, seconds."""
     begin = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "checker.show.cli", "check", "07", "--namespace", session.place.namespace, "--json"],
+        [sys.executable, "-m", "checker.ui.cli", "check", "07", "--namespace", session.environment.namespace, "--json"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout), time.monotonic() - begin
@@ -107,7 +107,7 @@ def test_a_restarting_api_server_never_fails_a_learner(solved: Session) -> None:
 def until_services_follow(session: Session) -> None:
     """kube-proxy asks an API server that was away again after a pause, and the pause grows with each time: wait until it has taken
     up a change, or the next test is told that its Service does not answer."""
-    kubectl(current(), "delete", "service", "guestbook", "-n", session.place.namespace)
+    kubectl(current(), "delete", "service", "guestbook", "-n", session.environment.namespace)
     session.solve()
     end = time.monotonic() + 120
     while not session.check().passed:
@@ -129,7 +129,7 @@ def test_a_paused_worker_is_no_crash(solved: Session) -> None:
 
 
 def test_a_missing_observer_is_unknown_and_up_brings_it_back(solved: Session) -> None:
-    kubectl(current(), "delete", "deployment", "observer", "-n", observer.NAMESPACE, "--wait=true")
+    kubectl(current(), "delete", "deployment", "observer", "-n", "kubeclass", "--wait=true")
     try:
         code, result, seconds = check(solved)
         passed = {task["id"] for task in result["tasks"] if task["verdict"] == "passed"}
@@ -143,7 +143,7 @@ def test_a_missing_observer_is_unknown_and_up_brings_it_back(solved: Session) ->
 
 
 def test_a_deleted_namespace_is_named(solved: Session) -> None:
-    kubectl(current(), "delete", "namespace", solved.place.namespace, "--timeout=90s", timeout=100)
+    kubectl(current(), "delete", "namespace", solved.environment.namespace, "--timeout=90s", timeout=100)
     code, result, _ = check(solved)
     assert ("failed", "namespace-missing") in verdicts(result)
     assert code == 1
@@ -159,11 +159,11 @@ def test_two_checks_at_once_agree(solved: Session) -> None:
 
 
 def test_reset_leaves_other_namespaces_and_unmarked_ones_alone(solved: Session) -> None:
-    kubectl(current(), "create", "namespace", (other := f"{solved.place.namespace}-unmarked"))
+    kubectl(current(), "create", "namespace", (other := f"{solved.environment.namespace}-unmarked"))
     try:
         kubectl(current(), "create", "configmap", "mine", "-n", other, "--from-literal=a=b")
         begun = subprocess.run(
-            [sys.executable, "-m", "checker.show.cli", "reset", "07", "--namespace", other, "--yes"],
+            [sys.executable, "-m", "checker.ui.cli", "reset", "07", "--namespace", other, "--yes"],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert begun.returncode == 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from checker.judge.verdict import Result
-from checker.look.places import NamespacePlace
+from checker.environments.namespace import NamespaceEnvironment
+from checker.model.verdict import Result
 from checker.session import Session
 from cluster import current
 from cluster.kubectl import kubectl
@@ -36,7 +36,7 @@ def checked(session: Session, enforced: bool) -> Result:
 
 def test_policies_that_nobody_enforces_are_unknown_and_evaluated(tmp_path: Path) -> None:
     cluster = current()
-    session = Session("14", place=NamespacePlace("tf-policies", work=tmp_path))
+    session = Session("14", environment=NamespaceEnvironment("tf-policies", work=tmp_path))
     try:
         session.start()
         assert [task.verdict for task in session.check(60).tasks] == ["failed"] * 4

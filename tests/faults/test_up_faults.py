@@ -78,7 +78,7 @@ def learner(tmp_path: Path, decoy: Decoy) -> Iterator[dict[str, str]]:
 
 def kubeclass(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "checker.show.cli", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "checker.ui.cli", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
         # A shell that starts CI in the background makes everything below it deaf to Ctrl-C; this one is to hear it.
         preexec_fn=ctrl_c_counts,

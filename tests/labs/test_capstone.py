@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import beside, load_lab
-from checker.judge.seeds import SEED, bound
-from checker.judge.state import State
-from checker.judge.verdict import Result
-from checker.look.places import NamespacePlace
+from checker.environments.namespace import NamespaceEnvironment
+from checker.grading.grade import judge
+from checker.grading.labs import beside, load_lab
+from checker.grading.seeds import SEED, bound
+from checker.model.state import State
+from checker.model.verdict import Result
 from checker.session import Session
 from tests.labs.test_cases import WAIT, explained, put_away
 
@@ -34,12 +34,12 @@ def passed(result: Result) -> set[str]:
 @pytest.mark.cluster
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_is_broken_and_its_own_answer_passes_and_no_others(seed: str, tmp_path: Path) -> None:
-    session = Session(LAB, place=NamespacePlace(f"t15-seed-{seed}", work=tmp_path, seed=seed))
+    session = Session(LAB, environment=NamespaceEnvironment(f"t15-seed-{seed}", work=tmp_path, seed=seed))
     try:
         session.start()
         begun = session.check(5)
         assert passed(begun) == set(), explained(begun)
-        session.place.run(LAB, REPAIR, LAB.folder, timeout=300)
+        session.environment.run(LAB, REPAIR, LAB.folder, timeout=300)
         result, state = session.checked(WAIT)
         assert passed(result) == TASKS, explained(result)
         session.start()  # once more: what was repaired stays so

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import Case, Lab, all_labs, load_lab
-from checker.judge.normalising import normalised
-from checker.judge.state import State
-from checker.judge.verdict import Result
-from checker.look import observer, recording
-from checker.look.api import Api
-from checker.look.places import NamespacePlace, Place
+from checker import recording
+from checker.collect import observer
+from checker.collect.api import Api
+from checker.environments import Environment
+from checker.environments.namespace import NamespaceEnvironment
+from checker.grading.grade import judge
+from checker.grading.labs import Case, Lab, all_labs, load_lab
+from checker.model.state import State
+from checker.model.verdict import Result
+from checker.recording.normalize import normalised
 from checker.session import Session
 from cluster import current, paths
 from cluster.kubectl import kubectl
@@ -50,7 +52,7 @@ def cases() -> Iterator[object]:
 @pytest.mark.parametrize("lab, kind, name, case", list(cases()))
 def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path, case.seed or name)
-    session = Session(lab, place=place)
+    session = Session(lab, environment=place)
     try:
         session.start()
         if kind == "solution":
@@ -84,12 +86,12 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
         put_away(session)
 
 
-def place_for(lab: Lab, namespace: str, work: Path, seed: str = "") -> Place:
+def place_for(lab: Lab, namespace: str, work: Path, seed: str = "") -> Environment:
     if lab.text.needs.engine:
-        from checker.look.docker import EnginePlace
+        from checker.environments.container_engine import ContainerEngineEnvironment
 
-        return EnginePlace(namespace, work)
-    return NamespacePlace(namespace, work=work, seed=seed if lab.is_generated else "")
+        return ContainerEngineEnvironment(namespace, work)
+    return NamespaceEnvironment(namespace, work=work, seed=seed if lab.is_generated else "")
 
 
 def not_passed(result: Result) -> dict[str, str]:
@@ -111,9 +113,9 @@ def events_of(state: State) -> str:
 
 def put_away(session: Session) -> None:
     if session.lab.text.needs.engine:
-        session.place.clear(session.lab)
+        session.environment.clear(session.lab)
     else:
-        namespace = session.place.namespace
+        namespace = session.environment.namespace
         observer.forget(Api(current()), namespace)  # or it would go on asking for what is no longer there
         gone = [f"{namespace}-other", *session.lab.namespaces(namespace).values(), namespace]
         kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")

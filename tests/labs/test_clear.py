@@ -16,7 +16,7 @@ MINE = "tc-me"
 
 def kubeclass(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "checker.show.cli", *words], capture_output=True, text=True, timeout=150, check=False
+        [sys.executable, "-m", "checker.ui.cli", *words], capture_output=True, text=True, timeout=150, check=False
     )
 
 

@@ -20,7 +20,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from checker.judge.labs import Needs, load_lab
+from checker.grading.labs import Needs, load_lab
 from cluster import Problem, current, engine, paths
 from cluster.kubectl import kubectl
 from cluster.steps import run
@@ -38,7 +38,7 @@ PLACE = (pytest.mark.cluster, pytest.mark.xdist_group("lessons"))
 @pytest.fixture
 def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the lessons, and the environment that `kubeclass study` gives to notebooks."""
-    from cluster.study import environment
+    from checker.ui.study import environment
 
     copy = tmp_path / "lessons"
     shutil.copytree(LESSONS, copy, ignore=shutil.ignore_patterns("work"))

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.verdict import Result
+from checker.collect import observer
+from checker.environments.namespace import NamespaceEnvironment
 from checker.live import Live
-from checker.look import observer
-from checker.look.places import NamespacePlace
+from checker.model.verdict import Result
 from checker.session import Session
 from cluster import current
 from cluster.kubectl import kubectl
@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.cluster]
 def session(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
     """Lab 07, as it begins, in a namespace of its own."""
     namespace = f"tl-{request.node.name[5:40].replace('_', '-')}".rstrip("-")
-    begun = Session("07", place=NamespacePlace(namespace, work=tmp_path))
+    begun = Session("07", environment=NamespaceEnvironment(namespace, work=tmp_path))
     begun.start()
     yield begun
-    observer.forget(begun.place.api, namespace)
+    observer.forget(begun.environment.api, namespace)
     kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 
@@ -55,7 +55,7 @@ def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -
         session.solve()
         until(lambda: told[-1].passed, told)
         change = '{"spec": {"selector": {"app": "guestbok"}}}'
-        kubectl(current(), "patch", "service", "guestbook", "-n", session.place.namespace, "--patch", change)
+        kubectl(current(), "patch", "service", "guestbook", "-n", session.environment.namespace, "--patch", change)
         until(lambda: "service-selects-nothing" in causes(told), told)
         kubectl(
             current(),
@@ -63,19 +63,19 @@ def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -
             "service",
             "guestbook",
             "-n",
-            session.place.namespace,
+            session.environment.namespace,
             "--patch",
             change.replace("guestbok", "guestbook"),
         )
         until(lambda: told[-1].passed, told)
     begun = len(told)
-    kubectl(current(), "delete", "service", "guestbook", "-n", session.place.namespace)
+    kubectl(current(), "delete", "service", "guestbook", "-n", session.environment.namespace)
     time.sleep(1)
     assert len(told) == begun, "nobody listens any more"
 
 
 def test_in_a_terminal_too(session: Session) -> None:
-    command = [sys.executable, "-m", "checker.show.cli", "watch", "07", "--namespace", session.place.namespace]
+    command = [sys.executable, "-m", "checker.ui.cli", "watch", "07", "--namespace", session.environment.namespace]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=ctrl_c_counts
     ) as watching:

@@ -33,7 +33,7 @@ for number in sys.argv[1:]:
     session.solve()
     result = session.check(60)
     print(json.dumps([number, result.exit_code, [[task.id, task.verdict, task.message] for task in result.tasks]]))
-    session.place.empty()
+    session.environment.empty()
 down()
 """
 

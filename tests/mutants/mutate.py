@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from checker.judge.labs import Lab
+from checker.grading.labs import Lab
 
 Path_ = tuple[str | int, ...]
 

@@ -22,10 +22,11 @@ from typing import Any
 
 import yaml
 
-from checker.judge.labs import Lab, all_labs, load_lab
-from checker.look import observer
-from checker.look.api import Api
-from checker.look.places import NamespacePlace, Place
+from checker.collect import observer
+from checker.collect.api import Api
+from checker.environments import Environment
+from checker.environments.namespace import NamespaceEnvironment
+from checker.grading.labs import Lab, all_labs, load_lab
 from checker.session import Session
 from cluster import Problem, current
 from cluster.kubectl import kubectl
@@ -76,7 +77,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "solution"
         folder.mkdir()
-        session = Session(mutant.lab, place=_place(mutant.lab, namespace, Path(work) / "work"))
+        session = Session(mutant.lab, environment=_place(mutant.lab, namespace, Path(work) / "work"))
         elsewhere = f"{namespace}-elsewhere"
         mutant.write(folder)
         for program in mutant.lab.folder.glob("*.py"):  # where a solution's script finds them
@@ -102,18 +103,18 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
     return Outcome(mutant, word, causes, time.monotonic() - begin)
 
 
-def _place(lab: Lab, namespace: str, work: Path) -> Place:
+def _place(lab: Lab, namespace: str, work: Path) -> Environment:
     if lab.text.needs.engine:
-        from checker.look.docker import EnginePlace
+        from checker.environments.container_engine import ContainerEngineEnvironment
 
-        return EnginePlace(namespace, work)
-    return NamespacePlace(namespace, work=work)
+        return ContainerEngineEnvironment(namespace, work)
+    return NamespaceEnvironment(namespace, work=work)
 
 
 def _make(session: Session, script: str, folder: Path) -> str:
     """Run a mutant's script. A step that fails ends it, as it would for a learner; returns what was said then."""
     try:
-        session.place.run(session.lab, script, folder, timeout=180)
+        session.environment.run(session.lab, script, folder, timeout=180)
     except Problem as problem:
         return problem.what
     return ""
@@ -121,9 +122,9 @@ def _make(session: Session, script: str, folder: Path) -> str:
 
 def _put_away(session: Session, elsewhere: str) -> None:
     if session.lab.text.needs.engine:
-        session.place.clear(session.lab)
+        session.environment.clear(session.lab)
         return
-    namespace = session.place.namespace
+    namespace = session.environment.namespace
     observer.forget(Api(current()), namespace)
     gone = [elsewhere, *session.lab.namespaces(namespace).values(), namespace]
     kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")

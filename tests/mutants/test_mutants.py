@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from checker.judge.labs import Lab, all_labs, load_lab
+from checker.grading.labs import Lab, all_labs, load_lab
 from tests.mutants.mutate import Mutant, mutants
 from tests.mutants.run import try_out, why_equivalent
 from tests.nodes import ON_THE_SECOND_CLUSTER

@@ -1,6 +1,6 @@
 """NetworkPolicies proven with real packets: policies × paths, over TCP and UDP, on one node and across nodes, to Pods and through a Service.
 
-Whatever enforces them on this cluster is put to the proof, and the checker's own evaluation (checker/judge/chains/policy.py) must say the
+Whatever enforces them on this cluster is put to the proof, and the checker's own evaluation (checker/diagnosis/network_policy.py) must say the
 same of every path between Pods.
 """
 
@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
-from checker.judge.chains.policy import Path, end_of
-from checker.look.api import Api
-from checker.look.collect import collect
+from checker.collect.api import Api
+from checker.collect.collect import collect
+from checker.diagnosis.network_policy import Path, end_of
 from cluster import Cluster, current
 from cluster.engine import command
 from cluster.kubectl import kubectl

@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
-from checker.show import causes_page
+from checker.ui import causes_page
 from tests.proof import table
 from tests.proof.subjects import Subject, all_subjects
 
@@ -84,7 +84,7 @@ def main() -> int:
     # Those of tests/conftest.py. The second one now, and not when its first test comes: nothing goes on beside a cluster that comes up.
     for cluster in ("kubeclass-test", *(["kubeclass-solo"] if any(subject.alone for subject in subjects) else [])):
         own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": cluster}
-        up = subprocess.run([sys.executable, "-m", "checker.show.cli", "up"], env={**os.environ, **own}, check=False)
+        up = subprocess.run([sys.executable, "-m", "checker.ui.cli", "up"], env={**os.environ, **own}, check=False)
         if up.returncode:
             return up.returncode
     for _ in range(asked.times):

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from checker.judge.labs import Case, Lab, all_labs, load_lab
-from checker.judge.state import FORMAT
+from checker.grading.labs import Case, Lab, all_labs, load_lab
+from checker.model.state import FORMAT
 from cluster.versions import versions
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checker.judge.labs import Case, Lab, all_labs, load_lab
+from checker.grading.labs import Case, Lab, all_labs, load_lab
 from cluster import paths
 from tests.explain.case import all_cases as all_explaining
 from tests.proof import digests

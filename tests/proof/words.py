@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from checker.judge.judging import judge
-from checker.judge.labs import Lab, all_labs, load_lab
-from checker.look import recording
-from checker.show import causes_page
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import Lab, all_labs, load_lab
+from checker.ui import causes_page
 from tests.explain.case import all_cases, explain_anew
 
 

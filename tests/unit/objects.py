@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from checker import State
-from checker.judge.state import Object
+from checker.model.state import Object
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMESPACE = "learn"

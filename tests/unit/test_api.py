@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checker.judge.judging import judge
-from checker.judge.labs import all_labs, load_lab
-from checker.look import api as api_module
-from checker.look.api import Api, ApiError
-from checker.look.collect import collect
+from checker.collect import api as api_module
+from checker.collect.api import Api, ApiError
+from checker.collect.collect import collect
+from checker.grading.grade import judge
+from checker.grading.labs import all_labs, load_lab
 from cluster import Cluster, Problem
 from tests.unit.objects import pod, state
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.causes import CATALOGUE
-from checker.judge.judging import judge
-from checker.judge.labs import beside, load_lab
-from checker.judge.normalising import normalised
-from checker.judge.observe import seen as seen_of
-from checker.judge.seeds import SEED, bound, checked, seed_in, seed_of
-from checker.judge.state import STARTED, Object
-from checker.judge.verdict import Failed
-from checker.look.places import default_seed
+from checker.environments.namespace import default_seed
+from checker.grading.grade import judge
+from checker.grading.labs import beside, load_lab
+from checker.grading.observations import seen as seen_of
+from checker.grading.seeds import SEED, bound, checked, seed_in, seed_of
+from checker.model.causes import CATALOGUE
+from checker.model.state import STARTED, Object
+from checker.model.verdict import Failed
+from checker.recording.normalize import normalised
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 
@@ -222,11 +222,11 @@ def test_what_was_put_right_at_the_cost_of_others_is_named() -> None:
         seen.require("Node", "worker").labels["kubernetes.io/os"] = "lniux"
 
     for damage in (opened, handbook, relabelled):
-        assert changed("1", damage) == {"nothing-else": "bystander-changed"}, damage.__name__
+        assert changed("1", damage) == {"nothing-else": "other-workload-changed"}, damage.__name__
     assert changed("1", closed) == changed("1", own) == {}
-    assert changed("1", quota) == {"nothing-else": "bystander-changed"}
-    assert changed("1", policy) == {"nothing-else": "bystander-gone"}
-    assert changed("1", wider) == {"nothing-else": "bystander-changed"}
+    assert changed("1", quota) == {"nothing-else": "other-workload-changed"}
+    assert changed("1", policy) == {"nothing-else": "other-workload-deleted"}
+    assert changed("1", wider) == {"nothing-else": "other-workload-changed"}
     assert changed("1", same_quota) == {}
 
 
@@ -313,7 +313,7 @@ def test_redis_is_asked_for_by_the_handbooks_name_and_port() -> None:
     def port(seen: State) -> None:
         seen.require("Service", right.store).spec["ports"][0]["port"] = 6379
 
-    assert changed("1", host(f"other:{right.store_port}")) == {"entries": "service-is-an-alias"}
+    assert changed("1", host(f"other:{right.store_port}")) == {"entries": "service-is-externalname"}
     assert changed("1", port) == {"entries": "service-port-missing"}
     assert changed("1", host(f"{right.store}.learn.svc.cluster.local.:{right.store_port}")) == {}
 
@@ -404,7 +404,7 @@ def test_ready_or_not_is_of_no_account_where_the_service_does_not_mind() -> None
 ])  # fmt: skip
 def test_what_was_added_to_a_neighbour_changes_it(ref: str, change: Callable[[dict[str, Any]], Any]) -> None:
     assert changed("1", lambda seen: change(seen.require(*ref.split("/")).spec)) == {
-        "nothing-else": "bystander-changed"
+        "nothing-else": "other-workload-changed"
     }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.state import REACH, Object
-from checker.judge.verdict import NotPassed
+from checker.model.state import REACH, Object
+from checker.model.verdict import NotPassed
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
 

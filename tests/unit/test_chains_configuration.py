@@ -14,19 +14,20 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.judge.chains.configuration import (
+from checker import State, recording
+from checker.collect import compare_secrets
+from checker.diagnosis.configuration import (
     optional_and_missing,
     source_of_file,
     source_of_variable,
     volume_references,
 )
-from checker.judge.judging import judge
-from checker.judge.labs import beside, load_lab
-from checker.judge.observe import Timeline
-from checker.judge.state import Object
-from checker.judge.verdict import NotPassed, Unknown
-from checker.look import comparing, observer, recording
+from checker.grading.grade import judge
+from checker.grading.labs import beside, load_lab
+from checker.grading.observations import Timeline
+from checker.model.state import Object
+from checker.model.verdict import NotPassed, Unknown
+from cluster import observer
 
 from .objects import container, event, obj, pod, state
 
@@ -214,11 +215,11 @@ def test_a_variable_is_followed_to_its_key() -> None:
 
 def test_comparing_says_how_a_value_is_like_another() -> None:
     word, once = b"open-sesame", base64.b64encode(b"open-sesame")
-    assert comparing.compare(word, word) == "equal"
-    assert comparing.compare(word + b"\n", word) == "blank"
-    assert comparing.compare(once, word) == comparing.compare(base64.b64encode(once), word) == "encoded"
-    assert comparing.compare(base64.b64encode(word + b"\n") + b"\n", word) == "encoded"
-    assert comparing.compare(b"", word) == comparing.compare(b"open sesame", word) == "other"
+    assert compare_secrets.compare(word, word) == "equal"
+    assert compare_secrets.compare(word + b"\n", word) == "blank"
+    assert compare_secrets.compare(once, word) == compare_secrets.compare(base64.b64encode(once), word) == "encoded"
+    assert compare_secrets.compare(base64.b64encode(word + b"\n") + b"\n", word) == "encoded"
+    assert compare_secrets.compare(b"", word) == compare_secrets.compare(b"open sesame", word) == "other"
 
 
 def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
         "unset": {"variable": "NO_SUCH_WORD", "expected": "x"},
     }
     done = subprocess.run(
-        [sys.executable, "-c", Path(comparing.__file__).read_text(), json.dumps(questions)],
+        [sys.executable, "-c", Path(compare_secrets.__file__).read_text(), json.dumps(questions)],
         capture_output=True, text=True, check=True, env={**os.environ, "WORD": "tell-nobody"},
     )  # fmt: skip
     assert "tell-nobody" not in done.stdout

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.chains import pods_of
-from checker.judge.chains.cron import read_schedule
-from checker.judge.chains.job import (
+from checker.diagnosis import pods_of
+from checker.diagnosis.cron import read_schedule
+from checker.diagnosis.job import (
     BY_HAND,
     has_run,
     is_by_hand,
@@ -22,8 +22,8 @@ from checker.judge.chains.job import (
     trials,
     tries_failed,
 )
-from checker.judge.state import Object
-from checker.judge.verdict import Failed, NotPassed
+from checker.model.state import Object
+from checker.model.verdict import Failed, NotPassed
 
 from .objects import ago, container, event, node, obj, pod, state
 

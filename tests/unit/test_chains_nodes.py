@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from checker.judge.chains.node import fail_if_budget_holds
-from checker.judge.observe import Spell, Timeline
-from checker.judge.state import Object
-from checker.judge.verdict import Failed
+from checker.diagnosis.node import fail_if_budget_holds
+from checker.grading.observations import Spell, Timeline
+from checker.model.state import Object
+from checker.model.verdict import Failed
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, state
 
 
@@ -128,7 +128,7 @@ def test_a_pod_without_a_node_because_all_workers_are_closed() -> None:
     app = waiting()
     away = sick(node("worker2", taints=[{"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}]))
     found = fault(state(app, control_plane(), cordoned(node("worker")), away), app)
-    assert found.cause == "nodes-closed"
+    assert found.cause == "all-nodes-unschedulable"
     assert "worker is cordoned, worker2 is not ready" in found.message
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
-from checker.judge.chains.resources import explain_creation, means, read_refusal, slip, throttling_note
-from checker.judge.state import Object
-from checker.judge.verdict import Failed, NotPassed, Result, Unknown, Verdict
-from checker.show.report import same_roots
+from checker.diagnosis.resources import explain_creation, means, read_refusal, slip, throttling_note
+from checker.grading.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
+from checker.model.state import Object
+from checker.model.verdict import Failed, NotPassed, Result, Unknown, Verdict
+from checker.ui.report import same_roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
 

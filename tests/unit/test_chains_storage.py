@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from checker import State
-from checker.judge.chains.storage import allows, volume_at, walk_data
-from checker.judge.normalising import normalised
-from checker.judge.state import Object
-from checker.judge.verdict import NotPassed
-from checker.look import asking_storage
-from checker.look.inside import ask_inside
+from checker.collect import ask_storage
+from checker.collect.exec import ask_inside
+from checker.diagnosis.storage import allows, volume_at, walk_data
+from checker.model.state import Object
+from checker.model.verdict import NotPassed
+from checker.recording.normalize import normalised
 from cluster import Cluster
 
 from .objects import ago, container, event, node, obj, pod, service, state
@@ -292,19 +292,19 @@ def test_a_folder_is_looked_at_and_nothing_more(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").mkdir()
     (tmp_path / "dump.rdb").write_bytes(b"REDIS0012\xfa\x09")
     (tmp_path / "appendonlydir" / "a.manifest").write_text("file")
-    seen = asking_storage.ask({"do": "folder", "path": str(tmp_path)})
+    seen = ask_storage.ask({"do": "folder", "path": str(tmp_path)})
     assert seen == {"files": {"dump.rdb": "REDIS0012", "appendonlydir/a.manifest": "file"}, "writable": True}
-    assert asking_storage.ask({"do": "folder", "path": str(tmp_path / "x")}) == {"error": "there is no such folder"}
+    assert ask_storage.ask({"do": "folder", "path": str(tmp_path / "x")}) == {"error": "there is no such folder"}
 
 
 def test_who_does_not_answer_is_an_error_and_no_crash() -> None:
-    assert "error" in asking_storage.ask({"do": "redis", "at": "127.0.0.1:1", "key": "entries"})
-    assert asking_storage.ask({"do": "app", "url": "http://127.0.0.1:1/"})["status"] == 0
-    assert "error" in asking_storage.ask({"do": "something"})
+    assert "error" in ask_storage.ask({"do": "redis", "at": "127.0.0.1:1", "key": "entries"})
+    assert ask_storage.ask({"do": "app", "url": "http://127.0.0.1:1/"})["status"] == 0
+    assert "error" in ask_storage.ask({"do": "something"})
 
 
 def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
-    program = Path(asking_storage.__file__).read_text()
+    program = Path(ask_storage.__file__).read_text()
     question = json.dumps({"a": {"do": "folder", "path": str(tmp_path)}})
     done = subprocess.run([sys.executable, "-I", "-c", program, question], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"a": {"files": {}, "writable": True}}
@@ -312,9 +312,9 @@ def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
 
 def test_an_ask_may_bring_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
-    monkeypatch.setattr("checker.look.inside.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
+    monkeypatch.setattr("checker.collect.exec.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
     asked = {"namespace": "learn", "pod": "guestbook-1", "container": "app", "questions": {}}
-    ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "asking_storage.py"}}})
+    ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "ask_storage.py"}}})
     programs = [words[words.index("-c", 6) + 1] for words in sent]
     assert sorted("Asking: requests," in program for program in programs) == [False, True]
 

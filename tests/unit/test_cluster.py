@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from checker.judge.labs import all_labs
+from checker.grading.labs import all_labs
+from checker.ui import layout, study
 from cluster import (
     Cluster,
     Problem,
@@ -24,14 +25,12 @@ from cluster import (
     doctor,
     engine,
     images,
-    layout,
     network,
     nodeimage,
     paths,
     programs,
     status,
     steps,
-    study,
     tools,
     up,
 )
@@ -242,7 +241,7 @@ def test_status_says_for_each_node_what_is_amiss() -> None:
 
 def kubeclass(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "checker.show.cli", *words], capture_output=True, text=True, timeout=30, check=False,
+        [sys.executable, "-m", "checker.ui.cli", *words], capture_output=True, text=True, timeout=30, check=False,
         env={**os.environ, **env}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -254,7 +253,7 @@ COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint",
 def test_every_command_has_help(command: str) -> None:
     done = kubeclass(*([command] if command else []), "--help")
     assert done.returncode == 0
-    assert "Usage: kubeclass" in done.stdout.replace("python -m checker.show.cli", "kubeclass")
+    assert "Usage: kubeclass" in done.stdout.replace("python -m checker.ui.cli", "kubeclass")
     if not command:
         for name in COMMANDS:
             assert f"  {name} " in done.stdout
@@ -423,10 +422,12 @@ def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
 def test_the_engine_can_be_cleared_while_the_cluster_is_still_coming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from checker.look.places import places
+    from checker.environments import environments
 
     monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path))
-    monkeypatch.setattr("checker.look.docker.EnginePlace", lambda namespace: "the engine")  # none runs here
-    assert places("learn", engine=True) == ["the engine"]
+    monkeypatch.setattr(
+        "checker.environments.container_engine.ContainerEngineEnvironment", lambda namespace: "the engine"
+    )  # none runs here
+    assert environments("learn", engine=True) == ["the engine"]
     with pytest.raises(Problem, match="is not there"):
-        places("learn", engine=False)
+        environments("learn", engine=False)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from checker.judge.causes import CATALOGUE
-from checker.judge.explaining import explained, parsed
-from checker.judge.findings import Consequence, Explanation, Finding, html_of, text_of
-from checker.judge.labs import all_labs, load_lab
-from checker.judge.state import REACH, Object, State
-from checker.look import recording
-from checker.show import causes_page
+from checker import recording
+from checker.diagnosis.explain import explained, parsed
+from checker.grading.labs import all_labs, load_lab
+from checker.model.causes import CATALOGUE
+from checker.model.explanation import Consequence, Explanation, Finding, html_of, text_of
+from checker.model.state import REACH, Object, State
+from checker.ui import causes_page
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
@@ -43,14 +43,14 @@ NOT_PRODUCED = {
     ),
     **dict.fromkeys(("limit-range-ratio", "request-above-limit"), "tests/unit/test_chains_resources.py"),
     **dict.fromkeys(
-        ("node-not-ready", "node-under-pressure", "node-cordoned", "nodes-closed", "pod-on-lost-node", "budget-allows-none"),
+        ("node-not-ready", "node-under-pressure", "node-cordoned", "all-nodes-unschedulable", "pod-on-lost-node", "budget-allows-none"),
         "takes nodes away from every other case: tests/unit/test_chains_nodes.py",
     ),
     **dict.fromkeys(("path-not-allowed", "path-not-answering"), "tests/unit/test_policy.py"),
     "too-few-workers": "takes a worker away from every other case: tests/unit/test_labs_02.py",
     "policies-not-enforced": "tests/faults opens the observer's wall",
     "claim-waits-for-pod": "no fault: a claim that no Pod uses yet",
-    "service-selects-strangers": "tests/unit/test_explain.py",
+    "service-selects-other-pods": "tests/unit/test_explain.py",
     **dict.fromkeys(
         ("cronjob-run-failed", "job-failed", "liveness-probe-fails", "startup-probe-fails", "pod-stuck-starting"),
         "what is behind it has a cause of its own, as far as it is known: tests/unit/test_chains_*.py",
@@ -343,7 +343,7 @@ def test_a_held_pod_is_named_itself_and_not_the_workload_that_made_it() -> None:
     made.metadata.update(deletionTimestamp=ago(60), finalizers=["example.com/hold"])
     top.status.update(availableReplicas=0, conditions=[{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}])
     found = explained(state(top, middle, made))
-    assert roots(found) == ["finalizer-holds-object@Pod/web-abc-1"]
+    assert roots(found) == ["deletion-blocked-by-finalizer@Pod/web-abc-1"]
     assert [c.object for c in found.findings[0].consequences] == ["Deployment/web"]
 
 
@@ -454,7 +454,7 @@ def test_a_service_that_selects_pods_of_another_app() -> None:
         made.labels["part-of"] = "shop"
     reach = {REACH: {"10.244.1.1:8080": "open", "10.244.1.2:8080": "refused"}}
     found = found_in(*web, *cache, service("web", {"part-of": "shop"}), slice_of("web"), observations=reach)
-    assert found == ["service-selects-strangers@Service/web"]
+    assert found == ["service-selects-other-pods@Service/web"]
 
 
 def test_two_deployments_behind_one_service_are_not_surely_a_fault() -> None:
@@ -500,7 +500,7 @@ def test_a_claim_that_is_used_stays() -> None:
     user = pod("user")
     user.spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     found = explained(state(claim, user)).findings
-    assert [f.root for f in found] == ["deletion-waits-for-use-to-end@PersistentVolumeClaim/data"]
+    assert [f.root for f in found] == ["deletion-blocked-in-use@PersistentVolumeClaim/data"]
     assert "user" in found[0].message
 
 
@@ -640,7 +640,7 @@ def test_the_page_has_every_cause_once() -> None:
 def test_the_command_explains_itself() -> None:
     import sys
 
-    said = subprocess.run([sys.executable, "-m", "checker.show.cli", "explain", "--help"], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+    said = subprocess.run([sys.executable, "-m", "checker.ui.cli", "explain", "--help"], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
     for words in ("--namespace", "--json", "--wait", "Exit status"):
         assert words in said.stdout
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from checker.judge.chains.owners import REVISION
-from checker.judge.intent import APPLIED, Difference, differences, forgers, is_declared
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.state import Object, State
-from checker.look import recording
+from checker import recording
+from checker.diagnosis.owners import REVISION
+from checker.grading.applied import APPLIED, Difference, differences, forgers, is_declared
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.state import Object, State
 
 LAB = load_lab("03")
 ANNOTATION = {"f:metadata": {"f:annotations": {f"f:{APPLIED}": {}}}}

@@ -13,14 +13,14 @@ import pytest
 
 import checker
 from checker import course
-from checker.judge.causes import CATALOGUE
-from checker.judge.judging import judge
-from checker.judge.labs import all_labs, hint, load_lab
-from checker.judge.names import nearest, nearest_labels
-from checker.judge.quantity import quantity
-from checker.judge.verdict import Result, Verdict
-from checker.show import progress
-from checker.show.report import text_report
+from checker.grading.grade import judge
+from checker.grading.labs import all_labs, hint, load_lab
+from checker.model.causes import CATALOGUE
+from checker.model.quantity import quantity
+from checker.model.spelling import nearest, nearest_labels
+from checker.model.verdict import Result, Verdict
+from checker.ui import progress
+from checker.ui.report import text_report
 from cluster import Problem, paths
 
 from .objects import state
@@ -235,7 +235,7 @@ def test_what_an_older_version_kept_is_shown_and_goes_on(home: Path) -> None:
 
 
 def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("checker.show.overview.page_of", "{}-lesson.ipynb".format)
+    monkeypatch.setattr("checker.ui.overview.page_of", "{}-lesson.ipynb".format)
     done = {"best": 9, "checks": 1, "seconds": 3720, "passed_at": "2026-11-25T12:00:00+00:00"}
     (home / "progress.json").write_text(json.dumps({"labs": {"01": done}}))
     words, page = repr(course()), course()._repr_html_()
@@ -247,7 +247,7 @@ def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: p
     assert words.splitlines()[-1] == f"Next: lesson {number} ({following}), and its lab: kubeclass start {number}"
     assert page.count("<a href=") == 1 + len(all_labs()) and page.count("(next)") == 1
     assert page.index(following) < page.index("(next)") < page.index(after)
-    monkeypatch.setattr("checker.show.overview.page_of", lambda number: "")  # drafts
+    monkeypatch.setattr("checker.ui.overview.page_of", lambda number: "")  # drafts
     assert repr(course()).splitlines()[-1] == f"Next: the lab: kubeclass start {number}"
     assert "<a href=" not in course()._repr_html_()
 

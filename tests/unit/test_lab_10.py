@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.state import Object
-from checker.judge.verdict import Verdict
-from checker.look import recording
+from checker import State, recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.state import Object
+from checker.model.verdict import Verdict
 
 LAB = load_lab("10")
 Change = Callable[[State], object]

@@ -12,13 +12,13 @@ from unittest.mock import patch
 
 import pytest
 
-from checker.judge.chains.container import Container
-from checker.judge.engine import ENGINE
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.verdict import Verdict
-from checker.look import recording
-from checker.look.docker import EnginePlace, _pruned_image, _request, began_with_data
+from checker import recording
+from checker.diagnosis.host_container import Container
+from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
+from checker.grading.container_engine import ENGINE
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.verdict import Verdict
 
 LAB = load_lab("01")
 ALL = {task.id: "passed" for task in LAB.text.tasks}
@@ -148,7 +148,7 @@ def test_one_port_of_several_that_answers_is_enough() -> None:
 def test_podmans_names_of_images_are_read_as_dockers() -> None:
     for name in ("my-guestbook:v1", "localhost/my-guestbook:v1", "docker.io/library/my-guestbook:v1"):
         assert _pruned_image({"Id": "1", "RepoTags": [name]})["RepoTags"] == ["my-guestbook:v1"]
-        place = object.__new__(EnginePlace)
+        place = object.__new__(ContainerEngineEnvironment)
         with patch.object(place, "_ask", return_value=json.dumps([{"Config": {"Image": name}}]), create=True):
             assert place._inspect("container", ["c"])[0]["Config"]["Image"] == "my-guestbook:v1"
 
@@ -179,6 +179,6 @@ def test_a_log_that_takes_too_long_stops_nothing(monkeypatch: pytest.MonkeyPatch
         raise subprocess.TimeoutExpired("docker logs", 10)
 
     monkeypatch.setattr(subprocess, "run", slow)
-    place = EnginePlace.__new__(EnginePlace)
+    place = ContainerEngineEnvironment.__new__(ContainerEngineEnvironment)
     place.command = "docker"
     assert place._log(Container({"Name": "/chatty"}, 0.0)) == ""

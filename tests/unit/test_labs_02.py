@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from checker import State
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.state import Object
-from checker.look import recording
+from checker import State, recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.state import Object
 
 LAB = load_lab("02")
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.judge.judging import judge
-from checker.judge.labs import beside, load_lab
-from checker.judge.state import REACH, Object
-from checker.look import recording
+from checker import State, recording
+from checker.grading.grade import judge
+from checker.grading.labs import beside, load_lab
+from checker.model.state import REACH, Object
 
 LAB = load_lab("04")
 LOCALHOST = beside(LAB.folder / "tasks.py", "tasks").LOCALHOST

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.state import Object, State
-from checker.look import recording
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.state import Object, State
 
 from .objects import pod
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.observe import NodePorts
-from checker.judge.state import State
-from checker.look import recording
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.grading.observations import NodePorts
+from checker.model.state import State
 
 from .objects import node, obj, service, state
 
@@ -44,7 +44,7 @@ def test_another_name_for_a_service_is_none_for_pods(selector: dict[str, str]) -
     slices = seen.objects["EndpointSlice"]
     seen.objects["EndpointSlice"] = [s for s in slices if s.labels["kubernetes.io/service-name"] != "guestbook"]
     assert causes(seen) == dict.fromkeys(
-        ("reaches-pods", "every-replica-answers", "pods-reach-pods"), "service-is-an-alias"
+        ("reaches-pods", "every-replica-answers", "pods-reach-pods"), "service-is-externalname"
     )
 
 

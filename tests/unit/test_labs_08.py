@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.observe import answered
-from checker.judge.state import Object, State
-from checker.judge.verdict import Unknown, Verdict
-from checker.look import recording
-from checker.look.observer import asking
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.grading.observations import answered
+from checker.model.state import Object, State
+from checker.model.verdict import Unknown, Verdict
+from cluster.observer import asking
 
 from .objects import container, obj, pod, service, state
 
@@ -145,7 +145,7 @@ def test_a_container_that_ended_meanwhile_may_be_asked_a_moment_later(why: str, 
 
 def test_a_name_must_not_lead_to_pods_that_are_not_ready(solved: State) -> None:
     found(solved, "Service", "guestbook-pods").spec["publishNotReadyAddresses"] = True
-    assert causes(solved) == {"every-address": "name-leads-elsewhere"}
+    assert causes(solved) == {"every-address": "name-resolves-elsewhere"}
 
 
 def test_addresses_written_down_by_hand_lead_to_no_later_pod(solved: State) -> None:
@@ -206,7 +206,7 @@ def test_what_the_process_was_started_with_counts(solved: State) -> None:
     told(solved, "guestbook", "redis.learn-data", "10.96.0.4")
     assert causes(solved) == {"by-name": "environment-not-refreshed"}
     solved.objects["ConfigMap"][0].raw["data"]["redis"] = "redis.learn-data"
-    assert causes(solved) == {"by-name": "name-leads-elsewhere"}
+    assert causes(solved) == {"by-name": "name-resolves-elsewhere"}
 
 
 def test_what_is_in_a_secret_is_neither_asked_for_nor_held_against_anybody(solved: State) -> None:

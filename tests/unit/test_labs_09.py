@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.judge.state import Object
-from checker.look import recording
+from checker import State, recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
+from checker.model.state import Object
 
 LAB = load_lab("09")
 BLUE, GREEN = "learn-blue", "learn-green"

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.look import recording
+from checker import State, recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
 
 LAB = load_lab("13")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from checker.judge.judging import judge
-from checker.judge.labs import load_lab
-from checker.look import recording
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import load_lab
 
 LAB = load_lab("14")
 STATE, _ = recording.load(LAB.folder / "recorded" / "solution.json")

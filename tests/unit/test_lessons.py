@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from nbconvert import HTMLExporter
 
-from checker.judge.judging import judge
-from checker.judge.labs import all_labs, load_lab
-from checker.look import recording
-from checker.show.report import text_report
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import all_labs, load_lab
+from checker.ui.report import text_report
 from cluster import paths
 from tests.proof.subjects import code_cells, has_lab, lessons
 

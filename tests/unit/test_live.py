@@ -15,15 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from checker import live
-from checker.judge.kinds import KINDS
-from checker.judge.labs import load_lab
-from checker.judge.state import State
-from checker.judge.verdict import Result
+from checker import live, recording
+from checker.collect import watch as watching
+from checker.collect.api import Api
+from checker.collect.watch import Watch
+from checker.grading.labs import load_lab
 from checker.live import Live
-from checker.look import recording, watching
-from checker.look.api import Api
-from checker.look.watching import Watch
+from checker.model.kinds import KINDS
+from checker.model.state import State
+from checker.model.verdict import Result
 
 from .test_api import kubeconfig
 
@@ -218,7 +218,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_in_the_namespace(cluster: C
 def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
     cluster: Cluster, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("checker.look.api.READ_TIMEOUT", 0.3)
+    monkeypatch.setattr("checker.collect.api.READ_TIMEOUT", 0.3)
     cluster.put("pods", "mine")
     watch.start()
     until(lambda: names(watch) == ["mine"])
@@ -296,7 +296,7 @@ def place() -> Place:
 
 
 def following(place: Place, told: list[Result]) -> Live:
-    return Live(SimpleNamespace(lab=LAB, place=place), told.append)  # type: ignore[arg-type]
+    return Live(SimpleNamespace(lab=LAB, environment=place), told.append)  # type: ignore[arg-type]
 
 
 def test_a_result_is_told_when_it_changes_and_only_then(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

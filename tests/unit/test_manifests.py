@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checker.look import manifests
+from checker.collect import dry_run
 from cluster import Cluster, Problem
 
 from .objects import deployment, obj, state
@@ -31,10 +31,10 @@ def test_a_manifest_is_tried_in_the_namespace_that_it_names(
         tried.append(words[words.index("-n") + 1])
         return ""
 
-    monkeypatch.setattr(manifests, "kubectl", kubectl)
+    monkeypatch.setattr(dry_run, "kubectl", kubectl)
     file = tmp_path / "a.yaml"
     file.write_text(text)
-    assert manifests.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(*others), [file]) == []
+    assert dry_run.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(*others), [file]) == []
     assert tried == asked
 
 
@@ -44,8 +44,8 @@ def test_what_is_refused_is_called_by_the_name_of_its_file(tmp_path: Path, monke
     def kubectl(_cluster: Cluster, *_words: str, **_more: Any) -> str:
         raise Problem(f"kubectl apply failed: {said}", "")
 
-    monkeypatch.setattr(manifests, "kubectl", kubectl)
+    monkeypatch.setattr(dry_run, "kubectl", kubectl)
     file = tmp_path / "a.yaml"
     file.write_text(HERE)
-    (refusal,) = manifests.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(), [file])
+    (refusal,) = dry_run.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(), [file])
     assert refusal["message"] == said.replace("STDIN", "a.yaml")

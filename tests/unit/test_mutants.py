@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checker.judge.labs import Lab, all_labs, load_lab
+from checker.grading.labs import Lab, all_labs, load_lab
 from tests.mutants.mutate import Mutant, mutants
 from tests.mutants.run import Outcome, equivalent, report, why_equivalent
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from checker.judge.labs import load_lab
-from checker.judge.verdict import Result, Verdict
-from checker.show import front, panel, progress
-from checker.show.panel.widget import LabPanel
-from checker.show.report import text_report
+from checker.grading.labs import load_lab
+from checker.model.verdict import Result, Verdict
+from checker.ui import base_widget, panel, progress
+from checker.ui.panel.widget import LabPanel
+from checker.ui.report import text_report
 from cluster import Problem
 
 
@@ -118,7 +118,7 @@ def test_nothing_is_watched_until_somebody_looks(shown: LabPanel) -> None:
 
 
 def test_when_nothing_is_heard_any_more_the_watch_ends(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "SILENCE", 0.05)
+    monkeypatch.setattr(base_widget, "SILENCE", 0.05)
     ask(shown, "here")
     end = time.monotonic() + 5
     while FakeLive.made[0].runs and time.monotonic() < end:

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checker.judge.kinds import KINDS
-from checker.judge.labs import all_labs, load_lab
-from checker.judge.state import Object, State
-from checker.look import recording
-from checker.show import pictures
-from checker.show.pictures.drawing import Places, laid_out, svg, text
-from checker.show.pictures.scene import scene
+from checker import recording
+from checker.grading.labs import all_labs, load_lab
+from checker.model.kinds import KINDS
+from checker.model.state import Object, State
+from checker.ui import picture
+from checker.ui.picture.drawing import Places, laid_out, svg, text
+from checker.ui.picture.scene import scene
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 
 
@@ -171,10 +171,10 @@ class FakeWatch:
 
 def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = state(*guestbook(one("guestbook-abc-1")))
-    monkeypatch.setattr(pictures, "Api", lambda cluster: None)
-    monkeypatch.setattr(pictures, "look", lambda namespace: begun)
-    monkeypatch.setattr(pictures, "Watch", FakeWatch)
-    shown = pictures.picture()
+    monkeypatch.setattr(picture, "Api", lambda cluster: None)
+    monkeypatch.setattr(picture, "look", lambda namespace: begun)
+    monkeypatch.setattr(picture, "Watch", FakeWatch)
+    shown = picture.picture()
     assert "guestbook-abc-1" in repr(shown)
     bundle = shown._repr_mimebundle_()
     assert {"text/plain", "image/svg+xml", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
@@ -217,7 +217,7 @@ def test_what_a_learner_may_not_see_is_not_on_the_picture_and_that_is_said(
 ) -> None:
     begun = recording.load(load_lab("07").folder / "recorded" / "solution.json")[0]
     shown = picture_of(hiding(begun, kind), monkeypatch)
-    assert shown.view["away"] == (f"Cannot be seen here: {kind} (forbidden)" if kind in pictures.DRAWN else "")
+    assert shown.view["away"] == (f"Cannot be seen here: {kind} (forbidden)" if kind in picture.DRAWN else "")
     shown.view = shown._drawn(begun)  # a right that was given meanwhile
     assert shown.view["away"] == ""
 
@@ -227,10 +227,10 @@ def hiding(state: State, kind: str) -> State:
     return replace(state, objects=objects, unlisted={**state.unlisted, kind: "forbidden"})
 
 
-def picture_of(state: State, monkeypatch: pytest.MonkeyPatch) -> pictures.Picture:
-    monkeypatch.setattr(pictures, "Api", lambda cluster: None)
-    monkeypatch.setattr(pictures, "look", lambda namespace: state)
-    return pictures.picture()
+def picture_of(state: State, monkeypatch: pytest.MonkeyPatch) -> picture.Picture:
+    monkeypatch.setattr(picture, "Api", lambda cluster: None)
+    monkeypatch.setattr(picture, "look", lambda namespace: state)
+    return picture.picture()
 
 
 @pytest.mark.parametrize("number", all_labs())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from checker.judge.chains import walk
-from checker.judge.chains.policy import (
+from checker.diagnosis import walk
+from checker.diagnosis.network_policy import (
     Direction,
     Path,
     cluster_dns,
@@ -19,9 +19,9 @@ from checker.judge.chains.policy import (
     label_sets,
     selects,
 )
-from checker.judge.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
-from checker.judge.state import REACH, Object, State
-from checker.judge.verdict import Failed, NotPassed, Unknown
+from checker.grading.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
+from checker.model.state import REACH, Object, State
+from checker.model.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
 WEB, REDIS, GUEST, CRAWLER = {"app": "web"}, {"app": "redis"}, {"role": "guest"}, {"role": "crawler"}

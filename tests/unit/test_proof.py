@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.labs import Case, Lab, load_lab
+from checker.grading.labs import Case, Lab, load_lab
 from tests.proof import digests, table
 from tests.proof.__main__ import outcomes
 from tests.proof.subjects import Subject, all_subjects

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from checker.judge.causes import CATALOGUE
-from checker.judge.judging import judge
-from checker.judge.labs import all_labs, load_lab
-from checker.look import recording
+from checker import recording
+from checker.grading.grade import judge
+from checker.grading.labs import all_labs, load_lab
+from checker.model.causes import CATALOGUE
 from tests.proof.subjects import cases_of
 
 RECORDINGS = [

@@ -1,4 +1,4 @@
-"""The checker's three rooms: who looks asks, who judges does no I/O, and who judges knows nobody who looks or shows."""
+"""The rooms of the checker: which room may import which, which rooms do no I/O, and that no imports form a circle."""
 
 from __future__ import annotations
 
@@ -12,28 +12,41 @@ import pytest
 from cluster import context, paths
 
 ROOMS = paths.COURSE / "checker"
-# Whoever asks somebody, starts something or writes needs one of these.
-NOT_FOR_JUDGING = {
+# Each room, and the rooms that it may import from besides itself. Modules beside the rooms (session.py, live.py) tie them together.
+MAY_IMPORT = {
+    "model": set(),
+    "diagnosis": {"model"},
+    "grading": {"model", "diagnosis"},
+    "collect": {"model", "diagnosis", "grading"},
+    "environments": {"model", "diagnosis", "grading", "collect"},
+    "recording": {"model", "diagnosis", "grading"},
+    "ui": {"model", "diagnosis", "grading", "collect", "environments", "session", "live"},
+}  # fmt: skip
+# Rooms without I/O, and what a module imports to do I/O.
+PURE = ("model", "diagnosis", "grading")
+IO = {
     "subprocess", "socket", "urllib", "urllib3", "http", "httpx", "kubernetes", "threading", "concurrent", "tempfile", "shutil",
     "asyncio", "multiprocessing", "signal", "getpass",
 }  # fmt: skip
-# Whoever reads files needs one of these: one module may, which reads the lab's own folder and nothing else.
-READING, READS_ITS_FOLDER = {"pathlib", "os", "io", "glob", "importlib"}, "checker.judge.labs"
+# Only one module of the pure rooms reads files: it reads a lab's own folder.
+READING, READS_ITS_FOLDER = {"pathlib", "os", "io", "glob", "importlib"}, "checker.grading.labs"
 OF_CLUSTER = {"cluster.Problem", "cluster.paths"}
 
 
 def name_of(path: Path) -> str:
-    """A module's name: `checker.judge.chains` of its __init__.py."""
+    """A module's name: `checker.diagnosis` of its __init__.py."""
     parts = path.relative_to(paths.COURSE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def modules(room: str) -> dict[str, Path]:
-    return {name_of(path): path for path in sorted((ROOMS / room).rglob("*.py"))}
+def modules(*folders: str) -> dict[str, Path]:
+    return {
+        name_of(path): path for folder in folders for path in sorted((paths.COURSE / folder).rglob("*.py"))
+    }  # fmt: skip
 
 
 def imported(path: Path) -> Iterator[str]:
-    """What a module imports, wherever in it that is written: modules, and each name out of a module with the module's before it."""
+    """What a module imports, at its top or inside a function: modules, and each name out of a module with the module's name before it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -52,20 +65,28 @@ def is_constant(name: str) -> bool:
     return name == f"cluster.context.{last}" and last.isupper() and isinstance(getattr(context, last), str)
 
 
-@pytest.mark.parametrize("module", modules("judge"))
-def test_who_judges_knows_nobody_who_looks_or_shows(module: str) -> None:
-    for name in imported(modules("judge")[module]):
-        if is_in(name, "checker"):
-            assert is_in(name, "checker.judge"), name
+def test_every_room_is_in_the_table() -> None:
+    assert {path.parent.name for path in ROOMS.glob("*/__init__.py")} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_from_the_rooms_below_it(room: str) -> None:
+    allowed = {room, *MAY_IMPORT[room]}
+    for module, path in modules(f"checker/{room}").items():
+        for name in imported(path):
+            if name.startswith("checker."):
+                # `from checker import diagnosis`: the name after `checker` is the room
+                assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", modules(*(f"checker/{room}" for room in PURE)))
+def test_a_pure_room_does_no_io(module: str) -> None:
+    path = modules("checker")[module]
+    forbidden = IO | (READING if module != READS_ITS_FOLDER else set())
+    assert not {name.partition(".")[0] for name in imported(path)} & forbidden
+    for name in imported(path):
         if is_in(name, "cluster"):
             assert name in OF_CLUSTER or is_constant(name), name
-
-
-@pytest.mark.parametrize("module", modules("judge"))
-def test_who_judges_does_no_io(module: str) -> None:
-    path = modules("judge")[module]
-    forbidden = NOT_FOR_JUDGING | (READING if module != READS_ITS_FOLDER else set())
-    assert not {name.partition(".")[0] for name in imported(path)} & forbidden
     called = {
         n.func.id
         for n in ast.walk(ast.parse(path.read_text()))
@@ -74,25 +95,23 @@ def test_who_judges_does_no_io(module: str) -> None:
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
-@pytest.mark.parametrize("module", modules("look"))
-def test_who_looks_knows_nobody_who_shows(module: str) -> None:
-    for name in imported(modules("look")[module]):
-        if is_in(name, "checker"):
-            assert is_in(name, "checker.look") or is_in(name, "checker.judge"), name
+def test_the_cluster_knows_nothing_of_the_checker() -> None:
+    for module, path in modules("cluster").items():
+        assert not [name for name in imported(path) if is_in(name, "checker")], module
 
 
-def test_who_judges_goes_round_in_no_circle() -> None:
-    """Imports inside of functions count too, and those for types only."""
-    known = modules("judge")
+def test_no_imports_form_a_circle() -> None:
+    """Imports inside functions count too, and imports for types only."""
+    known = modules("checker", "cluster")
     graph = {
-        module: {name if name in known else name.rpartition(".")[0] for name in imported(path)} & set(known)
+        module: {name if name in known else name.rpartition(".")[0] for name in imported(path)} & set(known) - {module}
         for module, path in known.items()
     }
-    assert graph["checker.judge.lab_state"] >= {"checker.judge.state", "checker.judge.chains"}
+    assert graph["checker.grading.lab_state"] >= {"checker.model.state", "checker.diagnosis"}
     TopologicalSorter(graph).prepare()  # raises CycleError, and names the circle
 
 
 @pytest.mark.parametrize("tasks", sorted((paths.COURSE / "labs").glob("*/tasks.py")), ids=lambda path: path.parent.name)
-def test_the_tasks_of_a_lab_know_only_who_judges(tasks: Path) -> None:
+def test_the_tasks_of_a_lab_import_only_pure_rooms(tasks: Path) -> None:
     names = {name for name in imported(tasks) if is_in(name, "checker") and name.count(".") > 1}
-    assert all(is_in(name, "checker.judge") for name in names)
+    assert all(name.split(".")[1] in PURE for name in names)

@@ -9,7 +9,7 @@ import pexpect
 import pytest
 from IPython.utils.process import system
 
-from checker.show import shell
+from checker.ui import ipython
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,9 @@ def test_what_a_command_writes_as_it_ends_is_shown(
 ) -> None:
     late(monkeypatch)
     system("sleep 0.2; echo done")
-    assert capsys.readouterr().out == "", "pexpect reads to the end by itself now: checker/show/shell.py need not"
+    assert capsys.readouterr().out == "", "pexpect reads to the end by itself now: checker/ui/ipython.py need not"
     notebook = SimpleNamespace()
-    shell.prepare(notebook)
+    ipython.prepare(notebook)
     late(monkeypatch)
     system("sleep 0.2; echo done")
     assert capsys.readouterr().out == "done\r\n"
@@ -46,7 +46,7 @@ def test_what_a_command_writes_as_it_ends_is_shown(
 
 
 def test_a_command_that_leaves_something_running_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    shell.prepare(SimpleNamespace())
+    ipython.prepare(SimpleNamespace())
     begin = time.monotonic()
     assert system("nohup sleep 20 > /dev/null 2>&1 & echo done") == 0
     assert time.monotonic() - begin < 10

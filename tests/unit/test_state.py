@@ -7,10 +7,10 @@ import json
 import pytest
 
 from checker import State
-from checker.judge.answers import Answer, Answers
-from checker.judge.observe import Http
-from checker.judge.state import REACH, Hidden, visible_objects
-from checker.judge.verdict import Failed, Unknown
+from checker.grading.observations import Http
+from checker.model.answers import Answer, Answers
+from checker.model.state import REACH, Hidden, visible_objects
+from checker.model.verdict import Failed, Unknown
 
 from .objects import deployment, obj, pod, replica_set, service, slice_of, state
 

@@ -1,0 +1,1 @@
+"""Collecting: everything that asks the API server, the observer or a container, and ends in a State."""

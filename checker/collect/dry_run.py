@@ -1,0 +1,59 @@
+"""What the API server has against a learner's manifests: asked by a dry run, which changes nothing.
+
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from checker.model.kinds import KINDS
+from checker.model.state import State
+from cluster import Cluster, Problem
+from cluster.kubectl import kubectl
+
+
+def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = False) -> list[dict[str, str]]:
+    """For each document whose object is not in the cluster (with every, for each), why it is refused, where it is.
+
+    Each refusal has file, kind, name (both empty where the file is not even YAML) and message.
+    """
+    found: list[dict[str, str]] = []
+    for file in files:
+        try:
+            documents = [d for d in yaml.safe_load_all(file.read_text()) if d]
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" in line {mark.line + 1}" if mark else ""
+            why = getattr(error, "problem", None) or "not a text file"
+            found.append({"file": file.name, "kind": "", "name": "", "message": f"it is not valid YAML{where}: {why}"})
+            continue
+        for document in documents:
+            if not isinstance(document, dict):
+                found.append({"file": file.name, "kind": "", "name": "",
+                              "message": "it holds no object: a manifest begins with apiVersion and kind"})  # fmt: skip
+                continue
+            kind = str(document.get("kind", ""))
+            name = str((document.get("metadata") or {}).get("name", ""))
+            namespace = str((document.get("metadata") or {}).get("namespace") or state.namespace)
+            if not every and kind in KINDS and kind not in state.unlisted and state.find(kind, name, namespace):
+                continue
+            message = _refusal(cluster, namespace, file, document)
+            if message:
+                found.append({"file": file.name, "kind": kind, "name": name, "message": message})
+    return found
+
+
+def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> str:
+    """The API server's words against one document of a file; empty where it would take it."""
+    try:
+        kubectl(
+            cluster, "apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-",
+            input=yaml.safe_dump(document), timeout=10,
+        )  # fmt: skip
+    except Problem as problem:
+        # kubectl reads the document from its standard input; the learner knows it by its file.
+        return problem.what.split("failed: ", 1)[-1].strip().replace('"STDIN"', f'"{file.name}"')
+    return ""

@@ -1,0 +1,214 @@
+"""Watching: what a lab looks at, kept up to date by one LIST and one WATCH for each kind, all from one thread.
+
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, status_message
+from checker.model.kinds import KINDS, Kind
+from checker.model.state import Object, State, foreign_namespaces, visible_objects
+
+if TYPE_CHECKING:
+    import httpx
+
+BEAT = 5.0  # seconds between two questions whether the API server is there
+SILENCE = 150.0  # seconds without a word (a bookmark comes about every minute) after which a watch is taken for dead
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds before a kind is listed again after something went wrong
+
+
+class _MadeAnew(Exception):
+    """The cluster was deleted, and another one of its name was made."""
+
+
+class Watch:
+    """The objects that a lab may look at, as they are now. Begins with `start`, and ends with `stop` or with the process."""
+
+    def __init__(self, api: Api, namespace: str, changed: Callable[[], None]) -> None:
+        """changed: called, from the watching thread, whenever something is not as it was; it must return at once."""
+        self._api, self._namespace, self._changed = api, namespace, changed
+        self._kinds = [kind for kind in KINDS.values() if kind.graded]
+        self._listed: dict[str, dict[str, dict[str, Any]]] = {}  # kind: uid: object
+        self._unlisted: dict[str, str] = {}  # kind: why it cannot be listed or watched at the moment
+        self._away = ""  # why the API server cannot be asked at all
+        self._clock = (api.now, time.monotonic())  # the API server's clock, and when it was read
+        self._lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and its connections. Twice is safe."""
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._stop)
+        if self._thread.is_alive():
+            self._thread.join(READ_TIMEOUT)
+
+    def state(self) -> State | None:
+        """The objects as they are now; None as long as not every kind has been listed once."""
+        with self._lock:
+            known = {*self._listed, *self._unlisted}
+            unlisted = dict.fromkeys(KINDS, self._away) if self._away else dict(self._unlisted)
+            listed = {name: list(raws.values()) for name, raws in self._listed.items() if name not in unlisted}
+            read, at = self._clock
+        if not self._away and len(known) < len(self._kinds):
+            return None
+        foreign = foreign_namespaces([Object("Namespace", raw) for raw in listed.get("Namespace", [])], self._namespace)
+        objects = {
+            name: sorted(
+                visible_objects(name, raws, self._namespace, foreign), key=lambda found: (found.namespace, found.name)
+            )
+            for name, raws in listed.items()
+        }
+        return State(self._namespace, read + timedelta(seconds=time.monotonic() - at), objects, unlisted)
+
+    # -- the watching thread -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._task = self._loop.create_task(self._watch_all())
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # a fault of the course: no verdict is better than one on what was
+            self._away = f"the watch has ended: {error!r}"
+            self._changed()
+            raise
+        finally:
+            self._loop.close()
+
+    def _stop(self) -> None:
+        self._task.cancel()
+
+    async def _watch_all(self) -> None:
+        while True:
+            edition = self._api.edition()
+            try:
+                async with self._api.streaming() as client, asyncio.TaskGroup() as group:
+                    for kind in self._kinds:
+                        group.create_task(self._follow(client, kind))
+                    group.create_task(self._beat(client, edition))
+            except* _MadeAnew:
+                with self._lock:  # nothing of the old one is true of the new one
+                    self._listed.clear()
+                    self._unlisted.clear()
+
+    async def _follow(self, client: httpx.AsyncClient, kind: Kind) -> None:
+        """List a kind and watch it, again and again."""
+        import httpx
+
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                path, version = await self._list(client, kind)
+                while version:
+                    version = await self._read_changes(client, kind, path, version)
+                    pause = FIRST_PAUSE
+                    await asyncio.sleep(FIRST_PAUSE)
+            except ApiError as error:
+                self._say_unlisted(kind, error.message)
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                self._say_unlisted(kind, f"{self._api.server} does not answer ({type(error).__name__})")
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # not all kinds at the same moment
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _list(self, client: httpx.AsyncClient, kind: Kind) -> tuple[str, str]:
+        """The path that may be listed, and the version of what it held."""
+        *others, last = kind.paths(self._namespace)
+        for path in (*others, last):
+            answer = await client.get(path)
+            if answer.status_code == 403 and path != last:
+                continue
+            if answer.status_code != 200:
+                raise ApiError(
+                    answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}"
+                )
+            break
+        listed = answer.json()
+        with self._lock:
+            self._listed[kind.name] = {
+                raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)
+            }
+            self._unlisted.pop(kind.name, None)
+        self._read_clock(answer)
+        self._changed()
+        return path, listed["metadata"]["resourceVersion"]
+
+    async def _read_changes(self, client: httpx.AsyncClient, kind: Kind, path: str, version: str) -> str:
+        """Follow the changes since a version. The version from which on to go on; empty where it is too old for that."""
+        import httpx
+
+        asked = f"{path}{'&' if '?' in path else '?'}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
+        patient = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
+        async with client.stream("GET", asked, timeout=patient) as answer:
+            if answer.status_code == 410:
+                return ""
+            if answer.status_code != 200:
+                raise ApiError(answer.status_code, status_message(await answer.aread()))
+            async for line in answer.aiter_lines():
+                event = json.loads(line)
+                raw = event["object"]
+                if event["type"] == "ERROR":
+                    if raw.get("code") == 410:  # Gone
+                        return ""
+                    raise ApiError(raw.get("code", 0), raw.get("message", ""))
+                version = raw["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK" and self._is_seen(kind, raw):
+                    self._note(kind, raw, event["type"] == "DELETED")
+        return version
+
+    async def _beat(self, client: httpx.AsyncClient, edition: tuple[int, int]) -> None:
+        """Notice an API server that neither says anything nor hangs up, and read its clock. Raises _MadeAnew."""
+        import httpx
+
+        while True:
+            away = ""
+            try:
+                self._read_clock(await client.get("/version"))
+            except httpx.HTTPError:
+                away = f"no answer from {self._api.server} within {READ_TIMEOUT:.0f} s"
+            with self._lock:
+                was, self._away = self._away, away
+            if was != away:
+                self._changed()
+            await asyncio.sleep(BEAT)
+            if self._api.edition() not in ((0, 0), edition):
+                raise _MadeAnew
+
+    def _is_seen(self, kind: Kind, raw: dict[str, Any]) -> bool:
+        """Whether an object may go into a State at all. What must not be kept of it, a Secret's values, goes here."""
+        return bool(list(visible_objects(kind.name, [raw], self._namespace, set())))
+
+    def _note(self, kind: Kind, raw: dict[str, Any], deleted: bool) -> None:
+        with self._lock:
+            if deleted:
+                self._listed[kind.name].pop(raw["metadata"]["uid"], None)
+            else:
+                self._listed[kind.name][raw["metadata"]["uid"]] = raw
+        self._changed()
+
+    def _say_unlisted(self, kind: Kind, why: str) -> None:
+        with self._lock:
+            known = self._unlisted.get(kind.name)
+            self._unlisted[kind.name] = why
+        if known != why:
+            self._changed()
+
+    def _read_clock(self, answer: httpx.Response) -> None:
+        if "Date" in answer.headers:
+            with self._lock:
+                self._clock = (parsedate_to_datetime(answer.headers["Date"]), time.monotonic())

@@ -1,0 +1,45 @@
+"""Chains: what must hold for an object to work, link by link, and the first link that is broken.
+
+`walk(state, object)` returns when the object works and raises Failed (or Unknown) with the first broken link when not.
+What follows from a broken link is never reported beside it.
+"""
+
+from __future__ import annotations
+
+from checker.diagnosis.job import runs, walk_cron_job, walk_job
+from checker.diagnosis.node import walk_node
+from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.pod import walk_pod
+from checker.diagnosis.service import pods_behind, walk_service
+from checker.diagnosis.storage import users_of, walk_claim, walk_volume
+from checker.diagnosis.walking import CHAINS, walk
+from checker.diagnosis.workload import walk_workload
+from checker.model.state import Object, State
+
+__all__ = ["pods_of", "walk"]
+
+CHAINS |= {
+    "Pod": walk_pod,
+    "Service": walk_service,
+    **dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"), walk_workload),
+    "PersistentVolumeClaim": walk_claim,
+    "PersistentVolume": lambda state, volume: walk_volume(volume),
+    "Job": walk_job,
+    "CronJob": walk_cron_job,
+    "Node": walk_node,
+}
+
+
+def pods_of(state: State, obj: Object) -> list[Object]:
+    """The Pods behind an object, without those on their way out."""
+    if obj.kind == "Pod":
+        pods = [obj]
+    elif obj.kind == "Service":
+        pods = pods_behind(state, obj)
+    elif obj.kind == "PersistentVolumeClaim":
+        pods = users_of(state, obj)
+    elif obj.kind == "CronJob":
+        pods = [pod for job in runs(state, obj) for pod in state.owned("Pod", job)]
+    else:
+        pods = pods_owned(state, obj)
+    return [pod for pod in pods if not pod.is_terminating]

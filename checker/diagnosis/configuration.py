@@ -1,0 +1,369 @@
+"""The configuration of a Pod: the ConfigMaps and Secrets that its variables and its volumes are taken from are there, and
+their keys; and what a container finds where a volume is mounted.
+
+Sources: https://kubernetes.io/docs/concepts/configuration/configmap/, https://kubernetes.io/docs/concepts/configuration/secret/
+and https://kubernetes.io/docs/concepts/storage/volumes/.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from checker.model.kinds import KINDS
+from checker.model.spelling import nearest
+from checker.model.state import Object, State
+from checker.model.verdict import Failed, Unknown, fail
+
+OTHER_KIND = {"ConfigMap": "Secret", "Secret": "ConfigMap"}
+# The volume with which every Pod is given its ServiceAccount's token: the cluster's own business.
+_OWN_VOLUME = "kube-api-access-"
+# A variable's value that is another variable's
+# (https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/).
+_WHOLE_VARIABLE = re.compile(r"\$\(([^()]+)\)")
+# How the kubelet says that something is not there: of an object, of a key for a variable, of a key for a file.
+_NO_OBJECT = re.compile(r'\b(configmap|secret) "([^"]+)" not found', re.I)
+_NO_KEY = re.compile(
+    r"couldn't find key (\S+) in (ConfigMap|Secret) \S+?/(\S+)|non-existent (?:config|secret) key: (\S+)"
+)
+# What it says when it has not been told of the object itself yet.
+_NOT_SYNCED = re.compile(r"failed to sync (?:configmap|secret) cache|not registered", re.I)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A ConfigMap or Secret that a Pod refers to. key: None for all its keys. name_within: what the key is called where it
+    arrives, a variable or a path within the volume; empty for all keys. optional: the kubelet makes do without it.
+    for_variable: only text will do."""
+
+    kind: str
+    name: str
+    key: str | None
+    name_within: str
+    optional: bool
+    for_variable: bool = False
+
+
+def _reference(kind: str, ref: dict[str, Any], name_within: str = "", name: str = "name") -> Reference:
+    return Reference(kind, ref.get(name, ""), ref.get("key"), name_within, bool(ref.get("optional")))
+
+
+def environment_references(container: dict[str, Any]) -> list[Reference]:
+    """What a container's variables are taken from, in the order of the kubelet: whole objects first, then single keys."""
+    found = []
+    for source in container.get("envFrom") or []:
+        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            if source.get(field):
+                found.append(_reference(kind, source[field]))
+    for variable in container.get("env") or []:
+        for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+            ref = (variable.get("valueFrom") or {}).get(field)
+            if ref:
+                found.append(_reference(kind, ref, variable["name"]))
+    return [replace(reference, for_variable=True) for reference in found]
+
+
+def volume_references(volume: dict[str, Any]) -> list[Reference]:
+    """What one volume's files are taken from, those of a projected volume included."""
+    sources = [("ConfigMap", volume.get("configMap"), "name"), ("Secret", volume.get("secret"), "secretName")]
+    for part in (volume.get("projected") or {}).get("sources") or []:
+        sources += [("ConfigMap", part.get("configMap"), "name"), ("Secret", part.get("secret"), "name")]
+    found = []
+    for kind, ref, name in sources:
+        if ref is None:
+            continue
+        items = ref.get("items") or []
+        found += [_reference(kind, {**ref, "key": item["key"]}, item["path"], name) for item in items]
+        if not items:
+            found.append(_reference(kind, ref, "", name))
+    return found
+
+
+def keys_of(source: Object, for_variable: bool = False) -> list[str]:
+    """The keys of a ConfigMap or Secret; for_variable: only those that a variable can have: the kubelet takes none from binaryData."""
+    return sorted([*(source.raw.get("data") or {}), *([] if for_variable else source.raw.get("binaryData") or {})])
+
+
+# -- what is missing -------------------------------------------------------------------------------------------------
+
+
+def missing(state: State, pod: Object, reference: Reference, wanted_by: str, for_volume: bool = False) -> Failed | None:
+    """The fault of a reference that leads nowhere, or None where it leads somewhere.
+
+    wanted_by: who refers to it, as a message begins. Raises Unknown where objects of that kind could not be listed.
+    """
+    kind, name, key = reference.kind, reference.name, reference.key
+    source = state.find(kind, name, pod.namespace)
+    if source and (key is None or key in keys_of(source, reference.for_variable)):
+        return None
+    then = " Until it is there, the Pod's containers are not made (ContainerCreating)." if for_volume else ""
+    if source and key in keys_of(source):
+        return Failed(
+            "config-key-missing",
+            f"{wanted_by} needs key {key} of {kind} {name}, which has it under binaryData: its value is not text in UTF-8, and a variable is given text only.",
+            expected=f"key {key} under data in {kind} {name}", observed=f"key {key} under binaryData",
+            object=pod.ref, look=f"kubectl get {kind.lower()} {name} -o yaml",
+        )  # fmt: skip
+    if source:
+        similar = nearest(key or "", keys_of(source), cutoff=0.6)
+        return Failed(
+            "volume-key-missing" if for_volume else "config-key-missing",
+            f"{wanted_by} needs key {key} of {kind} {name}, which has no such key."
+            + (f" It has {similar}: is it meant?" if similar else "") + then,
+            expected=f"key {key} in {kind} {name}", observed=f"its keys: {', '.join(keys_of(source)) or 'none'}",
+            object=pod.ref, look=f"kubectl describe {kind.lower()} {name}",
+        )  # fmt: skip
+    other = OTHER_KIND[kind]
+    if other not in state.unlisted and state.find(other, name, pod.namespace):
+        return Failed(
+            "config-kind-mixed-up",
+            f"{wanted_by} needs {kind} {name}, which does not exist in namespace {pod.namespace}. There is a {other} of that name.{then}",
+            expected=f"{kind} {name}", observed=f"{other} {name}", object=pod.ref, look="kubectl get configmaps,secrets",
+        )  # fmt: skip
+    others = [o.name for o in state.all(kind, pod.namespace)]
+    similar = nearest(name, others, cutoff=0.6)
+    elsewhere = sorted({o.namespace for o in state.everywhere(kind) if o.name == name})
+    hint = f" There is one called {similar}: is it meant?" if similar else ""
+    if not similar and elsewhere:
+        hint = f" There is one in namespace {', '.join(elsewhere)}, but a Pod is given only what its own namespace has."
+    return Failed(
+        "volume-source-missing" if for_volume else "config-object-missing",
+        f"{wanted_by} needs {kind} {name}, which does not exist in namespace {pod.namespace}.{hint}{then}",
+        expected=f"{kind} {name}", observed=f"{kind} objects there: {', '.join(sorted(others)) or 'none'}",
+        object=pod.ref, look=f"kubectl get {KINDS[kind].plural}",
+    )  # fmt: skip
+
+
+def explain_environment(state: State, pod: Object, container: dict[str, Any], message: str) -> NoReturn:
+    """Why a container waits with CreateContainerConfigError. message: the kubelet's, used where objects could not be seen."""
+    who = f"Container {container.get('name')} of Pod {pod.name}"
+    seen_all = _raise_first_missing(state, pod, [(who, r) for r in environment_references(container)], False)
+    if not seen_all:
+        _raise_from_words(pod, who, message, for_volume=False)
+    if _NO_OBJECT.search(message) or _NO_KEY.search(message) or _NOT_SYNCED.search(message):
+        fail(
+            "pod-starting", f"{who} was not made, for want of its configuration ({message}). That is there now; the kubelet tries again.",
+            expected="container is running", observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}", pending=True,
+        )  # fmt: skip
+    fail(
+        "container-config-error", f"{who} cannot be created: {message}",
+        observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}",
+    )  # fmt: skip
+
+
+def explain_sources(state: State, pod: Object) -> None:
+    """Why a Pod waits in ContainerCreating: what a volume is taken from is not there, or has only just come.
+
+    Returns where neither is known. Raises Failed otherwise.
+    """
+    wanted = [
+        (f"Volume {volume['name']} of Pod {pod.name}", reference)
+        for volume in pod.spec.get("volumes") or []
+        if not volume["name"].startswith(_OWN_VOLUME)
+        for reference in volume_references(volume)
+    ]
+    seen_all = _raise_first_missing(state, pod, wanted, True)
+    events = state.events(pod, "FailedMount")
+    if not events:
+        return
+    message = events[0].get("message", "")
+    telling = re.sub(r"^MountVolume\.\w+ failed for volume \"[^\"]*\"\s*:\s*", "", message)
+    named = re.search(r'for volume "([^"]+)"', message)
+    who = f"Volume {named.group(1)} of Pod {pod.name}" if named else f"A volume of Pod {pod.name}"
+    if not seen_all:
+        _raise_from_words(pod, who, message, for_volume=True)
+    passing = bool(_NO_OBJECT.search(message) or _NO_KEY.search(message) or _NOT_SYNCED.search(message))
+    own = bool(named and named.group(1).startswith(_OWN_VOLUME))
+    if passing or own:
+        fail(
+            "pod-starting",
+            f"{who} could not be mounted so far: {telling[:300]}"
+            + ("" if own else " That is there now; the kubelet tries again."),
+            expected="every volume is mounted", observed=telling[:200], object=pod.ref, look=f"kubectl describe pod {pod.name}",
+            pending=True,
+        )  # fmt: skip
+
+
+def _raise_first_missing(state: State, pod: Object, wanted: list[tuple[str, Reference]], for_volume: bool) -> bool:
+    """Raise the first fault of some references that must be there. Returns whether all of them could be looked at."""
+    seen_all = True
+    for who, reference in wanted:
+        if reference.optional:
+            continue
+        try:
+            fault = missing(state, pod, reference, who, for_volume)
+        except Unknown:
+            seen_all = False
+            continue
+        if fault:
+            raise fault
+    return seen_all
+
+
+def _raise_from_words(pod: Object, who: str, message: str, for_volume: bool) -> None:
+    """Where objects may not be listed, the kubelet's own words are what is left."""
+    no_object, no_key = _NO_OBJECT.search(message), _NO_KEY.search(message)
+    if no_object or no_key:
+        cause = ("volume-source-missing" if for_volume else "config-object-missing") if no_object else (
+            "volume-key-missing" if for_volume else "config-key-missing"
+        )  # fmt: skip
+        fail(
+            cause, f"{who} needs something that is not there. The kubelet says: {message}",
+            expected="what it refers to", observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}",
+        )  # fmt: skip
+
+
+def optional_and_missing(state: State, pod: Object, container: dict[str, Any]) -> list[Failed]:
+    """What a container is said to do without if need be (`optional: true`), and does do without: its variables, and the
+    volumes that it mounts. No fault by itself; the reason where something is missed."""
+    who = f"Container {container.get('name')} of Pod {pod.name}"
+    wanted = [(who, reference) for reference in environment_references(container)]
+    mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
+    for volume in pod.spec.get("volumes") or []:
+        if volume["name"] in mounted:
+            wanted += [(f"Volume {volume['name']} of Pod {pod.name}", r) for r in volume_references(volume)]
+    found = []
+    for person, reference in wanted:
+        fault = missing(state, pod, reference, person) if reference.optional else None
+        if fault:
+            fault.cause = "optional-hides-missing"
+            fault.message += " What is missing is marked as optional, so the Pod was started without it."
+            found.append(fault)
+    return found
+
+
+# -- where a value comes from ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a variable or a file comes from. kind: ConfigMap or Secret; empty for anything else, which `words` describes.
+    key: None where no key gives it. mount: of a file, the volumeMount that it lies in."""
+
+    kind: str = ""
+    name: str = ""
+    key: str | None = None
+    words: str = ""
+    mount: dict[str, Any] | None = None
+
+    @property
+    def is_sub_path(self) -> bool:
+        """Mounted by subPath: such a file does not follow changes
+        (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically)."""
+        return bool(self.mount and (self.mount.get("subPath") or self.mount.get("subPathExpr")))
+
+
+def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
+    """Where a container's variable comes from, or None where it has none of that name. `env` wins over `envFrom`, and the
+    later entry over the earlier one. A value that is another variable, $(NAME), comes from where that one does, if it was set before."""
+    variables = container.get("env") or []
+    for place, variable in reversed(list(enumerate(variables))):
+        if variable["name"] != name:
+            continue
+        for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+            ref = (variable.get("valueFrom") or {}).get(field)
+            if ref:
+                source = state.find(kind, ref["name"], pod.namespace)
+                known = source is not None and ref["key"] in keys_of(source, for_variable=True)
+                return (
+                    Source(kind, ref["name"], ref["key"] if known else None)
+                    if known or not ref.get("optional")
+                    else None
+                )
+        other = _WHOLE_VARIABLE.fullmatch(variable.get("value", ""))
+        before = {**container, "env": variables[:place]}
+        found = source_of_variable(state, pod, before, other[1]) if other else None
+        return found or Source(words="a value written down at the container itself")
+    for whole in reversed(container.get("envFrom") or []):
+        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            ref = whole.get(field)
+            source = state.find(kind, ref["name"], pod.namespace) if ref else None
+            for key in keys_of(source, for_variable=True) if source else []:
+                if whole.get("prefix", "") + key == name:
+                    return Source(kind, ref["name"], key)
+    return None
+
+
+def source_of_file(state: State, pod: Object, container: dict[str, Any], path: str) -> Source | None:
+    """Where a file of a container comes from, or None where no volume is mounted around it."""
+    path = posixpath.normpath(path)
+    around = [m for m in container.get("volumeMounts") or [] if _within(path, m["mountPath"]) is not None]
+    if not around:
+        return None
+    mount = max(around, key=lambda m: len(m["mountPath"]))
+    inner = posixpath.normpath(posixpath.join(mount.get("subPath", ""), _within(path, mount["mountPath"]) or ""))
+    inner = inner.removeprefix("..data/")
+    volume = next((v for v in pod.spec.get("volumes") or [] if v["name"] == mount["name"]), {"name": mount["name"]})
+    references = volume_references(volume)
+    for reference in reversed(references):
+        source = state.find(reference.kind, reference.name, pod.namespace)
+        keys = keys_of(source) if source else []
+        if reference.key is not None and reference.name_within == inner and reference.key in keys:
+            return Source(reference.kind, reference.name, reference.key, mount=mount)
+        if reference.key is None and inner in keys:
+            return Source(reference.kind, reference.name, inner, mount=mount)
+    if references:
+        return Source(references[0].kind, references[0].name, None, content_of(state, pod, volume), mount)
+    other = next((field for field in volume if field != "name"), "volume")
+    return Source(words=f"volume {volume['name']} ({other})", mount=mount)
+
+
+def content_of(state: State, pod: Object, volume: dict[str, Any]) -> str:
+    """The files of a volume that is taken from ConfigMaps and Secrets, for a message."""
+    return ", ".join(sorted(_files(state, pod, volume))) or "nothing"
+
+
+def _files(state: State, pod: Object, volume: dict[str, Any]) -> Iterator[str]:
+    for reference in volume_references(volume):
+        source = state.find(reference.kind, reference.name, pod.namespace)
+        keys = keys_of(source) if source else []
+        yield from keys if reference.key is None else [reference.name_within] if reference.key in keys else []
+
+
+def _within(path: str, folder: str) -> str | None:
+    """The rest of a path below a folder; empty where it is the folder itself, None where it is not below it."""
+    folder = posixpath.normpath(folder)
+    if path == folder:
+        return ""
+    return path[len(folder) :].lstrip("/") if path.startswith(folder.rstrip("/") + "/") else None
+
+
+_NOT_THERE = re.compile(r"no such file|can't open|cannot open|could not open|not found|does not exist", re.I)
+_PATH = re.compile(r"/[\w./-]*[\w-]")
+
+
+def explain_hidden_file(
+    state: State, pod: Object, container: dict[str, Any], said: str, evidence: dict[str, Any]
+) -> None:
+    """A container that ends because a file is not there, at a place where a ConfigMap or Secret is mounted: the mount hides what
+    the image has there. said: its last words, or the runtime's. Returns where that is not it.
+
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#how-volumes-work
+    """
+    if not _NOT_THERE.search(said):
+        return
+    for path in _PATH.findall(said):
+        source = source_of_file(state, pod, container, path)
+        if source and source.kind and source.mount and source.key is None:
+            raise_not_in_volume(pod, container, path, source, evidence)
+
+
+def raise_not_in_volume(
+    pod: Object, container: dict[str, Any], path: str, source: Source, evidence: dict[str, Any]
+) -> NoReturn:
+    """Fail because a file is looked for in a volume that has no such file."""
+    mount = source.mount or {}
+    similar = nearest(posixpath.basename(path), source.words.split(", "), cutoff=0.6)
+    fail(
+        "file-not-in-volume",
+        f"Container {container['name']} of Pod {pod.name} looks for {path}. Volume {mount.get('name')} is mounted at {mount.get('mountPath')}, and "
+        f"{source.kind} {source.name} puts no such file there; what the image itself may have at that place is hidden."
+        + (f" There is {similar}: is it meant?" if similar else ""),
+        **{
+            "expected": path, "observed": f"in the volume: {source.words}", "object": pod.ref,
+            "look": f"kubectl describe pod {pod.name}", **evidence,
+        },
+    )  # fmt: skip

@@ -1,0 +1,428 @@
+"""Explaining: what is broken at the root in a namespace, lab or not; what follows from it is folded under it.
+
+`explained(state)` is pure: every object of the namespace is examined by its chain (checker/diagnosis), whatever kinds those know;
+each fault is looked at more closely, put down to what somebody would change (of a Pod, the workload that it was made from), and
+those with the same root become one finding. What is still on its way is no fault, and what is well is not mentioned.
+
+`explain("deploy/web")` (checker/session.py) looks at the cluster first; it is what notebooks and the command line call.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from checker.diagnosis import pods_of, walk
+from checker.diagnosis.extras import OFTEN, walk_deletion, walk_extras
+from checker.diagnosis.missing import require
+from checker.diagnosis.owners import replica_sets
+from checker.diagnosis.pod import short_image
+from checker.diagnosis.refine import closer, is_meant
+from checker.diagnosis.service import pods_behind
+from checker.model.explanation import Consequence, Explanation, Finding
+from checker.model.kinds import KINDS
+from checker.model.spelling import nearest
+from checker.model.state import WORKLOADS, Object, State
+from checker.model.verdict import Failed, NotPassed, Unknown
+from cluster import Problem
+
+# Seconds that an init container is given that does not say, and does not show, that it waits for somebody.
+PATIENCE_WITH_INIT = 60
+# Seconds that a node is given to start a container, and that a program is given which has not said a word so far.
+PATIENCE_WITH_NODES, PATIENCE_WITH_THE_SILENT = 20, 45
+
+# What merely takes its time, whatever it is that takes it.
+ON_THE_WAY = {
+    "pod-starting", "pod-not-scheduled-yet", "pod-not-ready", "init-container-runs", "rollout-in-progress", "status-stale",
+    "endpoints-not-yet", "service-has-no-ready-pod", "object-being-deleted", "name-not-yet", "not-observed", "namespace-being-deleted",
+}  # fmt: skip
+# Causes that are about one thing that several objects need: those with the same `expected` have the same root.
+SHARED = {
+    "config-object-missing", "config-key-missing", "service-account-missing", "priority-class-unknown", "runtime-class-unknown",
+    "webhook-unreachable", "admission-policy-refused", "pull-secret-missing", "registry-unreachable", "image-pull-denied",
+    "volume-source-missing", "volume-key-missing", "claim-missing", "class-missing", "config-kind-mixed-up",
+    "scheduler-missing", "name-unknown", "name-namespace-unknown", "service-port-unknown", "node-name-unknown", "dns-down",
+}  # fmt: skip
+IMAGE_CAUSES = {"image-not-found", "image-name-typo", "image-not-loaded", "image-name-invalid"}
+# Faults of a Pod that are the fault of a claim where one of the claims that it uses is itself at fault.
+OF_A_VOLUME = {"pod-unschedulable-volume", "pod-unschedulable", "pod-stuck-starting"}
+# What is as somebody asked for, and what always waits like that.
+AS_ASKED = {"zero-replicas", "job-suspended", "cronjob-suspended"}
+NEVER_A_FAULT = {"claim-waits-for-pod"}
+# What somebody would change is the object itself, whoever made it.
+OF_THE_OBJECT = {"deletion-blocked-by-finalizer", "deletion-blocked-in-use"}
+# That a rollout does not move is told only where nothing else is found that holds it up.
+WEAK = {"rollout-stuck"}
+# Which of several roots with equally many consequences is told first.
+ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
+         "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod", "Service", "Ingress", "HorizontalPodAutoscaler")  # fmt: skip
+SHORT = {
+    "po": "Pod", "deploy": "Deployment", "rs": "ReplicaSet", "sts": "StatefulSet", "ds": "DaemonSet", "svc": "Service", "cj": "CronJob",
+    "cm": "ConfigMap", "pv": "PersistentVolume", "pvc": "PersistentVolumeClaim", "sc": "StorageClass", "no": "Node", "ns": "Namespace",
+    "sa": "ServiceAccount", "ing": "Ingress", "hpa": "HorizontalPodAutoscaler", "netpol": "NetworkPolicy", "quota": "ResourceQuota",
+    "limits": "LimitRange", "pdb": "PodDisruptionBudget",
+}  # fmt: skip
+
+
+@dataclass
+class _Root:
+    """A root while it is being gathered: the fault as it was seen first, where it sits, and which objects led to it."""
+
+    fault: NotPassed
+    object: str
+    namespace: str
+    members: list[Object] = field(default_factory=list)
+
+    def concerns(self, obj: Object) -> bool:
+        return obj.ref in (self.object, self.fault.object) or any(m.uid == obj.uid for m in self.members)
+
+
+# -- from a State to an explanation ----------------------------------------------------------------------------------
+
+
+def explained(state: State, kind: str = "", name: str = "") -> Explanation:
+    """What is wrong in the State's namespace; with a kind and a name, with that object only."""
+    try:
+        target = _target(state, kind, name) if kind else None
+    except NotPassed as absent:
+        finding = _finding(state, _Root(absent, absent.object, state.namespace), set())
+        known = {"findings": (finding,)} if absent.word == "failed" else {"unseen": (finding,)}
+        return Explanation(state.namespace, f"{kind}/{name}", **known)
+    roots: dict[tuple[str, ...], _Root] = {}
+    for obj in _subjects(state, target):
+        fault = _examined(state, obj)
+        if fault is None or is_meant(state, fault) or _as_asked(obj, fault, obj is target):
+            continue
+        root = _root(state, fault)
+        root = roots.setdefault((fault.word, str(fault.pending), *_key(root)), root)
+        root.members.append(obj)
+    if target:
+        concerned = {target.uid, *(pod.uid for pod in _its_pods(state, target))}
+        roots = {
+            key: root for key, root in roots.items()
+            if root.concerns(target) or any(m.uid in concerned for m in root.members)
+        }  # fmt: skip
+    settled = [root for root in roots.values() if root.fault.word == "failed" and not root.fault.pending]
+    settled = _folded_by_use(state, settled)
+    told = {o for root in settled for o in (root.object, *(_made_from(state, m).ref for m in root.members))}
+    pending = [
+        r
+        for r in roots.values()
+        if r.fault.pending and r.object not in told and not {_made_from(state, m).ref for m in r.members} <= told
+    ]
+    unseen = [r for r in roots.values() if r.fault.word == "unknown" and not r.fault.pending]
+    findings = sorted((_finding(state, root, set()) for root in settled), key=_importance)
+    return Explanation(
+        state.namespace,
+        target.ref if target else "",
+        tuple(findings),
+        tuple(_finding(state, root, set()) for root in [*_unlisted(state), *unseen]),
+        tuple(sorted((_finding(state, root, told) for root in _one_each(pending)), key=_importance)),
+    )
+
+
+def _target(state: State, kind: str, name: str) -> Object:
+    if not KINDS[kind].namespaced:
+        return require(state, kind, name)
+    found = state.find(kind, name)
+    return found if found else require(state, kind, name)
+
+
+def _subjects(state: State, target: Object | None) -> Iterator[Object]:
+    """Every object that may have a fault of its own: not those that a newer one has taken the place of."""
+    if not state.objects:
+        return
+    if "Namespace" not in state.unlisted:
+        here = next((n for n in state.objects.get("Namespace", []) if n.name == state.namespace), None)
+        yield here or Object("Namespace", {"metadata": {"name": state.namespace}})
+    seen_target = False
+    for kind in sorted(state.objects):
+        if (
+            kind not in KINDS
+            or not KINDS[kind].namespaced
+            or kind in state.unlisted
+            or kind in ("Event", "EndpointSlice")
+        ):
+            continue
+        for obj in sorted(state.all(kind), key=lambda o: o.name):
+            if obj is target or not _superseded(state, obj):
+                seen_target = seen_target or obj is target
+                yield obj
+    if target and not seen_target and target.kind != "Namespace":
+        yield target
+
+
+def _superseded(state: State, obj: Object) -> bool:
+    """Whether something else speaks for an object: its owner's chain, or a newer revision."""
+    owner = _owner(state, obj)
+    if owner is None:
+        return False
+    if obj.kind == "ReplicaSet":
+        return True  # the Deployment's chain looks at it
+    if obj.kind == "Job":  # of a CronJob: only how it went last
+        last = max(state.owned("Job", owner), key=lambda job: (job.metadata.get("creationTimestamp", ""), job.name))
+        return last is not obj
+    if obj.kind == "Pod" and owner.kind == "Job":
+        return True  # the Job's chain knows how many may fail
+    if obj.kind == "Pod" and owner.kind == "ReplicaSet":
+        deployment = _owner(state, owner)
+        return bool(deployment and (sets := replica_sets(state, deployment)) and sets[0].uid != owner.uid)
+    return False
+
+
+def _owner(state: State, obj: Object) -> Object | None:
+    """The workload that made an object, as far as the State has it."""
+    for kind in ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
+        for owner in state.objects.get(kind, []):
+            if owner.uid and owner.uid in obj.owner_uids and owner.namespace == obj.namespace:
+                return owner
+    return None
+
+
+def _made_from(state: State, obj: Object) -> Object:
+    """What somebody would change to change this object: the workload at the top, or the object itself."""
+    owner = _owner(state, obj)
+    return _made_from(state, owner) if owner else obj
+
+
+def _its_pods(state: State, target: Object) -> list[Object]:
+    if target.kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
+        return pods_of(state, target)
+    return [target]
+
+
+def _examined(state: State, obj: Object) -> NotPassed | None:
+    """The first broken link of an object, looked at closely, or None where it is well (or nothing is known of its kind)."""
+    if obj.kind == "Namespace" and not obj.uid:
+        near = nearest(obj.name, [n.name for n in state.objects.get("Namespace", [])], 0.8)
+        return Failed(
+            "namespace-missing", f"Namespace {obj.name} does not exist." + (f" There is one called {near}." if near else ""),
+            expected=f"namespace {obj.name}", observed=near or "none", object=obj.ref, look="kubectl get namespaces",
+        )  # fmt: skip
+    try:
+        walk_deletion(state, obj)
+        if obj.is_terminating and obj.kind != "Namespace":
+            return None
+        _walk_where_known(state, obj)
+        walk_extras(state, obj)
+    except NotPassed as fault:
+        fault.namespace = fault.namespace or obj.namespace
+        return _settled(state, _closest(state, fault))
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return Unknown(
+            "checker-crashed",
+            f"Examining {obj.ref} failed itself: {type(error).__name__}: {error} ({where.filename}:{where.lineno}). "
+            "This is a fault of the course, not of your work; please report it.",
+            object=obj.ref, look="kubeclass --debug explain",
+        )  # fmt: skip
+    return None
+
+
+def _walk_where_known(state: State, obj: Object) -> None:
+    """Walk an object's chain, where there is one for its kind."""
+    try:
+        walk(state, obj)
+    except TypeError as error:
+        if str(error) != f"no chain for {obj.kind}":
+            raise
+
+
+def _closest(state: State, fault: NotPassed) -> NotPassed:
+    """A closer look may lead to another object, which deserves one too."""
+    for _ in range(3):
+        found = closer(state, fault)
+        if found is fault:
+            break
+        fault = found
+    return fault
+
+
+def _settled(state: State, fault: NotPassed) -> NotPassed:
+    """How long it is thought to be on its way. A container that has come back again and again is not given the benefit of the
+    doubt each time that it does; an init container may have a lot to do."""
+    kind, _, name = fault.object.partition("/")
+    if fault.cause == "init-container-runs" and (seconds := re.search(r"for (\d+) s", fault.observed)):
+        fault.pending = int(seconds[1]) < PATIENCE_WITH_INIT
+    pod = state.find("Pod", name, fault.namespace) if kind == "Pod" and "Pod" not in state.unlisted else None
+    if pod and fault.cause == "container-crashes" and _without_a_word(state, pod):
+        fault.pending = True
+        return fault
+    if pod and fault.cause in ("readiness-probe-fails", "startup-probe-fails") and _has_not_spoken(state, pod, fault):
+        fault.pending = True
+        return fault
+    if pod and fault.cause == "container-start-error" and state.age(pod.created) < PATIENCE_WITH_NODES:
+        fault.pending = True  # a busy node fails now and then, and tries again
+    if not pod or not fault.pending or fault.cause in ON_THE_WAY:
+        return fault
+    statuses = pod.container_statuses if pod else []
+    if any(status.get("restartCount", 0) >= OFTEN for status in statuses):
+        fault.pending = False
+    return fault
+
+
+def _has_not_spoken(state: State, pod: Object, fault: NotPassed) -> bool:
+    """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
+    if "statuscode" in fault.observed:
+        return False
+    for status in pod.status.get("containerStatuses") or []:
+        since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+        if since and not status.get("ready") and state.age(since) < PATIENCE_WITH_THE_SILENT:
+            return not state.logs.get(f"{pod.name}/{status['name']}")
+    return False
+
+
+def _without_a_word(state: State, pod: Object) -> bool:
+    """Whether a container ended a moment ago, and what it said could not be read yet: that may tell more."""
+    for status in pod.container_statuses:
+        ends = [(status.get(when) or {}).get("terminated") or {} for when in ("state", "lastState")]
+        last = max((end["finishedAt"] for end in ends if end.get("finishedAt")), default=None)
+        if last and state.age(last) < OFTEN * 5 and not state.logs.get(f"{pod.name}/{status['name']}"):
+            return True
+    return False
+
+
+def _as_asked(obj: Object, fault: NotPassed, asked_about: bool) -> bool:
+    """Whether a chain only says what somebody asked for. Nobody is missing what nobody asked for: a workload without replicas is
+    a fault where something needs its Pods, or where it is the one object that is asked about."""
+    itself = fault.object == obj.ref
+    return itself and (fault.cause in NEVER_A_FAULT or (fault.cause in AS_ASKED and not asked_about))
+
+
+def _root(state: State, fault: NotPassed) -> _Root:
+    kind, _, name = fault.object.partition("/")
+    namespace = fault.namespace or state.namespace
+    found = next((o for o in state.objects.get(kind, []) if o.name == name and o.namespace in ("", namespace)), None)
+    itself = found is None or fault.cause in OF_THE_OBJECT
+    return _Root(fault, fault.object if found is None or itself else _made_from(state, found).ref, namespace)
+
+
+def _key(root: _Root) -> tuple[str, ...]:
+    """What two faults with the same root have in common."""
+    fault = root.fault
+    if fault.word == "unknown" and fault.cause != "checker-crashed":
+        return fault.cause, root.namespace  # what hides one thing hides others
+    if fault.cause == "quota-exceeded" and (quota := re.search(r"\bquota:? ([a-z0-9.-]+)[, ]", fault.message)):
+        return fault.cause, root.namespace, quota[1]
+    if fault.cause in IMAGE_CAUSES:
+        named = fault.expected if fault.cause in ("image-not-found", "image-not-loaded") else fault.observed
+        return fault.cause, root.namespace, short_image(named.split(" on node")[0].rsplit(": ", 1)[0])
+    if fault.cause in SHARED:
+        return fault.cause, root.namespace, fault.expected
+    return fault.cause, root.namespace, root.object
+
+
+def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
+    """A Pod that waits for a claim which is itself at fault has no fault of its own, nor has a rollout that something holds up."""
+    claims = {root.object.partition("/")[2]: root for root in roots if root.object.startswith("PersistentVolumeClaim/")}
+    kept = []
+    for root in roots:
+        stronger = [
+            other for other in roots
+            if other.fault.cause not in WEAK and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
+        ]  # fmt: skip
+        if root.fault.cause in WEAK and stronger:
+            stronger[0].members += root.members
+            continue
+        used = [claims[name] for member in root.members for name in _claims(state, member) if name in claims]
+        if root.fault.cause in OF_A_VOLUME and used:
+            used[0].members += root.members
+        else:
+            kept.append(root)
+    return kept
+
+
+def _claims(state: State, obj: Object) -> Iterator[str]:
+    for pod in pods_of(state, obj) if obj.kind in ("Pod", "Service", *WORKLOADS[:4]) else []:
+        for volume in pod.spec.get("volumes") or []:
+            if volume.get("persistentVolumeClaim"):
+                yield volume["persistentVolumeClaim"]["claimName"]
+
+
+def _unlisted(state: State) -> list[_Root]:
+    """The kinds of the namespace that could not be listed, as one."""
+    kinds = [k for k in state.unlisted if k in KINDS and KINDS[k].graded and KINDS[k].namespaced and k != "Event"]
+    if not kinds:
+        return []
+    why = state.unlisted[kinds[0]]
+    if not state.objects:
+        fault = Unknown("api-unreachable", f"The cluster does not answer: {why}.", look="kubeclass status")
+    else:
+        look = f"kubectl auth can-i list {KINDS[kinds[0]].plural}"
+        fault = Unknown("cannot-list", f"Objects could not be listed ({', '.join(kinds)}): {why}", look=look)
+    return [_Root(fault, f"Namespace/{state.namespace}", state.namespace)]
+
+
+def _one_each(roots: list[_Root]) -> list[_Root]:
+    """Of what is on its way, each object once, by what is said of it first; not what merely waits for another of them."""
+    found: dict[str, _Root] = {}
+    for root in roots:
+        found.setdefault(root.object, root)
+    return list(found.values())
+
+
+def _finding(state: State, root: _Root, told: set[str]) -> Finding:
+    fault = root.fault
+    followers = {o.ref: o for o in (_made_from(state, member) for member in root.members)}
+    consequences = [
+        Consequence(obj.ref, _symptom(state, obj), obj.namespace)
+        for ref, obj in sorted(followers.items(), key=lambda one: (_rank(one[0]), one[0]))
+        if (ref, obj.namespace or root.namespace) != (root.object, root.namespace) and ref not in told
+    ]
+    return Finding(
+        fault.cause, fault.message, root.object, root.namespace, fault.expected, fault.observed, fault.look, fault.object,
+        tuple(consequences),
+    )  # fmt: skip
+
+
+def _rank(ref: str) -> int:
+    kind = ref.partition("/")[0]
+    return ORDER.index(kind) if kind in ORDER else len(ORDER)
+
+
+def _importance(finding: Finding) -> tuple[int, int, str, str]:
+    return -len(finding.consequences), _rank(finding.object), finding.object, finding.cause
+
+
+def _symptom(state: State, obj: Object) -> str:
+    """How it shows in an object that it does not work, in the words of `kubectl get`."""
+    status = obj.status
+    if obj.kind == "DaemonSet":
+        return f"{status.get('numberAvailable', 0)} of {status.get('desiredNumberScheduled', 0)} Pods available"
+    if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
+        return f"{status.get('availableReplicas', 0)} of {obj.spec.get('replicas', 1)} Pods available"
+    if obj.kind == "Job":
+        return f"{status.get('succeeded', 0)} of {obj.spec.get('completions', 1)} completed"
+    if obj.kind == "Service":
+        if obj.spec.get("type") == "ExternalName":
+            return f"another name for {obj.spec.get('externalName')}"
+        if "Pod" in state.unlisted:
+            return "its Pods could not be listed"
+        pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
+        return f"{sum(pod.is_ready for pod in pods)} of {len(pods)} Pods ready" if pods else "no Pods"
+    if obj.kind == "Pod":
+        waiting = [(s.get("state") or {}).get("waiting") or {} for s in status.get("containerStatuses") or []]
+        return next((w["reason"] for w in waiting if w.get("reason")), str(status.get("phase", "")))
+    return str(status.get("phase", ""))
+
+
+# -- what is asked about ---------------------------------------------------------------------------------------------------------
+
+
+def parsed(target: str, name: str = "") -> tuple[str, str]:
+    """`deploy/web`, or `deploy` and `web`, as a kind and a name. Raises Problem for a kind that is not known."""
+    kind, slash, rest = target.strip().partition("/")
+    name = name or rest
+    plain = kind.lower().split(".")[0]
+    known = {**{k.lower(): k for k in KINDS}, **{kind.plural: k for k, kind in KINDS.items()}, **SHORT}
+    if plain not in known:
+        near = nearest(plain, known)
+        raise Problem(
+            f"{kind!r} is not a kind of object that can be explained." + (f" Did you mean {near}?" if near else ""),
+            "Name a kind and a name: kubeclass explain deploy/web; or explain everything here: kubeclass explain",
+        )
+    if not name or (slash and target.count("/") > 1):
+        raise Problem(f"Which {known[plain]} is meant?", f"Name it: kubeclass explain {kind}/NAME")
+    return known[plain], name

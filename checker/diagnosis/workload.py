@@ -1,0 +1,112 @@
+"""The chain of a workload: its status is current → not paused → replicas wanted → Pods can be created → Pods work → all there.
+
+Sources: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/ (status, conditions, paused),
+https://kubernetes.io/docs/concepts/policy/resource-quotas/ (where a refusal is seen).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checker.diagnosis.owners import replica_sets, workload_of
+from checker.diagnosis.pod import walk_pod
+from checker.diagnosis.resources import explain_creation
+from checker.model.spelling import counted
+from checker.model.state import Object, State
+from checker.model.verdict import Failed, NotPassed, fail
+
+
+def walk_workload(state: State, workload: Object) -> None:
+    """Return when every replica asked for runs the newest template and is available. Raises Failed otherwise."""
+    kind, name = workload.kind, workload.name
+    evidence: dict[str, Any] = {"object": workload.ref, "look": f"kubectl describe {kind.lower()} {name}"}
+    if workload.is_stale or not workload.status:
+        fail("status-stale", f"The newest change to {kind} {name} has not been acted on yet.", pending=True, **evidence)
+    if kind == "DaemonSet":
+        wanted = workload.status.get("desiredNumberScheduled", 0)
+        updated = workload.status.get("updatedNumberScheduled", 0)
+        available = workload.status.get("numberAvailable", 0)
+    else:
+        wanted = workload.spec.get("replicas", 1)
+        updated = (
+            workload.status.get("updatedReplicas", 0) if kind != "ReplicaSet" else workload.status.get("replicas", 0)
+        )
+        available = workload.status.get("availableReplicas", 0)
+    if wanted == 0:
+        fail(
+            "zero-replicas", f"{kind} {name} asks for 0 Pods.",
+            expected="at least 1 replica", observed="replicas: 0", **evidence,
+        )  # fmt: skip
+    if workload.spec.get("paused") and updated < wanted:
+        fail(
+            "rollout-paused",
+            f"The rollout of Deployment {name} is paused: {updated} of {wanted} Pods have the newest template.",
+            expected="a rollout that goes on", observed="spec.paused: true", **evidence,
+        )  # fmt: skip
+
+    newest = workload
+    if kind == "Deployment":
+        sets = replica_sets(state, workload)
+        if not sets:
+            fail("rollout-in-progress", f"Deployment {name} has no ReplicaSet yet.", pending=True, **evidence)
+        newest = sets[0]
+    explain_creation(state, workload, newest)
+
+    pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
+    old = _old_pods(state, workload, newest)
+    broken = first_broken(state, pods)
+    if broken and not (kind == "StatefulSet" and broken.pending and available == wanted):
+        if len(pods) > 1:
+            broken.message += "." * (broken.message[-1:] not in ".?!") + f" ({_counts(workload, wanted, pods, old)})"
+        raise broken
+    if updated < wanted or available < wanted or len(pods) < wanted or old:
+        older = f", {len(old)} of an older revision" if old else ""
+        progress = f"{updated} of {wanted} Pods are of the newest revision{older}, {available} available"
+        condition = workload.condition("Progressing")
+        stuck = condition.get("reason") == "ProgressDeadlineExceeded"
+        fail(
+            "rollout-stuck" if stuck else "rollout-in-progress",
+            f"The rollout of {kind} {name} {'has made no progress for too long' if stuck else 'is not finished'}: {progress}.",
+            expected=f"{wanted} available Pods of the newest revision", observed=progress, pending=not stuck, **evidence,
+        )  # fmt: skip
+
+
+def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> str:
+    """How many Pods of the newest revision there are, how many of them are ready, and who serves meanwhile."""
+    serving = sum(pod.is_ready for pod in old)
+    return (
+        f"{len(pods)}{' new' if serving else ''} Pods of {workload.kind} {workload.name}; "
+        f"{sum(pod.is_ready for pod in pods)} of {wanted} ready"
+        + (f", beside {counted(serving, 'ready Pod')} of an older revision" if serving else "")
+    )
+
+
+def first_broken(state: State, pods: list[Object]) -> Failed | None:
+    """What is wrong with the first of some Pods that does not work: a settled fault before one still on its way."""
+    faults: list[Failed] = []
+    for pod in sorted(pods, key=lambda pod: pod.name):
+        try:
+            walk_pod(state, pod)
+        except Failed as fault:
+            faults.append(fault)
+    return min(faults, key=lambda fault: fault.pending, default=None)
+
+
+def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
+    """The Pods of a Deployment's older revisions, without those on their way out."""
+    if workload.kind != "Deployment":
+        return []
+    return [p for rs in state.owned("ReplicaSet", workload) if rs is not newest
+            for p in state.owned("Pod", rs) if not p.is_terminating]  # fmt: skip
+
+
+def root_of(state: State, pod: Object) -> NotPassed | None:
+    """The first broken link of a Pod, seen from its workload where it has one. None where both work."""
+    workload = workload_of(state, pod)
+    try:
+        if workload:
+            walk_workload(state, workload)
+        walk_pod(state, pod)
+    except NotPassed as fault:
+        return fault
+    return None

@@ -1,0 +1,49 @@
+"""What every environment offers (Environment), and how a lab's scripts are run in one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from checker.grading.labs import Lab
+from checker.model.state import State
+from cluster import Problem
+
+if TYPE_CHECKING:
+    from checker.collect.watch import Watch
+
+
+class Environment(Protocol):
+    """Where a lab lives, and what the course does there."""
+
+    namespace: str
+
+    def look(self, lab: Lab, listed: State | None = None) -> State: ...
+    def watch(self, changed: Callable[[], None]) -> Watch | None: ...
+    def prepare(self, lab: Lab) -> None: ...
+    def clear(self, lab: Lab) -> None: ...
+    def empty(self) -> None: ...
+    def leftovers(self, lab: Lab) -> str: ...
+    def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str: ...
+    def apply(self, lab: Lab, folder: str) -> None: ...
+
+
+def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:
+    """Run a script of a lab with bash, stopping at its first error. NAMESPACE is set in it. Raises Problem where it fails."""
+    try:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=timeout, check=False,
+            env={**os.environ, "NAMESPACE": namespace, **env},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Problem(
+            f"A script of {folder} did not end within {timeout:.0f} s.", "Try again: kubeclass status"
+        ) from None
+    if done.returncode != 0:
+        raise Problem(
+            f"A script of {folder} failed: {done.stderr.strip() or done.stdout.strip()}", "Try again: kubeclass status"
+        )
+    return done.stdout

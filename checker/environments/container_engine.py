@@ -1,0 +1,339 @@
+"""The Docker lab's place: the container engine of this machine. What is there is only looked at.
+
+An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes, and what was seen
+of running containers: what they listen on, what came back through their published ports, and, of the guestbook, what it
+says from within about its Redis.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from checker.diagnosis.host_container import PROJECT, Container
+from checker.environments.base import run_script
+from checker.grading.container_engine import ENGINE
+from checker.grading.labs import Lab
+from checker.model.state import State
+from cluster import Problem, engine, paths, tools
+from cluster.context import DEFAULT_NAMESPACE
+
+TIMEOUT = 10.0  # seconds for one question to the engine
+REMOVAL_TIMEOUT = 120.0  # seconds for containers to end and go
+HTTP_TIMEOUT = 2.0  # seconds for one request through a published port
+_ENGINE_NAME = re.compile(r"[0-9a-f]{64}")  # the name that the engine gives to a volume that was given none
+# Run in a guestbook's container: is it ready, and what does the Redis that it was given say? RESP over one connection.
+_PROBE = """
+import json, os, socket, sys, urllib.request, urllib.error
+said = {"ready": None, "redis": None}
+try:
+    port = os.environ.get("PORT", "8080")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=3) as answer:
+        said["ready"] = [answer.status, answer.read().decode().strip()]
+except urllib.error.HTTPError as error:
+    said["ready"] = [error.code, error.read().decode().strip()]
+except OSError as error:
+    said["ready"] = [0, str(error)]
+host, _, port = os.environ.get("REDIS_HOST", "").partition(":")
+try:
+    if host:
+        stream = socket.create_connection((host, int(port or 6379)), timeout=2).makefile("rwb")
+        def ask(*words):
+            stream.write(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%s\\r\\n" % (len(w), w) for w in map(str.encode, words)))
+            stream.flush()
+            return read()
+        def read():
+            line = stream.readline().decode().strip()
+            if line[:1] == "*": return [read() for _ in range(int(line[1:]))]
+            if line[:1] == "$": return stream.read(int(line[1:]) + 2)[:-2].decode()
+            if line[:1] == "-": raise OSError(line[1:])
+            return line[1:]
+        stats = ask("INFO", "commandstats")
+        calls = [l.split("calls=")[1].split(",")[0] for l in stats.splitlines() if l.startswith(("cmdstat_rpush:", "cmdstat_lpush:"))]
+        said["redis"] = {"entries": int(ask("LLEN", "entries")), "written": sum(map(int, calls)), "dir": ask("CONFIG", "GET", "dir")[1]}
+except (OSError, ValueError, IndexError) as error:
+    said["redis"] = {"error": str(error)}
+print(json.dumps(said))
+"""
+
+
+class ContainerEngineEnvironment:
+    """The engine. In a namespace other than the default one every name of the lab has the namespace behind it."""
+
+    def __init__(self, namespace: str = DEFAULT_NAMESPACE, work: Path | None = None) -> None:
+        """Raises Problem where no engine runs, or this user may not use it."""
+        self.namespace = namespace
+        self.suffix = "" if namespace == DEFAULT_NAMESPACE else f"-{namespace}"
+        self.command = engine.command()
+        engine.require_running(self.command)
+        self.work = work or paths.work()
+
+    def folder(self, lab: Lab) -> Path:
+        return self.work / f"{lab.number}{self.suffix}"
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nobody watches the engine: it is looked at again and again."""
+
+    def look(self, lab: Lab, listed: State | None = None) -> State:
+        try:
+            seen = self._look()
+        except Problem as problem:
+            seen = {"error": problem.what}
+        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen})
+
+    def _look(self) -> dict[str, Any]:
+        ids = self._ask("ps", "-aq", "--no-trunc").split()
+        inspected = [c for c in self._inspect("container", ids) if not _is_node(c) and self._is_here(c)]
+        names = {name for name in self._tags() if self.suffix in name}
+        names |= {name for c in inspected for name in (c["Config"]["Image"], c["Image"])}
+        with ThreadPoolExecutor(8) as pool:
+            containers = pool.map(self._see, inspected)
+            images = pool.submit(self._inspect, "image", sorted(names))
+            return {
+                "suffix": self.suffix, "now": datetime.now(UTC).timestamp(), "containers": list(containers),
+                "images": list({image["Id"]: _pruned_image(image) for image in images.result()}.values()),
+            }  # fmt: skip
+
+    def _is_here(self, inspect: dict[str, Any]) -> bool:
+        """Whether a container is this place's: in the default one all are, elsewhere those with its suffix in a name."""
+        labels = inspect["Config"].get("Labels") or {}
+        return any(
+            self.suffix in name for name in (inspect["Name"], inspect["Config"]["Image"], labels.get(PROJECT, ""))
+        )
+
+    def _ask(self, *arguments: str, timeout: float = TIMEOUT) -> str:
+        try:
+            done = subprocess.run(
+                [self.command, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Problem(f"{self.command} does not answer: {error}", engine.how_to_start(self.command)) from None
+        if done.returncode != 0 and not done.stdout.strip():
+            raise Problem(f"{self.command} {arguments[0]} failed: {done.stderr.strip()}", "See kubeclass doctor")
+        return done.stdout
+
+    def _inspect(self, kind: str, names: list[str]) -> list[dict[str, Any]]:
+        """Details of several objects. One that is gone meanwhile is left out."""
+        if not names:
+            return []
+        found: list[dict[str, Any]] = json.loads(self._ask(kind, "inspect", *names))
+        for container in found if kind == "container" else []:
+            container["Config"]["Image"] = _short(container["Config"]["Image"])
+        return found
+
+    def _tags(self) -> list[str]:
+        listed = self._ask("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+        names = [_short(name) for name in listed if "<none>" not in name]
+        return [name for name in names if not name.startswith(("kubeclass/", "kindest/", "registry.k8s.io/"))]
+
+    def _see(self, inspect: dict[str, Any]) -> dict[str, Any]:
+        container = Container(inspect, 0.0)
+        seen: dict[str, Any] = {
+            "inspect": _pruned(inspect),
+            "listening": None,
+            "log": "",
+            "answer": None,
+            "asked": None,
+            "began_with_data": None,
+        }
+        if container.is_redis:
+            seen["began_with_data"] = began_with_data(self._log(container))
+        if not container.runs:
+            lines = self._log(container, "--tail", "20").split("\n")
+            seen["log"] = lines[-1][:300]
+        elif container.is_guestbook or container.image == f"my-guestbook{self.suffix}:v1":
+            seen["listening"] = self._listening(container)
+            seen["answer"] = _request(container)
+            seen["asked"] = self._ask_within(container)
+        return seen
+
+    def _log(self, container: Container, *options: str) -> str:
+        """What a container has said, since it was made; nothing where the engine takes too long to say it."""
+        words = [self.command, "logs", *options, container.name]
+        try:
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False)
+        except subprocess.TimeoutExpired:
+            return ""
+        return done.stdout.decode(errors="replace").strip()
+
+    def _listening(self, container: Container) -> list[list[Any]] | None:
+        """What listens in a container, from the kernel's own table; None where that cannot be read."""
+        try:
+            tables = self._ask("exec", container.name, "cat", "/proc/net/tcp", "/proc/net/tcp6")
+        except Problem:
+            return None
+        return listening(tables)
+
+    def _ask_within(self, container: Container) -> dict[str, Any] | None:
+        try:
+            said: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", _PROBE))
+        except (Problem, ValueError):
+            return None
+        return said
+
+    def prepare(self, lab: Lab) -> None:
+        """The engine has what the lab begins with once the course's base images are there."""
+        from cluster import compose, images
+
+        images.prepare(self.command)
+        compose.ensure(self.command)
+        self.folder(lab).mkdir(parents=True, exist_ok=True)
+
+    def clear(self, lab: Lab) -> None:
+        """Remove what was made for the lab."""
+        self.empty()
+
+    def empty(self) -> None:
+        """Remove the lab's project with its volumes, the containers made from the lab's image, and the image."""
+        name = f"my-guestbook{self.suffix}"
+        of_project = f"label={PROJECT}={name}"
+        ids = [c["Id"] for c in self._inspect("container", self._ask("ps", "-aq").split()) if _belongs_to(name, c)]
+        for what, found in {
+            ("rm", "-f", "-v"): ids,
+            ("network", "rm"): self._ask("network", "ls", "-q", "--filter", of_project).split(),
+            ("volume", "rm", "-f"): self._ask("volume", "ls", "-q", "--filter", of_project).split(),
+            ("rmi", "-f"): [i for i in self._tags() if i.split(":")[0] == name or i.startswith(f"{name}-")],
+        }.items():
+            if found:
+                self._ask(*what, *dict.fromkeys(found), timeout=REMOVAL_TIMEOUT)
+
+    def leftovers(self, lab: Lab) -> str:
+        return ""
+
+    def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
+        """Run a script as a learner would type it. SUFFIX goes behind every name of the lab; GUESTBOOK is the app's folder."""
+        work = self.folder(lab)
+        work.mkdir(parents=True, exist_ok=True)
+        env = {
+            "WORK": str(work), "SUFFIX": self.suffix, "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook"),
+            "PATH": f"{tools.folder()}{os.pathsep}{os.environ['PATH']}",  # where Podman is the engine, `docker` is there
+        }  # fmt: skip
+        return run_script(script, folder, self.namespace, env, timeout)
+
+    def apply(self, lab: Lab, folder: str) -> None:
+        raise Problem("The Docker lab has no manifests to apply.", f"Write {lab.folder / folder}/make.sh")
+
+
+def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:
+    """Whether a container was made for the lab: from its image, in its project, or by its name."""
+    labels = inspect["Config"].get("Labels") or {}
+    return name in (inspect["Name"].lstrip("/"), inspect["Config"]["Image"].partition(":")[0], labels.get(PROJECT))
+
+
+def began_with_data(log: str) -> bool | None:
+    """Whether a Redis had data to load when it was started for the first time in its container; None where its log does not say.
+
+    It loads an empty file too, and says so; with an append-only file, what was written since lies in a second one.
+    """
+    first_start, ready, _ = log.partition("Ready to accept connections")
+    empty = "keys loaded: 0," in first_start and "DB loaded from incr file" not in first_start
+    return "DB loaded from" in first_start and not empty if ready else None
+
+
+def listening(tables: str) -> list[list[Any]]:
+    """[address, port] of every listening TCP socket in /proc/net/tcp and tcp6. Docker's own DNS (127.0.0.11) is left out.
+
+    Source: https://docs.kernel.org/networking/proc_net_tcp.html (state 0A is LISTEN; addresses are hexadecimal)
+    """
+    found = []
+    for line in tables.splitlines():
+        parts = line.split()
+        if len(parts) > 3 and parts[3] == "0A":
+            address, _, port = parts[1].partition(":")
+            if len(address) == 8:
+                words = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
+            else:
+                words = "::1" if address.endswith("01000000") and not address[:24].strip("0") else "::"
+            if words != "127.0.0.11":
+                found.append([words, int(port, 16)])
+    return sorted(found)
+
+
+def _request(container: Container) -> dict[str, Any] | None:
+    """One GET through each published port, from this machine, until one is answered well: that answer, or else the first."""
+    answers = []
+    for host, port in _ways_in(container):
+        answers.append(_get(f"http://{f'[{host}]' if ':' in host else host}:{port}/hostname"))
+        if answers[-1]["status"] == 200:
+            return answers[-1]
+    return answers[0] if answers else None
+
+
+def _ways_in(container: Container) -> list[tuple[str, str]]:
+    """The addresses and ports of this machine that lead into a container. With the machine's own network its port is one of the machine's."""
+    if "host" in container.networks:
+        return [("127.0.0.1", container.env.get("PORT") or "8080")]
+    bound = [one for bindings in container.published.values() for one in bindings[:1]]
+    local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
+    return [(local.get(one.get("HostIp") or "", one.get("HostIp") or ""), one["HostPort"]) for one in bound]
+
+
+def _get(url: str) -> dict[str, Any]:
+    answer = {"status": 0, "text": "", "host": "", "version": "", "error": ""}
+    try:
+        got = urllib3.PoolManager(retries=False, timeout=HTTP_TIMEOUT).request("GET", url)
+    except urllib3.exceptions.NewConnectionError:  # which is a TimeoutError too
+        return {**answer, "error": "refused"}
+    except urllib3.exceptions.TimeoutError:
+        return {**answer, "error": "timeout"}
+    except urllib3.exceptions.HTTPError:
+        return {**answer, "error": "reset"}
+    headers = {
+        "host": got.headers.get("X-Guestbook-Host", ""),
+        "version": got.headers.get("X-Guestbook-Version", ""),
+    }
+    return {**answer, "status": got.status, "text": got.data[:200].decode(errors="replace").strip(), **headers}
+
+
+def _short(image: str) -> str:
+    """An image's name without what an engine puts in front of it: podman says localhost/ of what was built here."""
+    return image.removeprefix("localhost/").removeprefix("docker.io/library/")
+
+
+def _is_node(inspect: dict[str, Any]) -> bool:
+    return "io.x-k8s.kind.cluster" in (inspect["Config"].get("Labels") or {})
+
+
+def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
+    """Only what judging reads: a learner's environment may hold what is nobody's business."""
+    config, network = inspect["Config"], inspect.get("NetworkSettings") or {}
+    env = [e for e in config.get("Env") or [] if e.split("=")[0] in ("REDIS_HOST", "VERSION", "HOST", "PORT")]
+    labels = {
+        k: v
+        for k, v in (config.get("Labels") or {}).items()
+        if k.startswith("com.docker.compose.") and k.endswith(("project", "service"))
+    }
+    networks = {
+        name: {key: attached.get(key) for key in ("Aliases", "DNSNames", "Links")}
+        for name, attached in (network.get("Networks") or {}).items()
+    }
+    mounts = [
+        {k: m.get(k, "") for k in ("Type", "Name", "Destination")}
+        | {"Anonymous": bool(_ENGINE_NAME.fullmatch(m.get("Name", "")))}
+        for m in inspect.get("Mounts") or []
+    ]
+    return {
+        "Id": inspect["Id"], "Name": inspect["Name"], "Created": inspect["Created"], "Image": inspect["Image"],
+        "State": {k: inspect["State"].get(k) for k in ("Status", "Running", "Restarting", "ExitCode", "Error", "StartedAt")},
+        "Config": {"Env": env, "Labels": labels, **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd")}},
+        "HostConfig": {"PortBindings": (inspect.get("HostConfig") or {}).get("PortBindings")},
+        "NetworkSettings": {"Ports": network.get("Ports"), "Networks": networks}, "Mounts": mounts,
+    }  # fmt: skip
+
+
+def _pruned_image(image: dict[str, Any]) -> dict[str, Any]:
+    config = image.get("Config") or {}
+    return {
+        "Id": image["Id"], "RepoTags": [_short(name) for name in image.get("RepoTags") or []],
+        "Env": [e for e in config.get("Env") or [] if e.startswith("VERSION=")], "Cmd": config.get("Cmd"),
+        "Entrypoint": config.get("Entrypoint"), "course": "org.kubeclass.source" in (config.get("Labels") or {}),
+    }  # fmt: skip

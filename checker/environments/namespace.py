@@ -1,0 +1,257 @@
+"""A namespace of the course's cluster as a lab's environment: what `start`, `reset` and `clear` do there, and what a check asks."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checker.collect.api import Api, ApiError
+from checker.environments.base import run_script
+from checker.grading.labs import Lab
+from checker.grading.seeds import SEED, bound, checked, seed_in
+from checker.model.state import LAB, STARTED, Object, State
+from cluster import Cluster, Problem, current, engine, paths
+from cluster.context import DEFAULT_NAMESPACE, in_namespace
+from cluster.kubectl import kubectl
+
+if TYPE_CHECKING:
+    from checker.collect.watch import Watch
+
+# What a learner may have made in a namespace. Pods come first, so that those without an owner go at once.
+CLEARED = (
+    "cronjobs,jobs,deployments,statefulsets,daemonsets,replicasets,pods,services,ingresses,networkpolicies,"
+    "persistentvolumeclaims,resourcequotas,limitranges,poddisruptionbudgets,horizontalpodautoscalers,configmaps,secrets"
+)
+
+
+class NamespaceEnvironment:
+    """A namespace of the course's cluster."""
+
+    def __init__(
+        self,
+        namespace: str = DEFAULT_NAMESPACE,
+        cluster: Cluster | None = None,
+        work: Path | None = None,
+        seed: str = "",
+    ) -> None:
+        """work: where the learner's files for the labs are, a folder per lab; paths.work() by default.
+        seed: for a lab that is made from one (checker/grading/seeds.py), instead of the learner's own.
+
+        Raises Problem where the cluster has no usable kubeconfig.
+        """
+        self.namespace = namespace
+        self.cluster = cluster or current()
+        self.api = Api(self.cluster)
+        self.work = work or paths.work()
+        self.seed = checked(seed) if seed else ""
+
+    def folder(self, lab: Lab) -> Path:
+        """Where the learner keeps the files for a lab."""
+        return self.work / lab.files(self.namespace)
+
+    def look(self, lab: Lab, listed: State | None = None) -> State:
+        """Collect what the lab's tasks go by. listed: the objects, where a Watch has them."""
+        from checker.collect.collect import collect
+
+        folder = self.folder(lab)
+        manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        return collect(self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, listed=listed)
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """The namespace's objects, to be kept up to date; `changed` is called whenever one of them is not as it was."""
+        from checker.collect.watch import Watch
+
+        return Watch(self.api, self.namespace, changed)
+
+    def _namespace(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.api.get(f"/api/v1/namespaces/{self.namespace}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise unreachable(error) from None
+        return found
+
+    def leftovers(self, lab: Lab) -> str:
+        """The number of the other lab that was started in this namespace before; empty where there was none."""
+        labels = ((self._namespace() or {}).get("metadata") or {}).get("labels") or {}
+        return labels[LAB] if labels.get(LAB, lab.number) != lab.number else ""
+
+    def prepare(self, lab: Lab) -> None:
+        """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing."""
+        metadata = (self._namespace() or {}).get("metadata") or {}
+        begun = (metadata.get("annotations") or {}).get(STARTED)
+        same = (metadata.get("labels") or {}).get(LAB) == lab.number
+        started = begun if begun and same else datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        kept = {SEED: metadata["annotations"][SEED]} if same and seed_in(metadata) else {}
+        self._mark(self.namespace, lab, {STARTED: started, **kept})
+        self.folder(lab).mkdir(parents=True, exist_ok=True)
+        self.apply(lab, "setup")
+        if lab.is_generated:
+            self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))
+        self.look(lab)  # begins the observer's streams
+
+    def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
+        """Put there what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
+
+        kept: the seed that the namespace holds. The seed is written last: where it is, what was made from it is there.
+        """
+        seed = self.seed or kept or default_seed(self.namespace)
+        if begun and seed == kept:
+            return
+        for suffix, objects in lab.generated(seed).items():
+            namespace = f"{self.namespace}-{suffix}" if suffix else self.namespace
+            listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+            kubectl(self.cluster, "apply", "-n", namespace, "-f", "-", input=listed)
+        uid = (self._namespace() or {})["metadata"]["uid"]
+        self._mark(self.namespace, lab, {STARTED: started, SEED: bound(seed, uid)})
+
+    def _mark(self, namespace: str, lab: Lab, annotations: dict[str, str]) -> None:
+        """Make a namespace, or an existing one, the lab's."""
+        metadata = {"name": namespace, "labels": {LAB: lab.number}, "annotations": annotations}
+        try:
+            self.api.apply(
+                f"/api/v1/namespaces/{namespace}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            )
+        except ApiError as error:
+            raise unreachable(error) from None
+        self.await_account(namespace)
+
+    def await_account(self, namespace: str, timeout: float = 30) -> None:
+        """Wait (at most `timeout` seconds) until a new namespace has its service account `default`: without it, no Pod can be made there.
+
+        Raises Problem where it does not come: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
+                return
+            except ApiError as error:
+                if error.status != 404:
+                    raise unreachable(error) from None
+                if time.monotonic() > deadline:
+                    raise Problem(
+                        f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
+                        "See how the cluster is: kubeclass status",
+                    ) from None
+            time.sleep(0.2)
+
+    def clear(self, lab: Lab) -> None:
+        """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""
+        from checker.collect import observer
+
+        found = self._namespace()
+        if found and self.namespace != DEFAULT_NAMESPACE and LAB not in (found["metadata"].get("labels") or {}):
+            raise Problem(
+                f"Namespace {self.namespace} was not started by the course.",
+                f"Begin the lab there first: kubeclass start {lab.number} --namespace {self.namespace}",
+                kept="everything in that namespace",
+            )
+        further = lab.namespaces(self.namespace).values()
+        observer.forget(self.api, self.namespace, *further)
+        if further:
+            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
+        if found:
+            everything = (CLEARED, "--all", "-n", self.namespace, "--ignore-not-found")
+            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
+            kubectl(self.cluster, "annotate", "namespace", self.namespace, f"{STARTED}-", "--overwrite")
+
+    def empty(self) -> None:
+        """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it, but for
+        those in which somebody else began a lab. Raises Problem where the cluster does not answer."""
+        from checker.collect import observer
+
+        try:
+            listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]
+        except ApiError as error:
+            raise unreachable(error) from None
+        begun = {o.name for o in listed if STARTED in o.annotations and o.name != self.namespace}
+        further = [
+            o.name
+            for o in listed
+            if o.name.startswith(f"{self.namespace}-")
+            and not any(f"{o.name}-".startswith(f"{name}-") for name in begun)
+        ]
+        observer.forget(self.api, self.namespace, *further)
+        if further:
+            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
+        if any(o.name == self.namespace for o in listed):
+            everything = (f"{CLEARED},events", "--all", "-n", self.namespace, "--ignore-not-found")
+            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
+            for what, name in (("annotate", STARTED), ("label", LAB)):
+                kubectl(self.cluster, what, "namespace", self.namespace, f"{name}-")
+
+    def apply(self, lab: Lab, folder: str) -> None:
+        """Apply the manifests in a folder of the lab; those in a folder of a further namespace's name, in that namespace."""
+        for where, namespace in {".": self.namespace, **lab.namespaces(self.namespace)}.items():
+            manifests = lab.folder / folder / where
+            if any(manifests.glob("*.yaml")):
+                if namespace != self.namespace:
+                    self._mark(namespace, lab, {})
+                kubectl(self.cluster, "apply", "-n", namespace, "-f", str(manifests))
+
+    def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
+        """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace.
+
+        WORK is the folder of the learner's files, SEED what the lab was made from, PYTHON this Python, ENGINE the container
+        engine's command. Returns what the script printed.
+        Raises Problem with the script's output where it fails.
+        """
+        from cluster.tools import kubectl_path
+
+        work = self.folder(lab)
+        work.mkdir(parents=True, exist_ok=True)
+        with self._own_kubeconfig() as kubeconfig:
+            metadata = (self._namespace() or {}).get("metadata") or {}
+            env = {
+                "KUBECONFIG": kubeconfig,
+                "SEED": seed_in(metadata),
+                "PYTHON": sys.executable,
+                "ENGINE": engine.command(),
+                "WORK": str(work),
+                "PATH": f"{kubectl_path().parent}{os.pathsep}{os.environ['PATH']}",
+            }
+            return run_script(script, folder, self.namespace, env, timeout)
+
+    @contextmanager
+    def _own_kubeconfig(self) -> Iterator[str]:
+        """A kubeconfig whose context's namespace is this one: the course's own file is shared and stays as it is."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "kubeconfig"
+            copy.touch(mode=0o600)
+            copy.write_text(in_namespace(self.cluster.kubeconfig.read_text(), self.namespace))
+            yield str(copy)
+
+
+def default_seed(namespace: str) -> str:
+    """The seed of a learner's lab in a namespace: the same each time for the same two names."""
+    try:
+        learner = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        learner = ""
+    return hashlib.sha256(f"{namespace}/{learner}".encode()).hexdigest()[:8]
+
+
+def unreachable(error: ApiError) -> Problem:
+    """The Problem that stands for an API server that does not answer, or refuses."""
+    if error.status == 403:
+        return Problem(
+            f"Your rights do not reach: {error.message}",
+            "Ask whoever gave you this cluster for access to the namespace",
+        )
+    if 400 <= error.status < 500:
+        return Problem(f"The cluster refuses: {error.message}", "See how it is: kubeclass status")
+    return Problem(
+        f"The cluster does not answer: {error.message}.", "See how it is: kubeclass status; start it: kubeclass up"
+    )

@@ -1,0 +1,67 @@
+"""The container engine, as the Docker lab's tasks see it: an observation, and how it reads. ContainerEngineEnvironment (checker/environments/container_engine.py) asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from checker.diagnosis.host_container import Container
+from checker.grading.observations import Observation
+from checker.model.answers import Answer
+from checker.model.state import State
+
+
+@dataclass(frozen=True)
+class Engine(Observation):
+    """Everything about the engine that the lab is about. Read as an EngineView."""
+
+    asked_by = "engine"
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        return None  # ContainerEngineEnvironment asks
+
+    def read(self, seen: Any) -> EngineView:
+        return EngineView(seen)
+
+
+class EngineView:
+    """What was seen of the engine; plain data underneath."""
+
+    def __init__(self, seen: dict[str, Any]) -> None:
+        self.suffix: str = seen["suffix"]  # behind every name of the lab, outside the default namespace
+        self._seen = seen
+
+    def named(self, name: str) -> str:
+        """A name of the lab's text as it is in this place: `my-guestbook`, `my-guestbook:v1`."""
+        repository, colon, tag = name.partition(":")
+        return f"{repository}{self.suffix}{colon}{tag}"
+
+    @cached_property
+    def images(self) -> dict[str, dict[str, Any]]:
+        """Images by each of their names."""
+        return {tag: image for image in self._seen["images"] for tag in image.get("RepoTags") or []}
+
+    def image_of(self, container: Container) -> dict[str, Any] | None:
+        """The image that a container was made from, whatever it is called now; None where it is gone."""
+        return next((image for image in self._seen["images"] if image["Id"] == container.image_id), None)
+
+    @cached_property
+    def containers(self) -> list[Container]:
+        """All containers, the newest first."""
+        found = [
+            Container(
+                c["inspect"],
+                self._seen["now"],
+                c["listening"],
+                c["log"],
+                Answer(**c["answer"]) if c["answer"] else None,
+                c["asked"],
+                c["began_with_data"],
+            )
+            for c in self._seen["containers"]
+        ]
+        return sorted(found, key=lambda container: str(container.raw["Created"]), reverse=True)
+
+
+ENGINE = Engine()

@@ -1,0 +1,235 @@
+"""Labs as they are written: a folder each, `labs/NN-name/`, with lab.yaml, tasks.py, setup/, solution/, accepted/, mistakes/."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from checker.grading.observations import Observation
+from cluster import Problem, paths
+from cluster.context import DEFAULT_NAMESPACE
+
+Model = TypeVar("Model", bound=BaseModel)
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML has libyaml, ten times as fast
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskText(_Strict):
+    """The words of one task: what is to be brought about, and hints, the gentlest first."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    title: str
+    text: str
+    points: int = Field(gt=0)
+    hints: list[str] = Field(min_length=2)
+
+
+class Needs(_Strict):
+    """What a lab needs to be graded: a number of workers; a container engine instead of the cluster; what the API server
+    says to each of the learner's manifests, also to those of objects that exist; nodes that are closed and stopped, which
+    everybody on the cluster notices (so the tests do that alone)."""
+
+    workers: int = 0
+    engine: bool = False
+    manifests: bool = False
+    nodes: bool = False
+
+
+class LabText(_Strict):
+    """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files in lessons/work.
+
+    minutes: what the lab and its lesson take, about.
+    draft: not finished: no learner is told of it, and no proof is asked of it.
+    namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. Those with a
+    folder of that name in setup/ are there when the lab begins; the others are the learner's to make.
+    """
+
+    title: str
+    goal: str
+    minutes: int
+    draft: bool = False
+    needs: Needs = Needs()
+    namespaces: list[str] = []
+    tasks: list[TaskText] = Field(min_length=1)
+
+
+class Case(_Strict):
+    """One file of accepted/ or mistakes/: how to make it (a shell script, run in the file's folder), and what must come of it.
+
+    fails, unknown: task id to cause id; a task named in neither must pass. seed: of a lab with a generated set-up, by default the
+    case's name. alone: it closes or stops a node, so no other test may use the cluster meanwhile.
+    """
+
+    title: str
+    make: str
+    fails: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    seed: str = ""
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class TaskCode:
+    """A task's function and the observations that it is called with, after the State."""
+
+    function: Callable[..., None]
+    observe: tuple[Observation, ...]
+
+
+def task(
+    id: str, observe: Observation | tuple[Observation, ...] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a function of tasks.py as the judgement of the task with this id.
+
+    The function gets a State and what was seen of each observation, and ends by returning (passed) or by raising
+    Failed or Unknown. It must do no I/O.
+    """
+    observations = observe if isinstance(observe, tuple) else (observe,)
+
+    def mark(function: Callable[..., None]) -> Callable[..., None]:
+        function._kubeclass_task = (id, TaskCode(function, observations))  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def beside(file: str | Path, name: str) -> ModuleType:
+    """The module `name`.py in the folder of a file. Raises Problem where it is not there."""
+    path = Path(file).parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"kubeclass_{path.parent.name}_{name}".replace("-", "_"), path)
+    if not spec or not spec.loader or not path.exists():
+        raise Problem(f"There is no {path}.", f"Write {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab: its number ("07"), its folder, its words and its judgement."""
+
+    number: str
+    folder: Path
+    text: LabText = field(compare=False)
+
+    @cached_property
+    def code(self) -> dict[str, TaskCode]:
+        """The tasks' functions by id. Raises Problem where tasks.py and lab.yaml do not name the same tasks."""
+        module = beside(self.folder / "lab.yaml", "tasks")
+        marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
+        code = dict(mark for mark in marked if mark)
+        wanted = {task.id for task in self.text.tasks}
+        if wanted != set(code):
+            raise Problem(
+                f"Lab {self.number}: lab.yaml and tasks.py do not name the same tasks: "
+                f"{', '.join(sorted(wanted ^ set(code)))} is only in one of them.",
+                f"Name every task in both: {self.folder}",
+            )
+        return code
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether part of what the lab begins with is made from a seed (see `generated`)."""
+        return (self.folder / "setup.py").exists()
+
+    def generated(self, seed: str) -> dict[str, list[dict[str, Any]]]:
+        """What the lab begins with beside setup/, by suffix of the namespace it belongs into ("" is the lab's own).
+
+        It comes from a pure function of the lab's own, `broken(seed)` in its setup.py.
+        """
+        made: dict[str, list[dict[str, Any]]] = beside(self.folder / "lab.yaml", "setup").broken(seed)
+        return made
+
+    @cached_property
+    def observations(self) -> list[Observation]:
+        """Everything that the tasks want seen, each once."""
+        return list({o.key: o for code in self.code.values() for o in code.observe}.values())
+
+    def tasks(self, namespace: str) -> list[TaskText]:
+        """The tasks' words for a lab in this namespace."""
+
+        def told(text: str) -> str:
+            return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace))
+
+        return [
+            task.model_copy(update={"text": told(task.text), "hints": [told(hint) for hint in task.hints]})
+            for task in self.text.tasks
+        ]
+
+    def files(self, namespace: str) -> str:
+        """The folder, in that of all work, where a learner keeps the files for this lab in this namespace."""
+        return self.number if namespace == DEFAULT_NAMESPACE else f"{self.number}-{namespace}"
+
+    def namespaces(self, namespace: str) -> dict[str, str]:
+        """The further namespaces of a lab in this one, by suffix."""
+        return {suffix: f"{namespace}-{suffix}" for suffix in self.text.namespaces}
+
+    def cases(self, kind: str) -> dict[str, Case]:
+        """The cases in `accepted` or `mistakes`, by file name without its ending."""
+        return {path.stem: _load(path, Case) for path in sorted((self.folder / kind).glob("*.yaml"))}
+
+
+def labs_folder() -> Path:
+    """Where the labs are: `KUBECLASS_LABS`, else labs/ in the clone."""
+    return Path(os.environ.get("KUBECLASS_LABS") or paths.COURSE / "labs")
+
+
+def all_labs(drafts: bool = False) -> list[str]:
+    """The numbers of all finished labs, in order; with `drafts`, of the others too."""
+    folders = sorted(path.parent for path in labs_folder().glob("[0-9][0-9]-*/lab.yaml"))
+    return [folder.name[:2] for folder in folders if drafts or not load_lab(folder.name).text.draft]
+
+
+def load_lab(name: str) -> Lab:
+    """A lab by its number ("07", "7") or its folder's name ("07-services"), also a draft. Raises Problem for an unknown or
+    malformed one."""
+    known = {path.parent.name: path.parent for path in sorted(labs_folder().glob("[0-9][0-9]-*/lab.yaml"))}
+    wanted = name.strip().zfill(2) if name.strip().isdigit() else name.strip()
+    folder = next((path for key, path in known.items() if wanted in (key, key[:2], key[3:])), None)
+    if folder is None:
+        finished = [load_lab(number).folder.name for number in all_labs()]
+        raise Problem(f"There is no lab {name!r}.", f"The labs are: {', '.join(finished)}")
+    return Lab(folder.name[:2], folder, _load(folder / "lab.yaml", LabText))
+
+
+def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
+    """A hint for a task, 1 being the gentlest, and whether there is another one behind it. Beyond the last, the last again.
+
+    Raises Problem for an unknown task.
+    """
+    text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)
+    if text is None:
+        known = ", ".join(t.id for t in lab.text.tasks)
+        raise Problem(f"Lab {lab.number} has no task {task_id!r}.", f"Its tasks are: {known}")
+    return text.hints[min(max(level, 1), len(text.hints)) - 1], level < len(text.hints)
+
+
+def _load(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate(yaml.load(path.read_text(), _SAFE_LOADER))
+    except yaml.YAMLError as error:
+        where = re.sub(r"\s+", " ", str(error))
+        raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole file'}: {e['msg']}" for e in error.errors())
+        raise Problem(f"{path} is not as it must be: {wrong}", "Correct the file; nothing was graded") from None
+
+
+def describe(lab: Lab) -> dict[str, Any]:
+    """The lab's words as plain data, for the panel and for `--json`."""
+    return {"lab": lab.number, **lab.text.model_dump(exclude={"needs", "draft"})}

@@ -1,0 +1,364 @@
+"""State: what was seen of one lab, as plain data. Judging reads a State and nothing else.
+
+A State holds the objects of the lab's namespace (and, to say "found elsewhere", those of namespaces that nobody else
+uses), and the observations: what answered, what was logged, what the API server said to the learner's manifests.
+It saves to JSON and loads again, which is how fast tests replay what a real cluster once did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
+from checker.model.quantity import quantity
+from checker.model.verdict import unknown
+
+FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
+STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
+REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
+LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time as the API server writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+class Object:
+    """A Kubernetes object as the API server returned it, with the fields that every chain asks for within reach."""
+
+    def __init__(self, kind: str, raw: dict[str, Any]) -> None:
+        self.kind, self.raw = kind, raw
+        metadata = raw.get("metadata") or {}
+        self.name: str = metadata.get("name", "")
+        self.namespace: str = metadata.get("namespace", "")
+        self.uid: str = metadata.get("uid", "")
+        self.labels: dict[str, str] = metadata.get("labels") or {}
+        self.annotations: dict[str, str] = metadata.get("annotations") or {}
+        self.spec: dict[str, Any] = raw.get("spec") or {}
+        self.status: dict[str, Any] = raw.get("status") or {}
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}/{self.name}>"
+
+    @property
+    def ref(self) -> str:
+        """`Kind/name`, as reports write it."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = self.raw.get("metadata") or {}
+        return metadata
+
+    @property
+    def created(self) -> datetime:
+        return parse_time(self.metadata["creationTimestamp"])
+
+    @property
+    def is_terminating(self) -> bool:
+        return "deletionTimestamp" in self.metadata
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the status speaks of an older spec: no controller has looked at the newest one yet, or at any. Of kinds whose
+        status has an observedGeneration."""
+        generation, observed = self.metadata.get("generation"), self.status.get("observedGeneration", 0)
+        return generation is not None and observed < generation
+
+    @property
+    def owner_uids(self) -> set[str]:
+        """The controller that this object belongs to, by uid: one or none. An owner reference that is no controller's only says
+        what the object is deleted with (https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/);
+        but for a Job, for which an older `kubectl create job --from` writes no other.
+        """
+        owners = self.metadata.get("ownerReferences") or []
+        return {owner["uid"] for owner in owners if owner.get("controller") or self.kind == "Job"}
+
+    @property
+    def controller(self) -> str | None:
+        """`Kind/name` of the controller that made this object, or None for one made by hand."""
+        for owner in self.metadata.get("ownerReferences") or []:
+            if owner.get("controller"):
+                return f"{owner['kind']}/{owner['name']}"
+        return None
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """The status condition of this type, or an empty dict."""
+        return next((c for c in self.status.get("conditions") or [] if c.get("type") == kind), {})
+
+    @property
+    def pod_spec(self) -> dict[str, Any]:
+        """The spec of a Pod, or of the Pod template of a workload."""
+        return self.spec if self.kind == "Pod" else (self.spec.get("template") or {}).get("spec") or {}
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        """The containers of a Pod, or of the Pod template of a workload."""
+        containers: list[dict[str, Any]] = self.pod_spec.get("containers") or []
+        return containers
+
+    @property
+    def container_statuses(self) -> list[dict[str, Any]]:
+        """What the kubelet says of a Pod's containers, of its init containers first."""
+        return [*(self.status.get("initContainerStatuses") or []), *(self.status.get("containerStatuses") or [])]
+
+    @property
+    def lasting_containers(self) -> list[dict[str, Any]]:
+        """The containers that live as long as the Pod, of a Pod or of a template: native sidecars among them, after the others.
+
+        Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+        """
+        sidecars = [c for c in self.pod_spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
+        return [*self.containers, *sidecars]
+
+    @property
+    def images(self) -> list[str]:
+        """The images of its containers that last, as they are written."""
+        return [container.get("image", "") for container in self.lasting_containers]
+
+    def runs(self, image: str) -> bool:
+        """Whether a container is made from this image, with or without a registry before its name."""
+        return any(written.rpartition("/")[2] == image for written in self.images)
+
+    def requested(self, resource: str) -> Decimal:
+        """What the scheduler sets aside for a Pod (in cores, or bytes): its containers' requests together, sidecars included,
+        or what a single init container needs before they run, whichever is more. What the Pod itself requests comes before both.
+
+        Sources: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers and
+        https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
+        """
+        of_the_pod = (self.spec.get("resources") or {}).get("requests") or {}
+        if resource in of_the_pod:
+            return quantity(of_the_pod[resource])
+
+        def asked(container: dict[str, Any]) -> Decimal:
+            return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+
+        sidecars, largest = Decimal(0), Decimal(0)
+        for container in self.spec.get("initContainers") or []:
+            if container.get("restartPolicy") == "Always":
+                sidecars += asked(container)
+            largest = max(largest, sidecars + (0 if container.get("restartPolicy") == "Always" else asked(container)))
+        return max(sum(map(asked, self.containers), sidecars), largest)
+
+    @property
+    def is_ready(self) -> bool:
+        """Of a Pod: it passes its readiness probes and is not on its way out."""
+        return self.condition("Ready").get("status") == "True" and not self.is_terminating
+
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
+
+
+_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+
+
+class Hidden(str):
+    """A variable's value that a State does not hold: a Secret's, or one that the kubelet puts in. It reads as empty."""
+
+    __slots__ = ()
+
+
+def expanded(value: str, known: dict[str, str]) -> str:
+    """A variable's value with every $(NAME) of a variable before it put in; one that is not known stays, and $$ means $."""
+    if any(isinstance(known.get(found[1]), Hidden) for found in _REFERENCE.finditer(value)):
+        return Hidden()
+    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value)
+
+
+def field_of(pod: Object, path: str) -> str:
+    """A field of a Pod, such as metadata.namespace or metadata.labels['app'], as a variable gets it; empty where it is not known.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields
+    """
+    found = re.fullmatch(r"(metadata|spec|status)\.(\w+)(?:\['(.+)'\])?", path)
+    if pod.kind != "Pod" or not found:
+        return ""  # of a workload: what its Pods will have
+    part, name, key = found.groups()
+    value = (pod.raw.get(part) or {}).get(name)
+    if key:
+        value = (value or {}).get(key)
+    return value if isinstance(value, str) else ""
+
+
+@dataclass
+class State:
+    """See the module's text. All times are those of the API server's clock."""
+
+    namespace: str
+    now: datetime
+    objects: dict[str, list[Object]] = field(default_factory=dict)
+    unlisted: dict[str, str] = field(default_factory=dict)  # kind: why it could not be listed
+    observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
+    logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a container in trouble
+    refusals: list[dict[str, str]] = field(default_factory=list)  # what the API server says to the learner's files
+
+    # -- looking at objects ------------------------------------------------------------------------------------------
+
+    def everywhere(self, kind: str) -> list[Object]:
+        """All objects of a kind that this lab may look at. Raises Unknown where they could not be listed."""
+        if kind in self.unlisted and not self.objects:
+            unknown("api-unreachable", f"The cluster does not answer: {self.unlisted[kind]}.", look="kubeclass status")
+        if kind in self.unlisted:
+            unknown("cannot-list", f"{kind} objects could not be listed: {self.unlisted[kind]}", object=kind)
+        return self.objects.get(kind, [])
+
+    def all(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """The objects of a kind in the lab's namespace, or in another one. Raises Unknown as `everywhere`."""
+        wanted = namespace or self.namespace
+        return [o for o in self.everywhere(kind) if o.namespace == wanted or not KINDS[kind].namespaced]
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """One object by name, or None where there is none."""
+        return next((o for o in self.all(kind, namespace) if o.name == name), None)
+
+    def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
+        """The objects of a kind that carry all these labels. An empty selector selects nothing here."""
+        return [o for o in self.all(kind, namespace) if labels and labels.items() <= o.labels.items()]
+
+    def owned(self, kind: str, owner: Object) -> list[Object]:
+        """The objects of a kind that this owner controls."""
+        return [o for o in self.all(kind, owner.namespace) if owner.uid in o.owner_uids]
+
+    def events(self, obj: Object, reason: str | None = None) -> list[dict[str, Any]]:
+        """Events about an object, newest first. They are kept for an hour only: evidence, never the ground of a verdict.
+
+        Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+        """
+        events = [
+            e.raw
+            for e in self.objects.get("Event", [])
+            if (e.raw.get("involvedObject") or {}).get("uid") == obj.uid and reason in (None, e.raw.get("reason"))
+        ]
+        return sorted(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "", reverse=True)
+
+    def further(self) -> set[str]:
+        """The lab's further namespaces, as far as they exist."""
+        return {n.name for n in self.everywhere("Namespace") if n.name.startswith(f"{self.namespace}-")}
+
+    def in_lab(self, kind: str) -> list[Object]:
+        """The objects of a kind in the lab's namespace and in those named after it (`learn-data`)."""
+        return [o for o in self.everywhere(kind) if (o.namespace + "-").startswith(self.namespace + "-")]
+
+    def workloads(self) -> list[Object]:
+        """What runs Pods in the lab's namespace and has no owner above it: workloads, and bare Pods."""
+        return [o for kind in WORKLOADS for o in self.all(kind) if not o.controller and not o.is_terminating]
+
+    def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
+        """The variables that a container is given, ConfigMaps resolved. What is not known here, a Secret's values above all, is Hidden.
+
+        Sources: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/ and
+        https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+        """
+        found: dict[str, str] = {}
+
+        def values(kind: str, name: str) -> dict[str, str]:
+            source = self.find(kind, name, pod.namespace)
+            data: dict[str, str] = (source.raw.get("data") or {}) if source else {}
+            return data if kind == "ConfigMap" else dict.fromkeys(data, Hidden())
+
+        for whole in container.get("envFrom") or []:
+            for kind, ref in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+                if ref in whole:
+                    prefix = whole.get("prefix", "")
+                    found |= {prefix + key: value for key, value in values(kind, whole[ref]["name"]).items()}
+        for variable in container.get("env") or []:
+            name, value_from = variable["name"], variable.get("valueFrom")
+            found[name] = Hidden() if value_from else expanded(variable.get("value", ""), found)
+            if value_from and "fieldRef" in value_from:
+                found[name] = field_of(pod, value_from["fieldRef"]["fieldPath"]) or Hidden()
+            for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+                if value_from and ref in value_from and (kind == "ConfigMap" or value_from[ref].get("optional")):
+                    found[name] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")
+        return found
+
+    def endpoints(self, service: Object) -> set[str]:
+        """The addresses that a Service sends requests to: the ready ones of its EndpointSlices, its own or kept by hand.
+
+        Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+        """
+        slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+        return {
+            address
+            for piece in slices
+            for endpoint in piece.raw.get("endpoints") or []
+            if (endpoint.get("conditions") or {}).get("ready") is not False  # left out, it counts as ready
+            for address in endpoint.get("addresses") or []
+        }
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def age(self, time: str | datetime) -> float:
+        """Seconds since a time."""
+        return (self.now - (parse_time(time) if isinstance(time, str) else time)).total_seconds()
+
+    def changed_within(self, seconds: float, *objects: Object) -> bool:
+        """Whether one of these was made, or became ready, so lately that the cluster's proxies may not know it yet."""
+        times = [o.metadata.get("creationTimestamp") for o in objects]
+        times += [o.condition("Ready").get("lastTransitionTime") for o in objects]
+        return any(self.age(time) < seconds for time in times if time)
+
+    @cached_property
+    def started(self) -> datetime | None:
+        """When the lab was started in this namespace, or None where it was not."""
+        namespace = next((o for o in self.objects.get("Namespace", []) if o.name == self.namespace), None)
+        text = namespace.annotations.get(STARTED) if namespace else None
+        return parse_time(text) if text else None
+
+    # -- JSON --------------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data. Secrets' values are not in a State to begin with (see `visible_objects`)."""
+        return {
+            "namespace": self.namespace,
+            "now": self.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "objects": {kind: [o.raw for o in objects] for kind, objects in self.objects.items() if objects},
+            "unlisted": self.unlisted,
+            "observations": self.observations,
+            "logs": self.logs,
+            "refusals": self.refusals,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> State:
+        """The inverse of `to_json`."""
+        return cls(
+            namespace=data["namespace"],
+            now=parse_time(data["now"]),
+            objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
+            **{name: data[name] for name in ("unlisted", "observations", "logs", "refusals")},
+        )
+
+
+def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:
+    """What of a LIST may go into a State: nothing of others' namespaces, no Secret's value, nothing large that no task reads."""
+    for raw in items:
+        metadata = raw["metadata"]
+        where = metadata.get("namespace")
+        if where and where != namespace and (where in SYSTEM_NAMESPACES or where in foreign):
+            continue
+        if kind != "Deployment":  # there they tell who wrote what (checker/grading/applied.py)
+            metadata.pop("managedFields", None)
+        if kind == "Secret":
+            raw["data"] = dict.fromkeys(raw.get("data") or {}, "")
+            # `kubectl apply` keeps a copy of the whole manifest, values and all, in this annotation.
+            (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
+        yield Object(kind, raw)
+
+
+def foreign_namespaces(namespaces: Iterable[Object], mine: str) -> set[str]:
+    """Namespaces that belong to somebody else's lab: those that `start` marked, and those named after them (`x-…`). What is
+    on its way out belongs to nobody any more: it is no place to point a learner to."""
+    names = {o.name for o in namespaces}
+    leaving = {o.name for o in namespaces if o.is_terminating}
+    marked = {o.name for o in namespaces if LAB in o.labels and o.name != mine}
+    named_after = {name for name in names for owner in marked if name.startswith(f"{owner}-")}
+    others = {name for name in marked | named_after if not name.startswith(f"{mine}-")}
+    return (others | leaving) - {mine}

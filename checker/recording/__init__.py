@@ -1,0 +1,30 @@
+"""Recordings: States met on a real cluster, kept as files (see checker/recording/normalize.py), which tests look at instead of a cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from checker.model.state import State
+from checker.model.verdict import Result
+from checker.recording.normalize import normalised
+
+
+def save(state: State, result: Result, path: Path, made_from: str = "") -> None:
+    """Write a State and the verdicts on it as a recording. made_from: a digest of what brought the State about (tests/proof)."""
+    write(
+        path, {"made_from": made_from, "state": normalised(state), "tasks": [task.to_json() for task in result.tasks]}
+    )
+
+
+def write(path: Path, data: dict[str, Any]) -> None:
+    """Write a recording's JSON so that a difference between two of them can be read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def load(path: Path) -> tuple[State, list[dict[str, Any]]]:
+    """A recorded State, and the verdicts that it must be given."""
+    data = json.loads(path.read_text())
+    return State.from_json(data["state"]), data["tasks"]

@@ -1,1 +1,0 @@
-"""Showing: everything that a person sees: command line, panel, picture, reports."""

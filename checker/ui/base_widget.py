@@ -1,0 +1,81 @@
+"""What the panel and the picture share: a widget that works as long as somebody looks at it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+# Seconds without a word from a front end after which nobody is taken to be looking. It speaks up every 15; a kernel that
+# runs a long cell hears it late.
+SILENCE = 300.0
+
+
+def module(path: Path) -> str:
+    """The ES module of a widget: what all share (base_widget.js), and its own."""
+    return (HERE / "base_widget.js").read_text() + path.read_text()
+
+
+class Attention:
+    """Has something at work as long as somebody looks."""
+
+    def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
+        """begin: starts it, and returns what ends it."""
+        self._begin = begin
+        self._end: Callable[[], None] | None = None
+        self._silence: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def here(self) -> None:
+        """Somebody looks: begin, where it is not at work. Raises what `begin` raises."""
+        with self._lock:
+            if self._silence:
+                self._silence.cancel()
+            self._silence = threading.Timer(SILENCE, self.rest)
+            self._silence.daemon = True
+            self._silence.start()
+            if not self._end:
+                self._end = self._begin()
+
+    def rest(self) -> None:
+        """Nobody looks any more: end it. Twice is safe."""
+        with self._lock:
+            if self._silence:
+                self._silence.cancel()
+            if self._end:
+                self._end()
+                self._end = None
+
+
+class Front(anywidget.AnyWidget):
+    """view: all that is shown, as plain data. said: the last words, read out by a screen reader. heard: how often the front end
+    was heard saying that somebody looks; it tells it that the kernel is there."""
+
+    view = traitlets.Dict().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+    heard = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(lambda widget, asked, buffers: self.asked(asked))
+
+    def asked(self, what: dict[str, Any]) -> None:
+        """Do what the front end asks for: `{"do": "here"}`, and what a subclass knows."""
+        if what.get("do") == "here":
+            self.heard += 1
+            self.somebody_looks()
+
+    def somebody_looks(self) -> None:
+        """Begin what is shown, where it is not at work: each subclass has its own."""
+        raise NotImplementedError
+
+    def shown(self) -> dict[str, Any]:
+        """The MIME bundle by which a front end finds this widget."""
+        bundle = self._repr_mimebundle_()
+        data: dict[str, Any] = bundle[0] if isinstance(bundle, tuple) else bundle or {}
+        return data

@@ -1,0 +1,94 @@
+"""What the panel's front end is told (the traits) and what it may ask for (the messages `{"do": …}`)."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import traitlets
+
+from checker.model.verdict import Result
+from checker.ui.base_widget import Attention, Front, module
+from cluster import Problem
+
+HERE = Path(__file__).parent
+
+
+class Panel(Protocol):
+    """What the widget needs of a panel (checker/ui/panel/__init__.py)."""
+
+    result: Result | None
+
+    def view(self) -> dict[str, Any]: ...
+    def follow(self, told: Callable[[str], None]) -> Callable[[], None]: ...
+    def next_hint(self, task_id: str) -> None: ...
+    def seen(self) -> None: ...
+    def check(self) -> Result: ...
+    def reset(self) -> None: ...
+
+
+class LabPanel(Front):
+    """busy: whether Check or Reset is at work."""
+
+    _esm = module(HERE / "panel.js")
+    _css = (HERE / "panel.css").read_text()
+    busy = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(view=panel.view())
+        self._panel = panel
+        self.attention = Attention(lambda: panel.follow(self._told))
+
+    def asked(self, what: dict[str, Any]) -> None:
+        """Besides what every front end asks for: check, reset, hint (for a task)."""
+        super().asked(what)
+        if what.get("do") == "hint":
+            self._panel.next_hint(what["task"])
+            self.view = self._panel.view()
+        elif what.get("do") == "check":
+            self._work("Looking at the cluster …", self._check)
+        elif what.get("do") == "reset":
+            self._work("Resetting …", self._reset)
+
+    def somebody_looks(self) -> None:
+        if not self._panel.result and not self.said:
+            self.said = "Looking at the cluster …"
+        self._panel.seen()
+        try:
+            self.attention.here()
+        except Problem as problem:
+            self.said = str(problem)
+
+    def _told(self, words: str) -> None:
+        self.view = self._panel.view()
+        if not self.busy:
+            self.said = words
+
+    def _work(self, words: str, action: Callable[[], str]) -> None:
+        """Do something that takes a while beside the kernel, which goes on running cells. One at a time."""
+        if self.busy:
+            return
+        self.busy, self.said = True, words
+        threading.Thread(target=self._at_work, args=(action,), name="panel", daemon=True).start()
+
+    def _at_work(self, action: Callable[[], str]) -> None:
+        try:
+            words = action()
+        except Problem as problem:
+            words = str(problem)
+        except Exception:  # a fault of the course: the buttons go on working
+            words = "It did not end well; the kernel's log says more."
+            traceback.print_exc()
+        self.view = self._panel.view()
+        self.busy, self.said = False, words
+
+    def _check(self) -> str:
+        result = self._panel.check()
+        return f"{result.score} of {result.max_score} points."
+
+    def _reset(self) -> str:
+        self._panel.reset()
+        return "The lab is as at its beginning."

@@ -1,0 +1,97 @@
+"""The picture of a namespace in a notebook: it moves as the cluster changes. As SVG and as text where there is no front end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from checker.collect.api import Api
+from checker.collect.collect import look
+from checker.collect.watch import Watch
+from checker.diagnosis.explain import parsed
+from checker.model.state import State
+from checker.ui.picture.drawing import Places, laid_out, svg
+from checker.ui.picture.scene import scene
+from cluster import current
+from cluster.context import DEFAULT_NAMESPACE
+
+# Seconds: from the first of a burst of changes to the drawing; at least, between two drawings; at most, between two of them (what is on its
+# way for too long is a fault then, without any change).
+DEBOUNCE, REST, REFRESH = 0.05, 0.15, 5.0
+DRAWN = {"EndpointSlice", "NetworkPolicy", "Node", "Pod", "Service"}
+
+
+class Picture:
+    """What `picture()` returns."""
+
+    def __init__(self, target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Raises Problem for an unknown kind, and where there is no cluster."""
+        self.namespace = namespace
+        self._kind, self._name = parsed(target, name) if target else ("", "")
+        self._places = Places()
+        self._widget: Any = None  # one for all the places where this picture is shown
+        self._api = Api(current())
+        self._seen: set[str] = set()  # of the kinds that are drawn
+        self.view: dict[str, Any] = {}
+        self.view = self._drawn(look(namespace))
+
+    def _drawn(self, state: State) -> dict[str, Any]:
+        """As the cluster is now, without what its rights hide. Where what was seen can be seen no more: as it was, and why that is so."""
+        lost = next((why for kind, why in state.unlisted.items() if kind in self._seen), "")
+        if lost:
+            return {**self.view, "away": f"The cluster cannot be seen at the moment: {lost}"}
+        self._seen = DRAWN - state.unlisted.keys()
+        hidden = {kind: state.unlisted[kind] for kind in sorted(DRAWN - self._seen)}
+        away = f"Cannot be seen here: {', '.join(hidden)} ({next(iter(hidden.values()))})" if hidden else ""
+        return {**laid_out(scene(state, self._kind, self._name), self._places), "away": away}
+
+    def follow(self, told: Callable[[], None]) -> Callable[[], None]:
+        """From now on `view` follows the cluster, until what is returned is called. told: after each change, from another thread."""
+        changed, ended = threading.Event(), threading.Event()
+        watch = Watch(self._api, self.namespace, changed.set)
+
+        def draw() -> None:
+            while True:
+                changed.wait(REFRESH)
+                ended.wait(DEBOUNCE)
+                changed.clear()
+                if ended.is_set():  # asked after the clearing, as in checker/live.py
+                    return
+                state = watch.state()
+                if state is None:
+                    continue
+                drawn = self._drawn(state)
+                if drawn != self.view:
+                    self.view = drawn
+                    told()
+                ended.wait(REST)
+
+        thread = threading.Thread(target=draw, name="picture", daemon=True)
+        watch.start()
+        thread.start()
+
+        def end() -> None:
+            ended.set()
+            changed.set()
+            thread.join()
+            watch.stop()
+
+        return end
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, (self.view["text"], self.view["away"])))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        still = {"image/svg+xml": svg(self.view), "text/plain": repr(self)}
+        try:
+            from checker.ui.picture.widget import LivePicture
+        except ImportError:
+            return still
+        self._widget = self._widget or LivePicture(self)
+        return {**self._widget.shown(), **still}
+
+
+def picture(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE) -> Picture:
+    """A picture of a namespace: `picture()`; of one object and what belongs to it: `picture("deploy/web")`."""
+    return Picture(target, name, namespace=namespace)

@@ -1,0 +1,43 @@
+"""What the picture's front end is told: the view that drawing.py laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from checker.ui.base_widget import Attention, Front, module
+from cluster import Problem
+
+HERE = Path(__file__).parent
+
+
+class Picture(Protocol):
+    """What the widget needs of a picture (checker/ui/picture/__init__.py)."""
+
+    view: dict[str, Any]
+
+    def follow(self, told: Callable[[], None]) -> Callable[[], None]: ...
+
+
+class LivePicture(Front):
+    """A picture that follows the cluster as long as somebody looks."""
+
+    _esm = module(HERE / "picture.js")
+    _css = (HERE / "picture.css").read_text()
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__(view=picture.view, said=picture.view["away"])
+        self._picture = picture
+        self.attention = Attention(lambda: picture.follow(self._told))
+
+    def somebody_looks(self) -> None:
+        try:
+            self.attention.here()
+        except Problem as problem:
+            self.said = str(problem)
+
+    def _told(self) -> None:
+        view = self._picture.view
+        self.view = view
+        self.said = view["away"] or "; ".join(view["broken"])

@@ -1,0 +1,88 @@
+"""What a learner has reached: one small JSON file in the course's own folder, safe against two writers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from checker.model.verdict import Result
+from cluster import paths
+
+PAUSE = 600  # seconds without a sign of somebody at work that are a pause
+
+
+def _file() -> Path:
+    return paths.progress()
+
+
+def read() -> dict[str, Any]:
+    """{"labs": {"07": {"score", "max_score", "best", "checks", "seconds", "seen_at", "passed_at"}}}. A file that cannot be read
+    is put aside, not lost."""
+    try:
+        data = json.loads(_file().read_text())
+    except FileNotFoundError:
+        return {"labs": {}}
+    except ValueError:
+        _file().rename(_file().with_suffix(".damaged.json"))
+        return {"labs": {}}
+    if not isinstance(data, dict) or not isinstance(data.get("labs"), dict):
+        return {"labs": {}}
+    data["labs"] = {lab: known for lab, known in data["labs"].items() if isinstance(known, dict)}
+    return data
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    _file().parent.mkdir(parents=True, exist_ok=True)
+    with (_file().parent / "progress.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def note(result: Result, asked: bool = True) -> str:
+    """Keep the newest and the best score of a lab. A result with unknown verdicts is no measure, and is not kept.
+
+    asked: whether somebody asked for it; what arrives by itself is not counted as a check.
+    Returns why it could not be kept (a full disk), in a sentence; empty where it was. A verdict is told all the same.
+    """
+    if any(task.verdict == "unknown" for task in result.tasks):
+        return ""
+    try:
+        with _kept(result.lab) as known:
+            known |= {"score": result.score, "max_score": result.max_score, "checks": known["checks"] + asked,
+                      "best": max(known["best"], result.score)}  # fmt: skip
+            if result.passed and not known["passed_at"]:
+                known["passed_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    except OSError as error:
+        return f"Your progress could not be kept: {error.strerror}."
+    return ""
+
+
+def seen(lab: str) -> None:
+    """Somebody is at work on a lab at this moment: the time since the last such moment is time spent at it, but for a pause."""
+    with suppress(OSError), _kept(lab):
+        pass
+
+
+@contextmanager
+def _kept(lab: str) -> Iterator[dict[str, Any]]:
+    """What is kept of a lab, to be changed; the time spent at it goes on until it is passed."""
+    with _locked():
+        data = read()
+        known = {"best": 0, "checks": 0, "passed_at": None} | data["labs"].get(lab, {})
+        data["labs"][lab] = known
+        now = time.time()
+        passed = now - known.get("seen_at", now)
+        if not known["passed_at"]:
+            known["seconds"] = known.get("seconds", 0) + (round(passed) if 0 < passed <= PAUSE else 0)
+            known["seen_at"] = round(now)
+        yield known
+        new = _file().with_suffix(".new")
+        new.write_text(json.dumps(data, indent=1) + "\n")
+        new.replace(_file())

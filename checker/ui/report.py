@@ -1,0 +1,81 @@
+"""A result as text: the same words in a terminal, in a notebook without a front end, and in a log."""
+
+from __future__ import annotations
+
+import textwrap
+
+from checker.model.causes import CATALOGUE
+from checker.model.verdict import Result, Verdict
+
+SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
+ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
+
+
+class Report(Result):
+    """A result that, shown in a notebook, reads as the report does."""
+
+    def __repr__(self) -> str:
+        return text_report(self)
+
+
+# Something is missing, and the object is only where: what was expected tells one root from another.
+_MISSING = {"pod-not-isolated", "path-not-allowed", "policy-one-direction", "never-provoked"}
+
+
+def same_roots(result: Result) -> dict[str, Verdict]:
+    """For each task that fails for a root that an earlier task named, that earlier verdict."""
+    first: dict[tuple[str, ...], Verdict] = {}
+    repeated = {}
+    for verdict in result.tasks:
+        if verdict.verdict != "passed":
+            missing = verdict.expected if verdict.cause in _MISSING else ""
+            root = first.setdefault((verdict.cause, verdict.object, _namespace(verdict), missing), verdict)
+            if root is not verdict:
+                repeated[verdict.id] = root
+    return repeated
+
+
+def _namespace(verdict: Verdict) -> str:
+    """The further namespace that a verdict points to; empty for the lab's own. Two objects of one name may be in two."""
+    return verdict.look.partition(" -n ")[2]
+
+
+def text_report(result: Result, colour: bool = False, live: bool = False) -> str:
+    """The whole result. colour: with ANSI colours; the words say everything without them. live: what may be different a
+    moment later is said to be waiting, for there will be another report then."""
+
+    def styled(text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if colour else text
+
+    title = styled(f"Lab {result.lab}  {result.title}", "1")
+    lines = [f"{title}  ({result.score} of {result.max_score} points, namespace {result.namespace})"]
+    repeated = same_roots(result)
+    for verdict in result.tasks:
+        earned = verdict.points if verdict.verdict == "passed" else 0
+        waiting = live and verdict.pending
+        word = "… waiting" if waiting else f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
+        code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
+        lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
+        if verdict.id in repeated:
+            lines.append(f"      The same root as “{repeated[verdict.id].title}”.")
+        elif verdict.verdict != "passed":
+            lines += _explained(verdict)
+    if result.waited >= 1:
+        lines.append(f"  Waited {result.waited:.0f} s for a change in progress.")
+    return "\n".join(lines)
+
+
+def _explained(verdict: Verdict) -> list[str]:
+    cause = CATALOGUE.get(verdict.cause)
+    lines = [verdict.message or (cause.title if cause else verdict.cause)]
+    if verdict.expected or verdict.observed:
+        lines.append(f"Expected: {verdict.expected or '-'}. Observed: {(verdict.observed or '-').rstrip('.')}.")
+    if verdict.look:
+        lines.append(f"Look: {verdict.look}")
+    if cause:
+        lines.append(f"{cause.meaning} (lesson {cause.lesson})")
+    return [
+        wrapped
+        for line in lines
+        for wrapped in textwrap.wrap(line, 110, initial_indent=" " * 6, subsequent_indent=" " * 8)
+    ]

@@ -1,0 +1,163 @@
+"""`kubeclass study`: JupyterLab at the right lesson, with everything that is opened in it set to the course's cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from checker.ui import layout
+from cluster import engine, paths, tools
+from cluster.context import Cluster
+from cluster.problem import Problem
+from cluster.steps import say, step, tail
+
+PORT = 8888
+STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
+# Settings that hold where a learner has chosen none: no question about JupyterLab's news lies over the first page.
+DEFAULTS = Path(__file__).parent / "jupyter"
+NEVER_SHOWN = ["__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~"]  # in JupyterLab's list of files
+STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
+
+
+@cache
+def pages(drafts: bool = False) -> list[str]:
+    """The files of all finished lessons, in order; with `drafts`, of those that are not finished."""
+    found = sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))
+    return [path.name for path in found if drafts == _is_draft(path)]
+
+
+def _is_draft(path: Path) -> bool:
+    return bool(json.loads(path.read_text())["metadata"].get("kubeclass", {}).get("draft"))
+
+
+def page_of(lesson: str) -> str:
+    """The file of a finished lesson, by its number ("07", "7"), its file's name or the part of it behind the number; "" where there is none."""
+    wanted = lesson.strip().zfill(2).removesuffix(".ipynb")
+    stems = (page.removesuffix(".ipynb") for page in pages())
+    return next((f"{stem}.ipynb" for stem in stems if wanted in (stem, stem[:2], stem[3:])), "")
+
+
+def page_to_open(lesson: str) -> str:
+    """As page_of. Raises Problem where there is none."""
+    if found := page_of(lesson):
+        return found
+    names = ", ".join(page.removesuffix(".ipynb") for page in pages())
+    raise Problem(f"There is no lesson {lesson!r}.", f"The lessons are: {names}")
+
+
+def environment(cluster: Cluster) -> dict[str, str]:
+    """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
+    KUBECLASS_CLUSTER, and no proxy is asked for it."""
+    own = [str(Path(sys.executable).parent), str(tools.folder())]  # kubectl may be on its way there
+    local = "127.0.0.1,localhost,::1"
+    no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
+    return {
+        **os.environ, "KUBECLASS_CLUSTER": cluster.name, "KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
+        "NO_PROXY": no_proxy, "no_proxy": no_proxy,
+    }  # fmt: skip
+
+
+def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
+    """Run JupyterLab on loopback, with a token, until it is stopped; the cluster comes up behind it. Prints the address.
+
+    plain: without the course's arrangement of lesson, picture and terminal (layout.py).
+
+    Raises Problem where it does not start.
+    """
+    paths.work().mkdir(parents=True, exist_ok=True)  # where the lessons write files
+    if sys.stdin.isatty():
+        engine.ensure()  # it may ask, and what goes on behind JupyterLab cannot
+    token = secrets.token_hex(24)
+    port = _free_port(port)
+    where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
+    words = [
+        sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}", f"--LabApp.default_url={where}", f"--LabApp.workspaces_dir={layout.folder()}",
+        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *pages(drafts=True)]),
+        "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]  # fmt: skip
+    configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
+    env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
+    with _cluster_behind(cluster):
+        # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
+        server = subprocess.Popen(words, env=env, cwd=paths.COURSE / "lessons")
+        try:
+            with step("Starting JupyterLab"):
+                _wait_until_listening(server, port)
+            say(f"JupyterLab is at http://127.0.0.1:{port}{where}?token={token}")
+            say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
+            server.wait()
+        except KeyboardInterrupt:
+            server.terminate()  # it may have been begun where Ctrl-C is ignored
+            server.wait(20)
+        finally:
+            if server.poll() is None:
+                server.kill()
+
+
+@contextmanager
+def _cluster_behind(cluster: Cluster) -> Iterator[None]:
+    """Within this block `kubeclass up` is at work on its own, and its end is told. One that is not done by then is stopped."""
+    log = cluster.kubeconfig.parent / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        building = subprocess.Popen(
+            [sys.executable, "-m", "checker.ui.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    say(f"The cluster comes up behind JupyterLab. How far it is: `kubeclass status`, or {log}")
+
+    def tell() -> None:
+        if not building.wait():
+            say("The cluster is ready.")
+        elif building.returncode > 0 and building.returncode != STOPPED:
+            say(f"The cluster did not come up. {log} ends:\n{tail(log)}")
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        if building.poll() is None:
+            say("Stopping what builds the cluster; the same command goes on where it was.")
+            building.terminate()  # as by Ctrl-C (up.stop_as_by_ctrl_c), also where that is ignored
+            building.wait()
+
+
+def _free_port(wanted: int) -> int:
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port != wanted:
+                say(f"Port {wanted} is taken; JupyterLab takes {port}.")
+            return port
+    raise Problem(
+        f"No port from {wanted} to {wanted + 49} is free.", "Choose another one: kubeclass study --port NUMBER"
+    )
+
+
+def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Problem(
+                "JupyterLab ended at once; what it said is above.", "Install anew: make clean, then make study"
+            )
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise Problem(f"JupyterLab did not start within {STARTS_WITHIN} s.", "Run the same command again")
