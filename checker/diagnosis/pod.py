@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
 from checker.diagnosis.dns import follow_dependency
+from checker.diagnosis.mounts import explain_volumes
 from checker.diagnosis.node import fail_if_node_lost
 from checker.diagnosis.probes import (
     EVENTS_FOLLOW,
@@ -32,7 +33,6 @@ from checker.diagnosis.resources import (
     throttling_note,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
-from checker.diagnosis.storage import explain_volumes
 from checker.model.spelling import counted, nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
