@@ -14,12 +14,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from checker.diagnosis import pods_of, walk
-from checker.diagnosis.extras import OFTEN, walk_deletion, walk_extras
+from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
 from checker.diagnosis.pod import short_image
 from checker.diagnosis.refine import closer, is_meant
+from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.kinds import KINDS
@@ -206,7 +207,7 @@ def _examined(state: State, obj: Object) -> NotPassed | None:
         if obj.is_terminating and obj.kind != "Namespace":
             return None
         _walk_where_known(state, obj)
-        walk_extras(state, obj)
+        walk_further(state, obj)
     except NotPassed as fault:
         fault.namespace = fault.namespace or obj.namespace
         return _settled(state, _closest(state, fault))

@@ -110,7 +110,7 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
         ended = current["terminated"]
         if ended.get("exitCode") == 0 and pod.spec.get("restartPolicy", "Always") != "Always":
             return
-        _explain_exit(state, pod, status, ended)
+        explain_exit(state, pod, status, ended)
     previous = (status.get("lastState") or {}).get("terminated")
     if "running" not in current:
         return
@@ -119,10 +119,10 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
         explain_restarts(state, pod, status, spec, "liveness", pending=True)
     running_for = state.age(current["running"]["startedAt"])
     if previous and running_for < SETTLE_AFTER_RESTART:
-        _explain_exit(state, pod, status, previous, pending=True)
+        explain_exit(state, pod, status, previous, pending=True)
     if previous and not status.get("ready") and previous.get("reason") == "OOMKilled":
         # It is on its way to the same end: what it has not come to yet is no fault of its own.
-        _explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
+        explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
     starting = status.get("started") is False and spec.get("startupProbe")
     recovering = not status.get("ready") and running_for < TIME_TO_RECOVER
     if previous and (starting or recovering or running_for < time_to_settle(spec, SETTLE_AFTER_RESTART)):
@@ -160,7 +160,7 @@ def _explain_waiting(state: State, pod: Object, status: dict[str, Any], waiting:
     if reason == "CreateContainerConfigError":
         explain_environment(state, pod, container_spec(pod, status["name"]), message)
     if reason == "CrashLoopBackOff":
-        _explain_exit(state, pod, status, (status.get("lastState") or {}).get("terminated") or {})
+        explain_exit(state, pod, status, (status.get("lastState") or {}).get("terminated") or {})
     if reason in ("RunContainerError", "CreateContainerError"):
         _explain_start_error(state, pod, status, message)
     _explain_mounts(state, pod)
@@ -293,7 +293,7 @@ def look_at_log(pod: Object, container: str) -> str:
     return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
 
 
-def _explain_exit(
+def explain_exit(
     state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any], pending: bool = False
 ) -> NoReturn:
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from checker.diagnosis.dns import service_named
 from checker.diagnosis.network_policy import walled_off
 from checker.diagnosis.pod import TIME_TO_LISTEN
+from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
 from checker.model.spelling import counted, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
+
+PATIENCE_WITH_ADDRESSES = 15  # seconds that a load balancer's controller has to give a Service an address
 
 
 def pods_behind(state: State, service: Object) -> list[Object]:
@@ -210,4 +214,45 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         "target-port-refused",
         f"Service {service.name} sends to port {number} of {whose}, where nothing listens (connection refused); {known}.",
         expected=f"something listens on port {number}", observed=known, **evidence,
+    )  # fmt: skip
+
+
+def walk_alias(state: State, service: Object) -> None:
+    """An ExternalName Service that is another name for a Service of this cluster: that one exists and works.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname
+    """
+    target = service.spec.get("externalName", "").rstrip(".")
+    if service.spec.get("type") != "ExternalName" or not target.endswith(".svc.cluster.local"):
+        return
+    name, namespace = service_named(target, service.namespace)
+    if namespace in state.unlisted:
+        return
+    found = state.find("Service", name, namespace)
+    if not found:
+        known = sorted(s.name for s in state.all("Service", namespace))
+        near = nearest(name, known, cutoff=0.6)
+        fail(
+            "externalname-unresolved",
+            f"Service {service.name} is another name for {target}, and there is no Service {name} in namespace {namespace}."
+            + (f" There is one called {near}." if near else ""),
+            expected=f"Service {name} in namespace {namespace}", observed=f"Services there: {', '.join(known) or 'none'}",
+            object=service.ref, look=f"kubectl get service {service.name}",
+        )  # fmt: skip
+    if found.uid != service.uid:
+        walk(state, found)
+
+
+def walk_address(state: State, service: Object) -> None:
+    """A Service of type LoadBalancer has been given an address.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer
+    """
+    if service.spec.get("type") != "LoadBalancer" or (service.status.get("loadBalancer") or {}).get("ingress"):
+        return
+    fail(
+        "load-balancer-missing",
+        f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address (EXTERNAL-IP is <pending>).",
+        expected="an external address", observed="<pending>", object=service.ref, look=f"kubectl get service {service.name}",
+        pending=state.age(service.created) < PATIENCE_WITH_ADDRESSES,
     )  # fmt: skip
