@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 
 from checker.diagnosis import pods_of, walk, walk_further
 from checker.diagnosis.deletion import walk_deletion
+from checker.diagnosis.images import short_image
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
-from checker.diagnosis.pod import short_image
-from checker.diagnosis.refine import closer, is_meant
+from checker.diagnosis.refine import refine
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
+from checker.diagnosis.stateful_set import is_partitioned_rollout
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
@@ -94,7 +95,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = _examined(state, obj)
-        if fault is None or is_meant(state, fault) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.word, str(fault.pending), *_key(root)), root)
@@ -234,7 +235,7 @@ def _walk_where_known(state: State, obj: Object) -> None:
 def _closest(state: State, fault: NotPassed) -> NotPassed:
     """A closer look may lead to another object, which deserves one too."""
     for _ in range(3):
-        found = closer(state, fault)
+        found = refine(state, fault)
         if found is fault:
             break
         fault = found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from checker.diagnosis.pod import explain_exit, last_line
+from checker.diagnosis.containers import last_line
+from checker.diagnosis.pod import explain_exit
 from checker.model.spelling import counted
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
