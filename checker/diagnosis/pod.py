@@ -14,6 +14,7 @@ from checker.diagnosis.containers import container_spec as container_spec  # the
 from checker.diagnosis.containers import describe, last_line, look_at_log
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
+from checker.diagnosis.mounts import explain_volumes
 from checker.diagnosis.node import fail_if_node_lost
 from checker.diagnosis.probes import (
     EVENTS_FOLLOW,
@@ -35,7 +36,6 @@ from checker.diagnosis.resources import (
     throttling_note,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
-from checker.diagnosis.storage import explain_volumes
 from checker.model.durations import FOR_A_POD_CONTROLLER
 from checker.model.spelling import counted
 from checker.model.state import Object, State

@@ -16,8 +16,8 @@ from checker.diagnosis.configuration import (
     source_of_variable,
     volume_references,
 )
-from checker.diagnosis.network_policy import selects
 from checker.diagnosis.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
+from checker.diagnosis.selectors import selects
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import untolerated
 from checker.grading.labs import beside
