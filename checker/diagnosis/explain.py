@@ -9,25 +9,24 @@ those with the same root become one finding. What is still on its way is no faul
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from checker.diagnosis import pods_of, walk, walk_further
 from checker.diagnosis.deletion import walk_deletion
-from checker.diagnosis.images import short_image
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
 from checker.diagnosis.refine import refine
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
+from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
+from checker.model.fault import Failed, Fault, NotPassed, Ref
 from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
-from checker.model.verdict import Failed, NotPassed, Unknown
 from cluster import Problem
 
 # Seconds that an init container is given that does not say, and does not show, that it waits for somebody.
@@ -35,28 +34,6 @@ PATIENCE_WITH_INIT = 60
 # Seconds that a node is given to start a container, and that a program is given which has not said a word so far.
 PATIENCE_WITH_NODES, PATIENCE_WITH_THE_SILENT = 20, 45
 
-# What merely takes its time, whatever it is that takes it.
-ON_THE_WAY = {
-    "pod-starting", "pod-not-scheduled-yet", "pod-not-ready", "init-container-runs", "rollout-in-progress", "status-stale",
-    "endpoints-not-yet", "service-has-no-ready-pod", "object-being-deleted", "name-not-yet", "not-observed", "namespace-being-deleted",
-}  # fmt: skip
-# Causes that are about one thing that several objects need: those with the same `expected` have the same root.
-SHARED = {
-    "config-object-missing", "config-key-missing", "service-account-missing", "priority-class-unknown", "runtime-class-unknown",
-    "webhook-unreachable", "admission-policy-refused", "pull-secret-missing", "registry-unreachable", "image-pull-denied",
-    "volume-source-missing", "volume-key-missing", "claim-missing", "class-missing", "config-kind-mixed-up",
-    "scheduler-missing", "name-unknown", "name-namespace-unknown", "service-port-unknown", "node-name-unknown", "dns-down",
-}  # fmt: skip
-IMAGE_CAUSES = {"image-not-found", "image-name-typo", "image-not-loaded", "image-name-invalid"}
-# Faults of a Pod that are the fault of a claim where one of the claims that it uses is itself at fault.
-OF_A_VOLUME = {"pod-unschedulable-volume", "pod-unschedulable", "pod-stuck-starting"}
-# What is as somebody asked for, and what always waits like that.
-AS_ASKED = {"zero-replicas", "job-suspended", "cronjob-suspended"}
-NEVER_A_FAULT = {"claim-waits-for-pod"}
-# What somebody would change is the object itself, whoever made it.
-OF_THE_OBJECT = {"deletion-blocked-by-finalizer", "deletion-blocked-in-use"}
-# That a rollout does not move is told only where nothing else is found that holds it up.
-WEAK = {"rollout-stuck"}
 # Which of several roots with equally many consequences is told first.
 ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
          "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod", "Service", "Ingress", "HorizontalPodAutoscaler")  # fmt: skip
@@ -72,13 +49,13 @@ SHORT = {
 class _Root:
     """A root while it is being gathered: the fault as it was seen first, where it sits, and which objects led to it."""
 
-    fault: NotPassed
+    fault: Fault
     object: str
     namespace: str
     members: list[Object] = field(default_factory=list)
 
     def concerns(self, obj: Object) -> bool:
-        return obj.ref in (self.object, self.fault.object) or any(m.uid == obj.uid for m in self.members)
+        return obj.ref in (self.object, str(self.fault.object)) or any(m.uid == obj.uid for m in self.members)
 
 
 # -- from a State to an explanation ----------------------------------------------------------------------------------
@@ -89,16 +66,16 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     try:
         target = _target(state, kind, name) if kind else None
     except NotPassed as absent:
-        finding = _finding(state, _Root(absent, absent.object, state.namespace), set())
-        known = {"findings": (finding,)} if absent.word == "failed" else {"unseen": (finding,)}
+        finding = _finding(state, _Root(absent.fault, absent.object, state.namespace), set())
+        known = {"findings": (finding,)} if absent.outcome == "failed" else {"unseen": (finding,)}
         return Explanation(state.namespace, f"{kind}/{name}", **known)
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = _examined(state, obj)
-        if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
-        root = roots.setdefault((fault.word, str(fault.pending), *_key(root)), root)
+        root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)
         root.members.append(obj)
     if target:
         concerned = {target.uid, *(pod.uid for pod in _its_pods(state, target))}
@@ -106,15 +83,15 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
             key: root for key, root in roots.items()
             if root.concerns(target) or any(m.uid in concerned for m in root.members)
         }  # fmt: skip
-    settled = [root for root in roots.values() if root.fault.word == "failed" and not root.fault.pending]
+    settled = [root for root in roots.values() if root.fault.outcome == "failed" and not root.fault.in_progress]
     settled = _folded_by_use(state, settled)
     told = {o for root in settled for o in (root.object, *(_made_from(state, m).ref for m in root.members))}
     pending = [
         r
         for r in roots.values()
-        if r.fault.pending and r.object not in told and not {_made_from(state, m).ref for m in r.members} <= told
+        if r.fault.in_progress and r.object not in told and not {_made_from(state, m).ref for m in r.members} <= told
     ]
-    unseen = [r for r in roots.values() if r.fault.word == "unknown" and not r.fault.pending]
+    unseen = [r for r in roots.values() if r.fault.outcome == "unknown" and not r.fault.in_progress]
     findings = sorted((_finding(state, root, set()) for root in settled), key=_importance)
     return Explanation(
         state.namespace,
@@ -195,31 +172,24 @@ def _its_pods(state: State, target: Object) -> list[Object]:
     return [target]
 
 
-def _examined(state: State, obj: Object) -> NotPassed | None:
+def _examined(state: State, obj: Object) -> Fault | None:
     """The first broken link of an object, looked at closely, or None where it is well (or nothing is known of its kind)."""
     if obj.kind == "Namespace" and not obj.uid:
         near = nearest(obj.name, [n.name for n in state.objects.get("Namespace", [])], 0.8)
-        return Failed(
-            "namespace-missing", f"Namespace {obj.name} does not exist." + (f" There is one called {near}." if near else ""),
-            expected=f"namespace {obj.name}", observed=near or "none", object=obj.ref, look="kubectl get namespaces",
-        )  # fmt: skip
+        return Fault("namespace-missing", Ref.of(obj), {"near": near})
     try:
         walk_deletion(state, obj)
         if obj.is_terminating and obj.kind != "Namespace":
             return None
         _walk_where_known(state, obj)
         walk_further(state, obj)
-    except NotPassed as fault:
-        fault.namespace = fault.namespace or obj.namespace
-        return _settled(state, _closest(state, fault))
+    except NotPassed as end:
+        end.namespace = end.namespace or obj.namespace
+        return _settled(state, _closest(state, end).fault)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return Unknown(
-            "checker-crashed",
-            f"Examining {obj.ref} failed itself: {type(error).__name__}: {error} ({where.filename}:{where.lineno}). "
-            "This is a fault of the course, not of your work; please report it.",
-            object=obj.ref, look="kubeclass --debug explain",
-        )  # fmt: skip
+        facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
+        return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
     return None
 
 
@@ -242,32 +212,31 @@ def _closest(state: State, fault: NotPassed) -> NotPassed:
     return fault
 
 
-def _settled(state: State, fault: NotPassed) -> NotPassed:
-    """How long it is thought to be on its way. A container that has come back again and again is not given the benefit of the
-    doubt each time that it does; an init container may have a lot to do."""
-    kind, _, name = fault.object.partition("/")
-    if fault.cause == "init-container-runs" and (seconds := re.search(r"for (\d+) s", fault.observed)):
-        fault.pending = int(seconds[1]) < PATIENCE_WITH_INIT
-    pod = state.find("Pod", name, fault.namespace) if kind == "Pod" and "Pod" not in state.unlisted else None
-    if pod and fault.cause == "container-crashes" and _without_a_word(state, pod):
-        fault.pending = True
+def _settled(state: State, fault: Fault) -> Fault:
+    """The same fault, with how long it is thought to be in progress. A container that restarts again and again is not given
+    time anew at each restart; an init container may have a lot to do."""
+    pod = None
+    if fault.object.kind == "Pod" and "Pod" not in state.unlisted:
+        pod = state.find("Pod", fault.object.name, fault.object.namespace)
+    if fault.cause == "init-container-runs":
+        fault = fault.but(in_progress=fault.facts["seconds"] < PATIENCE_WITH_INIT)
+    if not pod:
         return fault
-    if pod and fault.cause in ("readiness-probe-fails", "startup-probe-fails") and _has_not_spoken(state, pod, fault):
-        fault.pending = True
-        return fault
-    if pod and fault.cause == "container-start-error" and state.age(pod.created) < PATIENCE_WITH_NODES:
-        fault.pending = True  # a busy node fails now and then, and tries again
-    if not pod or not fault.pending or fault.cause in ON_THE_WAY:
-        return fault
-    statuses = pod.container_statuses if pod else []
-    if any(status.get("restartCount", 0) >= OFTEN for status in statuses):
-        fault.pending = False
+    if fault.cause == "container-crashes" and _without_a_word(state, pod):
+        return fault.but(in_progress=True)
+    if fault.cause in ("readiness-probe-fails", "startup-probe-fails") and _has_not_spoken(state, pod, fault):
+        return fault.but(in_progress=True)
+    if fault.cause == "container-start-error" and state.age(pod.created) < PATIENCE_WITH_NODES:
+        return fault.but(in_progress=True)  # a busy node fails now and then, and tries again
+    restarted = any(status.get("restartCount", 0) >= OFTEN for status in pod.container_statuses)
+    if fault.in_progress and restarted and not catalogue()[fault.cause].in_progress:
+        return fault.but(in_progress=False)
     return fault
 
 
-def _has_not_spoken(state: State, pod: Object, fault: NotPassed) -> bool:
+def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
     """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
-    if "statuscode" in fault.observed:
+    if "statuscode" in fault.words().observed:
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
@@ -286,34 +255,29 @@ def _without_a_word(state: State, pod: Object) -> bool:
     return False
 
 
-def _as_asked(obj: Object, fault: NotPassed, asked_about: bool) -> bool:
-    """Whether a chain only says what somebody asked for. Nobody is missing what nobody asked for: a workload without replicas is
-    a fault where something needs its Pods, or where it is the one object that is asked about."""
-    itself = fault.object == obj.ref
-    return itself and (fault.cause in NEVER_A_FAULT or (fault.cause in AS_ASKED and not asked_about))
+def _as_asked(obj: Object, fault: Fault, asked_about: bool) -> bool:
+    """Whether a chain only says what somebody asked for. A workload without replicas is a fault where something needs its Pods,
+    or where it is the one object that is asked about."""
+    cause = catalogue()[fault.cause]
+    return str(fault.object) == obj.ref and (cause.normal or (cause.intended and not asked_about))
 
 
-def _root(state: State, fault: NotPassed) -> _Root:
-    kind, _, name = fault.object.partition("/")
-    namespace = fault.namespace or state.namespace
-    found = next((o for o in state.objects.get(kind, []) if o.name == name and o.namespace in ("", namespace)), None)
-    itself = found is None or fault.cause in OF_THE_OBJECT
-    return _Root(fault, fault.object if found is None or itself else _made_from(state, found).ref, namespace)
+def _root(state: State, fault: Fault) -> _Root:
+    where, namespace = fault.object, fault.object.namespace or state.namespace
+    found = next(
+        (o for o in state.objects.get(where.kind, []) if o.name == where.name and o.namespace in ("", namespace)), None
+    )
+    itself = found is None or catalogue()[fault.cause].changed_at == "object"
+    return _Root(fault, str(where) if found is None or itself else _made_from(state, found).ref, namespace)
 
 
 def _key(root: _Root) -> tuple[str, ...]:
     """What two faults with the same root have in common."""
     fault = root.fault
-    if fault.word == "unknown" and fault.cause != "checker-crashed":
-        return fault.cause, root.namespace  # what hides one thing hides others
-    if fault.cause == "quota-exceeded" and (quota := re.search(r"\bquota:? ([a-z0-9.-]+)[, ]", fault.message)):
-        return fault.cause, root.namespace, quota[1]
-    if fault.cause in IMAGE_CAUSES:
-        named = fault.expected if fault.cause in ("image-not-found", "image-not-loaded") else fault.observed
-        return fault.cause, root.namespace, short_image(named.split(" on node")[0].rsplit(": ", 1)[0])
-    if fault.cause in SHARED:
-        return fault.cause, root.namespace, fault.expected
-    return fault.cause, root.namespace, root.object
+    if fault.outcome == "unknown" and fault.cause != "checker-crashed":
+        return fault.cause, root.namespace  # what hides one object hides others
+    shared = fault.root(catalogue())
+    return (fault.cause, root.namespace, *shared) if any(shared) else (fault.cause, root.namespace, root.object)
 
 
 def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
@@ -323,13 +287,13 @@ def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
     for root in roots:
         stronger = [
             other for other in roots
-            if other.fault.cause not in WEAK and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
+            if not catalogue()[other.fault.cause].weaker and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
         ]  # fmt: skip
-        if root.fault.cause in WEAK and stronger:
+        if catalogue()[root.fault.cause].weaker and stronger:
             stronger[0].members += root.members
             continue
         used = [claims[name] for member in root.members for name in _claims(state, member) if name in claims]
-        if root.fault.cause in OF_A_VOLUME and used:
+        if catalogue()[root.fault.cause].yields_to and used:
             used[0].members += root.members
         else:
             kept.append(root)
@@ -348,12 +312,12 @@ def _unlisted(state: State) -> list[_Root]:
     kinds = [k for k in state.unlisted if k in KINDS and KINDS[k].graded and KINDS[k].namespaced and k != "Event"]
     if not kinds:
         return []
-    why = state.unlisted[kinds[0]]
+    why, namespace = state.unlisted[kinds[0]], Ref("Namespace", state.namespace)
     if not state.objects:
-        fault = Unknown("api-unreachable", f"The cluster does not answer: {why}.", look="kubeclass status")
+        fault = Fault("api-unreachable", namespace, {"why": why}, outcome="unknown")
     else:
-        look = f"kubectl auth can-i list {KINDS[kinds[0]].plural}"
-        fault = Unknown("cannot-list", f"Objects could not be listed ({', '.join(kinds)}): {why}", look=look)
+        facts = {"kinds": kinds, "why": why, "plural": KINDS[kinds[0]].plural}
+        fault = Fault("cannot-list", namespace, facts, outcome="unknown")
     return [_Root(fault, f"Namespace/{state.namespace}", state.namespace)]
 
 
@@ -373,8 +337,9 @@ def _finding(state: State, root: _Root, told: set[str]) -> Finding:
         for ref, obj in sorted(followers.items(), key=lambda one: (_rank(one[0]), one[0]))
         if (ref, obj.namespace or root.namespace) != (root.object, root.namespace) and ref not in told
     ]
+    words = fault.words()
     return Finding(
-        fault.cause, fault.message, root.object, root.namespace, fault.expected, fault.observed, fault.look, fault.object,
+        fault.cause, words.message, root.object, root.namespace, words.expected, words.observed, words.look, str(fault.object),
         tuple(consequences),
     )  # fmt: skip
 

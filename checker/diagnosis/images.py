@@ -41,7 +41,7 @@ def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: di
     if reason == "InvalidImageName":
         fail(
             "image-name-invalid", f"{image!r} is not an image name ({where}).",
-            expected="name[:tag]", observed=image, object=pod.ref, look=look,
+            expected="name[:tag]", observed=image, object=pod.ref, look=look, image=short_image(image),
         )  # fmt: skip
     known = known_images(state)
     holders = known.get(short_image(image), set())
@@ -49,7 +49,7 @@ def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: di
         fail(
             "image-not-loaded",
             f"Image {image} is on node {', '.join(sorted(holders))}, but not on node {node}, where Pod {pod.name} runs.",
-            expected=f"{image} on node {node}", observed=f"{reason} on {node}", object=pod.ref, look=look,
+            expected=f"{image} on node {node}", observed=f"{reason} on {node}", object=pod.ref, look=look, image=short_image(image),
         )  # fmt: skip
     own = [name for name in known if "/" not in name]
     repository = short_image(image).rsplit(":", 1)[0]
@@ -59,14 +59,14 @@ def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: di
         hint = f"The nodes have {', '.join(tags)}." if tags else f"Did you mean {similar}?"
         fail(
             "image-name-typo", f"No node can get image {image} ({where}). {hint}",
-            expected="an image that exists", observed=f"{image}: {reason}", object=pod.ref, look=look,
+            expected="an image that exists", observed=f"{image}: {reason}", object=pod.ref, look=look, image=short_image(image),
         )  # fmt: skip
     fail(
         "image-not-found",
         f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
         "An image built on this machine must be loaded into the cluster's nodes.",
         expected=f"{image} on node {node}", observed=f"a pull that fails: {why}" if (why := _reason_of_pull(waiting.get("message", ""))) else reason,
-        object=pod.ref, look=look,
+        object=pod.ref, look=look, image=short_image(image),
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> N
             "init-container-runs",
             f"Init container {status['name']} of Pod {pod.name} has been running for {seconds:.0f} s, and the others wait until it ends.",
             expected="an init container that ends", observed=f"running for {seconds:.0f} s", object=pod.ref,
-            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < PATIENCE_WITH_INIT,
+            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < PATIENCE_WITH_INIT, seconds=seconds,
         )  # fmt: skip
 
 

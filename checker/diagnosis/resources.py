@@ -362,7 +362,7 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
     number = f"no more than {counted(have, 'Pod')}" if have else "no Pods"
     fail(
         refusal.cause, f"{who} gets {number}: {refusal.words}.",
-        expected=refusal.expected, observed=refusal.observed, pending=refusal.cause == "quota-not-counted-yet", **evidence,
+        expected=refusal.expected, observed=refusal.observed, pending=refusal.cause == "quota-not-counted-yet", quota=refusal.quota, **evidence,
     )  # fmt: skip
 
 

@@ -337,7 +337,10 @@ def walk_volume(volume: Object, claim: Object | None = None) -> None:
     """
     phase, owner = volume.status.get("phase", "Pending"), (volume.spec.get("claimRef") or {}).get("name", "")
     policy = volume.spec.get("persistentVolumeReclaimPolicy", "Retain")
-    evidence = {"object": (claim or volume).ref, "look": f"kubectl describe persistentvolume {volume.name}"}
+    evidence: dict[str, Any] = {
+        "object": (claim or volume).ref,
+        "look": f"kubectl describe persistentvolume {volume.name}",
+    }
     would_fit = f", which would fit claim {claim.name}," if claim else ""
     if phase == "Released":
         again = f" A claim {owner} exists again, but it is another one." if claim and claim.name == owner else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from checker.model.fault import NotPassed
 from checker.model.state import Object, State
-from checker.model.verdict import NotPassed
 
 CHAINS: dict[str, Callable[[State, Object], None]] = {}  # by kind; checker/diagnosis/__init__.py names them
 
@@ -19,10 +20,10 @@ def walk(state: State, obj: Object) -> None:
         raise TypeError(f"no chain for {obj.kind}")
     try:
         CHAINS[obj.kind](state, obj)
-    except NotPassed as fault:
-        if not fault.namespace:
-            fault.namespace = obj.namespace
-            if obj.namespace not in ("", state.namespace):
-                fault.message = f"In namespace {obj.namespace}: {fault.message}"
-                fault.look += f" -n {obj.namespace}" if fault.look and " -n " not in fault.look else ""
+    except NotPassed as end:
+        fault, elsewhere = end.fault, obj.namespace not in ("", state.namespace)
+        if not fault.object.namespace:  # nobody has said yet where it is
+            end.fault = fault.but(object=replace(fault.object, namespace=obj.namespace), led_elsewhere=elsewhere)
+        elif elsewhere and fault.literal is None and fault.object.namespace != state.namespace:
+            end.fault = fault.but(led_elsewhere=True)
         raise

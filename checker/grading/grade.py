@@ -7,9 +7,9 @@ import traceback
 from checker.grading.lab_state import LabState
 from checker.grading.labs import Lab
 from checker.grading.observations import seen
-from checker.model.causes import look_at
+from checker.model.fault import Fault, NotPassed
 from checker.model.state import State
-from checker.model.verdict import NotPassed, Result, Verdict
+from checker.model.verdict import Result, Verdict
 
 
 def judge(lab: Lab, state: State) -> Result:
@@ -21,18 +21,25 @@ def judge(lab: Lab, state: State) -> Result:
         try:
             code.function(given, *(seen(state, observation) for observation in code.observe))
         except NotPassed as end:
-            verdicts.append(Verdict(
-                text.id, text.title, text.points, end.word, end.cause, end.message, end.expected, end.observed,
-                end.object, end.look or look_at(end.cause, end.object).replace("LAB", lab.number), end.pending,
-            ))  # fmt: skip
+            verdicts.append(Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes))
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            verdicts.append(Verdict(
-                text.id, text.title, text.points, "unknown", "checker-crashed",
-                f"The check of this task failed itself: {type(error).__name__}: {error} ({where.filename}:{where.lineno}). "
-                "This is a fault of the course, not of your work; please report it.",
-                look=f"kubeclass --debug check {lab.number}",
-            ))  # fmt: skip
+            crash = Fault(
+                "checker-crashed",
+                facts={
+                    "error": f"{type(error).__name__}: {error}",
+                    "where": f"{where.filename}:{where.lineno}",
+                    "lab": lab.number,
+                },
+                form="task",
+                outcome="unknown",
+            )
+            verdicts.append(Verdict.of(text.id, text.title, text.points, crash, lab.causes))
         else:
             verdicts.append(Verdict(text.id, text.title, text.points, "passed"))
     return Result(lab.number, lab.text.title, state.namespace, tuple(verdicts))
+
+
+def _of_lab(fault: Fault, lab: Lab) -> Fault:
+    """A fault with the lab's number among its facts, for the commands that name it."""
+    return fault.but(facts={"lab": lab.number, **fault.facts})

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checker.grading.observations import Observation
+from checker.model.catalogue import Catalogue, catalogue
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -141,6 +142,11 @@ class Lab:
                 f"Name every task in both: {self.folder}",
             )
         return code
+
+    @cached_property
+    def causes(self) -> Catalogue:
+        """The catalogue of causes, with what the lab's own causes.yaml adds to it."""
+        return catalogue().extended(self.folder / "causes.yaml")
 
     @property
     def is_generated(self) -> bool:

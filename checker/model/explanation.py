@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
-from checker.model.causes import CATALOGUE, look_at
+from checker.model.catalogue import catalogue
 from checker.model.spelling import counted
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -45,20 +45,20 @@ class Finding:
 
     @property
     def title(self) -> str:
-        return CATALOGUE[self.cause].title if self.cause in CATALOGUE else self.cause
+        return catalogue()[self.cause].title if self.cause in catalogue() else self.cause
 
     @property
     def meaning(self) -> str:
-        return CATALOGUE[self.cause].meaning if self.cause in CATALOGUE else ""
+        return catalogue()[self.cause].meaning if self.cause in catalogue() else ""
 
     @property
     def lesson(self) -> str:
-        return CATALOGUE[self.cause].lesson if self.cause in CATALOGUE else ""
+        return catalogue()[self.cause].lesson if self.cause in catalogue() else ""
 
     @property
     def command(self) -> str:
         """Where to look: a command that shows the same evidence, from wherever it is typed."""
-        look = self.look or look_at(self.cause, self.seen_at or self.object)
+        look = self.look
         elsewhere = self.namespace not in ("", DEFAULT_NAMESPACE)
         if elsewhere and look.startswith("kubectl ") and not _SAYS_WHERE & set(look.split()):
             return look.replace("kubectl ", f"kubectl -n {self.namespace} ", 1)

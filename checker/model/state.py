@@ -205,9 +205,9 @@ class State:
     def everywhere(self, kind: str) -> list[Object]:
         """All objects of a kind that this lab may look at. Raises Unknown where they could not be listed."""
         if kind in self.unlisted and not self.objects:
-            unknown("api-unreachable", f"The cluster does not answer: {self.unlisted[kind]}.", look="kubeclass status")
+            unknown("api-unreachable", why=self.unlisted[kind])
         if kind in self.unlisted:
-            unknown("cannot-list", f"{kind} objects could not be listed: {self.unlisted[kind]}", object=kind)
+            unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:

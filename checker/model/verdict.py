@@ -1,62 +1,16 @@
-"""Verdicts: what a check of one task says, and the exceptions that a task ends with."""
+"""Verdicts: what a check of one task says, and the result of a whole lab."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any
 
-Word = Literal["passed", "failed", "unknown"]
+from checker.model.catalogue import Catalogue
+from checker.model.fault import Failed, Fault, NotPassed, Outcome, Unknown, fail, unknown
 
+__all__ = ["Failed", "NotPassed", "Result", "Unknown", "Verdict", "fail", "unknown"]
 
-class NotPassed(Exception):
-    """A task that did not pass: why, and how the checker knows.
-
-    cause: an id of the catalogue (checker/model/causes.py).
-    message: the evidence in one or two sentences; never the fix.
-    object: `Kind/name` that the cause sits in. look: a command that shows the same evidence.
-    pending: the cluster is still on its way; a look a moment later may say otherwise.
-    namespace: where the cause sits; empty while nobody has told (see checker/diagnosis).
-    """
-
-    word: Word
-    namespace = ""
-
-    def __init__(
-        self,
-        cause: str,
-        message: str = "",
-        *,
-        expected: str = "",
-        observed: str = "",
-        object: str = "",
-        look: str = "",
-        pending: bool = False,
-    ) -> None:
-        super().__init__(message or cause)
-        self.cause, self.message, self.expected, self.observed = cause, message, expected, observed
-        self.object, self.look, self.pending = object, look, pending
-
-
-class Failed(NotPassed):
-    """The work is not right yet."""
-
-    word = "failed"
-
-
-class Unknown(NotPassed):
-    """It could not be seen whether the work is right."""
-
-    word = "unknown"
-
-
-def fail(cause: str, message: str = "", **evidence: Any) -> NoReturn:
-    """End a task as failed, for this cause. Evidence: expected, observed, object, look (see NotPassed)."""
-    raise Failed(cause, message, **evidence)
-
-
-def unknown(cause: str, message: str = "", **evidence: Any) -> NoReturn:
-    """End a task as unknown: it could not be checked, for this cause."""
-    raise Unknown(cause, message, **evidence)
+Word = Outcome
 
 
 @dataclass(frozen=True)
@@ -74,6 +28,16 @@ class Verdict:
     object: str = ""
     look: str = ""
     pending: bool = field(default=False, compare=False)
+    fault: Fault | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, id: str, title: str, points: int, fault: Fault, causes: Catalogue | None = None) -> Verdict:
+        """The verdict of a task that ended with a fault, in the words of a lab's catalogue."""
+        told = fault.words(causes)
+        return cls(
+            id, title, points, fault.outcome, fault.cause, told.message, told.expected, told.observed, str(fault.object), told.look,
+            fault.in_progress, fault,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `check --json` for one task."""

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from checker.model.causes import CATALOGUE, Cause
+from checker.model.catalogue import Cause, catalogue
 from cluster import paths
 
 PAGE = paths.COURSE / "docs" / "causes.md"
@@ -20,7 +20,7 @@ _HEAD = """# Causes
 Every cause that a check or `kubeclass explain` can name. The evidence is an example: what was said of that cause on a real cluster
 in one of the tests' cases, where names are made the same from run to run. A cause is listed under the lesson that covers it.
 
-This page is made by `make docs` from `checker/model/causes.py` and the recordings: change those, never the page.
+This page is made by `make docs` from `checker/model/catalogue/en/` and the recordings: change those, never the page.
 """
 
 
@@ -46,17 +46,17 @@ def page() -> str:
     """The whole page as Markdown."""
     known = examples()
     lines = [_HEAD]
-    for lesson in sorted({cause.lesson for cause in CATALOGUE.values()}):
+    for lesson in sorted({cause.lesson for cause in catalogue().values()}):
         notebook = next((paths.COURSE / "lessons").glob(f"{lesson}-*.ipynb"), None)
         title = f"Lesson {lesson}"
         lines.append(f"\n## {f'[{title}](../lessons/{notebook.name})' if notebook else title}\n")
         lines += ["| Cause | What it means | Evidence | Where to look |", "|---|---|---|---|"]
-        lines += [_row(cause, known.get(cause.id, "")) for cause in CATALOGUE.values() if cause.lesson == lesson]
+        lines += [_row(cause, known.get(cause.id, "")) for cause in catalogue().values() if cause.lesson == lesson]
     return "\n".join(lines) + "\n"
 
 
 def _row(cause: Cause, example: str) -> str:
-    cells = (f"{cause.title}<br>`{cause.id}`", cause.meaning, example, f"`{cause.look}`")
+    cells = (f"{cause.title}<br>`{cause.id}`", cause.meaning, example, f"`{cause.where_to_look}`")
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
@@ -68,4 +68,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    sys.stdout.write(f"{PAGE} holds {len(CATALOGUE)} causes.\n")
+    sys.stdout.write(f"{PAGE} holds {len(catalogue())} causes.\n")

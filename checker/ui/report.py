@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from checker.model.causes import CATALOGUE
+from checker.model.catalogue import catalogue
 from checker.model.verdict import Result, Verdict
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
@@ -66,7 +66,7 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
 
 
 def _explained(verdict: Verdict) -> list[str]:
-    cause = CATALOGUE.get(verdict.cause)
+    cause = catalogue().get(verdict.cause)
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
         lines.append(f"Expected: {verdict.expected or '-'}. Observed: {(verdict.observed or '-').rstrip('.')}.")

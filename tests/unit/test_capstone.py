@@ -18,7 +18,7 @@ from checker.grading.grade import judge
 from checker.grading.labs import beside, load_lab
 from checker.grading.observations import seen as seen_of
 from checker.grading.seeds import SEED, bound, checked, seed_in, seed_of
-from checker.model.causes import CATALOGUE
+from checker.model.catalogue import catalogue
 from checker.model.state import STARTED, Object
 from checker.model.verdict import Failed
 from checker.recording.normalize import normalised
@@ -103,7 +103,7 @@ def test_every_fault_has_a_mistake_in_which_it_is_left_and_named() -> None:
     for fault in capstone.FAULTS.values():
         case = mistakes[f"left-{fault.id}"]
         assert fault.id in {chosen.id for chosen in capstone.faults(case.seed)}
-        assert fault.cause in CATALOGUE
+        assert fault.cause in catalogue()
         assert set(case.fails.values()) == {fault.cause, "node-never-drained", "node-never-lost"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from checker.grading.labs import load_lab
 from checker.live import Live
-from checker.model.causes import CATALOGUE
+from checker.model.catalogue import catalogue
 from checker.model.verdict import Result, Verdict
 from checker.session import WAIT, Session
 from checker.ui import progress
@@ -130,7 +130,7 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
         return {}
     if root:
         return {"same_as": root.title}
-    cause = CATALOGUE.get(verdict.cause)
+    cause = catalogue().get(verdict.cause)
     known = {
         "message": verdict.message, "expected": verdict.expected, "observed": verdict.observed,
         "look": verdict.look,

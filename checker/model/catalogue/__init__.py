@@ -1,0 +1,265 @@
+"""The catalogue: every cause that a verdict can name, and every sentence that is said of it. The sentences are data.
+
+`en/` holds one file for each subject; `ui.yaml` there holds what the command line, the panel and the picture say. An entry of a cause:
+
+    service-selects-nothing:          # the id: stable, and what somebody would search for
+      title: The Service selects no Pod
+      meaning: …                      # what it means, in a sentence or two
+      look: kubectl get pods          # a command that shows the evidence; {name} is the object's name
+      lesson: "07"                    # the lesson that covers it
+      message: Service {service} selects no Pod. …       # the evidence, with the fault's facts in it; never the fix
+      expected: …
+      observed: …
+      forms:                          # other sentences for the same cause: fail("…", form="elsewhere")
+        elsewhere: {message: …, expected: …, observed: …, look: …}
+      same_root_by: [quota]           # faults with equal facts of these names have the same root, on whichever objects they are found
+      in_progress: true               # it only takes its time
+      intended: true                  # it is as somebody asked for: a fault only where something needs it
+      normal: true                    # it is never a fault of its own
+      weaker: true                    # it is told only where nothing else is found at the same object
+      yields_to: PersistentVolumeClaim   # it follows from a fault of such an object that the Pod uses
+      changed_at: object              # somebody would change the object itself, not the workload that made it
+
+How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
+A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`, `ui` and `labs`: what it does not say
+is said in English. KUBECLASS_LANGUAGE chooses it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checker.model.words import TemplateError, fill, parse, slots
+from cluster import Problem
+
+HERE = Path(__file__).parent
+ENGLISH = HERE / "en"
+UI = "ui.yaml"
+WORDS = ("message", "expected", "observed", "look")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The sentences of one form of a cause, as templates. An empty one is taken from the cause's own."""
+
+    message: str = ""
+    expected: str = ""
+    observed: str = ""
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One entry of the catalogue: see the module's text."""
+
+    id: str
+    title: str = ""
+    meaning: str = ""
+    look: str = ""
+    lesson: str = ""
+    message: str = ""
+    expected: str = ""
+    observed: str = ""
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    same_root_by: tuple[str, ...] = ()
+    in_progress: bool = False
+    intended: bool = False
+    normal: bool = False
+    weaker: bool = False
+    yields_to: str = ""
+    changed_at: str = ""
+
+    def form(self, name: str) -> Form:
+        """The sentences of a form; those of the cause itself for an empty name. Raises KeyError for a form that it has not."""
+        own = Form(self.message, self.expected, self.observed, self.look)
+        if not name:
+            return own
+        found = self.forms[name]
+        return Form(*(getattr(found, word) or getattr(own, word) for word in WORDS))
+
+    @property
+    def where_to_look(self) -> str:
+        """The command that shows the evidence, for no object in particular."""
+        return fill(self.look, dict.fromkeys(slots(self.look), ""))
+
+
+_ALLOWED = {f.name for f in fields(Cause)} - {"id"}
+_FLAGS = {f.name for f in fields(Cause) if f.type == "bool"}
+
+
+class Catalogue(Mapping[str, Cause]):
+    """The causes by id. An entry is read when it is asked for, as most are not in one run."""
+
+    def __init__(self, entries: Mapping[str, tuple[str, str, int]], base: Mapping[str, Cause] | None = None) -> None:
+        """entries: id to (YAML of the entry, file, line). base: a catalogue whose entries these extend."""
+        self._entries, self._base = entries, base or {}
+        self._known: dict[str, Cause] = {}
+
+    def __getitem__(self, id: str) -> Cause:
+        if id not in self._known:
+            if id not in self._entries:
+                return self._base[id]
+            text, file, line = self._entries[id]
+            self._known[id] = _cause(id, text, f"{file}:{line}", self._base.get(id))
+        return self._known[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._base, *self._entries]))
+
+    def __len__(self) -> int:
+        return len({*self._base, *self._entries})
+
+    def extended(self, file: Path) -> Catalogue:
+        """This catalogue, with the entries of one more file. A file that is not there adds nothing."""
+        return Catalogue(_entries(file), self) if file.exists() else self
+
+
+def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
+    """The entries of a file, unread: id to (YAML, file, line)."""
+    found: dict[str, tuple[str, str, int]] = {}
+    text = file.read_text()
+    starts = [*re.finditer(r"^([^\s#][^:\n]*):", text, re.M)]
+    for start, following in zip(starts, [*starts[1:], None], strict=True):
+        line = text.count("\n", 0, start.start()) + 1
+        if start[1] in found:
+            raise Problem(f"{file}:{line}: {start[1]} is there twice.", "Keep one of the two entries")
+        found[start[1]] = (text[start.start() : following.start() if following else None], str(file), line)
+    return found
+
+
+def load(text: str) -> Any:
+    """YAML as plain data, by libyaml where PyYAML was built with it (ten times as fast)."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
+    """One entry. Raises Problem, with the file and the line and what is allowed, for one that breaks the schema."""
+
+    def broken(what: str) -> Problem:
+        return Problem(
+            f"{where}: cause {id}: {what}.", "The schema is at the top of checker/model/catalogue/__init__.py"
+        )
+
+    try:
+        data = load(text)[id]
+    except yaml.YAMLError as error:
+        raise broken(f"this is no YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise broken("an entry is a mapping")
+    if unknown := sorted(set(data) - _ALLOWED):
+        raise broken(f"unknown key {unknown[0]}; allowed are {', '.join(sorted(_ALLOWED))}")
+    known: dict[str, Any] = {}
+    for key, value in data.items():
+        if key == "forms":
+            known[key] = _forms(value, broken)
+        elif key == "same_root_by":
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise broken("same_root_by is a list of facts' names")
+            known[key] = tuple(value)
+        elif not isinstance(value, bool if key in _FLAGS else str):
+            raise broken(f"{key} is {'true or false' if key in _FLAGS else 'text'}, not {value!r}")
+        else:
+            known[key] = value
+    for word in WORDS:
+        _readable(known.get(word, ""), word, broken)
+    if base:
+        return replace(base, **{**known, "forms": {**base.forms, **known.get("forms", {})}})
+    if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
+        raise broken(f"{missing[0]} is missing")
+    return Cause(id, **known)
+
+
+def _forms(value: Any, broken: Any) -> dict[str, Form]:
+    if not isinstance(value, dict):
+        raise broken("forms is a mapping from a form's name to its sentences")
+    found = {}
+    for name, words in value.items():
+        if (
+            not isinstance(words, dict)
+            or set(words) - set(WORDS)
+            or not all(isinstance(w, str) for w in words.values())
+        ):
+            raise broken(f"form {name} is a mapping; allowed are {', '.join(WORDS)}, each a text")
+        for word, template in words.items():
+            _readable(template, f"{word} of form {name}", broken)
+        found[str(name)] = Form(**words)
+    return found
+
+
+def _readable(template: str, what: str, broken: Any) -> None:
+    try:
+        parse(template)
+    except TemplateError as error:
+        raise broken(f"{what} cannot be read: {error}") from None
+
+
+# -- what is said in the learner's language -----------------------------------------------------------------------
+
+
+def language() -> str:
+    """The language that was chosen: `en`, or the name of a file beside `en/`."""
+    return os.environ.get("KUBECLASS_LANGUAGE") or "en"
+
+
+@cache
+def _translation(chosen: str) -> dict[str, Any]:
+    """The file of another language, whole. Raises Problem where there is none of that name."""
+    if chosen == "en":
+        return {}
+    file = HERE / f"{chosen}.yaml"
+    if not re.fullmatch(r"[a-z]+(-[a-zA-Z]+)?", chosen) or not file.exists():
+        known = ", ".join(["en", *sorted(path.stem for path in HERE.glob("*.yaml"))])
+        raise Problem(f"There is no language {chosen!r}.", f"Choose one by KUBECLASS_LANGUAGE: {known}")
+    return load(file.read_text()) or {}
+
+
+@cache
+def _catalogue(chosen: str) -> Catalogue:
+    files = [file for file in sorted(ENGLISH.glob("*.yaml")) if file.name != UI]
+    entries: dict[str, tuple[str, str, int]] = {}
+    for file in files:
+        for id, entry in _entries(file).items():
+            if id in entries:
+                raise Problem(f"{entry[1]}:{entry[2]}: {id} is in {entries[id][1]} too.", "Keep one of the two entries")
+            entries[id] = entry
+    english = Catalogue(entries)
+    translated = _translation(chosen).get("causes") or {}
+    again = {id: (yaml.safe_dump({id: entry}), str(HERE / f"{chosen}.yaml"), 1) for id, entry in translated.items()}
+    return Catalogue(again, english) if again else english
+
+
+def catalogue() -> Catalogue:
+    """The catalogue in the chosen language."""
+    return _catalogue(language())
+
+
+@cache
+def _ui(chosen: str) -> dict[str, str]:
+    english: dict[str, str] = load((ENGLISH / UI).read_text())
+    return {**english, **(_translation(chosen).get("ui") or {})}
+
+
+def say(id: str, /, **facts: Any) -> str:
+    """A sentence of the user interface in the chosen language, by its id in ui.yaml, with these facts in it."""
+    sentences = _ui(language())
+    return fill(sentences[id], facts, conjunctions())
+
+
+def conjunctions() -> tuple[str, str]:
+    """The words between the last two items of a list: and, or."""
+    sentences = _ui(language())
+    return sentences["and"], sentences["or"]
+
+
+def of_lab(number: str) -> dict[str, Any]:
+    """What the chosen language says of a lab instead of its lab.yaml and causes.yaml; empty for English."""
+    found: dict[str, Any] = (_translation(language()).get("labs") or {}).get(number) or {}
+    return found
