@@ -13,12 +13,14 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from checker.diagnosis import pods_of, walk
-from checker.diagnosis.extras import OFTEN, walk_deletion, walk_extras
+from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
-from checker.diagnosis.refine import closer, is_meant
+from checker.diagnosis.refine import refine
+from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
+from checker.diagnosis.stateful_set import is_partitioned_rollout
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, Fault, NotPassed, Ref
@@ -70,7 +72,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = _examined(state, obj)
-        if fault is None or is_meant(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)
@@ -180,7 +182,7 @@ def _examined(state: State, obj: Object) -> Fault | None:
         if obj.is_terminating and obj.kind != "Namespace":
             return None
         _walk_where_known(state, obj)
-        walk_extras(state, obj)
+        walk_further(state, obj)
     except NotPassed as end:
         end.namespace = end.namespace or obj.namespace
         return _settled(state, _closest(state, end).fault)
@@ -203,7 +205,7 @@ def _walk_where_known(state: State, obj: Object) -> None:
 def _closest(state: State, fault: NotPassed) -> NotPassed:
     """A closer look may lead to another object, which deserves one too."""
     for _ in range(3):
-        found = closer(state, fault)
+        found = refine(state, fault)
         if found is fault:
             break
         fault = found

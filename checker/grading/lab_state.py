@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 from checker import diagnosis
 from checker.diagnosis.dns import explain_name
-from checker.diagnosis.extras import walk_restarts
 from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import End, explain_kept_out, observer
+from checker.diagnosis.network_policy import End, observer
+from checker.diagnosis.network_policy_reasons import explain_kept_out
 from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import untolerated
 from checker.model.kinds import KINDS

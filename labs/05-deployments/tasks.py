@@ -3,7 +3,7 @@
 from math import inf
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.observations import Scaling
+from checker.grading.timeline import Scaling
 from checker.model.spelling import counted
 from checker.model.verdict import NotPassed
 

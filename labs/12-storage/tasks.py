@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
+from checker.diagnosis.mounts import walk_data
 from checker.diagnosis.owners import workload_of
-from checker.diagnosis.storage import claims_of, size, users_of, walk_data
+from checker.diagnosis.storage import claims_of, size, users_of
 from checker.grading.observations import Unseen, inside, running_pods, service_address
 from checker.model.quantity import quantity
 

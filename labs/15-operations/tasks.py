@@ -16,13 +16,14 @@ from checker.diagnosis.configuration import (
     source_of_variable,
     volume_references,
 )
-from checker.diagnosis.network_policy import selects
 from checker.diagnosis.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
+from checker.diagnosis.selectors import selects
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import untolerated
 from checker.grading.labs import beside
-from checker.grading.observations import Drain, Spell, answered, inside, running_pods
+from checker.grading.observations import answered, inside, running_pods
 from checker.grading.seeds import seed_of
+from checker.grading.timeline import Drain, Spell
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis.node import fail_if_budget_holds
-from checker.grading.observations import Spell, Timeline
+from checker.grading.timeline import Spell, Timeline
 from checker.model.state import Object
 from checker.model.verdict import Failed
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, state

@@ -10,7 +10,7 @@ import pytest
 
 from checker import State
 from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned, soonest
-from checker.grading.observations import Release, Timeline
+from checker.grading.timeline import Release, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
 

@@ -14,7 +14,8 @@ import pytest
 from checker import State
 from checker.collect import ask_storage
 from checker.collect.exec import ask_inside
-from checker.diagnosis.storage import allows, volume_at, walk_data
+from checker.diagnosis.mounts import volume_at, walk_data
+from checker.diagnosis.storage import allows
 from checker.model.state import Object
 from checker.model.verdict import NotPassed
 from checker.recording.normalize import normalised
