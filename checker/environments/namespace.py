@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import Api, ApiError
+from checker.diagnosis.taints import is_worker
 from checker.environments.base import run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
+from checker.model.spelling import counted
 from checker.model.state import LAB, STARTED, Object, State
 from cluster import Cluster, Problem, current, engine, paths
 from cluster.context import DEFAULT_NAMESPACE, in_namespace
@@ -90,7 +92,11 @@ class NamespaceEnvironment:
         return labels[LAB] if labels.get(LAB, lab.number) != lab.number else ""
 
     def prepare(self, lab: Lab) -> None:
-        """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing."""
+        """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing.
+
+        Raises Problem where the cluster has not what the lab needs.
+        """
+        self._require(lab)
         metadata = (self._namespace() or {}).get("metadata") or {}
         begun = (metadata.get("annotations") or {}).get(STARTED)
         same = (metadata.get("labels") or {}).get(LAB) == lab.number
@@ -102,6 +108,27 @@ class NamespaceEnvironment:
         if lab.is_generated:
             self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))
         self.look(lab)  # begins the observer's streams
+
+    def _require(self, lab: Lab) -> None:
+        """Raises Problem where the cluster lacks what lab.yaml says under `needs`. What this user may not see is not judged."""
+        needs = lab.text.needs
+        try:
+            nodes = [Object("Node", raw) for raw in self.api.get("/api/v1/nodes")["items"]] if needs.workers else []
+            if nodes and (have := sum(map(is_worker, nodes))) < needs.workers:
+                raise Problem(
+                    f"Lab {lab.number} needs {counted(needs.workers, 'worker node')}; this cluster has {have}.",
+                    "Make the course's cluster anew: kubeclass down, then kubeclass up",
+                )
+            if needs.metrics:
+                self.api.get("/apis/metrics.k8s.io/v1beta1")
+        except ApiError as error:
+            if error.status == 404:
+                raise Problem(
+                    f"Lab {lab.number} needs metrics-server, and this cluster has none.",
+                    "Install it: kubeclass up --metrics",
+                ) from None
+            if error.status != 403:
+                raise unreachable(error) from None
 
     def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
         """Put there what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.

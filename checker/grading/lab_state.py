@@ -16,7 +16,7 @@ from checker.diagnosis.network_policy_reasons import explain_kept_out
 from checker.diagnosis.owners import pods_owned
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
-from checker.diagnosis.taints import untolerated
+from checker.diagnosis.taints import is_worker
 from checker.model.kinds import KINDS
 from checker.model.spelling import are_no, nearest
 from checker.model.state import Object, State
@@ -103,11 +103,7 @@ class LabState(State):
 
     def workers(self) -> list[Object]:
         """The nodes that are there for ordinary Pods, whether they take any at the moment or not."""
-        return [
-            node
-            for node in self.everywhere("Node")
-            if not [t for t in untolerated(node, []) if not t["key"].startswith("node.kubernetes.io/")]
-        ]
+        return [node for node in self.everywhere("Node") if is_worker(node)]
 
     def explain_name(self, host: str, lookups: dict[str, Any], asked_in: Object) -> NoReturn:
         """Raise Failed (or Unknown) with the reason why a DNS name leads nowhere (see checker/diagnosis/dns.py)."""
