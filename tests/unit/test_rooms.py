@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "collect": {"model", "diagnosis", "grading"},
     "environments": {"model", "diagnosis", "grading", "collect"},
     "recording": {"model", "diagnosis", "grading"},
-    "ui": {"model", "diagnosis", "grading", "collect", "environments", "session", "live"},
+    "authoring": {"model", "diagnosis", "grading"},
+    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "session", "live"},
 }  # fmt: skip
 # Rooms without I/O, and what a module imports to do I/O.
 PURE = ("model", "diagnosis", "grading")
