@@ -15,7 +15,7 @@ _WHERE = {
     "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Release": "grading.timeline", "Timeline": "grading.timeline",
     "Traffic": "grading.observations", "Answers": "model.answers", "Object": "model.state", "State": "grading.lab_state:LabState",
     "fail": "model.verdict", "unknown": "model.verdict", "task": "grading.labs",
-    "course": "ui.overview", "explain": "session", "lab": "ui.panel", "picture": "ui.picture",
+    "course": "ui.overview", "explain": "ui.explanation", "lab": "ui.panel", "picture": "ui.picture",
 }  # fmt: skip
 __all__ = [
     "Answers",

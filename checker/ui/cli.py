@@ -185,8 +185,8 @@ def explain(
     wait: Wait = 10.0,
 ) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is, 2 something could not be seen, 3 could not run."""
-    from checker.model.explanation import text_of
-    from checker.session import explain as explained
+    from checker.ui.explanation import explain as explained
+    from checker.ui.explanation import text_of
 
     explanation = explained(target, name, namespace=namespace, wait=wait)
     if as_json:

@@ -43,7 +43,10 @@ def name_of(path: Path) -> str:
 
 def modules(*folders: str) -> dict[str, Path]:
     return {
-        name_of(path): path for folder in folders for path in sorted((paths.COURSE / folder).rglob("*.py"))
+        name_of(path): path
+        for folder in folders
+        for path in sorted((paths.COURSE / folder).rglob("*.py"))
+        if "template" not in path.parts  # of a new lab: no module of the checker
     }  # fmt: skip
 
 
