@@ -203,7 +203,7 @@ def _walk_where_known(state: State, obj: Object) -> None:
 
 
 def _closest(state: State, fault: NotPassed) -> NotPassed:
-    """A closer look may lead to another object, which deserves one too."""
+    """A refinement may lead to another object, whose fault may be refined too."""
     for _ in range(3):
         found = refine(state, fault)
         if found is fault:

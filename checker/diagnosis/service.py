@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.dns import service_named
-from checker.diagnosis.network_policy import walled_off
+from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
@@ -167,7 +167,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
-        if number and seen != "open" and not (seen and walled_off(state, pod, number)):
+        if number and seen != "open" and not (seen and is_blocked_for_observer(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
     if not refused:
         return
