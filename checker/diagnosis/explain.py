@@ -29,7 +29,7 @@ from checker.model.durations import (
 )
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, Fault, NotPassed, Ref
-from checker.model.kinds import KINDS
+from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
 from cluster import Problem
@@ -309,11 +309,11 @@ def _claims(state: State, obj: Object) -> Iterator[str]:
 
 def _unlisted(state: State) -> list[_Root]:
     """The kinds of the namespace that could not be listed, as one."""
-    kinds = [k for k in state.unlisted if k in KINDS and KINDS[k].graded and KINDS[k].namespaced and k != "Event"]
+    kinds = [k for k in state.unlisted if k in ALWAYS and KINDS[k].namespaced and k != "Event"]
     if not kinds:
         return []
     why, namespace = state.unlisted[kinds[0]], Ref("Namespace", state.namespace)
-    if not state.objects:
+    if not state.objects and kinds[0] not in state.forbidden:
         fault = Fault("api-unreachable", namespace, {"why": why}, outcome="unknown")
     else:
         facts = {"kinds": kinds, "why": why, "plural": KINDS[kinds[0]].plural}

@@ -23,7 +23,7 @@ from checker.diagnosis.host_container import PROJECT, Container
 from checker.environments.base import run_script
 from checker.grading.container_engine import ENGINE
 from checker.grading.labs import Lab
-from checker.model.state import State
+from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -80,7 +80,7 @@ class ContainerEngineEnvironment:
     def folder(self, lab: Lab) -> Path:
         return self.work / f"{lab.number}{self.suffix}"
 
-    def watch(self, changed: Callable[[], None]) -> None:
+    def watch(self, lab: Lab, changed: Callable[[], None]) -> None:
         """Nobody watches the engine: it is looked at again and again."""
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
@@ -88,7 +88,8 @@ class ContainerEngineEnvironment:
             seen = self._look()
         except Problem as problem:
             seen = {"error": problem.what}
-        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen})
+        asked = Asked(frozenset(), observations=frozenset({ENGINE.key}))
+        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen}, asked=asked)
 
     def _look(self) -> dict[str, Any]:
         ids = self._ask("ps", "-aq", "--no-trunc").split()

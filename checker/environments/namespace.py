@@ -65,13 +65,15 @@ class NamespaceEnvironment:
 
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-        return collect(self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, listed=listed)
+        return collect(
+            self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, lab.kinds, listed=listed
+        )
 
-    def watch(self, changed: Callable[[], None]) -> Watch:
-        """The namespace's objects, to be kept up to date; `changed` is called whenever one of them is not as it was."""
+    def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
+        """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""
         from checker.collect.watch import Watch
 
-        return Watch(self.api, self.namespace, changed)
+        return Watch(self.api, self.namespace, changed, lab.kinds)
 
     def _namespace(self) -> dict[str, Any] | None:
         try:

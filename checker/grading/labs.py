@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checker.grading.observations import Observation
 from checker.model.catalogue import Catalogue, catalogue
+from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -160,6 +161,12 @@ class Lab:
         """
         made: dict[str, list[dict[str, Any]]] = beside(self.folder / "lab.yaml", "setup").broken(seed)
         return made
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of objects that a check of this lab lists: those of every check, and those that its code names."""
+        code = "".join(path.read_text() for path in self.folder.glob("*.py"))
+        return ALWAYS | {kind for kind in KINDS if re.search(rf"""["']{kind}["']""", code)}
 
     @cached_property
     def observations(self) -> list[Observation]:

@@ -15,6 +15,7 @@ from checker.diagnosis.explain import explained, parsed
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding, html_of, text_of
+from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Object, State
 from checker.ui import causes_page
 from cluster import Problem
@@ -30,6 +31,7 @@ _EVERYBODYS = "what everybody's cases run on would have to fail"
 _ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
 _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
+    "kind-not-asked": "Only code asks for a kind that it did not list: tests/unit/test_state.py.",
     **dict.fromkeys(
         ("pod-starting", "pod-not-scheduled-yet", "pod-not-ready", "status-stale", "object-being-deleted", "rollout-in-progress",
          "endpoints-not-yet", "name-not-yet", "not-observed", "claim-not-bound-yet", "file-not-refreshed-yet", "nothing-saved-yet",
@@ -193,6 +195,12 @@ def test_kinds_that_may_not_be_listed_are_told_once_and_the_rest_is_explained() 
     assert roots(found) == ["container-crashes@Deployment/web"]
     assert [f.cause for f in found.unseen] == ["cannot-list"]
     assert found.exit_code == 1
+
+
+def test_what_may_not_be_listed_is_not_told_as_a_cluster_that_does_not_answer() -> None:
+    world = State("learn", state().now, unlisted=dict.fromkeys(ALWAYS, "forbidden"), forbidden=ALWAYS)
+    (unseen,) = explained(world).unseen
+    assert unseen.cause == "cannot-list"
 
 
 def test_kinds_that_only_the_cluster_has_need_not_be_seen() -> None:
