@@ -12,7 +12,7 @@ from typing import Any
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
     "DnsInside": "grading.observations", "Http": "grading.observations", "Lookup": "grading.observations", "NodePorts": "grading.observations",
-    "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Release": "grading.timeline", "Timeline": "grading.timeline",
+    "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Rollout": "grading.timeline", "Timeline": "grading.timeline",
     "Traffic": "grading.observations", "Answers": "model.answers", "Object": "model.state", "State": "grading.lab_state:LabState",
     "fail": "model.verdict", "unknown": "model.verdict", "task": "grading.labs",
     "course": "ui.overview", "explain": "ui.explanation", "lab": "ui.panel", "picture": "ui.picture",
@@ -26,7 +26,7 @@ __all__ = [
     "Object",
     "PodHttp",
     "PodsInside",
-    "Release",
+    "Rollout",
     "State",
     "Timeline",
     "Traffic",

@@ -5,10 +5,10 @@ Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finali
 
 from __future__ import annotations
 
+from checker.model.durations import TIME_FOR_FINALIZER
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
-PATIENCE_WITH_FINALIZERS = 10  # seconds that a controller has to remove its finalizer
 _IN_USE = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 _WAITS_FOR_OTHERS = ("foregroundDeletion", "orphan")
 
@@ -20,7 +20,7 @@ def walk_deletion(state: State, obj: Object) -> None:
     """
     since = obj.metadata.get("deletionTimestamp")
     holding = [f for f in obj.metadata.get("finalizers") or [] if f not in _WAITS_FOR_OTHERS]
-    if not since or not holding or state.age(since) < PATIENCE_WITH_FINALIZERS:
+    if not since or not holding or state.age(since) < TIME_FOR_FINALIZER:
         return
     look = f"kubectl get {obj.kind.lower()} {obj.name} -o jsonpath={{.metadata.finalizers}}"
     if holding[0] in _IN_USE:
@@ -66,5 +66,5 @@ def walk_namespace(state: State, namespace: Object) -> None:
         "namespace-being-deleted",
         f"Namespace {namespace.name} is being deleted, with everything in it: nothing new can be made there. {' '.join(told)}".strip(),
         expected="a namespace that stays", observed="Terminating", object=namespace.ref, look=f"kubectl describe namespace {namespace.name}",
-        pending=held or state.age(namespace.metadata["deletionTimestamp"]) < 3 * PATIENCE_WITH_FINALIZERS,
+        pending=held or state.age(namespace.metadata["deletionTimestamp"]) < 3 * TIME_FOR_FINALIZER,
     )  # fmt: skip

@@ -22,17 +22,17 @@ from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
 from checker.model.catalogue import catalogue
+from checker.model.durations import (
+    TIME_FOR_CONTAINER_START,
+    TIME_FOR_FIRST_LOG_LINE,
+    TIME_FOR_INIT_CONTAINER_IN_EXPLAIN,
+)
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
 from cluster import Problem
-
-# Seconds that an init container is given that does not say, and does not show, that it waits for somebody.
-PATIENCE_WITH_INIT = 60
-# Seconds that a node is given to start a container, and that a program is given which has not said a word so far.
-PATIENCE_WITH_NODES, PATIENCE_WITH_THE_SILENT = 20, 45
 
 # Which of several roots with equally many consequences is told first.
 ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
@@ -203,7 +203,7 @@ def _walk_where_known(state: State, obj: Object) -> None:
 
 
 def _closest(state: State, fault: NotPassed) -> NotPassed:
-    """A closer look may lead to another object, which deserves one too."""
+    """A refinement may lead to another object, whose fault may be refined too."""
     for _ in range(3):
         found = refine(state, fault)
         if found is fault:
@@ -219,14 +219,14 @@ def _settled(state: State, fault: Fault) -> Fault:
     if fault.object.kind == "Pod" and "Pod" not in state.unlisted:
         pod = state.find("Pod", fault.object.name, fault.object.namespace)
     if fault.cause == "init-container-runs":
-        fault = fault.but(in_progress=fault.facts["seconds"] < PATIENCE_WITH_INIT)
+        fault = fault.but(in_progress=fault.facts["seconds"] < TIME_FOR_INIT_CONTAINER_IN_EXPLAIN)
     if not pod:
         return fault
     if fault.cause == "container-crashes" and _without_a_word(state, pod):
         return fault.but(in_progress=True)
     if fault.cause in ("readiness-probe-fails", "startup-probe-fails") and _has_not_spoken(state, pod, fault):
         return fault.but(in_progress=True)
-    if fault.cause == "container-start-error" and state.age(pod.created) < PATIENCE_WITH_NODES:
+    if fault.cause == "container-start-error" and state.age(pod.created) < TIME_FOR_CONTAINER_START:
         return fault.but(in_progress=True)  # a busy node fails now and then, and tries again
     restarted = any(status.get("restartCount", 0) >= OFTEN for status in pod.container_statuses)
     if fault.in_progress and restarted and not catalogue()[fault.cause].in_progress:
@@ -240,7 +240,7 @@ def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
-        if since and not status.get("ready") and state.age(since) < PATIENCE_WITH_THE_SILENT:
+        if since and not status.get("ready") and state.age(since) < TIME_FOR_FIRST_LOG_LINE:
             return not state.logs.get(f"{pod.name}/{status['name']}")
     return False
 

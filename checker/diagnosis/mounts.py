@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from checker.diagnosis.storage import (
-    PATIENCE,
     claims_of,
     explain_claim_missing,
     explain_claims,
@@ -16,6 +15,7 @@ from checker.diagnosis.storage import (
     volume_of,
     walk_claim,
 )
+from checker.model.durations import TIME_FOR_VOLUME
 from checker.model.spelling import counted
 from checker.model.state import Object, State
 from checker.model.verdict import fail
@@ -40,7 +40,7 @@ def explain_volumes(state: State, pod: Object) -> None:
                 cause,
                 f"Volume {volume} cannot be mounted into Pod {pod.name} on node {pod.spec.get('nodeName')}: {telling[:300]}",
                 expected="a volume that can be mounted", observed=telling[:300], object=pod.ref,
-                look=f"kubectl describe pod {pod.name}", pending=state.age(pod.created) < PATIENCE,
+                look=f"kubectl describe pod {pod.name}", pending=state.age(pod.created) < TIME_FOR_VOLUME,
             )  # fmt: skip
 
 

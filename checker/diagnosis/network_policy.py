@@ -237,7 +237,7 @@ def in_block(address: str, block: dict[str, Any]) -> bool:
     )
 
 
-def walled_off(state: State, pod: Object, port: int) -> bool:
+def is_blocked_for_observer(state: State, pod: Object, port: int) -> bool:
     """Whether a Pod's policies keep the course's own observer away from a port: then it says nothing that no connection came about.
 
     (Some network plugins drop what a policy keeps out, others refuse it.)

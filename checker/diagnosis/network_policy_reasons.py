@@ -409,7 +409,7 @@ def _nearest_policy(side: Side) -> Object:
     return next((p for p in side.policies if rules_of(p, side.direction)), side.policies[0])
 
 
-def explain_kept_out(state: State, source: End, pod: Object, port: int, story: str) -> None:
+def explain_blocked(state: State, source: End, pod: Object, port: int, story: str) -> None:
     """Raise Failed where a Pod's policies keep out whoever had no answer there. story: what came of asking, in a sentence.
 
     Not where a rule speaks of addresses, and that of the source is not known.

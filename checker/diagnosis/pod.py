@@ -36,20 +36,17 @@ from checker.diagnosis.resources import (
     throttling_note,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
-from checker.model.durations import FOR_A_POD_CONTROLLER
+from checker.model.durations import (
+    TIME_FOR_INIT_CONTAINER,
+    TIME_FOR_POD_CONTROLLER,
+    TIME_TO_LISTEN,
+    TIME_TO_RECOVER,
+    TIME_TO_SETTLE,
+    TIME_TO_SETTLE_AFTER_RESTART,
+)
 from checker.model.spelling import counted
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed, fail
-
-# A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
-SETTLE = 3
-SETTLE_AFTER_RESTART = 10
-# A process that does not listen yet may still be starting: how long (in seconds) that is not held against it.
-TIME_TO_LISTEN = 20
-# A container that a probe has restarted, and that is not ready: how long (in seconds) that is still the restart's doing.
-TIME_TO_RECOVER = 60
-# How long (in seconds) an init container may take before it is said to hold up the others.
-PATIENCE_WITH_INIT = 15
 
 
 def walk_pod(state: State, pod: Object) -> None:
@@ -108,14 +105,14 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
     if failing_now(state, pod, spec, current["running"]):
         explain_restarts(state, pod, status, spec, "liveness", pending=True)
     running_for = state.age(current["running"]["startedAt"])
-    if previous and running_for < SETTLE_AFTER_RESTART:
+    if previous and running_for < TIME_TO_SETTLE_AFTER_RESTART:
         explain_exit(state, pod, status, previous, pending=True)
     if previous and not status.get("ready") and previous.get("reason") == "OOMKilled":
         # It is on its way to the same end: what it has not come to yet is no fault of its own.
         explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
     starting = status.get("started") is False and spec.get("startupProbe")
     recovering = not status.get("ready") and running_for < TIME_TO_RECOVER
-    if previous and (starting or recovering or running_for < time_to_settle(spec, SETTLE_AFTER_RESTART)):
+    if previous and (starting or recovering or running_for < time_to_settle(spec, TIME_TO_SETTLE_AFTER_RESTART)):
         which = ended_by_probe(state, pod, spec, previous)
         if which:
             explain_restarts(state, pod, status, spec, which, pending=True)
@@ -139,7 +136,7 @@ def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> N
             "init-container-runs",
             f"Init container {status['name']} of Pod {pod.name} has been running for {seconds:.0f} s, and the others wait until it ends.",
             expected="an init container that ends", observed=f"running for {seconds:.0f} s", object=pod.ref,
-            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < PATIENCE_WITH_INIT, seconds=seconds,
+            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < TIME_FOR_INIT_CONTAINER, seconds=seconds,
         )  # fmt: skip
 
 
@@ -272,9 +269,9 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
     spec = container_spec(pod, status["name"])
     running_for = state.age(running["startedAt"])
     if status.get("ready"):
-        if not spec.get("readinessProbe") and running_for < SETTLE:
+        if not spec.get("readinessProbe") and running_for < TIME_TO_SETTLE:
             fail(
-                "pod-starting", f"Container {status['name']} of Pod {pod.name} started less than {SETTLE} s ago.",
+                "pod-starting", f"Container {status['name']} of Pod {pod.name} started less than {TIME_TO_SETTLE} s ago.",
                 expected="a process that keeps running", observed=f"running for {running_for:.0f} s",
                 object=pod.ref, pending=True,
             )  # fmt: skip
@@ -286,7 +283,7 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
             "pod-starting", f"Container {status['name']} of Pod {pod.name} has only just started.",
             observed="not ready", object=pod.ref, pending=True,
         )  # fmt: skip
-    if which == "startup" and running_for > patience_of(probe) + SETTLE:
+    if which == "startup" and running_for > patience_of(probe) + TIME_TO_SETTLE:
         # Its time is over: the kubelet is about to end it, or has done so before.
         explain_restarts(state, pod, status, spec, which)
     _explain_probe(state, pod, spec, which, probe, running_for)
@@ -307,7 +304,7 @@ def _explain_probe(
         patience = max(patience, TIME_TO_LISTEN if failures else EVENTS_FOLLOW)
     if spec.get("livenessProbe"):
         # A container that is on the way to be restarted is not ready either, and that is the root.
-        patience = max(patience, patience_of(spec["livenessProbe"]) + SETTLE_AFTER_RESTART)
+        patience = max(patience, patience_of(spec["livenessProbe"]) + TIME_TO_SETTLE_AFTER_RESTART)
     follow_dependency(state, pod, spec, answer)
     raise Failed(
         f"{which}-probe-fails",
@@ -325,7 +322,7 @@ def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed |
     gates = [gate["conditionType"] for gate in pod.spec.get("readinessGates") or []]
     closed = [gate for gate in gates if pod.condition(gate).get("status") != "True"]
     since = ready.get("lastTransitionTime")
-    if not closed or (since and state.age(since) < FOR_A_POD_CONTROLLER):
+    if not closed or (since and state.age(since) < TIME_FOR_POD_CONTROLLER):
         return None
     return Failed(
         "readiness-gate-waits",

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from checker.diagnosis.containers import describe
+from checker.model.durations import TIME_FOR_POD_START
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed
 
@@ -16,8 +17,6 @@ _REJECTIONS = ("NodeAffinity", "NodePorts", "NodeName", "NodeUnschedulable", "Un
                "TopologyAffinityError", "PodOSNotSupported", "PodOSSelectorNodeLabelDoesNotMatch", "AppArmor")  # fmt: skip
 _CANNOT_START = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "FailedCreatePodContainer",
                  "FailedPodSandBoxStatus", "NetworkNotReady", "FailedPrepareDynamicResources")  # fmt: skip
-
-A_WHILE = 20  # seconds after which something that normally takes a moment is not taken for a matter of moments any more
 
 
 def refine_evicted(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
@@ -49,7 +48,7 @@ def refine_starting(state: State, pod: Object, fault: NotPassed) -> NotPassed | 
     if hook:
         return hook
     troubles = [e for e in state.events(pod) if e.get("reason") in _CANNOT_START]
-    if troubles and state.age(pod.created) > A_WHILE:
+    if troubles and state.age(pod.created) > TIME_FOR_POD_START:
         told = re.sub(r"\s+", " ", troubles[0].get("message", ""))[:300]
         return Failed(
             "pod-stuck-starting", f"Pod {pod.name} does not get on with starting: {troubles[0]['reason']}. {told}",

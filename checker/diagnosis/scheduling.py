@@ -14,7 +14,7 @@ from checker.diagnosis.node import fail_if_all_closed
 from checker.diagnosis.resources import explain_many_cpus
 from checker.diagnosis.storage import explain_claims, explain_volume_nodes
 from checker.diagnosis.taints import untolerated
-from checker.model.durations import FOR_A_POD_CONTROLLER
+from checker.model.durations import TIME_FOR_POD_CONTROLLER
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest_labels, pairs
 from checker.model.state import Object, State
@@ -92,7 +92,7 @@ def _show(resource: str, amount: Decimal) -> str:
 def refine_not_scheduled_yet(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
     """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/"""
     gates = [gate["name"] for gate in pod.spec.get("schedulingGates") or []]
-    if gates and state.age(pod.created) > FOR_A_POD_CONTROLLER:
+    if gates and state.age(pod.created) > TIME_FOR_POD_CONTROLLER:
         return Failed(
             "pod-scheduling-gated",
             f"Pod {pod.name} is held back by a scheduling gate that nobody has taken away: {', '.join(gates)}.",
@@ -102,7 +102,7 @@ def refine_not_scheduled_yet(state: State, pod: Object, fault: NotPassed) -> Not
     if (
         scheduler != "default-scheduler"
         and not pod.condition("PodScheduled")
-        and state.age(pod.created) > FOR_A_POD_CONTROLLER
+        and state.age(pod.created) > TIME_FOR_POD_CONTROLLER
     ):
         return Failed(
             "scheduler-missing",

@@ -9,16 +9,14 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.dns import service_named
-from checker.diagnosis.network_policy import walled_off
+from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
-from checker.diagnosis.pod import TIME_TO_LISTEN
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
+from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.spelling import counted, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import Failed, NotPassed, fail, unknown
-
-PATIENCE_WITH_ADDRESSES = 15  # seconds that a load balancer's controller has to give a Service an address
 
 
 def pods_behind(state: State, service: Object) -> list[Object]:
@@ -169,7 +167,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
-        if number and seen != "open" and not (seen and walled_off(state, pod, number)):
+        if number and seen != "open" and not (seen and is_blocked_for_observer(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
     if not refused:
         return
@@ -255,7 +253,7 @@ def walk_address(state: State, service: Object) -> None:
         "load-balancer-missing",
         f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address (EXTERNAL-IP is <pending>).",
         expected="an external address", observed="<pending>", object=service.ref, look=f"kubectl get service {service.name}",
-        pending=state.age(service.created) < PATIENCE_WITH_ADDRESSES,
+        pending=state.age(service.created) < TIME_FOR_LOAD_BALANCER,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.walking import walk
+from checker.model.durations import TIME_FOR_VOLUME
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -23,7 +24,6 @@ BY_HAND = "kubernetes.io/no-provisioner"  # a class whose volumes people make
 # Provisioners that are known not to give every access mode. The others tell by an event, which is kept for an hour only.
 # Source: https://github.com/rancher/local-path-provisioner (provisioner.go)
 OFFERED = {"rancher.io/local-path": ("ReadWriteOnce", "ReadWriteOncePod")}
-PATIENCE = 30  # seconds that making, binding or mounting a volume may take before it is said to hang
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------
@@ -153,11 +153,11 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
             walk(state, pod)  # what keeps it from having a node keeps the claim from having a volume
     waited = min([state.age(pod.created) for pod in users] if late else [state.age(claim.created)], default=0.0)
     fail(
-        "claim-not-bound-yet" if waited < PATIENCE else "provisioner-silent",
+        "claim-not-bound-yet" if waited < TIME_FOR_VOLUME else "provisioner-silent",
         f"Claim {name} waits for provisioner {provisioner} of class {storage_class.name}, which has made no volume"
-        + (" yet." if waited < PATIENCE else f" for {waited:.0f} s, and has given no reason."),
-        expected="a volume for the claim", observed=f"Pending for {waited:.0f} s" if waited >= PATIENCE else "Pending",
-        pending=waited < PATIENCE, **evidence,
+        + (" yet." if waited < TIME_FOR_VOLUME else f" for {waited:.0f} s, and has given no reason."),
+        expected="a volume for the claim", observed=f"Pending for {waited:.0f} s" if waited >= TIME_FOR_VOLUME else "Pending",
+        pending=waited < TIME_FOR_VOLUME, **evidence,
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from checker.diagnosis.dns import CONTROL
-from checker.diagnosis.pod import container_spec
-from checker.diagnosis.refine import DNS_CONTROL, PROBED
+from checker.diagnosis.containers import container_spec
+from checker.diagnosis.dns import CONTROL, DNS_CONTROL
+from checker.diagnosis.probes import PROBED
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.grading.observations import Observation
 from checker.model.state import REACH, State

@@ -66,16 +66,16 @@ class Absence:
 
 
 @dataclass(frozen=True)
-class Release:
+class Rollout:
     """A Deployment went over to another image, in seconds since 1970: from when its first Pod was asked for (or the last old
-    one was taken away) until the last Pod that went for it, or with it, had gone, or until the next release began."""
+    one was taken away) until the last Pod that went for it, or with it, had gone, or until the next rollout began."""
 
     begin: float
     end: float
 
 
 @dataclass(frozen=True)
-class Spell:
+class Interval:
     """A time during which a node was closed, or away: in seconds since 1970, without an end while it lasts."""
 
     node: str
@@ -141,7 +141,7 @@ class Timeline:
 
     def all_answer(self, deployment: Object, wanted: int, since: float) -> float:
         """The first moment from `since` on at which so many Pods of a Deployment, not told to go, were ready and had answered; inf where there was none."""
-        spells = [
+        intervals = [
             (
                 min(self.first_answer(name, pod["ready"]) for name in (pod["name"], hostname(deployment))),
                 pod["deleted"] or inf,
@@ -149,18 +149,18 @@ class Timeline:
             for pod in self.pods_of(deployment.name)
             if pod["ready"]
         ]
-        moments = sorted({since, *(begin for begin, _ in spells if begin > since)})
-        return next((at for at in moments if sum(begin <= at < end for begin, end in spells) >= wanted), inf)
+        moments = sorted({since, *(begin for begin, _ in intervals if begin > since)})
+        return next((at for at in moments if sum(begin <= at < end for begin, end in intervals) >= wanted), inf)
 
-    def fail_for_strangers(self, deployment: Object, begin: float, end: float, doing: str) -> None:
+    def fail_for_other_backends(self, deployment: Object, begin: float, end: float, doing: str) -> None:
         """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
-        strangers = self.hosts_between(begin, end) - own
-        gone = [pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"]]
-        if strangers:
+        other_backends = self.hosts_between(begin, end) - own
+        gone = [pod["name"] for pod in self.pods() if pod["name"] in other_backends and pod["gone"]]
+        if other_backends:
             fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}.",
-                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
+                "service-answers-wrong", f"While {doing}, {', '.join(sorted(other_backends))} answered, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}.",
+                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=deployment.ref,
                 look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
             )  # fmt: skip
 
@@ -264,12 +264,12 @@ class Timeline:
             for owner in self._sets_of(deployment.name).values()
         )
 
-    def pods_released(self, deployment: str, image: str, since: float) -> list[dict[str, Any]]:
+    def pods_rolled_out(self, deployment: str, image: str, since: float) -> list[dict[str, Any]]:
         """The Pods of a Deployment with this image that came from that time on (or in the second before: it is told by another watch)."""
         sets = {uid for uid, owner in self._sets_of(deployment).items() if image in _images(owner)}
         return [pod for _, pod in self._pods_of(sets) if pod["added"] >= since - 1]
 
-    def last_release(self, deployment: str, image: str, since: str = "") -> Release | None:
+    def last_rollout(self, deployment: str, image: str, since: str = "") -> Rollout | None:
         """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
         sets = self._sets_of(deployment)
         begins = _begins(sets)
@@ -292,21 +292,21 @@ class Timeline:
             return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
 
         candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
-        return self._release(sets, of(image), max(candidates)) if candidates else None
+        return self._rollout(sets, of(image), max(candidates)) if candidates else None
 
-    def way_back(self, deployment: str, image: str, from_image: str, since: float) -> Release | None:
+    def rollback(self, deployment: str, image: str, from_image: str, since: float) -> Rollout | None:
         """When a Deployment went back to an image from the one that it had gone over to at `since`, be it by way of others.
         None where it went straight back to a template that still had Pods: then no new ones were asked for before the other's were gone."""
         sets = self._sets_of(deployment)
-        left = max((pod["gone"] or inf for pod in self.pods_released(deployment, from_image, since)), default=since)
+        left = max((pod["gone"] or inf for pod in self.pods_rolled_out(deployment, from_image, since)), default=since)
         later = sorted((at, uid) for uid, times in _begins(sets).items() for at in times if at > since)
         if not later or later[0][0] > left + SETTLE:
             return None
         back = next(((at, uid) for at, uid in later if image in _images(sets[uid])), None)
-        return self._release(sets, {back[1]}, back[0]) if back else None
+        return self._rollout(sets, {back[1]}, back[0]) if back else None
 
-    def _release(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Release:
-        """The release that began when Pods of these of a Deployment's ReplicaSets were first asked for."""
+    def _rollout(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Rollout:
+        """The rollout that began when Pods of these of a Deployment's ReplicaSets were first asked for."""
 
         def asked(uids: Iterable[str], at: float) -> float:
             return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
@@ -336,7 +336,7 @@ class Timeline:
             if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not asked({uid}, decided))
         ]
         last_gone = max((pod["gone"] or inf for pod in told_to_go), default=begin)
-        return Release(begin, min(last_gone + SETTLE, following))
+        return Rollout(begin, min(last_gone + SETTLE, following))
 
     def replacements(self, deployment: str) -> list[Replacement]:
         """Every Pod of the Deployment that went away although it was wanted, with its successor, oldest first.
@@ -363,15 +363,15 @@ class Timeline:
 
     # -- nodes -------------------------------------------------------------------------------------------------------
 
-    def closed(self) -> list[Spell]:
+    def cordoned(self) -> list[Interval]:
         """The times in which a node took no Pods, oldest first."""
-        return self._spells(lambda ready, takes: not takes)
+        return self._intervals(lambda ready, takes: not takes)
 
-    def away(self) -> list[Spell]:
+    def not_ready(self) -> list[Interval]:
         """The times in which a node was not ready, oldest first."""
-        return self._spells(lambda ready, takes: not ready)
+        return self._intervals(lambda ready, takes: not ready)
 
-    def _spells(self, counts: Callable[[bool, bool], bool]) -> list[Spell]:
+    def _intervals(self, counts: Callable[[bool, bool], bool]) -> list[Interval]:
         found = []
         for node, changes in self._seen.get("nodes", {}).items():
             begin = None
@@ -379,11 +379,11 @@ class Timeline:
                 if counts(ready, takes) and begin is None:
                     begin = at
                 elif not counts(ready, takes) and begin is not None:
-                    found.append(Spell(node, begin, at))
+                    found.append(Interval(node, begin, at))
                     begin = None
             if begin is not None:
-                found.append(Spell(node, begin))
-        return sorted(found, key=lambda spell: spell.begin)
+                found.append(Interval(node, begin))
+        return sorted(found, key=lambda interval: interval.begin)
 
     def pods_of(self, deployment: str) -> list[dict[str, Any]]:
         """Every Pod of a Deployment that was seen, of all its revisions, as the observer notes it."""
@@ -400,16 +400,16 @@ class Timeline:
     def drains(self, deployment: str) -> list[Drain]:
         """Every time that a node was closed with Pods of the Deployment on it, oldest first."""
         found = []
-        for spell in self.closed():
-            pods = self.pods_on(spell.node, spell.begin, deployment)
+        for interval in self.cordoned():
+            pods = self.pods_on(interval.node, interval.begin, deployment)
             if pods:
-                went = [pod for pod in pods if pod["deleted"] and pod["deleted"] <= spell.end]
-                begin = min((pod["deleted"] for pod in went), default=spell.begin)
-                told = max((pod["deleted"] for pod in went), default=spell.begin)
+                went = [pod for pod in pods if pod["deleted"] and pod["deleted"] <= interval.end]
+                begin = min((pod["deleted"] for pod in went), default=interval.begin)
+                told = max((pod["deleted"] for pod in went), default=interval.begin)
                 came = [p["ready"] for p in self.pods_of(deployment) if begin <= p["added"] <= told + REPLACED]
                 end = max([told, *(pod["gone"] or inf for pod in went), *came])
                 names, gone = (frozenset(pod["name"] for pod in some) for some in (pods, went))
-                found.append(Drain(spell.node, begin, told, end, names, names - gone))
+                found.append(Drain(interval.node, begin, told, end, names, names - gone))
         return found
 
 

@@ -376,7 +376,7 @@ def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
     assert found_in(made, node()) == [f"{cause}@Pod/guestbook-1"]
 
 
-# -- a closer look ---------------------------------------------------------------------------------------------------
+# -- refinement ------------------------------------------------------------------------------------------------------
 
 FORBIDDEN = 'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" in the namespace "learn"'
 

@@ -99,7 +99,7 @@ def test_an_owner_that_is_no_controller_owns_nothing() -> None:
     front = service()
     world = state(top, revision, real, forged, front, slice_of())
     assert world.pods_of(top) == [real]
-    assert world.strangers(front, top, {real.name, "nobody"}) == {forged.name, "nobody"}
+    assert world.other_backends(front, top, {real.name, "nobody"}) == {forged.name, "nobody"}
 
 
 def test_a_state_survives_json() -> None:
