@@ -18,7 +18,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
 from checker.diagnosis.owners import workload_of
-from checker.diagnosis.selectors import selects as selects  # the picture takes it from here
+from checker.diagnosis.selectors import selects
 from checker.model.state import Object, State
 
 Direction = Literal["egress", "ingress"]

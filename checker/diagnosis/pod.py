@@ -10,8 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
-from checker.diagnosis.containers import container_spec as container_spec  # the collector takes it from here
-from checker.diagnosis.containers import describe, last_line, look_at_log
+from checker.diagnosis.containers import container_spec, describe, last_line, look_at_log
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes

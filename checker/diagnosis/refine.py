@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from checker.diagnosis.dns import DNS_CONTROL as DNS_CONTROL  # the collector takes it from here
 from checker.diagnosis.images import refine_config_error, refine_image_pull
 from checker.diagnosis.last_words import refine_by_last_words
 from checker.diagnosis.pod import refine_not_ready
 from checker.diagnosis.pod_start import refine_evicted, refine_starting
-from checker.diagnosis.probes import PROBED as PROBED  # the collector takes it from here
 from checker.diagnosis.probes import refine_probe_failure
 from checker.diagnosis.scheduling import refine_not_scheduled_yet, refine_unschedulable
 from checker.diagnosis.service import refine_none_ready, refine_port_refused, refine_selects_nothing

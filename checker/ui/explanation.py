@@ -80,7 +80,7 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
             for one in follows:
                 lines += wrapped(one, 8)
     for finding in explanation.unseen:
-        lines.append(f"  {styled(f'? {say('explain-not-seen')}', '33')}  {finding.title}  [{finding.cause}]")
+        lines.append(f"  {styled('? ' + say('explain-not-seen'), '33')}  {finding.title}  [{finding.cause}]")
         lines += wrapped(finding.message, 6)
         if finding.command:
             lines += wrapped(say("look", command=finding.command), 6)

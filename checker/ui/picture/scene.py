@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 
 from checker.diagnosis import pods_of
-from checker.diagnosis.network_policy import selects
 from checker.diagnosis.owners import workload_of
+from checker.diagnosis.selectors import selects
 from checker.model.explanation import Explanation
 from checker.model.spelling import counted
 from checker.model.state import Asked, Object, State
