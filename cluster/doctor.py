@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import engine, paths
+from cluster.http_client import get_from_internet
 from cluster.network import REGISTRY, registry_answers
 from cluster.problem import Problem
 from cluster.up import NODE_PORT
@@ -277,9 +277,7 @@ def _resolves() -> bool:
 def _clock_offset() -> float | None:
     """This machine's clock against that of the registry, in seconds; None where it does not answer."""
     try:
-        headers = urllib.request.urlopen(REGISTRY, timeout=4).headers
-    except urllib.error.HTTPError as error:
-        headers = error.headers
+        headers = get_from_internet(REGISTRY, 4).headers
     except OSError:
         return None
     return time.time() - parsedate_to_datetime(headers["Date"]).timestamp() if headers.get("Date") else None

@@ -7,6 +7,7 @@ Source: https://docs.python.org/3/reference/import.html#the-module-cache
 
 from __future__ import annotations
 
+import ssl
 import sys
 
 _COMMAND_LINE = "httpx._main"
@@ -17,4 +18,27 @@ import httpx  # noqa: E402
 if sys.modules.get(_COMMAND_LINE, httpx) is None:
     del sys.modules[_COMMAND_LINE]
 
-__all__ = ["httpx"]
+__all__ = ["get", "get_from_internet", "httpx"]
+
+
+def get(url: str, timeout: float) -> httpx.Response:
+    """One GET of an http:// URL, by no proxy, with no redirect followed. `timeout` is in seconds, for each of its parts.
+
+    Raises httpx.HTTPError, and httpx.InvalidURL.
+    """
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; reading whom this machine trusts takes a while
+    with httpx.Client(verify=no_tls, trust_env=False, timeout=timeout) as client:
+        return client.get(url, headers={"Accept-Encoding": "identity"})
+
+
+def get_from_internet(url: str, timeout: float) -> httpx.Response:
+    """One GET by the proxies that the environment names, with the certificates that this machine trusts, and with redirects followed.
+    `timeout` is in seconds, for each of its parts.
+
+    Raises OSError where no answer comes. An answer with an error status is an answer.
+    """
+    try:
+        with httpx.Client(verify=ssl.create_default_context(), follow_redirects=True, timeout=timeout) as client:
+            return client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # ImportError: for a SOCKS proxy
+        raise OSError(str(error) or type(error).__name__) from None

@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 from checker.diagnosis.host_container import PROJECT, Container
 from checker.environments.base import run_script
 from checker.grading.container_engine import ENGINE
@@ -26,6 +24,7 @@ from checker.grading.labs import Lab
 from checker.model.state import State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
+from cluster.http_client import get, httpx
 
 TIMEOUT = 10.0  # seconds for one question to the engine
 REMOVAL_TIMEOUT = 120.0  # seconds for containers to end and go
@@ -280,18 +279,18 @@ def _ways_in(container: Container) -> list[tuple[str, str]]:
 def _get(url: str) -> dict[str, Any]:
     answer = {"status": 0, "text": "", "host": "", "version": "", "error": ""}
     try:
-        got = urllib3.PoolManager(retries=False, timeout=HTTP_TIMEOUT).request("GET", url)
-    except urllib3.exceptions.NewConnectionError:  # which is a TimeoutError too
+        got = get(url, HTTP_TIMEOUT)
+    except httpx.ConnectError:
         return {**answer, "error": "refused"}
-    except urllib3.exceptions.TimeoutError:
+    except httpx.TimeoutException:
         return {**answer, "error": "timeout"}
-    except urllib3.exceptions.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         return {**answer, "error": "reset"}
     headers = {
         "host": got.headers.get("X-Guestbook-Host", ""),
         "version": got.headers.get("X-Guestbook-Version", ""),
     }
-    return {**answer, "status": got.status, "text": got.data[:200].decode(errors="replace").strip(), **headers}
+    return {**answer, "status": got.status_code, "text": got.content[:200].decode(errors="replace").strip(), **headers}
 
 
 def _short(image: str) -> str:

@@ -155,7 +155,7 @@ def test_a_base_image_that_is_there_is_made_anew_only_where_its_recipe_changed(
 def test_a_registry_that_is_said_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     network.registry_answers.cache_clear()
     monkeypatch.setenv("KUBECLASS_NO_REGISTRY", "1")
-    monkeypatch.setattr(network.urllib.request, "urlopen", lambda *_, **__: pytest.fail("it was asked"))
+    monkeypatch.setattr(network, "get_from_internet", lambda *_, **__: pytest.fail("it was asked"))
     assert network.registry_answers() is False
     network.registry_answers.cache_clear()
 
