@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from cluster import engine, paths
 from cluster.http_client import get_from_internet
 from cluster.network import REGISTRY, registry_answers
 from cluster.problem import Problem
+from cluster.process import finish
 from cluster.up import NODE_PORT
 
 GIB = 1024**3
@@ -230,8 +230,8 @@ def _is_there(command: str) -> bool:
 
 def _output(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=15, check=False).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
+        return finish(*command, timeout=15).out.strip()
+    except Problem:
         return ""
 
 

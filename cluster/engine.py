@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cluster import paths
 from cluster.problem import Problem
-from cluster.steps import asked, run, say, step, succeeds, tail
+from cluster.process import DidNotEnd, finish, run, succeeds
+from cluster.progress import asked, say, step, tail
 
 CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
 
@@ -43,12 +44,12 @@ def require_running(engine: str) -> None:
     if not shutil.which(engine):
         raise Problem("There is no container engine: neither docker nor podman is installed.", how_to_start(engine))
     try:
-        done = subprocess.run([engine, "info"], capture_output=True, text=True, timeout=20, check=False)
-    except subprocess.TimeoutExpired:
+        done = finish(engine, "info", timeout=20)
+    except DidNotEnd:
         raise Problem(f"{engine} does not answer: it may be stopped or hanging.", how_to_start(engine)) from None
     if done.returncode == 0:
         return
-    if "permission denied" in done.stderr.lower():
+    if "permission denied" in done.err.lower():
         raise Problem(
             f"You have no right to use {engine}.",
             "Add yourself to its group (sudo usermod -aG docker $USER), log in anew, and run the same command again",

@@ -14,7 +14,8 @@ from cluster.network import registry_answers
 from cluster.nodeimage import docker_build
 from cluster.nodes import nodes_of
 from cluster.problem import Problem
-from cluster.steps import run, say, step, succeeds
+from cluster.process import run, succeeds
+from cluster.progress import say, step
 from cluster.versions import versions
 
 MEASURED_WITHIN = 120  # seconds until every node was measured once

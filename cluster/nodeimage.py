@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +16,8 @@ from pathlib import Path
 from cluster import programs
 from cluster.engine import install_packages
 from cluster.problem import Problem
-from cluster.steps import run, step, succeeds
+from cluster.process import finish, run, succeeds
+from cluster.progress import step
 from cluster.versions import versions
 
 RECIPE = Path(__file__).parent / "recipe"
@@ -193,14 +193,12 @@ class _Builder:
             archive = self.work / "images.tar"
             run(self.engine, "save", "-o", str(archive), *self.images, timeout=300)
             with archive.open("rb") as stream:
-                done = subprocess.run(
-                    [self.engine, "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import", "--all-platforms",
-                     "--no-unpack", "--digests", "--local", "-"], stdin=stream, capture_output=True, check=False,
+                done = finish(
+                    self.engine, "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import", "--all-platforms",
+                    "--no-unpack", "--digests", "--local", "-", stdin=stream, timeout=1800,
                 )  # fmt: skip
             if done.returncode:
-                raise Problem(
-                    f"The images could not be put into the node image: {done.stderr.decode()[-500:]}", "kubeclass up"
-                )
+                raise Problem(f"The images could not be put into the node image: {done.err[-500:]}", "kubeclass up")
             run(
                 self.engine,
                 "exec",

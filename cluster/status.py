@@ -10,7 +10,7 @@ from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
 from cluster.nodes import WORKERS, nodes_of
 from cluster.problem import Problem
-from cluster.steps import run
+from cluster.process import run
 from cluster.tools import found, version_of
 
 

@@ -22,7 +22,8 @@ from cluster.kubectl import kubectl
 from cluster.network import registry_answers
 from cluster.nodes import WORKERS, Node, nodes_of
 from cluster.problem import Problem
-from cluster.steps import HEARTBEAT, run, say, step, stopping_everything, succeeds, tidying_up
+from cluster.process import run, stopping_everything, succeeds, tidying_up
+from cluster.progress import HEARTBEAT, say, step
 from cluster.tools import kind_path, kubectl_path
 from cluster.versions import versions
 

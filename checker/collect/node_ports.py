@@ -5,12 +5,12 @@ Docker Desktop keeps the nodes' addresses inside its virtual machine; there `cur
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cluster import Problem
 from cluster.http_client import get, httpx
+from cluster.process import finish
 
 TIMEOUT = 2.0  # seconds for one request
 
@@ -63,19 +63,18 @@ def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> di
 
     neighbour = next((name for name in question["addresses"] if name != node), node)
     try:
-        done = subprocess.run(
-            [command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question)],
-            capture_output=True, text=True, timeout=TIMEOUT + 3, check=False,
+        done = finish(
+            command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question),
+            timeout=TIMEOUT + 3,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except Problem as problem:
         raise Problem(
-            f"No node of the cluster can be reached from this machine ({error}).", "See kubeclass doctor"
+            f"No node of the cluster can be reached from this machine ({problem.what.rstrip('.')}).",
+            "See kubeclass doctor",
         ) from None
     if done.returncode in (7, 28):
         return _answer(error={7: "refused", 28: "timeout"}[done.returncode])
     if done.returncode != 0:
-        raise Problem(
-            f"Requests from node {neighbour} could not be made: {done.stderr.strip()}", "See kubeclass doctor"
-        )
-    text, _, status = done.stdout.rpartition("\n")
+        raise Problem(f"Requests from node {neighbour} could not be made: {done.err.strip()}", "See kubeclass doctor")
+    text, _, status = done.out.rpartition("\n")
     return _answer(int(status), text.strip())

@@ -14,7 +14,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 @click.option("--metrics", is_flag=True, help="With metrics-server, for `kubectl top`.")
 def up(metrics: bool) -> None:
     """Bring the course's cluster up, or back up. Safe to repeat; a stopped attempt goes on where it was."""
-    from cluster.steps import say
+    from cluster.progress import say
     from cluster.up import stop_as_by_ctrl_c
     from cluster.up import up as bring_up
 
@@ -27,7 +27,7 @@ def up(metrics: bool) -> None:
 @click.command()
 def down() -> None:
     """Delete the course's cluster. Your files, your progress and the images are kept."""
-    from cluster.steps import say
+    from cluster.progress import say
     from cluster.up import down as take_down
 
     say("Deleted. Your files and your progress are kept." if take_down() else "There is no cluster to delete.")

@@ -28,9 +28,9 @@ from cluster import (
     network,
     nodeimage,
     paths,
+    process,
     programs,
     status,
-    steps,
     tools,
     up,
 )
@@ -212,7 +212,7 @@ def test_a_docker_that_is_podman_by_another_name_is_podman(
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     program(tmp_path, "builder", "echo 'write /x: no space left on device' >&2; exit 1")
     with pytest.raises(Problem, match="The disk is full"):
-        steps.run(str(tmp_path / "builder"))
+        process.run(str(tmp_path / "builder"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -224,8 +224,39 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
-    with pytest.raises(Problem, match="did not end within"):
-        steps.run("sleep", "60", timeout=0.2)
+    with pytest.raises(process.DidNotEnd, match="did not end within"):
+        process.run("sleep", "60", timeout=0.2)
+    assert not process._running
+
+
+def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    with pytest.raises(process.CannotStart, match=r"no-such-program is not installed\."):
+        process.run("no-such-program")
+    (tmp_path / "tool").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "tool").chmod(0o755)
+    with pytest.raises(process.CannotStart, match="cannot be started: Exec format error"):
+        process.run(str(tmp_path / "tool"))
+    assert tools.version_of(tmp_path / "tool", "kind") == ""
+    assert not process.succeeds(str(tmp_path / "tool"))
+
+
+def test_what_a_program_prints_is_kept_whatever_its_exit_status() -> None:
+    words = ("sh", "-c", "echo one; echo two >&2; echo three; exit 3")
+    assert process.finish(*words, timeout=10) == process.Finished(3, "one\nthree\n", "two\n")
+    assert process.finish(*words, timeout=10, merged=True) == process.Finished(3, "one\ntwo\nthree\n", "")
+    with pytest.raises(Problem, match="failed: two"):
+        process.run(*words)
+
+
+def test_after_a_stop_nothing_is_begun_but_what_tidies_up() -> None:
+    with pytest.raises(KeyboardInterrupt), process.stopping_everything():
+        raise KeyboardInterrupt
+    with pytest.raises(Problem, match="Stopped"):
+        process.run("true")
+    with process.tidying_up():
+        assert process.run("echo", "gone") == "gone\n"
+    with process.stopping_everything():  # the next command begins anew
+        assert process.succeeds("true")
 
 
 def test_status_says_for_each_node_what_is_amiss() -> None:
@@ -411,8 +442,8 @@ def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
 ) -> None:
     gone, anothers, alive = tmp_path / "gone", tmp_path / "anothers", tmp_path / "alive"
     own = Path("/proc/self/comm").read_text().strip()
-    for file, process in ((gone, 2**22 + 1), (anothers, os.getpid()), (alive, os.getpid())):
-        file.write_text(f"{process}")
+    for file, pid in ((gone, 2**22 + 1), (anothers, os.getpid()), (alive, os.getpid())):
+        file.write_text(f"{pid}")
     files = {gone: "dockerd", anothers: "dockerd", alive: own, tmp_path / "none": "dockerd"}
     monkeypatch.setattr(engine, "PID_FILES", files)
     engine._forget_the_dead()
