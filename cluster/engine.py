@@ -6,14 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from cluster import paths
 from cluster.problem import Problem
 from cluster.process import DidNotEnd, finish, run, succeeds
 from cluster.progress import asked, say, step, tail
+from cluster.waiting import wait_until
 
+ENGINE_STARTS_WITHIN = 60  # seconds
 CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
 
 
@@ -156,11 +157,10 @@ def _start_dockerd() -> None:
         subprocess.Popen(
             ["dockerd", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    deadline = time.monotonic() + 60
-    while not succeeds("docker", "info"):
-        if time.monotonic() > deadline:
-            raise Problem(f"The Docker engine did not start within 60 s. Its log ends: {tail(log)}", f"Read {log}")
-        time.sleep(0.5)
+    if not wait_until(lambda: succeeds("docker", "info"), ENGINE_STARTS_WITHIN, pause=0.5):
+        raise Problem(
+            f"The Docker engine did not start within {ENGINE_STARTS_WITHIN} s. Its log ends: {tail(log)}", f"Read {log}"
+        )
 
 
 def cgroup_version() -> int | None:

@@ -10,7 +10,6 @@ import hashlib
 import re
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 from cluster import programs
@@ -19,6 +18,7 @@ from cluster.problem import Problem
 from cluster.process import finish, run, succeeds
 from cluster.progress import step
 from cluster.versions import versions
+from cluster.waiting import wait_until
 
 RECIPE = Path(__file__).parent / "recipe"
 # systemd 252 of Debian bookworm still boots on a cgroup v1 host; 257 of trixie does not.
@@ -183,13 +183,8 @@ class _Builder:
         ).strip()  # fmt: skip
         try:
             run(self.engine, "exec", "-d", container, "sh", "-c", "exec containerd >/dev/null 2>&1")
-            deadline = time.monotonic() + 30
-            while not succeeds(self.engine, "exec", container, "ctr", "version"):
-                if time.monotonic() > deadline:
-                    raise Problem(
-                        "containerd does not start in the node image.", "Run kubeclass doctor, then kubeclass up"
-                    )
-                time.sleep(0.5)
+            if not wait_until(lambda: succeeds(self.engine, "exec", container, "ctr", "version"), 30, pause=0.5):
+                raise Problem("containerd does not start in the node image.", "Run kubeclass doctor, then kubeclass up")
             archive = self.work / "images.tar"
             run(self.engine, "save", "-o", str(archive), *self.images, timeout=300)
             with archive.open("rb") as stream:

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 from cluster.problem import Problem
+from cluster.waiting import wait_until
 
 # What runs, each with the seconds that the programs which it has started are given to end by themselves.
 _running: dict[subprocess.Popen[bytes], float] = {}
@@ -135,11 +135,15 @@ def _end(process: subprocess.Popen[bytes], children: float) -> None:
 
 def _wait_for_group(group: int, timeout: float) -> None:
     """Wait until no process of the group is left, for at most `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    with contextlib.suppress(ProcessLookupError):  # the group is empty
-        while time.monotonic() < deadline:
+
+    def is_empty() -> bool:
+        try:
             os.killpg(group, 0)
-            time.sleep(0.2)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_until(is_empty, timeout, pause=0.2)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import coming, paths
+from cluster import paths, up_progress
 from cluster.engine import install_packages
 from cluster.problem import Problem
 from cluster.process import finish, run, succeeds
@@ -98,7 +98,7 @@ def build(*names: str) -> Path:
             f"Building {len(missing)} programs from source, about {max(minutes, 1):.0f} min on 2 cores, much less if Go has built them before."
         )
     for number, name in enumerate(missing, 1):
-        coming.takes(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)
+        up_progress.estimate(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)
         with step(f"Building {name} {version(PROGRAMS[name])} ({number} of {len(missing)})"):
             _build_one(name)
     return place(names[-1])

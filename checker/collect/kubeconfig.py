@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from cluster import Cluster, Problem, coming
+from cluster import Cluster, Problem, up_progress
 
 NEEDS_THE_PACKAGE = ("exec", "auth-provider", "tokenFile")  # fields of a user
 
@@ -44,11 +44,11 @@ def access_of(cluster: Cluster) -> Access:
     Raises Problem where there is no kubeconfig, where it cannot be read, and where it has no usable context of this cluster.
     """
     if not cluster.kubeconfig.exists():
-        underway = coming.sentence(cluster)
+        underway = up_progress.describe(cluster)
         raise Problem(
             underway or f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).",
             "See how far it is: kubeclass status"
-            if coming.is_at_work(cluster)
+            if up_progress.is_running(cluster)
             else "Start the course's cluster: kubeclass up",
         )
     try:

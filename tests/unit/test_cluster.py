@@ -21,7 +21,6 @@ from checker.ui import layout, study
 from cluster import (
     Cluster,
     Problem,
-    coming,
     doctor,
     engine,
     images,
@@ -33,6 +32,8 @@ from cluster import (
     status,
     tools,
     up,
+    up_progress,
+    waiting,
 )
 from cluster.versions import versions
 from tests.bench.measure import HEAD, with_row
@@ -403,38 +404,48 @@ def test_a_figure_takes_the_place_of_the_older_one_in_the_table() -> None:
 
 def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    assert coming.sentence(cluster) == ""
-    monkeypatch.setattr(coming, "is_at_work", lambda cluster: True)
-    with coming.told(cluster):
-        coming.stage("the node image")
-        coming.takes(400)
-        said = coming.sentence(cluster)
+    assert up_progress.describe(cluster) == ""
+    monkeypatch.setattr(up_progress, "is_running", lambda cluster: True)
+    with up_progress.reporting(cluster):
+        up_progress.begin_stage("the node image")
+        up_progress.estimate(400)
+        said = up_progress.describe(cluster)
         assert said == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
-        coming.stage("the observer")
-        assert coming.sentence(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
-    assert coming.sentence(cluster) == ""
-    coming.takes(9)  # outside, nobody is told anything
-    assert coming.sentence(cluster) == ""
+        up_progress.begin_stage("the observer")
+        assert up_progress.describe(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
+    assert up_progress.describe(cluster) == ""
+    up_progress.estimate(9)  # outside, nobody is told anything
+    assert up_progress.describe(cluster) == ""
 
 
 def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    with pytest.raises(Problem), coming.told(cluster):
-        coming.stage("the nodes")
+    with pytest.raises(Problem), up_progress.reporting(cluster):
+        up_progress.begin_stage("the nodes")
         raise Problem("The disk is full.", "Free some gigabytes")
-    assert coming.sentence(cluster).startswith("The cluster could not be built. The disk is full.")
-    with pytest.raises(KeyboardInterrupt), coming.told(cluster):
+    assert up_progress.describe(cluster).startswith("The cluster could not be built. The disk is full.")
+    with pytest.raises(KeyboardInterrupt), up_progress.reporting(cluster):
         raise KeyboardInterrupt
-    assert coming.sentence(cluster) == ""
+    assert up_progress.describe(cluster) == ""
+
+
+def test_waiting_ends_with_the_last_value_also_where_time_runs_out() -> None:
+    values = iter(["", [], "third", "fourth"])
+    assert waiting.wait_until(lambda: next(values), timeout=30, pause=0) == "third"
+    asked: list[int] = []
+    assert waiting.wait_until(lambda: asked.append(1), timeout=0, pause=0.01) is None
+    assert asked  # once at least
+    with pytest.raises(ValueError):  # an error of the condition ends it
+        waiting.wait_until(lambda: int("x"), waiting.FOREVER, pause=0)
 
 
 def test_somebody_is_at_work_on_a_cluster_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    assert not coming.is_at_work(cluster)
-    with coming.lock(cluster).open("w") as file:
+    assert not up_progress.is_running(cluster)
+    with up_progress.lock_file(cluster).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert coming.is_at_work(cluster)
-    assert not coming.is_at_work(cluster)
+        assert up_progress.is_running(cluster)
+    assert not up_progress.is_running(cluster)
 
 
 def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
