@@ -15,7 +15,7 @@ from typing import IO
 from cluster.problem import Problem
 from cluster.waiting import wait_until
 
-# What runs, each with the seconds that the programs which it has started are given to end by themselves.
+# The programs that run now, each with `children` (see finish).
 _running: dict[subprocess.Popen[bytes], float] = {}
 _stopped = threading.Event()
 
@@ -38,13 +38,18 @@ class Finished:
 
 
 def run(
-    *command: str, timeout: float = 60, input: str | bytes | None = None, env: dict[str, str] | None = None,
-    cwd: str | None = None, stdin: IO[bytes] | None = None, children: float = 0,
-) -> str:  # fmt: skip
+    *command: str,
+    timeout: float = 60,
+    input: str | bytes | None = None,
+    env: dict[str, str] | None = None,
+    cwd: str | None = None,
+    stdin: IO[bytes] | None = None,
+    children: float = 0,
+) -> str:
     """Run a program and return what it printed. The parameters are those of `finish`.
 
-    Raises Problem, with the program's own last words, where it cannot be started, fails or does not end in time, and after a stop
-    (see stopping_everything).
+    Raises Problem, with the program's own last words, where it cannot be started, fails or does not end in time. Raises
+    Problem after a stop, too (see stopping_everything).
     """
     if _stopped.is_set():
         raise Problem("Stopped.", "The same command goes on where it was")
@@ -73,24 +78,35 @@ def succeeds(*command: str, timeout: float = 15) -> bool:
 
 
 def finish(
-    *command: str, timeout: float, input: str | bytes | None = None, env: dict[str, str] | None = None,
-    cwd: str | None = None, stdin: IO[bytes] | None = None, children: float = 0, merged: bool = False,
-) -> Finished:  # fmt: skip
+    *command: str,
+    timeout: float,
+    input: str | bytes | None = None,
+    env: dict[str, str] | None = None,
+    cwd: str | None = None,
+    stdin: IO[bytes] | None = None,
+    children: float = 0,
+    merged: bool = False,
+) -> Finished:
     """Run a program to its end, whatever its exit status.
 
-    timeout: seconds until it is ended, and all that it has started.
-    children: seconds that the programs which it has started are given to end by themselves when it is stopped. An engine that
-    was asked for a container makes it, also when the program that asked is gone.
-    merged: standard error goes where standard output goes, in the order of the lines.
+    timeout: seconds after which the program is ended, together with the programs that it started.
+    children: seconds that the programs which it started are given to end by themselves when it is stopped. A container engine
+        goes on making a container when the program that asked for it is gone.
+    merged: put standard error into `out`, in the order of the lines.
 
     Raises CannotStart and DidNotEnd.
     """
     try:
         # A session of its own: Ctrl-C reaches this program only, which then ends the others in order.
         process = subprocess.Popen(
-            command, stdin=stdin or (subprocess.DEVNULL if input is None else subprocess.PIPE), stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE, env=env, cwd=cwd, start_new_session=True,
-        )  # fmt: skip
+            command,
+            stdin=stdin or (subprocess.DEVNULL if input is None else subprocess.PIPE),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename == command[0]:
             what = f"{command[0]} is not installed."
@@ -148,7 +164,7 @@ def _wait_for_group(group: int, timeout: float) -> None:
 
 @contextmanager
 def stopping_everything() -> Iterator[None]:
-    """When this block is left by an exception (Ctrl-C, say), end what other threads are still running, so that they end too."""
+    """When an exception (Ctrl-C, say) leaves this block, end the programs of other threads, so that those threads end too."""
     _stopped.clear()
     try:
         yield

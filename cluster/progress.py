@@ -1,5 +1,7 @@
-"""What a command tells a person while it works: steps with their time, and questions. Lines only: they read well in a terminal and
-in a log."""
+"""What a command tells a person while it works: steps with their time, and questions.
+
+It prints whole lines only: they read well in a terminal and in a log.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""How far `kubeclass up` is: a small file beside the cluster's kubeconfig. `up` writes it; `kubeclass status`, the start page and every
-panel read it."""
+"""How far `kubeclass up` is: a small file beside the cluster's kubeconfig.
+
+`kubeclass up` writes it. `kubeclass status`, the start page and the panels read it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from pathlib import Path
 from cluster.context import Cluster
 from cluster.problem import Problem
 
-# The stages of `up`, and the seconds that each takes where nothing has to be built. A stage that takes longer calls `estimate`.
+# The stages of `up`, and the seconds that each takes if nothing has to be built. A stage that takes longer calls `estimate`.
 STAGES = {
     "the container engine": 5.0,
     "kind and kubectl": 5.0,

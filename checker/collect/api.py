@@ -1,5 +1,7 @@
-"""The one way in which the checker talks to the API server: the course's kubeconfig, its one context, every call with a deadline,
-never by a proxy."""
+"""The one way in which the checker talks to the API server.
+
+It goes by the course's kubeconfig and its one context. Every call has a deadline. No call uses a proxy.
+"""
 
 from __future__ import annotations
 

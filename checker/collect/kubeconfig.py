@@ -1,8 +1,8 @@
-"""What a kubeconfig says about a cluster's one context: where the API server is, which certificates count, who is asking.
+"""What a kubeconfig says about the course's context: the API server's address, the trusted certificates, the credentials.
 
-The `kubernetes` package reads every kind of kubeconfig, and its import takes a third of a second. It is used only where the user
-has an exec plugin, an auth provider or a token file. What kind writes, a client certificate, is read here, and so are a token and a
-password. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+The `kubernetes` package reads every kind of kubeconfig, but its import takes a third of a second. It is used only where the
+user has an exec plugin, an auth provider or a token file. A client certificate (kind writes one), a token and a password are
+read here. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Access:
 def access_of(cluster: Cluster) -> Access:
     """Read the course's own kubeconfig and context, whatever a current context or KUBECONFIG says.
 
-    Raises Problem where there is no kubeconfig, where it cannot be read, and where it has no usable context of this cluster.
+    Raises Problem where the kubeconfig is missing or cannot be read, and where it has no usable context of this cluster.
     """
     if not cluster.kubeconfig.exists():
         underway = up_progress.describe(cluster)
@@ -79,10 +79,9 @@ def _access(content: bytes, cluster: Cluster) -> Access:
     address = str(server["server"]).rstrip("/")
     folder = cluster.kubeconfig.parent
     if address.startswith("https"):
-        tls = _tls(
-            _content(server, "certificate-authority", folder), _content(user, "client-certificate", folder),
-            _content(user, "client-key", folder), not server.get("insecure-skip-tls-verify"),
-        )  # fmt: skip
+        authority = _content(server, "certificate-authority", folder)
+        certificate, key = _content(user, "client-certificate", folder), _content(user, "client-key", folder)
+        tls = _tls(authority, certificate, key, verify=not server.get("insecure-skip-tls-verify"))
     else:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     header = _authorization(user)
@@ -94,7 +93,7 @@ def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _content(entry: dict[str, Any], field: str, folder: Path) -> bytes:
-    """What `field`-data holds, or the file that `field` names, relative to the kubeconfig's folder; empty where there is neither."""
+    """What `field`-data holds, else the content of the file that `field` names (relative to `folder`), else nothing."""
     if data := entry.get(f"{field}-data"):
         return base64.b64decode(data)
     return (folder / entry[field]).read_bytes() if entry.get(field) else b""
@@ -109,7 +108,7 @@ def _authorization(user: dict[str, Any]) -> str:
 
 
 def _tls(authority: bytes, certificate: bytes, key: bytes, verify: bool) -> ssl.SSLContext:
-    """A context that trusts `authority` (PEM; where it is empty, what this machine trusts) and shows the client's certificate."""
+    """A context that shows the client's certificate. It trusts `authority` (PEM), or what this machine trusts if that is empty."""
     context = ssl.create_default_context(cadata=authority.decode() or None)
     if certificate:
         with (

@@ -63,10 +63,8 @@ def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> di
 
     neighbour = next((name for name in question["addresses"] if name != node), node)
     try:
-        done = finish(
-            command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question),
-            timeout=TIMEOUT + 3,
-        )  # fmt: skip
+        curl = ("curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question))
+        done = finish(command(), "exec", neighbour, *curl, timeout=TIMEOUT + 3)
     except Problem as problem:
         raise Problem(
             f"No node of the cluster can be reached from this machine ({problem.what.rstrip('.')}).",
