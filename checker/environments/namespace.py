@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from checker.model.state import LAB, STARTED, Object, State
 from cluster import Cluster, Problem, current, engine, paths
 from cluster.context import DEFAULT_NAMESPACE, in_namespace
 from cluster.kubectl import kubectl
+from cluster.waiting import wait_until
 
 if TYPE_CHECKING:
     from checker.collect.watch import Watch
@@ -161,20 +161,21 @@ class NamespaceEnvironment:
 
         Raises Problem where it does not come: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
         """
-        deadline = time.monotonic() + timeout
-        while True:
+
+        def has_account() -> bool:
             try:
                 self.api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
-                return
+                return True
             except ApiError as error:
                 if error.status != 404:
                     raise unreachable(error) from None
-                if time.monotonic() > deadline:
-                    raise Problem(
-                        f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
-                        "See how the cluster is: kubeclass status",
-                    ) from None
-            time.sleep(0.2)
+                return False
+
+        if not wait_until(has_account, timeout, pause=0.2):
+            raise Problem(
+                f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
+                "See how the cluster is: kubeclass status",
+            )
 
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""

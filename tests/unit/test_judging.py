@@ -252,7 +252,7 @@ def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: p
 
 def test_the_course_says_how_far_a_cluster_is_that_is_on_its_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "The cluster is being built: step 4 of 6 (the nodes), about 1 minute left."
-    monkeypatch.setattr("cluster.coming.sentence", lambda cluster: words)
+    monkeypatch.setattr("cluster.up_progress.describe", lambda cluster: words)
     assert repr(course()).splitlines()[-1] == words
     assert words in course()._repr_html_()
 
