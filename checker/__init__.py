@@ -12,10 +12,10 @@ from typing import Any
 # Imported on first use: `kubeclass --help` and a task's import should not pay for the panel or the API client.
 _WHERE = {
     "DnsInside": "grading.observations", "Http": "grading.observations", "Lookup": "grading.observations", "NodePorts": "grading.observations",
-    "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Release": "grading.observations", "Timeline": "grading.observations",
+    "PodHttp": "grading.observations", "PodsInside": "grading.observations", "Rollout": "grading.timeline", "Timeline": "grading.timeline",
     "Traffic": "grading.observations", "Answers": "model.answers", "Object": "model.state", "State": "grading.lab_state:LabState",
     "fail": "model.verdict", "unknown": "model.verdict", "task": "grading.labs",
-    "course": "ui.overview", "explain": "session", "lab": "ui.panel", "picture": "ui.picture",
+    "course": "ui.overview", "explain": "ui.explanation", "lab": "ui.panel", "picture": "ui.picture",
 }  # fmt: skip
 __all__ = [
     "Answers",
@@ -26,7 +26,7 @@ __all__ = [
     "Object",
     "PodHttp",
     "PodsInside",
-    "Release",
+    "Rollout",
     "State",
     "Timeline",
     "Traffic",

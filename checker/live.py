@@ -32,7 +32,7 @@ class Live:
         """tell: called with the first result, and with each one that is not as the one before, from another thread."""
         self._session, self._tell = session, tell
         self._changed, self._ended, self._afresh = threading.Event(), threading.Event(), threading.Event()
-        self._watch = session.environment.watch(self._changed.set)
+        self._watch = session.environment.watch(session.lab, self._changed.set)
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:

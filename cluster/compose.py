@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cluster import tools
 from cluster.problem import Problem
-from cluster.steps import say, succeeds
+from cluster.process import succeeds
+from cluster.progress import say
 
 SHIM = Path(__file__).parent / "podman-as-docker"
 

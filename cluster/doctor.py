@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -16,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster import engine, paths
+from cluster.http_client import get_from_internet
 from cluster.network import REGISTRY, registry_answers
 from cluster.problem import Problem
+from cluster.process import finish
 from cluster.up import NODE_PORT
 
 GIB = 1024**3
@@ -230,8 +230,8 @@ def _is_there(command: str) -> bool:
 
 def _output(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=15, check=False).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
+        return finish(*command, timeout=15).out.strip()
+    except Problem:
         return ""
 
 
@@ -277,9 +277,7 @@ def _resolves() -> bool:
 def _clock_offset() -> float | None:
     """This machine's clock against that of the registry, in seconds; None where it does not answer."""
     try:
-        headers = urllib.request.urlopen(REGISTRY, timeout=4).headers
-    except urllib.error.HTTPError as error:
-        headers = error.headers
+        headers = get_from_internet(REGISTRY, 4).headers
     except OSError:
         return None
     return time.time() - parsedate_to_datetime(headers["Date"]).timestamp() if headers.get("Date") else None

@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from cluster import paths
 from cluster.problem import Problem
-from cluster.steps import asked, run, say, step, succeeds, tail
+from cluster.process import DidNotEnd, finish, run, succeeds
+from cluster.progress import asked, say, step, tail
+from cluster.waiting import wait_until
 
+ENGINE_STARTS_WITHIN = 60  # seconds
 CAP_SYS_RESOURCE = 24  # bit in CapBnd, see capabilities(7)
 
 
@@ -43,12 +45,12 @@ def require_running(engine: str) -> None:
     if not shutil.which(engine):
         raise Problem("There is no container engine: neither docker nor podman is installed.", how_to_start(engine))
     try:
-        done = subprocess.run([engine, "info"], capture_output=True, text=True, timeout=20, check=False)
-    except subprocess.TimeoutExpired:
+        done = finish(engine, "info", timeout=20)
+    except DidNotEnd:
         raise Problem(f"{engine} does not answer: it may be stopped or hanging.", how_to_start(engine)) from None
     if done.returncode == 0:
         return
-    if "permission denied" in done.stderr.lower():
+    if "permission denied" in done.err.lower():
         raise Problem(
             f"You have no right to use {engine}.",
             "Add yourself to its group (sudo usermod -aG docker $USER), log in anew, and run the same command again",
@@ -155,11 +157,10 @@ def _start_dockerd() -> None:
         subprocess.Popen(
             ["dockerd", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    deadline = time.monotonic() + 60
-    while not succeeds("docker", "info"):
-        if time.monotonic() > deadline:
-            raise Problem(f"The Docker engine did not start within 60 s. Its log ends: {tail(log)}", f"Read {log}")
-        time.sleep(0.5)
+    if not wait_until(lambda: succeeds("docker", "info"), ENGINE_STARTS_WITHIN, pause=0.5):
+        raise Problem(
+            f"The Docker engine did not start within {ENGINE_STARTS_WITHIN} s. Its log ends: {tail(log)}", f"Read {log}"
+        )
 
 
 def cgroup_version() -> int | None:

@@ -14,7 +14,8 @@ from cluster import paths
 from cluster.network import registry_answers
 from cluster.nodeimage import docker_build, make_root
 from cluster.problem import Problem
-from cluster.steps import run, say, step, succeeds
+from cluster.process import run, succeeds
+from cluster.progress import say, step
 from cluster.versions import versions
 
 GUESTBOOK = {"guestbook:v1": "v1", "guestbook:v2": "v2", "guestbook:v3": "v3"}

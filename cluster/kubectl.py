@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from cluster.context import Cluster
 from cluster.problem import Problem
+from cluster.process import DidNotEnd, finish
 from cluster.tools import kubectl_path
 
 
@@ -19,15 +19,13 @@ def kubectl(
     """
     command = [str(kubectl_path()), f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", *arguments]
     words = "kubectl " + " ".join(arguments)
+    env = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
     try:
-        done = subprocess.run(
-            command, input=input, capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
-            env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        done = finish(*command, timeout=timeout, input=input, env=env, cwd=cwd)
+    except DidNotEnd:
         raise Problem(
             f"`{words}` did not come back within {timeout:.0f} s.", "See how the cluster is: kubeclass status"
         ) from None
     if done.returncode != 0:
-        raise Problem(f"`{words}` failed: {done.stderr.strip()}", "See how the cluster is: kubeclass status")
-    return done.stdout
+        raise Problem(f"`{words}` failed: {done.err.strip()}", "See how the cluster is: kubeclass status")
+    return done.out

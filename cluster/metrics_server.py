@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 from cluster import engine, images, programs
@@ -14,8 +13,10 @@ from cluster.network import registry_answers
 from cluster.nodeimage import docker_build
 from cluster.nodes import nodes_of
 from cluster.problem import Problem
-from cluster.steps import run, say, step, succeeds
+from cluster.process import run, succeeds
+from cluster.progress import say, step
 from cluster.versions import versions
+from cluster.waiting import wait_until
 
 MEASURED_WITHIN = 120  # seconds until every node was measured once
 
@@ -71,17 +72,18 @@ def _have_image(command: str) -> None:
 
 
 def _wait_until_measured(cluster: Cluster) -> None:
-    deadline = time.monotonic() + MEASURED_WITHIN
-    while True:
+    why = ""
+
+    def is_measured() -> bool:
+        nonlocal why
         try:
-            if "<unknown>" not in kubectl(cluster, "top", "nodes", timeout=20):
-                return
-            why = "a node has not been measured"
+            why = "a node has not been measured" if "<unknown>" in kubectl(cluster, "top", "nodes", timeout=20) else ""
         except Problem as problem:
             why = problem.what
-        if time.monotonic() > deadline:
-            raise Problem(
-                f"metrics-server runs, and does not tell what the nodes use: {why}",
-                "See what it says: kubectl logs -n kube-system deployment/metrics-server; then run the same command again",
-            )
-        time.sleep(2)
+        return not why
+
+    if not wait_until(is_measured, MEASURED_WITHIN, pause=2):
+        raise Problem(
+            f"metrics-server runs, and does not tell what the nodes use: {why}",
+            "See what it says: kubectl logs -n kube-system deployment/metrics-server; then run the same command again",
+        )

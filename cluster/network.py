@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
 from functools import cache
+
+from cluster.http_client import get_from_internet
 
 REGISTRY = "https://registry-1.docker.io/v2/"
 PATIENCE = 4.0  # seconds that a registry is given to answer
@@ -18,11 +18,12 @@ class NoAnswer(Exception):
 def fetch(url: str, timeout: float) -> bytes:
     """The content at a URL, by the proxies that the environment names. Raises NoAnswer."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            content: bytes = answer.read()
-    except (OSError, ValueError) as error:
-        raise NoAnswer(f"{url}: {getattr(error, 'reason', error)}") from None
-    return content
+        answer = get_from_internet(url, timeout)
+    except OSError as error:
+        raise NoAnswer(f"{url}: {error}") from None
+    if answer.is_error:
+        raise NoAnswer(f"{url}: {answer.reason_phrase}")
+    return answer.content
 
 
 @cache
@@ -31,9 +32,8 @@ def registry_answers(url: str = REGISTRY, patience: float = PATIENCE) -> bool:
     if os.environ.get("KUBECLASS_NO_REGISTRY"):
         return False
     try:
-        urllib.request.urlopen(url, timeout=patience).close()
-    except urllib.error.HTTPError as error:
-        return error.code == 401  # "who are you?" is what a registry says to everybody at first
+        answer = get_from_internet(url, patience)
     except OSError:
         return False
-    return True
+    # A registry answers 401 to a request without credentials.
+    return not answer.is_error or answer.status_code == 401

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from cluster import programs
 from cluster.engine import install_packages
 from cluster.problem import Problem
-from cluster.steps import run, step, succeeds
+from cluster.process import finish, run, succeeds
+from cluster.progress import step
 from cluster.versions import versions
+from cluster.waiting import wait_until
 
 RECIPE = Path(__file__).parent / "recipe"
 # systemd 252 of Debian bookworm still boots on a cgroup v1 host; 257 of trixie does not.
@@ -183,24 +183,17 @@ class _Builder:
         ).strip()  # fmt: skip
         try:
             run(self.engine, "exec", "-d", container, "sh", "-c", "exec containerd >/dev/null 2>&1")
-            deadline = time.monotonic() + 30
-            while not succeeds(self.engine, "exec", container, "ctr", "version"):
-                if time.monotonic() > deadline:
-                    raise Problem(
-                        "containerd does not start in the node image.", "Run kubeclass doctor, then kubeclass up"
-                    )
-                time.sleep(0.5)
+            if not wait_until(lambda: succeeds(self.engine, "exec", container, "ctr", "version"), 30, pause=0.5):
+                raise Problem("containerd does not start in the node image.", "Run kubeclass doctor, then kubeclass up")
             archive = self.work / "images.tar"
             run(self.engine, "save", "-o", str(archive), *self.images, timeout=300)
             with archive.open("rb") as stream:
-                done = subprocess.run(
-                    [self.engine, "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import", "--all-platforms",
-                     "--no-unpack", "--digests", "--local", "-"], stdin=stream, capture_output=True, check=False,
+                done = finish(
+                    self.engine, "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import", "--all-platforms",
+                    "--no-unpack", "--digests", "--local", "-", stdin=stream, timeout=1800,
                 )  # fmt: skip
             if done.returncode:
-                raise Problem(
-                    f"The images could not be put into the node image: {done.stderr.decode()[-500:]}", "kubeclass up"
-                )
+                raise Problem(f"The images could not be put into the node image: {done.err[-500:]}", "kubeclass up")
             run(
                 self.engine,
                 "exec",

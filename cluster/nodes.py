@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from cluster.context import Cluster
-from cluster.steps import run
+from cluster.process import run
 
 WORKERS = 2
 ROLE = "io.x-k8s.kind.role"

@@ -11,16 +11,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import coming, paths
+from cluster import paths, up_progress
 from cluster.engine import install_packages
 from cluster.problem import Problem
-from cluster.steps import run, say, step, succeeds
+from cluster.process import finish, run, succeeds
+from cluster.progress import say, step
 from cluster.versions import versions
 
 GO_MINIMUM = (1, 26)
@@ -98,7 +98,7 @@ def build(*names: str) -> Path:
             f"Building {len(missing)} programs from source, about {max(minutes, 1):.0f} min on 2 cores, much less if Go has built them before."
         )
     for number, name in enumerate(missing, 1):
-        coming.takes(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)
+        up_progress.estimate(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)
         with step(f"Building {name} {version(PROGRAMS[name])} ({number} of {len(missing)})"):
             _build_one(name)
     return place(names[-1])
@@ -154,7 +154,7 @@ def _build_in_own_module(name: str, program: Program, work: Path, output: Path) 
     (module / "go.mod").write_text("\n".join(lines) + "\n")
     env = _environment(cgo=False)
     # `tidy` also looks for what the tests of dependencies need, and complains where that is gone: -e goes on.
-    subprocess.run(["go", "mod", "tidy", "-e"], cwd=module, env=env, capture_output=True, check=False)
+    finish("go", "mod", "tidy", "-e", timeout=1800, env=env, cwd=str(module))
     _go(env, str(module), "build", "-trimpath", "-ldflags", f"-s -w {ldflags}", "-o", str(output), program.package)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import coming, engine, images, observer
+from cluster import engine, images, observer, up_progress
 from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
 from cluster.nodes import WORKERS, nodes_of
 from cluster.problem import Problem
-from cluster.steps import run
+from cluster.process import run
 from cluster.tools import found, version_of
 
 
@@ -22,7 +22,7 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     """
     cluster = cluster or current()
     command = engine.command()
-    underway, at_work = coming.sentence(cluster), coming.is_at_work(cluster)
+    underway, at_work = up_progress.describe(cluster), up_progress.is_running(cluster)
     try:
         engine.require_running(command)
     except Problem:

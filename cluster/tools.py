@@ -8,14 +8,14 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
 from cluster import paths, programs
 from cluster.network import NoAnswer, fetch
 from cluster.problem import Problem
-from cluster.steps import say
+from cluster.process import finish
+from cluster.progress import say
 from cluster.versions import versions
 
 RELEASES = {
@@ -72,11 +72,10 @@ def _on_path(name: str) -> list[Path]:
 def version_of(program: Path, name: str) -> str:
     """What a program says its version is, as `v1.2.3`; empty where it does not say."""
     try:
-        done = subprocess.run(
-            [program, "version", *ASKED_SHORT[name]], capture_output=True, text=True, timeout=15, check=False
-        )
-        said = json.loads(done.stdout)["clientVersion"]["gitVersion"] if name == "kubectl" else done.stdout
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError):
+        said = finish(str(program), "version", *ASKED_SHORT[name], timeout=15).out
+        if name == "kubectl":
+            said = json.loads(said)["clientVersion"]["gitVersion"]
+    except (Problem, ValueError, KeyError):
         return ""
     found = re.search(r"\d+\.\d+\.\d+", said)
     return f"v{found.group()}" if found else ""

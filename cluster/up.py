@@ -16,15 +16,17 @@ from typing import IO
 
 import yaml
 
-from cluster import coming, compose, engine, images, metrics_server, nodeimage, observer
+from cluster import compose, engine, images, metrics_server, nodeimage, observer, up_progress
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
 from cluster.network import registry_answers
 from cluster.nodes import WORKERS, Node, nodes_of
 from cluster.problem import Problem
-from cluster.steps import HEARTBEAT, run, say, step, stopping_everything, succeeds, tidying_up
+from cluster.process import run, stopping_everything, succeeds, tidying_up
+from cluster.progress import HEARTBEAT, say, step
 from cluster.tools import kind_path, kubectl_path
 from cluster.versions import versions
+from cluster.waiting import FOREVER, wait_until
 
 NODE_PORT = 30080  # this node port is also a port of this machine, for a browser
 SETTLE = 30  # seconds in which an API server that was just started may still refuse what it will allow
@@ -42,7 +44,7 @@ def up(cluster: Cluster | None = None, metrics: bool = False) -> Cluster:
     """
     cluster = cluster or current()
     with _alone(cluster):
-        with coming.told(cluster):
+        with up_progress.reporting(cluster):
             command = _bring_up(cluster)
         compose.ensure(command)  # last: the cluster does not need it
         if metrics:
@@ -52,24 +54,24 @@ def up(cluster: Cluster | None = None, metrics: bool = False) -> Cluster:
 
 def _bring_up(cluster: Cluster) -> str:
     """All that the cluster needs; returns the engine's command."""
-    coming.stage("the container engine")
+    up_progress.begin_stage("the container engine")
     command = engine.ensure()
-    coming.stage("kind and kubectl")
+    up_progress.begin_stage("kind and kubectl")
     kind = kind_path()
     kubectl_path()
     nodes = _usable_nodes(command, kind, cluster)
     with ThreadPoolExecutor(1) as beside, stopping_everything():
         loaded = beside.submit(_put_images_onto_nodes, command, cluster)
         if not nodes:
-            coming.stage("the node image")
+            up_progress.begin_stage("the node image")
             image = _node_image(command)
-            coming.stage("the nodes")
+            up_progress.begin_stage("the nodes")
             _create(command, kind, cluster, image)
-        coming.stage("the course's images")
+        up_progress.begin_stage("the course's images")
         loaded.result()
     if not nodes:
         _wait_until_ready(cluster)
-    coming.stage("the observer")
+    up_progress.begin_stage("the observer")
     _furnish(cluster)
     return command
 
@@ -94,7 +96,7 @@ def _alone(cluster: Cluster) -> Iterator[None]:
     folder = cluster.kubeconfig.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = coming.lock(cluster).open("w")
+        lock = up_progress.lock_file(cluster).open("w")
     except OSError as error:
         raise Problem(
             f"The course cannot write its folder {folder}: {error.strerror}.",
@@ -110,17 +112,21 @@ def _alone(cluster: Cluster) -> Iterator[None]:
 
 
 def _wait_for(lock: IO[str], cluster: Cluster) -> None:
-    """Wait until whoever is at work on the cluster is done, and say now and then how far that is."""
+    """Lock the file when the other command has ended. Until then, say every HEARTBEAT seconds how far that one is."""
     told = time.monotonic()
-    while True:
+
+    def is_locked() -> bool:
+        nonlocal told
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         except BlockingIOError:
-            time.sleep(0.5)
-        if time.monotonic() - told > HEARTBEAT and (underway := coming.sentence(cluster)):
-            say(f"  {underway}")
-            told = time.monotonic()
+            if time.monotonic() - told > HEARTBEAT and (underway := up_progress.describe(cluster)):
+                say(f"  {underway}")
+                told = time.monotonic()
+            return False
+
+    wait_until(is_locked, FOREVER, pause=0.5)
 
 
 def _usable_nodes(command: str, kind: Path, cluster: Cluster) -> list[Node]:
@@ -173,16 +179,13 @@ def _all_ready(cluster: Cluster) -> bool:
 
 
 def _wait_until_ready(cluster: Cluster) -> None:
-    deadline = time.monotonic() + COME_BACK
-    while not _all_ready(cluster):
-        if time.monotonic() > deadline:
-            raise Problem(
-                f"The nodes of cluster {cluster.name} are not all ready {COME_BACK} s after they were started.",
-                "See what is not well: kubeclass status, and whether this machine is fit: kubeclass doctor. To begin anew: kubeclass "
-                "down, then kubeclass up",
-                kept="the cluster, and everything in it",
-            )
-        time.sleep(1)
+    if not wait_until(lambda: _all_ready(cluster), COME_BACK, pause=1):
+        raise Problem(
+            f"The nodes of cluster {cluster.name} are not all ready {COME_BACK} s after they were started.",
+            "See what is not well: kubeclass status, and whether this machine is fit: kubeclass doctor. To begin anew: kubeclass "
+            "down, then kubeclass up",
+            kept="the cluster, and everything in it",
+        )
 
 
 def _node_image(command: str) -> str:
@@ -206,9 +209,7 @@ def _node_image(command: str) -> str:
 def _put_images_onto_nodes(command: str, cluster: Cluster) -> None:
     """The image work, while the nodes come up: a node takes images as soon as its containerd answers."""
     images.prepare(command)
-    while not (names := _nodes_with_containerd(command, cluster)):
-        time.sleep(1)
-    images.load(command, names)
+    images.load(command, wait_until(lambda: _nodes_with_containerd(command, cluster), FOREVER, pause=1))
 
 
 def _nodes_with_containerd(command: str, cluster: Cluster) -> list[str]:
@@ -310,25 +311,7 @@ def _delete(kind: Path, cluster: Cluster) -> None:
 
 def _furnish(cluster: Cluster) -> None:
     """What the course needs in the cluster: the learner's namespace, a prompt kube-proxy, and the observer."""
-    namespace = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
-    deadline = time.monotonic() + SETTLE
-    while True:
-        try:
-            kubectl(
-                cluster,
-                "apply",
-                "--server-side",
-                "--field-manager=kubeclass-up",
-                "-f",
-                "-",
-                input=namespace,
-                timeout=20,
-            )
-            break
-        except Problem:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
+    _make_default_namespace(cluster)
     # kubeadm promises kube-proxy no CPU at all: on a busy machine Services would then follow their Pods many seconds late.
     proxy = ("daemonset", "kube-proxy", "-n", "kube-system")
     kubectl(cluster, "set", "resources", *proxy, "--requests=cpu=100m", timeout=20)
@@ -339,17 +322,33 @@ def _furnish(cluster: Cluster) -> None:
     _wait_for_names(cluster)
 
 
+def _make_default_namespace(cluster: Cluster) -> None:
+    """Raises Problem, with kubectl's words, where the API server refuses it for longer than SETTLE seconds."""
+    namespace = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
+    words = ("apply", "--server-side", "--field-manager=kubeclass-up", "-f", "-")
+    refusal: Problem | None = None
+
+    def is_made() -> bool:
+        nonlocal refusal
+        try:
+            kubectl(cluster, *words, input=namespace, timeout=20)
+            refusal = None
+        except Problem as problem:
+            refusal = problem
+        return refusal is None
+
+    wait_until(is_made, SETTLE, pause=1)
+    if refusal:
+        raise refusal
+
+
 def _wait_for_names(cluster: Cluster) -> None:
     """Wait until Pods can look names up. After a power cut the nodes say for a while that all is ready, as it was before, and the DNS is not."""
     if _names_are_found(cluster):
         return
-    deadline = time.monotonic() + COME_BACK
     with step("Waiting for the cluster's DNS"):
-        while not _names_are_found(cluster):
-            if time.monotonic() > deadline:
-                say("  it does not answer yet; labs can be begun. See: kubectl get pods -n kube-system")
-                return
-            time.sleep(1)
+        if not wait_until(lambda: _names_are_found(cluster), COME_BACK, pause=1):
+            say("  it does not answer yet; labs can be begun. See: kubectl get pods -n kube-system")
 
 
 def _names_are_found(cluster: Cluster) -> bool:

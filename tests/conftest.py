@@ -194,7 +194,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         from cluster import Cluster
         from cluster.engine import command
         from cluster.nodes import nodes_of
-        from cluster.steps import run
+        from cluster.process import run
 
         running = [node.name for node in nodes_of(command(), Cluster(SOLO, HOME)) if node.running]
         if running:

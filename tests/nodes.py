@@ -7,7 +7,7 @@ import pytest
 from cluster import current, engine
 from cluster.kubectl import kubectl
 from cluster.nodes import nodes_of
-from cluster.steps import run
+from cluster.process import run
 
 # On the second cluster (tests/conftest.py), one after the other.
 ON_THE_SECOND_CLUSTER = [pytest.mark.cluster, pytest.mark.solo, pytest.mark.xdist_group("solo")]

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import Problem, engine
-from cluster.steps import run, say
+from cluster.process import run
+from cluster.progress import say
 from tests.conftest import chromium
 
 NAME = "kubeclass-gate"

@@ -1,26 +1,20 @@
-"""The one way in which the checker talks to the API server: the course's kubeconfig, its one context, every call with a deadline.
+"""The one way in which the checker talks to the API server.
 
-Kubeconfig, TLS, tokens and exec plugins are the `kubernetes` package's business. Requests go raw over its connection pool: its
-models cost more time than the network. Importing it takes a third of a second, so that is left to those who talk to a cluster.
+It goes by the course's kubeconfig and its one context. Every call has a deadline. No call uses a proxy.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import urllib3
-
-from cluster import Cluster, Problem, coming
-
-if TYPE_CHECKING:
-    import httpx
-    from kubernetes.client import ApiClient
+from checker.collect.kubeconfig import Access, access_of
+from cluster import Cluster, Problem
+from cluster.http_client import httpx
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 5.0  # seconds; a paused API server accepts connections and then says nothing
 
@@ -41,7 +35,7 @@ class Api:
         """Raises Problem where the cluster has no kubeconfig, or the kubeconfig is not for this cluster."""
         self.cluster = cluster
         self._lock = threading.Lock()
-        self._known = (self.edition(), _client_of(cluster))
+        self._known = (self.edition(), *_connect(cluster))
         self.now = datetime.now(UTC)  # the API server's clock, as of the newest answer
 
     def edition(self) -> tuple[int, int]:
@@ -52,45 +46,27 @@ class Api:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
 
-    @property
-    def _client(self) -> ApiClient:
-        """The client by the kubeconfig as it is now; as it was before, while there is none."""
+    def _connection(self) -> tuple[Access, httpx.Client]:
+        """The connections by the kubeconfig as it is now; as it was before, while there is none."""
         with self._lock:
             edition = self.edition()
             if edition not in ((0, 0), self._known[0]):
                 with suppress(Problem):
-                    self._known = (edition, _client_of(self.cluster))
-            return self._known[1]
+                    self._known = (edition, *_connect(self.cluster))
+            return self._known[1:]
 
     @property
     def server(self) -> str:
         """The API server's address."""
-        return str(self._client.configuration.host).rstrip("/")
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        token = self._client.configuration.get_api_key_with_prefix(
-            "BearerToken", alias="authorization"
-        )  # a token that has expired is had anew
-        return headers | ({"Authorization": token} if token else {})
+        return self._connection()[0].server
 
     def streaming(self) -> httpx.AsyncClient:
         """A client for many answers that go on and on, all from one event loop; for the same cluster, and past any proxy, too."""
-        import httpx
-
+        access, _ = self._connection()
         return httpx.AsyncClient(
-            base_url=self.server, headers=self._headers(), verify=self._tls(), trust_env=False,
+            base_url=access.server, headers=_headers(access), verify=access.tls, trust_env=False,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), limits=httpx.Limits(max_connections=None),
         )  # fmt: skip
-
-    def _tls(self) -> ssl.SSLContext:
-        configuration = self._client.configuration
-        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
-        if not configuration.verify_ssl:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
 
     def request(
         self,
@@ -101,22 +77,25 @@ class Api:
         content: str = "application/json",
     ) -> bytes:
         """The answer's body. Raises ApiError for an error status, and with status 0 where no answer came in time."""
+        access, client = self._connection()
         try:
-            answer = self._client.rest_client.pool_manager.request(
-                method, self.server + path, headers=self._headers() | {"Content-Type": content},
-                body=None if body is None else json.dumps(body), retries=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
-            )  # fmt: skip
-        except urllib3.exceptions.TimeoutError:
-            raise ApiError(0, f"no answer from {self.server} within {read_timeout:.0f} s") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise ApiError(0, f"{self.server} cannot be reached ({_short(error)})") from None
+            answer = client.request(
+                method,
+                access.server + path,
+                headers=_headers(access) | {"Content-Type": content},
+                content=None if body is None else json.dumps(body),
+                timeout=httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT),
+                extensions={"sni_hostname": access.server_name} if access.server_name else None,
+            )
+        except httpx.TimeoutException:
+            raise ApiError(0, f"no answer from {access.server} within {read_timeout:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ApiError(0, f"{access.server} cannot be reached ({_short(error)})") from None
         if "Date" in answer.headers:
             self.now = parsedate_to_datetime(answer.headers["Date"])
-        if answer.status >= 400:
-            raise ApiError(answer.status, status_message(answer.data) or f"HTTP status {answer.status}")
-        data: bytes = answer.data
-        return data
+        if answer.status_code >= 400:
+            raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
+        return answer.content
 
     def get(self, path: str) -> Any:
         """The JSON at a path. Raises ApiError."""
@@ -132,36 +111,21 @@ class Api:
         )
 
 
-def _client_of(cluster: Cluster) -> ApiClient:
-    """A client by the course's own kubeconfig and context, whatever a current context or KUBECONFIG says, and by no proxy."""
-    if not cluster.kubeconfig.exists():
-        underway = coming.sentence(cluster)
-        raise Problem(
-            underway or f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).",
-            "See how far it is: kubeclass status"
-            if coming.is_at_work(cluster)
-            else "Start the course's cluster: kubeclass up",
-        )
-    from kubernetes import client, config
+def _connect(cluster: Cluster) -> tuple[Access, httpx.Client]:
+    """How the cluster is reached, and a client that keeps its connections. Raises Problem (see access_of)."""
+    access = access_of(cluster)
+    # Not compressed: the API server is on this machine. As many connections as there are calls at a time.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=None)
+    client = httpx.Client(
+        verify=access.tls, trust_env=False, limits=limits, headers={"Accept-Encoding": "identity"}, timeout=READ_TIMEOUT
+    )
+    return access, client
 
-    configuration = client.Configuration()
-    try:
-        config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=str(cluster.kubeconfig), context=cluster.context, client_configuration=configuration, persist_config=False
-        )  # fmt: skip
-    except OSError as error:
-        raise Problem(
-            f"The kubeconfig {cluster.kubeconfig} cannot be read: {error.strerror}.", "Write it anew: kubeclass up"
-        ) from None
-    except Exception:  # malformed in one of many ways, each with an exception of its own
-        raise Problem(
-            f"The kubeconfig {cluster.kubeconfig} has no usable context {cluster.context}.",
-            "Write it anew: kubeclass up",
-            kept="nothing was asked of any cluster",
-        ) from None
-    configuration.proxy = None
-    configuration.connection_pool_maxsize = 8
-    return client.ApiClient(configuration)
+
+def _headers(access: Access) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    authorization = access.authorization()
+    return headers | ({"Authorization": authorization} if authorization else {})
 
 
 def status_message(data: bytes) -> str:

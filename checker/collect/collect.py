@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from checker.collect import observer
 from checker.collect.api import Api, ApiError
 from checker.collect.dry_run import refusals
 from checker.collect.exec import ask_inside
 from checker.collect.node_ports import ask_nodes
-from checker.diagnosis.dns import CONTROL
-from checker.diagnosis.pod import container_spec
-from checker.diagnosis.refine import DNS_CONTROL, PROBED
-from checker.diagnosis.service import declared_ports, pods_behind, target_ports
+from checker.grading.diagnostic import EVERY_CHECK, EXPLAIN
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.kinds import KINDS, Kind
-from checker.model.state import REACH, Object, State, foreign_namespaces, visible_objects
-from checker.model.verdict import NotPassed
+from checker.model.fault import NotPassed
+from checker.model.kinds import ALWAYS, KINDS, Kind
+from checker.model.state import Asked, Object, State, foreign_namespaces, visible_objects
 from cluster import Problem, current
 
+Logs = Literal["trouble", "all"]
 MAX_LOGS = 10  # containers whose last lines are read in one look
 MAX_LOGS_WHOLE = 40  # the same where a whole namespace is explained
 LOG_LINES = "tailLines=10&limitBytes=4096"
@@ -42,63 +41,76 @@ def collect(
     observations: Iterable[Observation] = (),
     manifests: Iterable[Path] = (),
     every_manifest: bool = False,
-    whole: bool = False,
+    kinds: Iterable[str] = ALWAYS,
+    logs: Logs = "trouble",
     listed: State | None = None,
 ) -> State:
     """Look at a namespace once.
 
     observations: what the lab's tasks want seen. manifests: files of the learner's; where one speaks of an object that is
     not there (with every_manifest, of any object), the API server is asked, by a dry run, what it has against it.
-    listed: the objects, where somebody watches them (checker/collect/watch.py); otherwise they are listed.
-    whole: everything that `kubeclass explain` goes by: the kinds that no lab reads, and the words of containers that seem well.
+    kinds: what is listed. logs: of which containers the last lines are read, those in trouble or all of them.
+    listed: the objects, where a Watch has them (checker/collect/watch.py); otherwise they are listed.
     Raises Problem where the API server cannot be reached at all.
     """
+    wanted = list({one.key: one for one in (*observations, *EVERY_CHECK)}.values())
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="collect") as pool:
-        state = listed or _list_objects(api, namespace, pool, whole)
-        _observe(api, state, list(observations), pool, list(manifests), every_manifest, whole)
+        state = listed or _list_objects(api, namespace, kinds, pool)
+        state.asked = replace(state.asked, logs=True, observations=frozenset(one.key for one in wanted))
+        _observe(api, state, wanted, pool, list(manifests), every_manifest, logs)
     return state
 
 
-def look(namespace: str) -> State:
-    """See a namespace of the course's cluster once, with everything that explaining goes by. Raises Problem where there is no cluster."""
-    return collect(Api(current()), namespace, whole=True)
+def look(namespace: str, listed: State | None = None) -> State:
+    """See a namespace of the course's cluster once, with everything that `kubeclass explain` goes by. Raises Problem where there is
+    no cluster. listed: as for `collect`."""
+    return collect(Api(current()), namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed)
 
 
-def _list_objects(api: Api, namespace: str, pool: ThreadPoolExecutor, whole: bool) -> State:
-    wanted = {name: kind for name, kind in KINDS.items() if kind.graded or whole}
-    lists = {name: pool.submit(_list, api, kind, namespace) for name, kind in wanted.items()}
+def _list_objects(api: Api, namespace: str, kinds: Iterable[str], pool: ThreadPoolExecutor) -> State:
+    lists = {name: pool.submit(_list, api, KINDS[name], namespace) for name in kinds}
     listed: dict[str, list[dict[str, Any]]] = {}
     unlisted: dict[str, str] = {}
+    only_here, forbidden = set(), set()
     for name, future in lists.items():
         try:
-            listed[name] = future.result()
+            listed[name], everywhere = future.result()
+            only_here |= set() if everywhere else {name}
         except ApiError as error:
             unlisted[name] = error.message
+            forbidden |= {name} if error.status == 403 else set()
             if error.status == 0 and not listed:
-                # Nobody there: the other kinds would say the same, one time limit after the other.
+                # Nobody answers: the other kinds would say the same, one time limit after the other.
                 for other in lists.values():
                     other.cancel()
                 return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.message))
+    asked = Asked(frozenset(lists) - only_here, frozenset(only_here), logs=False)
+    return State(namespace, api.now, *visible(listed, unlisted, namespace), asked=asked, forbidden=frozenset(forbidden))
+
+
+def visible(
+    listed: dict[str, list[dict[str, Any]]], unlisted: dict[str, str], namespace: str
+) -> tuple[dict[str, list[Object]], dict[str, str]]:
+    """The objects that may go into a State, and what could not be seen: kinds, and the namespaces of others.
+
+    What is in a namespace of somebody else is not kept, so nothing may be concluded from not finding it.
+    """
     namespaces = [Object("Namespace", raw) for raw in listed.get("Namespace", [])]
     foreign = foreign_namespaces(namespaces, namespace)
     objects = {name: list(visible_objects(name, items, namespace, foreign)) for name, items in listed.items()}
-    if whole:  # what is in these was not looked at, so nothing is concluded from not finding it
-        unlisted |= dict.fromkeys(sorted(foreign), "it is somebody else's, or on its way out")
-    return State(namespace, api.now, objects, unlisted)
+    return objects, unlisted | dict.fromkeys(sorted(foreign), "it is somebody else's, or it is being deleted")
 
 
-def _list(api: Api, kind: Kind, namespace: str) -> list[dict[str, Any]]:
-    """All objects of a kind that the learner may list."""
+def _list(api: Api, kind: Kind, namespace: str) -> tuple[list[dict[str, Any]], bool]:
+    """All objects of a kind that the user may list, and whether these are those of all namespaces."""
     *others, last = kind.paths(namespace)
     for path in others:
         try:
-            items: list[dict[str, Any]] = api.get(path)["items"]
-            return items
+            return api.get(path)["items"], True
         except ApiError as error:
             if error.status != 403:
                 raise
-    items = api.get(last)["items"]
-    return items
+    return api.get(last)["items"], not kind.namespaced
 
 
 def _observe(
@@ -108,7 +120,7 @@ def _observe(
     pool: ThreadPoolExecutor,
     manifests: list[Path],
     every_manifest: bool,
-    whole: bool,
+    logs: Logs,
 ) -> None:
     if not state.objects:
         return
@@ -128,21 +140,11 @@ def _observe(
             jobs[observation.key] = pool.submit(ask_nodes, question)
         elif observation.asked_by == "inside":
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
-    if addresses := _service_targets(state):
-        questions[REACH] = {"do": "tcp", "to": addresses}
-    if whole:
-        if urls := _probed(state):
-            questions[PROBED] = {"do": "each", "urls": urls}
-        questions[DNS_CONTROL] = {"do": "dns", "names": [CONTROL]}
     batch = pool.submit(observer.ask, api, questions)
-    logs = {
-        f"{pod.name}/{container}": pool.submit(_log, api, pod, container, which)
-        for pod, container, which in (
-            (containers_in_trouble(state) + containers_at_work(state))[:MAX_LOGS_WHOLE]
-            if whole
-            else containers_in_trouble(state)[:MAX_LOGS]
-        )
-    }
+    containers = containers_in_trouble(state)[:MAX_LOGS]
+    if logs == "all":
+        containers = (containers_in_trouble(state) + containers_at_work(state))[:MAX_LOGS_WHOLE]
+    last_lines = {f"{pod.name}/{name}": pool.submit(_log, api, pod, name, which) for pod, name, which in containers}
     refusals = pool.submit(_refusals, api, state, manifests, every_manifest)
     state.observations |= batch.result()
     for key, job in jobs.items():
@@ -150,51 +152,14 @@ def _observe(
             state.observations[key] = job.result()
         except Problem as problem:
             state.observations[key] = {"error": problem.what}
-    state.logs = {key: text for key, job in logs.items() if (text := job.result())}
+    state.logs = {key: text for key, job in last_lines.items() if (text := job.result())}
     state.refusals = refusals.result()
-
-
-def _service_targets(state: State) -> list[str]:
-    """Every address that a Service of the lab's namespaces sends to, and, for comparison, the other ports of those Pods."""
-    targets: set[str] = set()
-    for service in state.in_lab("Service") if "Service" not in state.unlisted and "Pod" not in state.unlisted else []:
-        for pod in pods_behind(state, service):
-            address = pod.status.get("podIP")
-            if address and pod.is_ready:
-                ports = {*target_ports(service, pod), *target_ports(service, pod).values(), *declared_ports(pod)}
-                targets |= {f"{address}:{port}" for port in ports}
-    return sorted(targets)
-
-
-def _probed(state: State) -> dict[str, str]:
-    """What the HTTP probes of containers that run and are not ready ask: "pod/container" to a URL. The kubelet keeps only a status
-    of what it gets, and in an event, which may come late or never."""
-    urls: dict[str, str] = {}
-    for pod in state.all("Pod") if "Pod" not in state.unlisted else []:
-        for status in pod.status.get("containerStatuses") or []:
-            spec = container_spec(pod, status["name"])
-            probe = spec.get("startupProbe") if status.get("started") is False else None
-            get = (probe or spec.get("readinessProbe") or {}).get("httpGet")
-            if (
-                not get
-                or status.get("ready")
-                or "running" not in (status.get("state") or {})
-                or not pod.status.get("podIP")
-            ):
-                continue
-            named = {port.get("name"): port["containerPort"] for port in spec.get("ports") or []}
-            port = named.get(get.get("port"), get.get("port"))
-            if get.get("scheme", "HTTP") == "HTTP" and str(port).isdigit() and not get.get("host"):
-                urls[f"{pod.name}/{status['name']}"] = (
-                    f"http://{pod.status['podIP']}:{port}/{get.get('path', '/').lstrip('/')}"
-                )
-    return urls
 
 
 def containers_in_trouble(state: State) -> list[tuple[Object, str, str]]:
     """Containers of the lab's namespaces whose last words matter: (Pod, container, which of its words)."""
     found = []
-    for pod in state.in_lab("Pod") if "Pod" not in state.unlisted else []:
+    for pod in state.in_lab("Pod") if state.can_see("Pod") else []:
         for status in pod.container_statuses:
             current = status.get("state") or {}
             ended = (current.get("terminated") or {}).get("exitCode", 0) != 0
@@ -207,7 +172,7 @@ def containers_in_trouble(state: State) -> list[tuple[Object, str, str]]:
 def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
     """Containers that run and were never restarted, those that are not ready first: one of each name for each owner."""
     found: dict[tuple[str, str], tuple[bool, Object, str]] = {}
-    for pod in state.all("Pod") if "Pod" not in state.unlisted else []:
+    for pod in state.all("Pod") if state.can_see("Pod") else []:
         for status in pod.container_statuses:
             if "running" in (status.get("state") or {}) and not status.get("restartCount"):
                 key = (min(pod.owner_uids, default=pod.uid), status["name"])

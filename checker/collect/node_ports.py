@@ -5,13 +5,12 @@ Docker Desktop keeps the nodes' addresses inside its virtual machine; there `cur
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import urllib3
-
 from cluster import Problem
+from cluster.http_client import get, httpx
+from cluster.process import finish
 
 TIMEOUT = 2.0  # seconds for one request
 
@@ -24,7 +23,7 @@ def ask_nodes(question: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """
     pairs = [(service, node) for service in question["ports"] for node in question["addresses"]]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        got = list(pool.map(lambda pair: _get(pair[0], pair[1], question), pairs))
+        got = list(pool.map(lambda pair: _get(_url(pair[0], pair[1], question)), pairs))
         if all(answer["error"] == "unreachable" for answer in got):
             got = list(pool.map(lambda pair: _get_from_neighbour(pair[0], pair[1], question), pairs))
     answers: dict[str, dict[str, dict[str, Any]]] = {service: {} for service in question["ports"]}
@@ -41,19 +40,21 @@ def _answer(status: int = 0, text: str = "", host: str = "", version: str = "", 
     return {"status": status, "text": text, "host": host, "version": version, "error": error}
 
 
-def _get(service: str, node: str, question: dict[str, Any]) -> dict[str, Any]:
+def _get(url: str) -> dict[str, Any]:
     try:
-        got = urllib3.PoolManager(retries=False, timeout=TIMEOUT).request("GET", _url(service, node, question))
-    except urllib3.exceptions.NewConnectionError as error:
-        return _answer(error="refused" if "refused" in str(error) else "unreachable")
-    except urllib3.exceptions.ConnectTimeoutError:
+        got = get(url, TIMEOUT)
+    except httpx.ConnectTimeout:
         return _answer(error="unreachable")  # a node refuses or answers; silence means that there is no route to it
-    except urllib3.exceptions.HTTPError as error:
-        return _answer(error="timeout" if isinstance(error, urllib3.exceptions.TimeoutError) else "reset")
+    except httpx.ConnectError as error:
+        return _answer(error="refused" if "refused" in str(error) else "unreachable")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _answer(error="timeout" if isinstance(error, httpx.TimeoutException) else "reset")
     return _answer(
-        got.status, got.data[:4096].decode(errors="replace").strip(),
-        got.headers.get("X-Guestbook-Host", ""), got.headers.get("X-Guestbook-Version", ""),
-    )  # fmt: skip
+        got.status_code,
+        got.content[:4096].decode(errors="replace").strip(),
+        got.headers.get("X-Guestbook-Host", ""),
+        got.headers.get("X-Guestbook-Version", ""),
+    )
 
 
 def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> dict[str, Any]:
@@ -62,19 +63,16 @@ def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> di
 
     neighbour = next((name for name in question["addresses"] if name != node), node)
     try:
-        done = subprocess.run(
-            [command(), "exec", neighbour, "curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question)],
-            capture_output=True, text=True, timeout=TIMEOUT + 3, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+        curl = ("curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question))
+        done = finish(command(), "exec", neighbour, *curl, timeout=TIMEOUT + 3)
+    except Problem as problem:
         raise Problem(
-            f"No node of the cluster can be reached from this machine ({error}).", "See kubeclass doctor"
+            f"No node of the cluster can be reached from this machine ({problem.what.rstrip('.')}).",
+            "See kubeclass doctor",
         ) from None
     if done.returncode in (7, 28):
         return _answer(error={7: "refused", 28: "timeout"}[done.returncode])
     if done.returncode != 0:
-        raise Problem(
-            f"Requests from node {neighbour} could not be made: {done.stderr.strip()}", "See kubeclass doctor"
-        )
-    text, _, status = done.stdout.rpartition("\n")
+        raise Problem(f"Requests from node {neighbour} could not be made: {done.err.strip()}", "See kubeclass doctor")
+    text, _, status = done.out.rpartition("\n")
     return _answer(int(status), text.strip())

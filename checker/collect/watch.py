@@ -10,15 +10,16 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, status_message
-from checker.model.kinds import KINDS, Kind
-from checker.model.state import Object, State, foreign_namespaces, visible_objects
+from checker.collect.collect import visible
+from checker.model.kinds import ALWAYS, KINDS, Kind
+from checker.model.state import Asked, State, visible_objects
 
 if TYPE_CHECKING:
     import httpx
@@ -35,10 +36,12 @@ class _MadeAnew(Exception):
 class Watch:
     """The objects that a lab may look at, as they are now. Begins with `start`, and ends with `stop` or with the process."""
 
-    def __init__(self, api: Api, namespace: str, changed: Callable[[], None]) -> None:
-        """changed: called, from the watching thread, whenever something is not as it was; it must return at once."""
+    def __init__(self, api: Api, namespace: str, changed: Callable[[], None], kinds: Iterable[str] = ALWAYS) -> None:
+        """changed: called, from the watching thread, whenever an object has changed; it must return at once. kinds: what is watched."""
         self._api, self._namespace, self._changed = api, namespace, changed
-        self._kinds = [kind for kind in KINDS.values() if kind.graded]
+        self._kinds = [KINDS[name] for name in kinds]
+        self._only_here: set[str] = set()  # kinds that may be listed in the namespace only
+        self._forbidden: set[str] = set()
         self._listed: dict[str, dict[str, dict[str, Any]]] = {}  # kind: uid: object
         self._unlisted: dict[str, str] = {}  # kind: why it cannot be listed or watched at the moment
         self._away = ""  # why the API server cannot be asked at all
@@ -64,16 +67,16 @@ class Watch:
             unlisted = dict.fromkeys(KINDS, self._away) if self._away else dict(self._unlisted)
             listed = {name: list(raws.values()) for name, raws in self._listed.items() if name not in unlisted}
             read, at = self._clock
+            only_here, forbidden = frozenset(self._only_here), frozenset(self._forbidden & unlisted.keys())
         if not self._away and len(known) < len(self._kinds):
             return None
-        foreign = foreign_namespaces([Object("Namespace", raw) for raw in listed.get("Namespace", [])], self._namespace)
-        objects = {
-            name: sorted(
-                visible_objects(name, raws, self._namespace, foreign), key=lambda found: (found.namespace, found.name)
-            )
-            for name, raws in listed.items()
-        }
-        return State(self._namespace, read + timedelta(seconds=time.monotonic() - at), objects, unlisted)
+        for raws in listed.values():
+            raws.sort(key=lambda raw: (raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
+        asked = Asked(frozenset(kind.name for kind in self._kinds) - only_here, only_here, logs=False)
+        now = read + timedelta(seconds=time.monotonic() - at)
+        return State(
+            self._namespace, now, *visible(listed, unlisted, self._namespace), asked=asked, forbidden=forbidden
+        )
 
     # -- the watching thread -----------------------------------------------------------------------------------------
 
@@ -120,6 +123,8 @@ class Watch:
                     pause = FIRST_PAUSE
                     await asyncio.sleep(FIRST_PAUSE)
             except ApiError as error:
+                with self._lock:
+                    (self._forbidden.add if error.status == 403 else self._forbidden.discard)(kind.name)
                 self._say_unlisted(kind, error.message)
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 self._say_unlisted(kind, f"{self._api.server} does not answer ({type(error).__name__})")
@@ -144,6 +149,8 @@ class Watch:
                 raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)
             }
             self._unlisted.pop(kind.name, None)
+            self._forbidden.discard(kind.name)
+            (self._only_here.add if kind.namespaced and path == last else self._only_here.discard)(kind.name)
         self._read_clock(answer)
         self._changed()
         return path, listed["metadata"]["resourceVersion"]

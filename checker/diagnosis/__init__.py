@@ -6,17 +6,23 @@ What follows from a broken link is never reported beside it.
 
 from __future__ import annotations
 
+from checker.diagnosis.autoscaler import walk_autoscaler
+from checker.diagnosis.deletion import walk_namespace
+from checker.diagnosis.ingress import walk_ingress
 from checker.diagnosis.job import runs, walk_cron_job, walk_job
 from checker.diagnosis.node import walk_node
 from checker.diagnosis.owners import pods_owned
 from checker.diagnosis.pod import walk_pod
-from checker.diagnosis.service import pods_behind, walk_service
+from checker.diagnosis.rbac import walk_binding, walk_refused_requests
+from checker.diagnosis.restarts import walk_restarts
+from checker.diagnosis.service import pods_behind, walk_address, walk_alias, walk_service
+from checker.diagnosis.stateful_set import walk_governing_service
 from checker.diagnosis.storage import users_of, walk_claim, walk_volume
 from checker.diagnosis.walking import CHAINS, walk
 from checker.diagnosis.workload import walk_workload
 from checker.model.state import Object, State
 
-__all__ = ["pods_of", "walk"]
+__all__ = ["pods_of", "walk", "walk_further"]
 
 CHAINS |= {
     "Pod": walk_pod,
@@ -28,6 +34,22 @@ CHAINS |= {
     "CronJob": walk_cron_job,
     "Node": walk_node,
 }
+# What may be wrong with an object although its chain holds, and what is looked at where a kind has no chain. By kind.
+FURTHER_CHECKS = {
+    "Namespace": (walk_namespace,),
+    "Pod": (walk_restarts, walk_refused_requests),
+    "Service": (walk_alias, walk_address),
+    "StatefulSet": (walk_governing_service,),
+    "RoleBinding": (walk_binding,),
+    "Ingress": (walk_ingress,),
+    "HorizontalPodAutoscaler": (walk_autoscaler,),
+}
+
+
+def walk_further(state: State, obj: Object) -> None:
+    """Make the further checks of an object. Raises Failed with the first that does not hold."""
+    for check in FURTHER_CHECKS.get(obj.kind, ()):
+        check(state, obj)
 
 
 def pods_of(state: State, obj: Object) -> list[Object]:

@@ -12,11 +12,14 @@ from typing import Any, NoReturn
 from checker.diagnosis.walking import walk
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import Unknown, fail, unknown
+from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
-CONTROL = (
-    "kubernetes.default"  # a name that every cluster has: when not even this one leads anywhere, DNS itself is down
-)
+# A name that every cluster has: when not even this one leads anywhere, DNS itself is down.
+CONTROL = "kubernetes.default"
+# The observation (checker/collect/collect.py) that says whether the cluster's DNS knows CONTROL.
+DNS_CONTROL = "dns-control"
+# What programs say when they cannot look up a name.
+NO_NAME = re.compile(r"name resolution|not known|no such host|resol|getaddrinfo|lookup|NXDOMAIN|find address", re.I)
 # What programs say when somebody whom they need cannot be reached, and a host at the beginning of a variable's value.
 _UNREACHED = re.compile(
     r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|not answer", re.I
@@ -135,3 +138,16 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
             continue
         finally:
             _following.reset(token)
+
+
+def explain_dns_down(state: State, said: str) -> NotPassed | None:
+    """Names that nobody can look up: the observer cannot look up a name either that every cluster has."""
+    control = (state.observations.get(DNS_CONTROL) or {}).get(CONTROL) or {}
+    if not NO_NAME.search(said) or not control.get("error"):
+        return None
+    found = Failed(
+        "dns-down", f"The cluster's DNS does not answer: not even {CONTROL} leads anywhere.", expected=f"{CONTROL} leads to an address",
+        observed=control["error"], object="Deployment/coredns", look="kubectl get pods -n kube-system -l k8s-app=kube-dns",
+    )  # fmt: skip
+    found.namespace = "kube-system"
+    return found

@@ -13,24 +13,26 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from checker.diagnosis import pods_of, walk
-from checker.diagnosis.extras import OFTEN, walk_deletion, walk_extras
+from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
-from checker.diagnosis.refine import closer, is_meant
+from checker.diagnosis.refine import refine
+from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
+from checker.diagnosis.stateful_set import is_partitioned_rollout
 from checker.model.catalogue import catalogue
+from checker.model.durations import (
+    TIME_FOR_CONTAINER_START,
+    TIME_FOR_FIRST_LOG_LINE,
+    TIME_FOR_INIT_CONTAINER_IN_EXPLAIN,
+)
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, Fault, NotPassed, Ref
-from checker.model.kinds import KINDS
+from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
 from cluster import Problem
-
-# Seconds that an init container is given that does not say, and does not show, that it waits for somebody.
-PATIENCE_WITH_INIT = 60
-# Seconds that a node is given to start a container, and that a program is given which has not said a word so far.
-PATIENCE_WITH_NODES, PATIENCE_WITH_THE_SILENT = 20, 45
 
 # Which of several roots with equally many consequences is told first.
 ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
@@ -70,7 +72,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = _examined(state, obj)
-        if fault is None or is_meant(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)
@@ -180,7 +182,7 @@ def _examined(state: State, obj: Object) -> Fault | None:
         if obj.is_terminating and obj.kind != "Namespace":
             return None
         _walk_where_known(state, obj)
-        walk_extras(state, obj)
+        walk_further(state, obj)
     except NotPassed as end:
         end.namespace = end.namespace or obj.namespace
         return _settled(state, _closest(state, end).fault)
@@ -201,9 +203,9 @@ def _walk_where_known(state: State, obj: Object) -> None:
 
 
 def _closest(state: State, fault: NotPassed) -> NotPassed:
-    """A closer look may lead to another object, which deserves one too."""
+    """A refinement may lead to another object, whose fault may be refined too."""
     for _ in range(3):
-        found = closer(state, fault)
+        found = refine(state, fault)
         if found is fault:
             break
         fault = found
@@ -217,14 +219,14 @@ def _settled(state: State, fault: Fault) -> Fault:
     if fault.object.kind == "Pod" and "Pod" not in state.unlisted:
         pod = state.find("Pod", fault.object.name, fault.object.namespace)
     if fault.cause == "init-container-runs":
-        fault = fault.but(in_progress=fault.facts["seconds"] < PATIENCE_WITH_INIT)
+        fault = fault.but(in_progress=fault.facts["seconds"] < TIME_FOR_INIT_CONTAINER_IN_EXPLAIN)
     if not pod:
         return fault
     if fault.cause == "container-crashes" and _without_a_word(state, pod):
         return fault.but(in_progress=True)
     if fault.cause in ("readiness-probe-fails", "startup-probe-fails") and _has_not_spoken(state, pod, fault):
         return fault.but(in_progress=True)
-    if fault.cause == "container-start-error" and state.age(pod.created) < PATIENCE_WITH_NODES:
+    if fault.cause == "container-start-error" and state.age(pod.created) < TIME_FOR_CONTAINER_START:
         return fault.but(in_progress=True)  # a busy node fails now and then, and tries again
     restarted = any(status.get("restartCount", 0) >= OFTEN for status in pod.container_statuses)
     if fault.in_progress and restarted and not catalogue()[fault.cause].in_progress:
@@ -238,7 +240,7 @@ def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
-        if since and not status.get("ready") and state.age(since) < PATIENCE_WITH_THE_SILENT:
+        if since and not status.get("ready") and state.age(since) < TIME_FOR_FIRST_LOG_LINE:
             return not state.logs.get(f"{pod.name}/{status['name']}")
     return False
 
@@ -307,11 +309,11 @@ def _claims(state: State, obj: Object) -> Iterator[str]:
 
 def _unlisted(state: State) -> list[_Root]:
     """The kinds of the namespace that could not be listed, as one."""
-    kinds = [k for k in state.unlisted if k in KINDS and KINDS[k].graded and KINDS[k].namespaced and k != "Event"]
+    kinds = [k for k in state.unlisted if k in ALWAYS and KINDS[k].namespaced and k != "Event"]
     if not kinds:
         return []
     why, namespace = state.unlisted[kinds[0]], Ref("Namespace", state.namespace)
-    if not state.objects:
+    if not state.objects and kinds[0] not in state.forbidden:
         fault = Fault("api-unreachable", namespace, {"why": why}, outcome="unknown")
     else:
         facts = {"kinds": kinds, "why": why, "plural": KINDS[kinds[0]].plural}

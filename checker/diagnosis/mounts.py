@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from checker.diagnosis.storage import (
-    PATIENCE,
     claims_of,
     explain_claim_missing,
     explain_claims,
@@ -16,6 +15,7 @@ from checker.diagnosis.storage import (
     volume_of,
     walk_claim,
 )
+from checker.model.durations import TIME_FOR_VOLUME
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
@@ -41,7 +41,7 @@ def explain_volumes(state: State, pod: Object) -> None:
                 volume=message.partition('volume "')[2].partition('"')[0],
                 node=pod.spec.get("nodeName"),
                 reason=(message.partition('" : ')[2] or message)[:300],
-                in_progress=state.age(pod.created) < PATIENCE,
+                in_progress=state.age(pod.created) < TIME_FOR_VOLUME,
             )
 
 

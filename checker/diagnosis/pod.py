@@ -10,7 +10,9 @@ import re
 from typing import Any, NoReturn
 
 from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
+from checker.diagnosis.containers import container_spec, describe, last_line, look_at_log
 from checker.diagnosis.dns import follow_dependency
+from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes
 from checker.diagnosis.node import fail_if_node_lost
 from checker.diagnosis.probes import (
@@ -33,21 +35,17 @@ from checker.diagnosis.resources import (
     throttling_note,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
-from checker.model.spelling import counted, nearest
+from checker.model.durations import (
+    TIME_FOR_INIT_CONTAINER,
+    TIME_FOR_POD_CONTROLLER,
+    TIME_TO_LISTEN,
+    TIME_TO_RECOVER,
+    TIME_TO_SETTLE,
+    TIME_TO_SETTLE_AFTER_RESTART,
+)
+from checker.model.spelling import counted
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, fail
-
-# A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
-SETTLE = 3
-SETTLE_AFTER_RESTART = 10
-# A process that does not listen yet may still be starting: how long (in seconds) that is not held against it.
-TIME_TO_LISTEN = 20
-# A container that a probe has restarted, and that is not ready: how long (in seconds) that is still the restart's doing.
-TIME_TO_RECOVER = 60
-# How long (in seconds) an init container may take before it is said to hold up the others.
-PATIENCE_WITH_INIT = 15
-
-IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
+from checker.model.verdict import Failed, NotPassed, fail
 
 
 def walk_pod(state: State, pod: Object) -> None:
@@ -90,18 +88,6 @@ def walk_pod(state: State, pod: Object) -> None:
         )  # fmt: skip
 
 
-def container_spec(pod: Object, name: str) -> dict[str, Any]:
-    """The specification of one container of a Pod, init containers included."""
-    everyone = [*pod.containers, *(pod.spec.get("initContainers") or [])]
-    return next((c for c in everyone if c["name"] == name), {})
-
-
-def last_line(text: str) -> str:
-    """The last line of a log that says something, cut to a readable length."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
-
-
 def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
     current = status.get("state") or {}
     if "waiting" in current:
@@ -110,7 +96,7 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
         ended = current["terminated"]
         if ended.get("exitCode") == 0 and pod.spec.get("restartPolicy", "Always") != "Always":
             return
-        _explain_exit(state, pod, status, ended)
+        explain_exit(state, pod, status, ended)
     previous = (status.get("lastState") or {}).get("terminated")
     if "running" not in current:
         return
@@ -118,14 +104,14 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
     if failing_now(state, pod, spec, current["running"]):
         explain_restarts(state, pod, status, spec, "liveness", pending=True)
     running_for = state.age(current["running"]["startedAt"])
-    if previous and running_for < SETTLE_AFTER_RESTART:
-        _explain_exit(state, pod, status, previous, pending=True)
+    if previous and running_for < TIME_TO_SETTLE_AFTER_RESTART:
+        explain_exit(state, pod, status, previous, pending=True)
     if previous and not status.get("ready") and previous.get("reason") == "OOMKilled":
         # It is on its way to the same end: what it has not come to yet is no fault of its own.
-        _explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
+        explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
     starting = status.get("started") is False and spec.get("startupProbe")
     recovering = not status.get("ready") and running_for < TIME_TO_RECOVER
-    if previous and (starting or recovering or running_for < time_to_settle(spec, SETTLE_AFTER_RESTART)):
+    if previous and (starting or recovering or running_for < time_to_settle(spec, TIME_TO_SETTLE_AFTER_RESTART)):
         which = ended_by_probe(state, pod, spec, previous)
         if which:
             explain_restarts(state, pod, status, spec, which, pending=True)
@@ -149,18 +135,18 @@ def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> N
             "init-container-runs",
             f"Init container {status['name']} of Pod {pod.name} has been running for {seconds:.0f} s, and the others wait until it ends.",
             expected="an init container that ends", observed=f"running for {seconds:.0f} s", object=pod.ref,
-            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < PATIENCE_WITH_INIT, seconds=seconds,
+            look=f"kubectl logs {pod.name} -c {status['name']}", pending=seconds < TIME_FOR_INIT_CONTAINER, seconds=seconds,
         )  # fmt: skip
 
 
 def _explain_waiting(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in IMAGE_REASONS:
-        _explain_image(state, pod, status, waiting)
+        explain_image(state, pod, status, waiting)
     if reason == "CreateContainerConfigError":
         explain_environment(state, pod, container_spec(pod, status["name"]), message)
     if reason == "CrashLoopBackOff":
-        _explain_exit(state, pod, status, (status.get("lastState") or {}).get("terminated") or {})
+        explain_exit(state, pod, status, (status.get("lastState") or {}).get("terminated") or {})
     if reason in ("RunContainerError", "CreateContainerError"):
         _explain_start_error(state, pod, status, message)
     _explain_mounts(state, pod)
@@ -168,68 +154,6 @@ def _explain_waiting(state: State, pod: Object, status: dict[str, Any], waiting:
         "pod-starting", f"Container {status['name']} of Pod {pod.name} is not running yet: {reason or 'waiting'}.",
         expected="container is running", observed=reason or "waiting", object=pod.ref, pending=True,
     )  # fmt: skip
-
-
-# -- images ----------------------------------------------------------------------------------------------------------
-
-
-def known_images(state: State) -> dict[str, set[str]]:
-    """Every image name that some node has, short as learners write it, and the nodes that have it."""
-    known: dict[str, set[str]] = {}
-    for node in state.objects.get("Node", []):
-        for image in node.status.get("images") or []:
-            for name in image.get("names") or []:
-                if "@" not in name:
-                    known.setdefault(short_image(name), set()).add(node.name)
-    return known
-
-
-def short_image(name: str) -> str:
-    """An image's name without the parts that are added when they are left out: `docker.io/library/x` is `x:latest`."""
-    name = re.sub(r"^(index\.)?docker\.io/(library/)?", "", name)
-    return name if ":" in name.rsplit("/", 1)[-1] or "@" in name else f"{name}:latest"
-
-
-def _explain_image(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
-    image = container_spec(pod, status["name"]).get("image") or status.get("image", "")
-    node, reason = pod.spec.get("nodeName", ""), waiting.get("reason", "")
-    where = f"container {status['name']} of Pod {pod.name}"
-    look = f"kubectl describe pod {pod.name}"
-    if reason == "InvalidImageName":
-        fail(
-            "image-name-invalid", f"{image!r} is not an image name ({where}).",
-            expected="name[:tag]", observed=image, object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
-    known = known_images(state)
-    holders = known.get(short_image(image), set())
-    if holders and node not in holders:
-        fail(
-            "image-not-loaded",
-            f"Image {image} is on node {', '.join(sorted(holders))}, but not on node {node}, where Pod {pod.name} runs.",
-            expected=f"{image} on node {node}", observed=f"{reason} on {node}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
-    own = [name for name in known if "/" not in name]
-    repository = short_image(image).rsplit(":", 1)[0]
-    similar = nearest(short_image(image), own, cutoff=0.75)
-    if similar:
-        tags = sorted(name for name in own if name.rsplit(":", 1)[0] == repository)
-        hint = f"The nodes have {', '.join(tags)}." if tags else f"Did you mean {similar}?"
-        fail(
-            "image-name-typo", f"No node can get image {image} ({where}). {hint}",
-            expected="an image that exists", observed=f"{image}: {reason}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
-    fail(
-        "image-not-found",
-        f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
-        "An image built on this machine must be loaded into the cluster's nodes.",
-        expected=f"{image} on node {node}", observed=f"a pull that fails: {why}" if (why := _reason_of_pull(waiting.get("message", ""))) else reason,
-        object=pod.ref, look=look, image=short_image(image),
-    )  # fmt: skip
-
-
-def _reason_of_pull(message: str) -> str:
-    """The last, telling part of the container runtime's chain of errors."""
-    return message.rsplit(": ", 1)[-1].strip('" ')[:200]
 
 
 # -- configuration ---------------------------------------------------------------------------------------------------
@@ -283,17 +207,7 @@ def _explain_oom(state: State, pod: Object, status: dict[str, Any], when: str, p
     )  # fmt: skip
 
 
-def look_at_log(pod: Object, container: str) -> str:
-    """The command that shows what a container said before it ended: the log of the run before, where a new one runs already.
-
-    Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
-    (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
-    """
-    running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
-    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
-
-
-def _explain_exit(
+def explain_exit(
     state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any], pending: bool = False
 ) -> NoReturn:
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
@@ -354,9 +268,9 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
     spec = container_spec(pod, status["name"])
     running_for = state.age(running["startedAt"])
     if status.get("ready"):
-        if not spec.get("readinessProbe") and running_for < SETTLE:
+        if not spec.get("readinessProbe") and running_for < TIME_TO_SETTLE:
             fail(
-                "pod-starting", f"Container {status['name']} of Pod {pod.name} started less than {SETTLE} s ago.",
+                "pod-starting", f"Container {status['name']} of Pod {pod.name} started less than {TIME_TO_SETTLE} s ago.",
                 expected="a process that keeps running", observed=f"running for {running_for:.0f} s",
                 object=pod.ref, pending=True,
             )  # fmt: skip
@@ -368,7 +282,7 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
             "pod-starting", f"Container {status['name']} of Pod {pod.name} has only just started.",
             observed="not ready", object=pod.ref, pending=True,
         )  # fmt: skip
-    if which == "startup" and running_for > patience_of(probe) + SETTLE:
+    if which == "startup" and running_for > patience_of(probe) + TIME_TO_SETTLE:
         # Its time is over: the kubelet is about to end it, or has done so before.
         explain_restarts(state, pod, status, spec, which)
     _explain_probe(state, pod, spec, which, probe, running_for)
@@ -389,11 +303,28 @@ def _explain_probe(
         patience = max(patience, TIME_TO_LISTEN if failures else EVENTS_FOLLOW)
     if spec.get("livenessProbe"):
         # A container that is on the way to be restarted is not ready either, and that is the root.
-        patience = max(patience, patience_of(spec["livenessProbe"]) + SETTLE_AFTER_RESTART)
+        patience = max(patience, patience_of(spec["livenessProbe"]) + TIME_TO_SETTLE_AFTER_RESTART)
     follow_dependency(state, pod, spec, answer)
     raise Failed(
         f"{which}-probe-fails",
         f"Container {spec['name']} of Pod {pod.name} runs, but its {which} probe ({words}) does not succeed: {answer}"
         + throttling_note(spec, answer),
         expected=f"{words} succeeds", observed=answer, object=pod.ref, look=look, pending=running_for < patience,
+    )  # fmt: skip
+
+
+def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+    """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate"""
+    ready = pod.condition("ContainersReady")
+    if ready.get("status") != "True":
+        return None
+    gates = [gate["conditionType"] for gate in pod.spec.get("readinessGates") or []]
+    closed = [gate for gate in gates if pod.condition(gate).get("status") != "True"]
+    since = ready.get("lastTransitionTime")
+    if not closed or (since and state.age(since) < TIME_FOR_POD_CONTROLLER):
+        return None
+    return Failed(
+        "readiness-gate-waits",
+        f"The containers of Pod {pod.name} are ready, but the Pod waits for a readiness gate that nobody has opened: {', '.join(closed)}.",
+        expected=f"condition {', '.join(closed)} is True", observed="not set", object=pod.ref, look=describe(pod),
     )  # fmt: skip

@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
+from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
 from checker.model.spelling import counted
 from checker.model.state import REACH, Object, State
-from checker.model.verdict import Failed, fail
+from checker.model.verdict import Failed, NotPassed, fail
 
+# The observation (checker/collect/collect.py) of what answers where a failing probe asks, as {"pod/container": answer}.
+PROBED = "probed"
 ASKED = ("liveness", "startup")  # the probes that end a container
 # How a process ends that the kubelet asked to go: in good order, killed after its time to end, or by the signal itself.
 ENDED_ON_REQUEST = (0, 137, 143)
@@ -319,3 +322,30 @@ def counted_seconds(seconds: float) -> str:
 
 def _listed(ports: set[int]) -> str:
     return ", ".join(map(str, sorted(ports)))
+
+
+def answered_now(state: State, pod: Object, container: str) -> str:
+    """What somebody who asks as a container's probe does gets at the moment; empty where nobody did."""
+    answer = (state.observations.get(PROBED) or {}).get(f"{pod.name}/{container}")
+    if not isinstance(answer, dict) or "status" not in answer:
+        return ""
+    if answer["error"]:
+        return str(answer["error"])
+    return f"statuscode: {answer['status']}" + (f", {last_line(answer['text'])}" if answer["text"] else "")
+
+
+def refine_probe_failure(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+    """A probe of whose failing no event tells: what answers there at the moment."""
+    for status, _spec in statuses_with_specs(pod):
+        answer = answered_now(state, pod, status["name"])
+        if (
+            "no answer seen yet" in fault.observed
+            and answer
+            and not status.get("ready")
+            and not answer.startswith("statuscode: 2")
+        ):
+            return Failed(
+                fault.cause, fault.message.replace("no answer seen yet", answer), expected=fault.expected, observed=answer,
+                object=fault.object, look=fault.look, pending=fault.pending,
+            )  # fmt: skip
+    return None

@@ -119,3 +119,11 @@ def _accounts(binding: Object) -> list[tuple[str, str]]:
     """The ServiceAccounts that a RoleBinding names, as (name, namespace)."""
     subjects: list[dict[str, Any]] = binding.raw.get("subjects") or []
     return [(s["name"], s.get("namespace", binding.namespace)) for s in subjects if s.get("kind") == "ServiceAccount"]
+
+
+def walk_refused_requests(state: State, pod: Object) -> None:
+    """A container that runs, and says that the API server refuses what it asks."""
+    for container in pod.containers:
+        found = explain_forbidden(state, pod, state.logs.get(f"{pod.name}/{container['name']}", ""))
+        if isinstance(found, Failed):
+            raise found

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from checker.diagnosis.network_policy import walled_off
-from checker.diagnosis.pod import TIME_TO_LISTEN
+from checker.diagnosis.dns import service_named
+from checker.diagnosis.network_policy import is_blocked_for_observer
+from checker.diagnosis.owners import workload_of
+from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
+from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.spelling import counted, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
-from checker.model.verdict import fail, unknown
+from checker.model.verdict import Failed, NotPassed, fail, unknown
 
 
 def pods_behind(state: State, service: Object) -> list[Object]:
@@ -164,7 +167,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
-        if number and seen != "open" and not (seen and walled_off(state, pod, number)):
+        if number and seen != "open" and not (seen and is_blocked_for_observer(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
     if not refused:
         return
@@ -210,4 +213,99 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         "target-port-refused",
         f"Service {service.name} sends to port {number} of {whose}, where nothing listens (connection refused); {known}.",
         expected=f"something listens on port {number}", observed=known, **evidence,
+    )  # fmt: skip
+
+
+def walk_alias(state: State, service: Object) -> None:
+    """An ExternalName Service that is another name for a Service of this cluster: that one exists and works.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname
+    """
+    target = service.spec.get("externalName", "").rstrip(".")
+    if service.spec.get("type") != "ExternalName" or not target.endswith(".svc.cluster.local"):
+        return
+    name, namespace = service_named(target, service.namespace)
+    if namespace in state.unlisted:
+        return
+    found = state.find("Service", name, namespace)
+    if not found:
+        known = sorted(s.name for s in state.all("Service", namespace))
+        near = nearest(name, known, cutoff=0.6)
+        fail(
+            "externalname-unresolved",
+            f"Service {service.name} is another name for {target}, and there is no Service {name} in namespace {namespace}."
+            + (f" There is one called {near}." if near else ""),
+            expected=f"Service {name} in namespace {namespace}", observed=f"Services there: {', '.join(known) or 'none'}",
+            object=service.ref, look=f"kubectl get service {service.name}",
+        )  # fmt: skip
+    if found.uid != service.uid:
+        walk(state, found)
+
+
+def walk_address(state: State, service: Object) -> None:
+    """A Service of type LoadBalancer has been given an address.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer
+    """
+    if service.spec.get("type") != "LoadBalancer" or (service.status.get("loadBalancer") or {}).get("ingress"):
+        return
+    fail(
+        "load-balancer-missing",
+        f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address (EXTERNAL-IP is <pending>).",
+        expected="an external address", observed="<pending>", object=service.ref, look=f"kubectl get service {service.name}",
+        pending=state.age(service.created) < TIME_FOR_LOAD_BALANCER,
+    )  # fmt: skip
+
+
+def refine_port_refused(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+    """A Service whose selector also matches the Pods of another workload, which listen elsewhere."""
+    reach = state.observations.get(REACH) or {}
+    ready = [pod for pod in pods_behind(state, service) if pod.is_ready]
+    groups: dict[str, list[bool]] = {}
+    for pod in ready:
+        maker = workload_of(state, pod) or pod
+        words = [reach.get(f"{pod.status.get('podIP')}:{number}") for number in target_ports(service, pod).values()]
+        groups.setdefault(maker.ref, []).append(bool(words) and all(word == "open" for word in words))
+    silent = sorted(ref for ref, answers in groups.items() if not any(answers))
+    if not silent or len(silent) == len(groups):
+        return None
+    at_home = sorted(set(groups) - set(silent))
+    return Failed(
+        "service-selects-other-pods",
+        f"Service {service.name} sends requests to the Pods of {', '.join(at_home)}, which answer, and also to those of {', '.join(silent)}, "
+        f"which do not: its selector {pairs(service.spec.get('selector') or {})} matches both.",
+        expected="only Pods that listen on the target port", observed=f"Pods of {', '.join(silent)} as well", object=service.ref,
+        look="kubectl get pods --show-labels",
+    )  # fmt: skip
+
+
+def refine_selects_nothing(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+    """A Service whose selector is like nothing here, and exactly what Pods of another namespace have."""
+    selector = service.spec.get("selector") or {}
+    here = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
+    alike = [
+        pod for pod in here if any(nearest(value, [pod.labels.get(key, "")], 0.5) for key, value in selector.items())
+    ]
+    elsewhere = sorted(
+        {p.namespace for p in state.everywhere("Pod") if selector.items() <= p.labels.items()} - {service.namespace}
+    )
+    if alike or not elsewhere or not selector:
+        return None
+    return Failed(
+        "pods-in-other-namespace",
+        f"Service {service.name} selects no Pod: the Pods with {pairs(selector)} are in namespace {', '.join(elsewhere)}, and a Service "
+        f"selects only in its own, {service.namespace}.",
+        expected=f"Pods with {pairs(selector)} in namespace {service.namespace}", observed=f"in namespace {', '.join(elsewhere)}",
+        object=service.ref, look="kubectl get pods --all-namespaces --show-labels",
+    )  # fmt: skip
+
+
+def refine_none_ready(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+    pods = pods_behind(state, service)
+    if not pods or any(pod.status.get("phase") not in ("Succeeded", "Failed") for pod in pods):
+        return None
+    return Failed(
+        "service-selects-finished-pods", f"Service {service.name} selects only Pods that have ended ({counted(len(pods), 'Pod')}).",
+        expected="Pods that run", observed=", ".join(sorted({pod.status.get("phase", "") for pod in pods})), object=service.ref,
+        look="kubectl get pods --show-labels",
     )  # fmt: skip

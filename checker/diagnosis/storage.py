@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.walking import walk
+from checker.model.durations import TIME_FOR_VOLUME
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -23,7 +24,6 @@ BY_HAND = "kubernetes.io/no-provisioner"  # a class whose volumes people make
 # Provisioners that are known not to give every access mode. The others tell by an event, which is kept for an hour only.
 # Source: https://github.com/rancher/local-path-provisioner (provisioner.go)
 OFFERED = {"rancher.io/local-path": ("ReadWriteOnce", "ReadWriteOncePod")}
-PATIENCE = 30  # seconds that making, binding or mounting a volume may take before it is said to hang
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
             walk(state, pod)  # what keeps it from having a node keeps the claim from having a volume
     waited = min([state.age(pod.created) for pod in users] if late else [state.age(claim.created)], default=0.0)
     of = storage_class.name
-    if waited < PATIENCE:
+    if waited < TIME_FOR_VOLUME:
         fail("claim-not-bound-yet", claim, provisioner=provisioner, storage_class=of, in_progress=True)
     fail("provisioner-silent", claim, provisioner=provisioner, storage_class=of, seconds=round(waited))
 

@@ -25,3 +25,9 @@ def untolerated(node: Object, tolerations: list[dict[str, Any]]) -> list[dict[st
         for taint in node.spec.get("taints") or []
         if taint["effect"] in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint) for t in tolerations)
     ]
+
+
+def is_worker(node: Object) -> bool:
+    """Whether a node is there for ordinary Pods, whether it takes any at the moment or not: a taint that a controller or a cordon
+    puts on it passes."""
+    return not [taint for taint in untolerated(node, []) if not taint["key"].startswith("node.kubernetes.io/")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from checker.grading.labs import Lab
 from checker.model.state import State
 from cluster import Problem
+from cluster.process import DidNotEnd, finish
 
 if TYPE_CHECKING:
     from checker.collect.watch import Watch
@@ -22,7 +22,7 @@ class Environment(Protocol):
     namespace: str
 
     def look(self, lab: Lab, listed: State | None = None) -> State: ...
-    def watch(self, changed: Callable[[], None]) -> Watch | None: ...
+    def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch | None: ...
     def prepare(self, lab: Lab) -> None: ...
     def clear(self, lab: Lab) -> None: ...
     def empty(self) -> None: ...
@@ -34,16 +34,16 @@ class Environment(Protocol):
 def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:
     """Run a script of a lab with bash, stopping at its first error. NAMESPACE is set in it. Raises Problem where it fails."""
     try:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=timeout, check=False,
+        done = finish(
+            "bash", "-euo", "pipefail", "-c", script, timeout=timeout, cwd=str(folder),
             env={**os.environ, "NAMESPACE": namespace, **env},
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
+    except DidNotEnd:
         raise Problem(
             f"A script of {folder} did not end within {timeout:.0f} s.", "Try again: kubeclass status"
         ) from None
     if done.returncode != 0:
         raise Problem(
-            f"A script of {folder} failed: {done.stderr.strip() or done.stdout.strip()}", "Try again: kubeclass status"
+            f"A script of {folder} failed: {done.err.strip() or done.out.strip()}", "Try again: kubeclass status"
         )
-    return done.stdout
+    return done.out

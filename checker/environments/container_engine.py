@@ -10,22 +10,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 from checker.diagnosis.host_container import PROJECT, Container
 from checker.environments.base import run_script
 from checker.grading.container_engine import ENGINE
 from checker.grading.labs import Lab
-from checker.model.state import State
+from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
+from cluster.http_client import get, httpx
+from cluster.process import DidNotEnd, finish
 
 TIMEOUT = 10.0  # seconds for one question to the engine
 REMOVAL_TIMEOUT = 120.0  # seconds for containers to end and go
@@ -80,7 +79,7 @@ class ContainerEngineEnvironment:
     def folder(self, lab: Lab) -> Path:
         return self.work / f"{lab.number}{self.suffix}"
 
-    def watch(self, changed: Callable[[], None]) -> None:
+    def watch(self, lab: Lab, changed: Callable[[], None]) -> None:
         """Nobody watches the engine: it is looked at again and again."""
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
@@ -88,7 +87,8 @@ class ContainerEngineEnvironment:
             seen = self._look()
         except Problem as problem:
             seen = {"error": problem.what}
-        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen})
+        asked = Asked(frozenset(), observations=frozenset({ENGINE.key}))
+        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen}, asked=asked)
 
     def _look(self) -> dict[str, Any]:
         ids = self._ask("ps", "-aq", "--no-trunc").split()
@@ -112,14 +112,14 @@ class ContainerEngineEnvironment:
 
     def _ask(self, *arguments: str, timeout: float = TIMEOUT) -> str:
         try:
-            done = subprocess.run(
-                [self.command, *arguments], capture_output=True, text=True, timeout=timeout, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Problem(f"{self.command} does not answer: {error}", engine.how_to_start(self.command)) from None
-        if done.returncode != 0 and not done.stdout.strip():
-            raise Problem(f"{self.command} {arguments[0]} failed: {done.stderr.strip()}", "See kubeclass doctor")
-        return done.stdout
+            done = finish(self.command, *arguments, timeout=timeout)
+        except Problem as problem:
+            raise Problem(
+                f"{self.command} does not answer: {problem.what}", engine.how_to_start(self.command)
+            ) from None
+        if done.returncode != 0 and not done.out.strip():
+            raise Problem(f"{self.command} {arguments[0]} failed: {done.err.strip()}", "See kubeclass doctor")
+        return done.out
 
     def _inspect(self, kind: str, names: list[str]) -> list[dict[str, Any]]:
         """Details of several objects. One that is gone meanwhile is left out."""
@@ -158,12 +158,10 @@ class ContainerEngineEnvironment:
 
     def _log(self, container: Container, *options: str) -> str:
         """What a container has said, since it was made; nothing where the engine takes too long to say it."""
-        words = [self.command, "logs", *options, container.name]
         try:
-            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False)
-        except subprocess.TimeoutExpired:
+            return finish(self.command, "logs", *options, container.name, timeout=TIMEOUT, merged=True).out.strip()
+        except DidNotEnd:
             return ""
-        return done.stdout.decode(errors="replace").strip()
 
     def _listening(self, container: Container) -> list[list[Any]] | None:
         """What listens in a container, from the kernel's own table; None where that cannot be read."""
@@ -280,18 +278,18 @@ def _ways_in(container: Container) -> list[tuple[str, str]]:
 def _get(url: str) -> dict[str, Any]:
     answer = {"status": 0, "text": "", "host": "", "version": "", "error": ""}
     try:
-        got = urllib3.PoolManager(retries=False, timeout=HTTP_TIMEOUT).request("GET", url)
-    except urllib3.exceptions.NewConnectionError:  # which is a TimeoutError too
+        got = get(url, HTTP_TIMEOUT)
+    except httpx.ConnectError:
         return {**answer, "error": "refused"}
-    except urllib3.exceptions.TimeoutError:
+    except httpx.TimeoutException:
         return {**answer, "error": "timeout"}
-    except urllib3.exceptions.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         return {**answer, "error": "reset"}
     headers = {
         "host": got.headers.get("X-Guestbook-Host", ""),
         "version": got.headers.get("X-Guestbook-Version", ""),
     }
-    return {**answer, "status": got.status, "text": got.data[:200].decode(errors="replace").strip(), **headers}
+    return {**answer, "status": got.status_code, "text": got.content[:200].decode(errors="replace").strip(), **headers}
 
 
 def _short(image: str) -> str:

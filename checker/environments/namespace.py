@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import Api, ApiError
+from checker.diagnosis.taints import is_worker
 from checker.environments.base import run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
+from checker.model.spelling import counted
 from checker.model.state import LAB, STARTED, Object, State
 from cluster import Cluster, Problem, current, engine, paths
 from cluster.context import DEFAULT_NAMESPACE, in_namespace
 from cluster.kubectl import kubectl
+from cluster.waiting import wait_until
 
 if TYPE_CHECKING:
     from checker.collect.watch import Watch
@@ -65,13 +67,15 @@ class NamespaceEnvironment:
 
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-        return collect(self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, listed=listed)
+        return collect(
+            self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, lab.kinds, listed=listed
+        )
 
-    def watch(self, changed: Callable[[], None]) -> Watch:
-        """The namespace's objects, to be kept up to date; `changed` is called whenever one of them is not as it was."""
+    def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
+        """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""
         from checker.collect.watch import Watch
 
-        return Watch(self.api, self.namespace, changed)
+        return Watch(self.api, self.namespace, changed, lab.kinds)
 
     def _namespace(self) -> dict[str, Any] | None:
         try:
@@ -88,7 +92,11 @@ class NamespaceEnvironment:
         return labels[LAB] if labels.get(LAB, lab.number) != lab.number else ""
 
     def prepare(self, lab: Lab) -> None:
-        """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing."""
+        """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing.
+
+        Raises Problem where the cluster has not what the lab needs.
+        """
+        self._require(lab)
         metadata = (self._namespace() or {}).get("metadata") or {}
         begun = (metadata.get("annotations") or {}).get(STARTED)
         same = (metadata.get("labels") or {}).get(LAB) == lab.number
@@ -100,6 +108,27 @@ class NamespaceEnvironment:
         if lab.is_generated:
             self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))
         self.look(lab)  # begins the observer's streams
+
+    def _require(self, lab: Lab) -> None:
+        """Raises Problem where the cluster lacks what lab.yaml says under `needs`. What this user may not see is not judged."""
+        needs = lab.text.needs
+        try:
+            nodes = [Object("Node", raw) for raw in self.api.get("/api/v1/nodes")["items"]] if needs.workers else []
+            if nodes and (have := sum(map(is_worker, nodes))) < needs.workers:
+                raise Problem(
+                    f"Lab {lab.number} needs {counted(needs.workers, 'worker node')}; this cluster has {have}.",
+                    "Make the course's cluster anew: kubeclass down, then kubeclass up",
+                )
+            if needs.metrics:
+                self.api.get("/apis/metrics.k8s.io/v1beta1")
+        except ApiError as error:
+            if error.status == 404:
+                raise Problem(
+                    f"Lab {lab.number} needs metrics-server, and this cluster has none.",
+                    "Install it: kubeclass up --metrics",
+                ) from None
+            if error.status != 403:
+                raise unreachable(error) from None
 
     def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
         """Put there what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
@@ -132,20 +161,21 @@ class NamespaceEnvironment:
 
         Raises Problem where it does not come: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
         """
-        deadline = time.monotonic() + timeout
-        while True:
+
+        def has_account() -> bool:
             try:
                 self.api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
-                return
+                return True
             except ApiError as error:
                 if error.status != 404:
                     raise unreachable(error) from None
-                if time.monotonic() > deadline:
-                    raise Problem(
-                        f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
-                        "See how the cluster is: kubeclass status",
-                    ) from None
-            time.sleep(0.2)
+                return False
+
+        if not wait_until(has_account, timeout, pause=0.2):
+            raise Problem(
+                f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
+                "See how the cluster is: kubeclass status",
+            )
 
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from checker.diagnosis.pod import short_image
+from checker.diagnosis.images import short_image
 from checker.model.quantity import quantity
 from checker.model.state import Object
 

@@ -10,12 +10,13 @@ from typing import Any, NoReturn
 
 from checker import diagnosis
 from checker.diagnosis.dns import explain_name
-from checker.diagnosis.extras import walk_restarts
 from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import End, explain_kept_out, observer
+from checker.diagnosis.network_policy import End, observer
+from checker.diagnosis.network_policy_reasons import explain_blocked
 from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
-from checker.diagnosis.taints import untolerated
+from checker.diagnosis.taints import is_worker
 from checker.model.kinds import KINDS
 from checker.model.spelling import are_no, nearest
 from checker.model.state import Object, State
@@ -102,11 +103,7 @@ class LabState(State):
 
     def workers(self) -> list[Object]:
         """The nodes that are there for ordinary Pods, whether they take any at the moment or not."""
-        return [
-            node
-            for node in self.everywhere("Node")
-            if not [t for t in untolerated(node, []) if not t["key"].startswith("node.kubernetes.io/")]
-        ]
+        return [node for node in self.everywhere("Node") if is_worker(node)]
 
     def explain_name(self, host: str, lookups: dict[str, Any], asked_in: Object) -> NoReturn:
         """Raise Failed (or Unknown) with the reason why a DNS name leads nowhere (see checker/diagnosis/dns.py)."""
@@ -136,7 +133,7 @@ class LabState(State):
             )
             lost = all(answer.never_arrived for answer in bad)
             if lost:
-                self.explain_kept_out(service, self.pods_of(service), story)
+                self.explain_blocked(service, self.pods_of(service), story)
             slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
             fail(
                 "service-does-not-answer", story,
@@ -144,14 +141,14 @@ class LabState(State):
                 pending=lost or self.changed_within(10, service, *self.pods_of(service), *slices),
             )  # fmt: skip
 
-    def explain_kept_out(self, service: Object, pods: list[Object], story: str, source: End | None = None) -> None:
+    def explain_blocked(self, service: Object, pods: list[Object], story: str, source: End | None = None) -> None:
         """Raise Failed where policies keep whoever had no answer (by default the observer) away from one of a Service's Pods.
 
         story: what came of asking, in a sentence.
         """
         for pod in pods:
             for port in target_ports(service, pod).values():
-                explain_kept_out(self, source or observer(self), pod, port, story)
+                explain_blocked(self, source or observer(self), pod, port, story)
 
     @staticmethod
     def require_tcp_port(service: Object) -> None:
@@ -164,26 +161,26 @@ class LabState(State):
                 expected="a port for TCP", observed=words, object=service.ref, look=f"kubectl describe service {service.name}",
             )  # fmt: skip
 
-    def strangers(self, service: Object, deployment: Object, hosts: set[str]) -> set[str]:
+    def other_backends(self, service: Object, deployment: Object, hosts: set[str]) -> set[str]:
         """Who is behind a Service, or says so in an answer (hosts), and is no Pod of this Deployment that stays: names, or addresses of nobody known."""
         names = {pod.status.get("podIP", ""): pod.name for pod in self.all("Pod")}
         behind = {names.get(address, address) for address in self.endpoints(service)}
         return (behind | hosts) - {pod.name for pod in self.pods_of(deployment)}
 
-    def fail_for_strangers(self, service: Object, deployment: Object, hosts: set[str]) -> None:
-        """Raise Failed if there are strangers behind a Service, or answered for it.
+    def fail_for_other_backends(self, service: Object, deployment: Object, hosts: set[str]) -> None:
+        """Raise Failed if other backends than this Deployment's Pods are behind a Service, or answered for it.
 
         Time is given while the cluster's proxies may not know yet of what is new, or of a Pod of this Deployment that was told to go.
         """
-        strangers = self.strangers(service, deployment, hosts)
-        if not strangers:
+        other_backends = self.other_backends(service, deployment, hosts)
+        if not other_backends:
             return
         leaving = {pod.name for pod in self.pods_leaving(deployment)}
         fail(
             "service-answers-wrong",
-            f"Service {service.name} is answered by {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}"
-            + (" that stays." if strangers <= leaving else "."),
-            expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=service.ref,
+            f"Service {service.name} is answered by {', '.join(sorted(other_backends))}, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}"
+            + (" that stays." if other_backends <= leaving else "."),
+            expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=service.ref,
             look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
-            pending=strangers <= leaving or self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment)),
+            pending=other_backends <= leaving or self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment)),
         )  # fmt: skip

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checker.grading.observations import Observation
-from checker.model.catalogue import Catalogue, catalogue
+from checker.model.catalogue import Catalogue, catalogue, load, of_lab
+from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
 Model = TypeVar("Model", bound=BaseModel)
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML has libyaml, ten times as fast
 
 
 class _Strict(BaseModel):
@@ -40,12 +40,16 @@ class TaskText(_Strict):
 
 
 class Needs(_Strict):
-    """What a lab needs to be graded: a number of workers; a container engine instead of the cluster; what the API server
-    says to each of the learner's manifests, also to those of objects that exist; nodes that are closed and stopped, which
-    everybody on the cluster notices (so the tests do that alone)."""
+    """What a lab needs. `start` refuses a lab where the cluster lacks it.
+
+    workers: at least so many worker nodes. engine: the container engine instead of the cluster. metrics: metrics-server.
+    manifests: what the API server says to each of the learner's manifests, also to those of objects that exist.
+    nodes: nodes are cordoned and stopped, which everybody on the cluster notices (so the tests do that alone).
+    """
 
     workers: int = 0
     engine: bool = False
+    metrics: bool = False
     manifests: bool = False
     nodes: bool = False
 
@@ -146,7 +150,8 @@ class Lab:
     @cached_property
     def causes(self) -> Catalogue:
         """The catalogue of causes, with what the lab's own causes.yaml adds to it."""
-        return catalogue().extended(self.folder / "causes.yaml")
+        own = catalogue().extended(self.folder / "causes.yaml")
+        return own.translated(of_lab(self.number).get("causes") or {})
 
     @property
     def is_generated(self) -> bool:
@@ -160,6 +165,12 @@ class Lab:
         """
         made: dict[str, list[dict[str, Any]]] = beside(self.folder / "lab.yaml", "setup").broken(seed)
         return made
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of objects that a check of this lab lists: those of every check, and those that its code names."""
+        code = "".join(path.read_text() for path in self.folder.glob("*.py"))
+        return ALWAYS | {kind for kind in KINDS if re.search(rf"""["']{kind}["']""", code)}
 
     @cached_property
     def observations(self) -> list[Observation]:
@@ -210,7 +221,14 @@ def load_lab(name: str) -> Lab:
     if folder is None:
         finished = [load_lab(number).folder.name for number in all_labs()]
         raise Problem(f"There is no lab {name!r}.", f"The labs are: {', '.join(finished)}")
-    return Lab(folder.name[:2], folder, _load(folder / "lab.yaml", LabText))
+    text = _load(folder / "lab.yaml", LabText)
+    return Lab(folder.name[:2], folder, _translated(text, of_lab(folder.name[:2])))
+
+
+def _translated(text: LabText, words: dict[str, Any]) -> LabText:
+    """A lab's text in the chosen language. words: what that language's file says of the lab; the rest stays in English."""
+    tasks = [task.model_copy(update=(words.get("tasks") or {}).get(task.id) or {}) for task in text.tasks]
+    return text.model_copy(update={**{key: words[key] for key in ("title", "goal") if key in words}, "tasks": tasks})
 
 
 def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
@@ -226,14 +244,51 @@ def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESP
 
 
 def _load(path: Path, model: type[Model]) -> Model:
+    """A YAML file as a model. Raises Problem with the file, the line, and what is allowed there."""
     try:
-        return model.model_validate(yaml.load(path.read_text(), _SAFE_LOADER))
+        return model.model_validate(load(path.read_text()))
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
         raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole file'}: {e['msg']}" for e in error.errors())
-        raise Problem(f"{path} is not as it must be: {wrong}", "Correct the file; nothing was graded") from None
+        wrong = "; ".join(_told(path, model, one["loc"], one["type"], one["msg"]) for one in error.errors())
+        raise Problem(wrong, "Correct the file; nothing was graded") from None
+
+
+def _told(path: Path, model: type[BaseModel], where: tuple[int | str, ...], kind: str, why: str) -> str:
+    """One error of a file in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`."""
+    if kind == "extra_forbidden":
+        why = f"unknown key; allowed are {', '.join(_fields_at(model, where[:-1]))}"
+    return f"{path}:{_line_of(path.read_text(), where)}: {'.'.join(map(str, where)) or 'the whole file'}: {why}"
+
+
+def _fields_at(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str]:
+    """The keys that are allowed at a place of a model."""
+    for key in where:
+        if isinstance(key, str):
+            found = model.model_fields[key].annotation
+            inner = next((one for one in get_args(found) if isinstance(one, type)), found)
+            if not isinstance(inner, type) or not issubclass(inner, BaseModel):
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _line_of(text: str, where: tuple[int | str, ...]) -> int:
+    """The line of a place in a YAML text, or of the nearest place around it that is there."""
+    node: Any = yaml.compose(text, yaml.SafeLoader)
+    line = node.start_mark.line + 1 if node else 1
+    for key in where:
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next((pair for pair in pairs if pair[0].value == str(key)), None)
+        if not found:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return int(line)
 
 
 def describe(lab: Lab) -> dict[str, Any]:

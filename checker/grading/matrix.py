@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 from checker.diagnosis import pods_of, walk
 from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import Direction, Path, end_of, explain_closed, explain_open
-from checker.diagnosis.pod import TIME_TO_LISTEN
+from checker.diagnosis.network_policy import Direction, Path, end_of
+from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
 from checker.grading.observations import Observation, PodsInside, answered, inside, running_pods
 from checker.model.answers import Answer, answers
+from checker.model.durations import TIME_TO_LISTEN
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, fail, unknown
 

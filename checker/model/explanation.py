@@ -1,14 +1,11 @@
-"""Findings: what `kubeclass explain` says of a namespace, as plain data, as text, as HTML and as JSON."""
+"""Findings: what `kubeclass explain` says of a namespace, as plain data. checker/ui/explanation.py renders it."""
 
 from __future__ import annotations
 
-import html
-import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
-from checker.model.catalogue import catalogue
-from checker.model.spelling import counted
+from checker.model.catalogue import catalogue, say
 from cluster.context import DEFAULT_NAMESPACE
 
 
@@ -80,12 +77,9 @@ _SAYS_WHERE = {"-n", "--namespace", "-A", "--all-namespaces", "node", "nodes", "
                "persistentvolumes", "storageclasses", "ingressclasses", "priorityclasses", "runtimeclasses"}  # fmt: skip
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Explanation:
-    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still on its way.
-
-    Shown in a notebook it reads as the report does.
-    """
+    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still on its way."""
 
     namespace: str
     object: str = ""  # the one object that was asked about
@@ -101,14 +95,11 @@ class Explanation:
     @property
     def summary(self) -> str:
         """The answer in one sentence."""
-        where = f"{self.object} in namespace {self.namespace}" if self.object else f"Namespace {self.namespace}"
+        about = "explain-object" if self.object else "explain-namespace"
+        where = say(about, object=self.object, namespace=self.namespace)
         if self.findings:
-            return (
-                f"{where}: {counted(len(self.findings), 'thing')} {'is' if len(self.findings) == 1 else 'are'} wrong."
-            )
-        if self.unseen:
-            return f"{where}: nothing wrong was found, but not everything could be seen."
-        return f"{where}: nothing is wrong."
+            return say("explain-wrong", where=where, number=len(self.findings))
+        return say("explain-not-all-seen" if self.unseen else "explain-well", where=where)
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `explain --json`."""
@@ -118,90 +109,3 @@ class Explanation:
             "unseen": [finding.to_json() for finding in self.unseen],
             "in_progress": [finding.to_json() for finding in self.in_progress],
         }  # fmt: skip
-
-    def __repr__(self) -> str:
-        return text_of(self)
-
-    def _repr_html_(self) -> str:
-        return html_of(self)
-
-
-def _details(finding: Finding) -> list[tuple[str, str]]:
-    """The lines below a finding's headline, as (what it is, words)."""
-    found = [("", finding.message or finding.title)]
-    if finding.expected or finding.observed:
-        found.append(
-            ("", f"Expected: {finding.expected or '-'}. Observed: {(finding.observed or '-').rstrip('.')}.")
-        )  # fmt: skip
-    if finding.command:
-        found.append(("Look: ", finding.command))
-    if finding.meaning:
-        found.append(("", f"{finding.meaning} (lesson {finding.lesson})"))
-    return found
-
-
-def _follows(finding: Finding) -> list[str]:
-    return [
-        f"{one.object}{f' in {one.namespace}' if one.namespace not in ('', finding.namespace) else ''}"
-        f"{': ' + one.observed if one.observed else ''}"
-        for one in finding.consequences
-    ]
-
-
-def text_of(explanation: Explanation, colour: bool = False) -> str:
-    """The whole explanation, the root first. `colour`: with ANSI colours; the words say everything without them."""
-
-    def styled(text: str, code: str) -> str:
-        return f"\033[{code}m{text}\033[0m" if colour else text
-
-    def wrapped(text: str, indent: int) -> list[str]:
-        return textwrap.wrap(
-            text, 112, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-
-    lines = [styled(explanation.summary, "1")]
-    for finding in explanation.findings:
-        lines.append(f"  {styled('✘ ' + finding.object, '31')}  {finding.title}  [{finding.cause}]")
-        for label, words in _details(finding):
-            lines += wrapped(label + words, 6)
-        follows = _follows(finding)
-        if follows:
-            lines.append("      What follows from it:")
-            for one in follows:
-                lines += wrapped(one, 8)
-    for finding in explanation.unseen:
-        lines.append(f"  {styled('? not seen', '33')}  {finding.title}  [{finding.cause}]")
-        lines += wrapped(finding.message, 6)
-        if finding.command:
-            lines += wrapped(f"Look: {finding.command}", 6)
-    for finding in explanation.in_progress:
-        lines += wrapped(f"… on its way: {finding.message or finding.title}", 2)
-    return "\n".join(lines)
-
-
-def html_of(explanation: Explanation) -> str:
-    """The same words as HTML, readable in light and dark themes."""
-    quoted = html.escape
-    rows = [f"<p><b>{quoted(explanation.summary)}</b></p><ul style='list-style:none;padding-left:0'>"]
-    for finding in explanation.findings:
-        rows.append(
-            f"<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>✘ {quoted(finding.object)}</b> "
-            f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
-        )
-        rows += [
-            f"<br>{label}<code>{quoted(words)}</code>" if label else f"<br>{quoted(words)}"
-            for label, words in _details(finding)
-        ]
-        if follows := _follows(finding):
-            rows.append(f"<br>What follows from it:<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>")
-        rows.append("</li>")
-    for finding in explanation.unseen:
-        rows.append(
-            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? not seen</b> <b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
-            f"<br>{quoted(finding.message)}<br>Look: <code>{quoted(finding.command)}</code></li>"
-        )
-    rows += [
-        f"<li>… on its way: {quoted(finding.message or finding.title)}</li>" for finding in explanation.in_progress
-    ]
-    return "".join([*rows, "</ul>"])

@@ -16,7 +16,7 @@ class Kind:
     group_version: str
     plural: str
     namespaced: bool = True
-    graded: bool = True  # whether labs look at it; the others are listed for `kubeclass explain` only
+    always: bool = True  # whether every check lists it; the others are listed where a lab's tasks name them, and by `kubeclass explain`
 
     def paths(self, namespace: str) -> list[str]:
         """Where a lab in this namespace lists the kind: outside the system's namespaces (what is in those is not even asked
@@ -60,14 +60,17 @@ KINDS = {
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
         Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
         Kind("ServiceAccount", "v1", "serviceaccounts"),
-        Kind("Role", "rbac.authorization.k8s.io/v1", "roles", graded=False),
-        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", graded=False),
-        Kind("Ingress", "networking.k8s.io/v1", "ingresses", graded=False),
-        Kind("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False, graded=False),
-        Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", graded=False),
+        Kind("Role", "rbac.authorization.k8s.io/v1", "roles", always=False),
+        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", always=False),
+        Kind("Ingress", "networking.k8s.io/v1", "ingresses", always=False),
+        Kind("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False, always=False),
+        Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", always=False),
         Kind("Event", "v1", "events"),
     )
 }
 
 # Namespaces that belong to the cluster or to the course: nothing of a learner's is looked for there.
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage", "kubeclass")
+
+# The kinds that every check lists, whatever its lab is about.
+ALWAYS = frozenset(kind.name for kind in KINDS.values() if kind.always)

@@ -188,6 +188,38 @@ def field_of(pod: Object, path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a State was asked for. What is not in here was not looked at, so nothing can be concluded about it.
+
+    everywhere: the kinds that were listed in all namespaces but the system's. in_namespace: those that were listed in the
+    State's namespace only, as the rights of this user end there. logs: whether containers' logs were read. observations: the keys.
+    """
+
+    everywhere: frozenset[str] = frozenset(KINDS)
+    in_namespace: frozenset[str] = frozenset()
+    logs: bool = True
+    observations: frozenset[str] = frozenset()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return self.everywhere | self.in_namespace
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "everywhere": " ".join(sorted(self.everywhere)),
+            "in_namespace": " ".join(sorted(self.in_namespace)),
+            "logs": self.logs,
+            "observations": sorted(self.observations),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Asked:
+        """The inverse of `to_json`."""
+        everywhere, in_namespace = (frozenset(data[name].split()) for name in ("everywhere", "in_namespace"))
+        return cls(everywhere, in_namespace, data["logs"], frozenset(data["observations"]))
+
+
 @dataclass
 class State:
     """See the module's text. All times are those of the API server's clock."""
@@ -199,12 +231,22 @@ class State:
     observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
     logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a container in trouble
     refusals: list[dict[str, str]] = field(default_factory=list)  # what the API server says to the learner's files
+    asked: Asked = field(default_factory=Asked)
+    forbidden: frozenset[str] = frozenset()  # those of the unlisted kinds that this user has no right to list
 
     # -- looking at objects ------------------------------------------------------------------------------------------
 
+    def can_see(self, kind: str, namespace: str | None = None) -> bool:
+        """Whether the objects of a kind were listed in the lab's namespace, or in another one: only then can one be called absent."""
+        elsewhere = namespace not in (None, "", self.namespace) and kind in KINDS and KINDS[kind].namespaced
+        known = self.asked.everywhere if elsewhere else self.asked.kinds
+        return kind in known and kind not in self.unlisted and namespace not in self.unlisted
+
     def everywhere(self, kind: str) -> list[Object]:
-        """All objects of a kind that this lab may look at. Raises Unknown where they could not be listed."""
-        if kind in self.unlisted and not self.objects:
+        """All objects of a kind that this lab may look at. Raises Unknown where they were not asked for, or could not be listed."""
+        if kind not in self.asked.kinds:
+            unknown("kind-not-asked", kind, asked=sorted(self.asked.kinds))
+        if kind in self.unlisted and not self.objects and kind not in self.forbidden:
             unknown("api-unreachable", why=self.unlisted[kind])
         if kind in self.unlisted:
             unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
@@ -213,7 +255,10 @@ class State:
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
         """The objects of a kind in the lab's namespace, or in another one. Raises Unknown as `everywhere`."""
         wanted = namespace or self.namespace
-        return [o for o in self.everywhere(kind) if o.namespace == wanted or not KINDS[kind].namespaced]
+        listed = [o for o in self.everywhere(kind) if o.namespace == wanted or not KINDS[kind].namespaced]
+        if not listed and not self.can_see(kind, wanted):
+            unknown("cannot-list", kind, form="namespace", elsewhere=wanted, plural=KINDS[kind].plural)
+        return listed
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object by name, or None where there is none."""
@@ -324,6 +369,8 @@ class State:
             "observations": self.observations,
             "logs": self.logs,
             "refusals": self.refusals,
+            "asked": self.asked.to_json(),
+            "forbidden": sorted(self.forbidden),
         }
 
     @classmethod
@@ -334,6 +381,8 @@ class State:
             now=parse_time(data["now"]),
             objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
             **{name: data[name] for name in ("unlisted", "observations", "logs", "refusals")},
+            asked=Asked.from_json(data["asked"]),
+            forbidden=frozenset(data["forbidden"]),
         )
 
 

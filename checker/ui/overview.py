@@ -8,7 +8,7 @@ from html import escape
 from checker.grading.labs import all_labs, load_lab
 from checker.ui import progress
 from checker.ui.study import page_of
-from cluster import coming, current
+from cluster import current, up_progress
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Course:
     """What `course()` returns: a table with links in a notebook, text in a terminal."""
 
     def __init__(self) -> None:
-        self.underway = coming.sentence(current())
+        self.underway = up_progress.describe(current())
         kept = progress.read()["labs"]
         self.rows = [
             Row(

@@ -19,7 +19,7 @@ from checker.ui import layout
 from cluster import engine, paths, tools
 from cluster.context import Cluster
 from cluster.problem import Problem
-from cluster.steps import say, step, tail
+from cluster.progress import say, step, tail
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C

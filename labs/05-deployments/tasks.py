@@ -3,7 +3,7 @@
 from math import inf
 
 from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.observations import Scaling
+from checker.grading.timeline import Scaling
 from checker.model.spelling import counted
 from checker.model.verdict import NotPassed
 
@@ -59,7 +59,7 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_replicas(state, deployment, 5)
-    state.fail_for_strangers(service, deployment, set())
+    state.fail_for_other_backends(service, deployment, set())
     scalings = [s for s in timeline.scalings(deployment) if 1 <= s.before < 5 <= s.after]
     served = [s for s in scalings if timeline.hosts_between(s.at - 5, s.at)]
     if not served:
@@ -85,7 +85,7 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
 def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
     """Raises Failed if requests were lost on the way to these replicas, or others answered; Unknown while not all of them have answered."""
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
-    timeline.fail_for_strangers(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
+    timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         fail(

@@ -1,6 +1,6 @@
 """Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
 
-from checker import Object, Release, State, Timeline, Traffic, fail, task, unknown
+from checker import Object, Rollout, State, Timeline, Traffic, fail, task, unknown
 from checker.model.spelling import counted
 
 TRAFFIC = Traffic("guestbook", "/version")
@@ -13,7 +13,7 @@ def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
     state.require_image(deployment, f"guestbook:{version}")
     service = state.require("Service", "guestbook")
     state.require_working(service)
-    state.fail_for_strangers(service, deployment, set())
+    state.fail_for_other_backends(service, deployment, set())
     heard = timeline.versions({pod.name for pod in state.ready_pods(deployment)})
     if others := ", ".join(sorted(heard.keys() - {version})):
         fail(
@@ -33,8 +33,8 @@ def update_lost_nothing(state: State, timeline: Timeline) -> None:
             expected="the Deployment that ran guestbook:v1", observed=f"made {state.age(deployment.created):.0f} s ago",
             object=deployment.ref, look="kubectl rollout history deployment guestbook",
         )  # fmt: skip
-    release = require_release(state, timeline, deployment, "v2", "v1")
-    fail_if_lost(state, timeline, deployment, release)
+    rollout = require_rollout(state, timeline, deployment, "v2", "v1")
+    fail_if_lost(state, timeline, deployment, rollout)
 
 
 @task("rolled-back", observe=TRAFFIC)
@@ -48,26 +48,26 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
             expected="v3 released, and rolled back", observed="v3 was never released", object=deployment.ref,
             look="kubectl rollout history deployment guestbook",
         )  # fmt: skip
-    release = require_release(state, timeline, deployment, "v3", "v2")
-    if served and served[1] >= release.begin:
+    rollout = require_rollout(state, timeline, deployment, "v3", "v2")
+    if served and served[1] >= rollout.begin:
         fail(
             "bad-version-served", "v3 answered requests. It says itself that it is not ready, and was sent requests all the same.",
             expected="no answer from v3", observed=f"answers from v3 for {served[1] - served[0]:.0f} s", object=deployment.ref,
             look="kubectl describe replicasets",
         )  # fmt: skip
     if ready := [
-        pod["name"] for pod in timeline.pods_released("guestbook", "guestbook:v3", release.begin) if pod["ready"]
+        pod["name"] for pod in timeline.pods_rolled_out("guestbook", "guestbook:v3", rollout.begin) if pod["ready"]
     ]:
         fail(
             "bad-version-served", f"{counted(len(ready), 'Pod')} of guestbook:v3 counted as ready ({', '.join(sorted(ready))}): what is ready is sent requests.",
             expected="no Pod of v3 ever ready", observed=f"{len(ready)} ready", object=deployment.ref,
             look="kubectl describe replicasets",
         )  # fmt: skip
-    back = timeline.way_back("guestbook", "guestbook:v2", "guestbook:v3", release.begin)
+    back = timeline.rollback("guestbook", "guestbook:v2", "guestbook:v3", rollout.begin)
     if back:
-        release = Release(release.begin, max(release.end, back.end))
-        require_over(timeline, deployment, release, "v3")
-    fail_if_lost(state, timeline, deployment, release)
+        rollout = Rollout(rollout.begin, max(rollout.end, back.end))
+        require_over(timeline, deployment, rollout, "v3")
+    fail_if_lost(state, timeline, deployment, rollout)
 
 
 def has_run(state: State, timeline: Timeline, deployment: Object, image: str) -> bool:
@@ -75,12 +75,12 @@ def has_run(state: State, timeline: Timeline, deployment: Object, image: str) ->
     return any(rs.runs(image) for rs in state.owned("ReplicaSet", deployment)) or timeline.has_run(deployment, image)
 
 
-def require_release(state: State, timeline: Timeline, deployment: Object, version: str, since: str) -> Release:
+def require_rollout(state: State, timeline: Timeline, deployment: Object, version: str, since: str) -> Rollout:
     """The last time that the Deployment went from one version to the other, when it is over. Raises Failed if others were behind the Service meanwhile."""
-    release = timeline.last_release("guestbook", f"guestbook:{version}", since=f"guestbook:{since}")
-    if release is None:
+    rollout = timeline.last_rollout("guestbook", f"guestbook:{version}", since=f"guestbook:{since}")
+    if rollout is None:
         timeline.require_watched(state)
-        if timeline.last_release("guestbook", f"guestbook:{version}"):
+        if timeline.last_rollout("guestbook", f"guestbook:{version}"):
             fail(
                 "released-out-of-order", f"{version} was released, but it was never {since} that ran before it.",
                 expected=f"{since}, and then {version}", observed=f"{version} after something else", object=deployment.ref,
@@ -90,22 +90,22 @@ def require_release(state: State, timeline: Timeline, deployment: Object, versio
             "not-observed", f"The observer has not seen how {version} was released.", object="Deployment/guestbook",
             look="kubectl rollout history deployment guestbook", pending=True,
         )  # fmt: skip
-    require_over(timeline, deployment, release, version)
-    return release
+    require_over(timeline, deployment, rollout, version)
+    return rollout
 
 
-def require_over(timeline: Timeline, deployment: Object, release: Release, version: str) -> None:
+def require_over(timeline: Timeline, deployment: Object, rollout: Rollout, version: str) -> None:
     """Raises Failed if others than the Deployment's Pods were behind the Service meanwhile."""
-    if timeline.until < release.end:
+    if timeline.until < rollout.end:
         unknown(
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
-    timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was being released")
+    timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, f"{version} was being released")
 
 
-def fail_if_lost(state: State, timeline: Timeline, deployment: Object, release: Release) -> None:
-    lost = timeline.lost_between(release.begin, release.end)
+def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:
+    lost = timeline.lost_between(rollout.begin, rollout.end)
     if not lost:
         return
     words = ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))

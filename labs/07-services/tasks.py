@@ -15,14 +15,14 @@ def guestbook_pods(state: State) -> list[Object]:
     return state.pods_of(state.require("Deployment", "guestbook"))
 
 
-def fail_if_strangers_answer(state: State, service: Object, hosts: set[str]) -> None:
-    state.fail_for_strangers(service, state.require("Deployment", "guestbook"), hosts)
+def fail_if_other_backends_answer(state: State, service: Object, hosts: set[str]) -> None:
+    state.fail_for_other_backends(service, state.require("Deployment", "guestbook"), hosts)
 
 
 def guestbook_service(state: State) -> Object:
     """The Service guestbook, where it leads to Pods of the Deployment and to nobody else, and will when they are made anew."""
     service, deployment = state.require("Service", "guestbook"), state.require("Deployment", "guestbook")
-    fail_if_strangers_answer(state, service, {pod.name for pod in state.ready_pods(service)})
+    fail_if_other_backends_answer(state, service, {pod.name for pod in state.ready_pods(service)})
     require_lasting(service, deployment)
     return service
 
@@ -31,7 +31,7 @@ def guestbook_service(state: State) -> Object:
 def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
     service = guestbook_service(state)
     state.require_answers(service, answers)
-    fail_if_strangers_answer(state, service, answers.hosts)
+    fail_if_other_backends_answer(state, service, answers.hosts)
 
 
 @task("every-replica-answers", observe=THROUGH_THE_SERVICE)
@@ -40,7 +40,7 @@ def every_replica_gets_its_share(state: State, answers: Answers) -> None:
     ready = [pod for pod in guestbook_pods(state) if pod.is_ready]
     require_on_two_nodes(state, ready, at_least=3)
     state.require_answers(service, answers)
-    fail_if_strangers_answer(state, service, answers.hosts)
+    fail_if_other_backends_answer(state, service, answers.hosts)
     silent = {pod.name for pod in ready} - answers.hosts
     if silent and service.spec.get("sessionAffinity") == "ClientIP":
         fail(
@@ -101,7 +101,7 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
                 f"{answer.words if answer else 'not asked yet'}."
             )
             if answer and answer.never_arrived:
-                state.explain_kept_out(service, [pod], story)
+                state.explain_blocked(service, [pod], story)
             fail(
                 "pod-unreachable",
                 story,
@@ -134,12 +134,12 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
         state.require_working(service)
     service = services[0]
     asked = [(node, answer) for by_node in asked_of(service, answers) for node, answer in sorted(by_node.items())]
-    fail_if_strangers_answer(state, service, {answer.text for _, answer in asked if answer.ok})
+    fail_if_other_backends_answer(state, service, {answer.text for _, answer in asked if answer.ok})
     heard = "; ".join(f"{node}: {answer.words}" for node, answer in asked)
     story = f"Service {service.name} has a port on the nodes, but no node answers there: {heard or 'not asked yet'}."
     lost = all(answer.never_arrived for _, answer in asked)
     if asked and lost:
-        state.explain_kept_out(service, state.pods_of(service), story, outside())
+        state.explain_blocked(service, state.pods_of(service), story, outside())
     fail(
         "node-port-unreachable",
         story,
@@ -168,5 +168,5 @@ def answers_well(state: State, service: Object, asked: list[dict]) -> bool:
     """Whether some port of the Service was answered on some node, and by nobody but Pods of the guestbook."""
     hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in asked]
     return any(
-        names and not state.strangers(service, state.require("Deployment", "guestbook"), names) for names in hosts
+        names and not state.other_backends(service, state.require("Deployment", "guestbook"), names) for names in hosts
     )

@@ -145,7 +145,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
 def guestbook_finds_redis(state: State, asked: dict) -> None:
     service, redis = state.require("Service", "redis"), state.require("Deployment", "redis")
     state.require_working(service)
-    state.fail_for_strangers(service, redis, {pod.name for pod in state.ready_pods(service)})
+    state.fail_for_other_backends(service, redis, {pod.name for pod in state.ready_pods(service)})
     if service.spec.get("type") != "ExternalName":
         require_lasting(service, redis)
     require_redis_by_name(state, state.require("Deployment", "guestbook"), asked, service)

@@ -19,7 +19,8 @@ from checker.diagnosis.probes import (
     reckoned,
     soonest,
 )
-from checker.grading.observations import Absence, Observation, Restart, running_pods
+from checker.grading.observations import Observation, running_pods
+from checker.grading.timeline import Absence, Restart
 from checker.model.answers import Answer, answers
 from checker.model.spelling import counted
 from checker.model.state import Hidden

@@ -19,7 +19,8 @@ from checker.diagnosis.configuration import (
     source_of_file,
     source_of_variable,
 )
-from checker.grading.observations import Said, answered, inside, running_pods
+from checker.grading.observations import answered, inside, running_pods
+from checker.grading.timeline import Said
 from checker.model.state import Hidden
 from checker.model.verdict import Unknown
 

@@ -106,13 +106,13 @@ def require_untouched(state: State, archive: Object) -> None:
                 "service-answers-wrong", f"{live.kind} {live.name} is not as the lab made it, so nothing is believed that the archive says.",
                 expected=expected, observed=f"another {other.path.partition('.')[2]}", object=live.ref, look=f"kubectl get {live.kind.lower()} {live.name} -o yaml",
             )  # fmt: skip
-    strangers = {pod.name for pod in state.pods_of(archive)} - {
+    other_backends = {pod.name for pod in state.pods_of(archive)} - {
         pod.name for pod in state.pods_of(state.require("Deployment", "archive"))
     }
-    if strangers:
+    if other_backends:
         fail(
-            "service-answers-wrong", f"Behind Service archive is {', '.join(sorted(strangers))} too, which {are_no(len(strangers), 'Pod')} of Deployment archive.",
-            expected=expected, observed=", ".join(sorted(strangers)), object=archive.ref,
+            "service-answers-wrong", f"Behind Service archive is {', '.join(sorted(other_backends))} too, which {are_no(len(other_backends), 'Pod')} of Deployment archive.",
+            expected=expected, observed=", ".join(sorted(other_backends)), object=archive.ref,
             look="kubectl get endpointslices -l kubernetes.io/service-name=archive -o yaml",
         )  # fmt: skip
 

@@ -11,7 +11,6 @@ from itertools import islice
 
 from checker import State, fail, task
 from checker.diagnosis.network_policy import (
-    ANOTHER,
     NAME_LABEL,
     NOWHERE,
     Direction,
@@ -20,13 +19,12 @@ from checker.diagnosis.network_policy import (
     Side,
     cluster_dns,
     end_of,
-    explain_closed,
-    explain_open,
     in_block,
-    label_sets,
     namespace_labels,
     rules_of,
 )
+from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
+from checker.diagnosis.selectors import ANOTHER, label_sets
 from checker.grading.matrix import (
     Also,
     Enforcement,

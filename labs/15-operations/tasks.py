@@ -16,13 +16,14 @@ from checker.diagnosis.configuration import (
     source_of_variable,
     volume_references,
 )
-from checker.diagnosis.network_policy import selects
 from checker.diagnosis.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
+from checker.diagnosis.selectors import selects
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import untolerated
 from checker.grading.labs import beside
-from checker.grading.observations import Drain, Spell, answered, inside, running_pods
+from checker.grading.observations import answered, inside, running_pods
 from checker.grading.seeds import seed_of
+from checker.grading.timeline import Drain, Interval
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address
 
@@ -162,7 +163,7 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
     good = [drain for drain in drains if not drain.staying and not lost_in(timeline, drain)]
     if not drains:
         timeline.require_watched(state)
-        empty = [spell for spell in timeline.closed() if spell.node in known]
+        empty = [interval for interval in timeline.cordoned() if interval.node in known]
         fail(
             "node-never-drained",
             f"Node {empty[-1].node} was closed, but no Pod of the guestbook of namespace {deployment.namespace} was on it."
@@ -172,9 +173,9 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
             object=deployment.ref, look=f"kubectl get pods -o wide -n {deployment.namespace}",
         )  # fmt: skip
     if good:
-        theirs = [drain for drain in good if not strangers(timeline, drain)]
+        theirs = [drain for drain in good if not other_backends(timeline, drain)]
         if not theirs:
-            fail_for_strangers(timeline, deployment, good[-1])
+            fail_for_other_backends(timeline, deployment, good[-1])
         state.require_working(state.require("Service", "guestbook", deployment.namespace))
         if timeline.until < theirs[0].end + SETTLE:
             unknown(
@@ -220,14 +221,14 @@ def explain_drain(timeline: Timeline, deployment: Object, drain: Drain) -> None:
     fail("requests-lost", f"{were_lost(lost)} while node {drain.node} was drained.", **evidence)
 
 
-def strangers(timeline: Timeline, drain: Drain) -> set[str]:
+def other_backends(timeline: Timeline, drain: Drain) -> set[str]:
     """Who answered while a node was drained, and is no Pod of the Deployment that this is about."""
     hosts = timeline.hosts_between(drain.begin - SETTLE, drain.end + SETTLE)
     return hosts - {pod["name"] for pod in timeline.pods_of("guestbook")}
 
 
-def fail_for_strangers(timeline: Timeline, deployment: Object, drain: Drain) -> NoReturn:
-    who = sorted(strangers(timeline, drain))
+def fail_for_other_backends(timeline: Timeline, deployment: Object, drain: Drain) -> NoReturn:
+    who = sorted(other_backends(timeline, drain))
     names = ", ".join(who)
     fail(
         "service-answers-wrong", f"While the node was drained, {names} answered, which {are_no(len(who), 'Pod')} of Deployment guestbook.",
@@ -240,19 +241,23 @@ def fail_for_strangers(timeline: Timeline, deployment: Object, drain: Drain) -> 
 def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     deployment = live_deployment(state)
     known = workers(state)
-    away = [spell for spell in timeline.away() if spell.node in known and since_start(state, spell.begin)]
-    placed = [(pod["node"], pod["added"]) for pod in timeline.pods_of("guestbook")]
-    spells = [spell for spell in away if any(node == spell.node and at < spell.begin for node, at in placed)]
-    whole = [
-        spell
-        for spell in spells
-        if spell.end < math.inf and not had_pods(timeline, spell) and not lost_while_away(timeline, spell)
+    away = [
+        interval for interval in timeline.not_ready() if interval.node in known and since_start(state, interval.begin)
     ]
-    for spell in whole:
-        node = known[spell.node]
-        if not kept_closed(node) and node.condition("Ready").get("status") == "True":
+    placed = [(pod["node"], pod["added"]) for pod in timeline.pods_of("guestbook")]
+    intervals = [
+        interval for interval in away if any(node == interval.node and at < interval.begin for node, at in placed)
+    ]
+    whole = [
+        interval
+        for interval in intervals
+        if interval.end < math.inf and not had_pods(timeline, interval) and not lost_while_away(timeline, interval)
+    ]
+    for interval in whole:
+        node = known[interval.node]
+        if not unschedulable_reason(node) and node.condition("Ready").get("status") == "True":
             state.require_working(state.require("Service", "guestbook", deployment.namespace))
-            if timeline.until < spell.end + SETTLE:
+            if timeline.until < interval.end + SETTLE:
                 unknown(
                     "not-observed",
                     "The node came back only a moment ago.",
@@ -261,7 +266,7 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
                     pending=True,
                 )
             return
-    if not spells:
+    if not intervals:
         timeline.require_watched(state)
         if away:
             fail(
@@ -275,17 +280,17 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
             expected="a worker that was NotReady, and is ready again", observed="all were ready all the time", object="Node",
             look="kubectl get nodes",
         )  # fmt: skip
-    spell = (whole or spells)[-1]
-    node = known[spell.node]
+    interval = (whole or intervals)[-1]
+    node = known[interval.node]
     if node.condition("Ready").get("status") != "True":
         walk_node(state, node)
-    if spell in whole:
+    if interval in whole:
         fail(
             "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
-            expected="a node that takes Pods", observed=kept_closed(node), object=node.ref,
+            expected="a node that takes Pods", observed=unschedulable_reason(node), object=node.ref,
             look="kubectl get nodes" if node.spec.get("unschedulable") else f"kubectl describe node {node.name}",
         )  # fmt: skip
-    lost, pods = lost_while_away(timeline, spell), had_pods(timeline, spell)
+    lost, pods = lost_while_away(timeline, interval), had_pods(timeline, interval)
     evidence = {
         "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words(lost)})" if lost else "none was lost, by luck",
         "object": node.ref, "look": f"kubectl get pods -o wide -n {deployment.namespace}",
@@ -303,7 +308,7 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     )
 
 
-def kept_closed(node: Object) -> str:
+def unschedulable_reason(node: Object) -> str:
     """What keeps Pods away from a node that is ready, in words; empty where nothing does."""
     if node.spec.get("unschedulable"):
         return "Ready,SchedulingDisabled"
@@ -311,19 +316,19 @@ def kept_closed(node: Object) -> str:
     return f"Ready, with a taint: {own[0]}" if own else ""
 
 
-def had_pods(timeline: Timeline, spell: Spell) -> list[dict[str, Any]]:
+def had_pods(timeline: Timeline, interval: Interval) -> list[dict[str, Any]]:
     """The guestbook's Pods that were on a node when it went away."""
-    return timeline.pods_on(spell.node, spell.begin, "guestbook")
+    return timeline.pods_on(interval.node, interval.begin, "guestbook")
 
 
-def lost_while_away(timeline: Timeline, spell: Spell) -> dict[str, int]:
+def lost_while_away(timeline: Timeline, interval: Interval) -> dict[str, int]:
     """What was lost from when the node may have gone until it was back; what its own draining lost before is not counted again."""
     drained = [
         drain.end + SETTLE + 1
         for drain in timeline.drains("guestbook")
-        if drain.node == spell.node and drain.end < spell.begin
+        if drain.node == interval.node and drain.end < interval.begin
     ]
-    return timeline.lost_between(max([spell.begin - SILENCE, *drained]), min(spell.end, timeline.until) + SETTLE)
+    return timeline.lost_between(max([interval.begin - SILENCE, *drained]), min(interval.end, timeline.until) + SETTLE)
 
 
 # -- the capstone ----------------------------------------------------------------------------------------------------
@@ -337,7 +342,7 @@ def answering(state: State, answers: Answers) -> Object:
     state.require_working(service)
     require_port(service, right.port)
     state.require_answers(service, answers)
-    state.fail_for_strangers(service, deployment, answers.hosts)
+    state.fail_for_other_backends(service, deployment, answers.hosts)
     return service
 
 
@@ -509,11 +514,11 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
             "whoever reads sees the entries of one of them.",
             expected="one Redis", observed=f"{len(state.ready_pods(store))} Pods", object=store.ref, look="kubectl get pods -o wide",
         )  # fmt: skip
-    strangers = {pod.name for pod in state.pods_of(service)} - redis
-    if strangers:
+    other_backends = {pod.name for pod in state.pods_of(service)} - redis
+    if other_backends:
         fail(
-            "name-resolves-elsewhere", f"Service {right.store} leads to {', '.join(sorted(strangers))}, which {are_no(len(strangers), 'Pod')} of Deployment {right.store}.",
-            expected=f"Pods of Deployment {right.store}", observed=", ".join(sorted(strangers)), object=service.ref,
+            "name-resolves-elsewhere", f"Service {right.store} leads to {', '.join(sorted(other_backends))}, which {are_no(len(other_backends), 'Pod')} of Deployment {right.store}.",
+            expected=f"Pods of Deployment {right.store}", observed=", ".join(sorted(other_backends)), object=service.ref,
             look=f"kubectl describe service {right.store}",
         )  # fmt: skip
     answer = asked["entries"][0]

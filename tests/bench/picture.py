@@ -12,6 +12,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from checker import lab
+from checker.diagnosis.explain import explained
 from checker.model.state import Object
 from checker.ui import base_widget
 from checker.ui.picture.drawing import Places, laid_out
@@ -62,7 +63,7 @@ def views(number: int) -> list[dict[str, Any]]:
             for n in range(step, step + number)
         ]  # fmt: skip
         seen = state(app, owner, node("worker"), node("worker1"), service("web"), *pods)
-        made.append(laid_out(scene(seen), places))
+        made.append(laid_out(scene(seen, explained(seen)), places))
     return made
 
 

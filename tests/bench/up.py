@@ -19,7 +19,7 @@ import yaml
 
 from cluster import images, nodeimage
 from cluster.engine import ensure
-from cluster.steps import run, succeeds
+from cluster.process import run, succeeds
 from cluster.tools import kind_path
 from cluster.up import down, up
 from cluster.versions import versions

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from cluster import current
 from cluster.engine import command
 from cluster.kubectl import kubectl
-from cluster.steps import run
+from cluster.process import run
 from tests.browser.jupyterlab import IN_A_BROWSER, PATIENCE, kubeclass, panel_of, picture_of
 from tests.nodes import control_plane
 

@@ -20,7 +20,7 @@ from checker.diagnosis.explain import explained
 from checker.environments.base import run_script
 from checker.environments.namespace import NamespaceEnvironment
 from checker.model.kinds import SYSTEM_NAMESPACES
-from checker.session import explain
+from checker.ui.explanation import explain
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 

@@ -22,7 +22,7 @@ from cluster import current
 from cluster.engine import command
 from cluster.kubectl import kubectl
 from cluster.nodes import nodes_of
-from cluster.steps import run
+from cluster.process import run
 from cluster.up import up
 from tests.nodes import ON_THE_SECOND_CLUSTER, control_plane
 

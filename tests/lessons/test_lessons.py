@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from checker.grading.labs import Needs, load_lab
 from cluster import Problem, current, engine, paths
 from cluster.kubectl import kubectl
-from cluster.steps import run
+from cluster.process import run
 from tests.nodes import ON_THE_SECOND_CLUSTER
 from tests.proof.digests import of_lesson
 from tests.proof.subjects import LESSON, code_cells, has_lab

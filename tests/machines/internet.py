@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
     os.environ.update(json.loads((folder / "environment.json").read_text()))
     from cluster.engine import command
     from cluster.kubectl import kubectl
-    from cluster.steps import run
+    from cluster.process import run
     from cluster.up import down, up
     from cluster.versions import versions
 

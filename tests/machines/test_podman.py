@@ -12,7 +12,7 @@ import pytest
 
 from cluster import nodeimage, paths
 from cluster.engine import command, install_packages, lacks_capabilities
-from cluster.steps import run, succeeds
+from cluster.process import run, succeeds
 from cluster.versions import versions
 from tests.machines.box import in_a_box
 

@@ -24,7 +24,7 @@ import yaml
 
 from cluster import nodeimage, programs, tools
 from cluster.engine import command, install_packages
-from cluster.steps import run, succeeds
+from cluster.process import run, succeeds
 from cluster.versions import versions
 from tests.machines import internet
 from tests.machines.box import in_a_box

@@ -22,7 +22,7 @@ from cluster import Cluster, current
 from cluster.engine import command
 from cluster.kubectl import kubectl
 from cluster.nodes import nodes_of
-from cluster.steps import succeeds
+from cluster.process import succeeds
 
 pytestmark = pytest.mark.cluster
 IN, OUT = "t-policies", "t-policies-out"

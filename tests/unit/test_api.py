@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ import pytest
 import yaml
 
 from checker.collect import api as api_module
+from checker.collect import kubeconfig as kubeconfig_module
 from checker.collect.api import Api, ApiError
 from checker.collect.collect import collect
 from checker.grading.grade import judge
@@ -122,6 +127,64 @@ def test_a_token_is_shown_also_one_that_a_plugin_gives(tmp_path: Path, server: S
         cluster.kubeconfig.write_text(yaml.safe_dump(config))
         Api(cluster).get("/api/v1/pods")
     assert server.shown == ["Bearer written-down", "Bearer from-a-plugin"]
+
+
+def test_the_kubernetes_package_is_left_out_where_it_is_not_needed_and_reads_the_same(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = ({"token": "written-down"}, {"username": "me", "password": "a:b"}, {"token": "first", "password": "no"}, {})
+    for user in users:
+        cluster = kubeconfig(tmp_path / "config", server.url + "/", "")
+        config = yaml.safe_load(cluster.kubeconfig.read_text())
+        config["users"][0]["user"] = user
+        cluster.kubeconfig.write_text(yaml.safe_dump(config))
+        by_package = kubeconfig_module._access_by_package(cluster)
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "kubernetes", None)
+            ours = kubeconfig_module.access_of(cluster)
+        assert (ours.server, ours.authorization()) == (by_package.server, by_package.authorization())
+
+
+@pytest.mark.parametrize("by", ["data", "file"])
+def test_the_client_certificate_is_loaded_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """As kind writes it, and as minikube does, with files beside the kubeconfig."""
+    loaded: list[tuple[str, Path]] = []
+    trusted: list[str | None] = []
+
+    class Context:
+        check_hostname, verify_mode = True, ssl.CERT_REQUIRED
+
+        def load_cert_chain(self, chain: Path) -> None:
+            loaded.append((chain.read_text(), chain))
+
+    context = Context()
+    monkeypatch.setattr(ssl, "create_default_context", lambda cadata: trusted.append(cadata) or context)
+    cluster = kubeconfig(tmp_path / "config", "https://127.0.0.1:6443", "")
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    texts = {"certificate-authority": "authority", "client-certificate": "certificate", "client-key": "key"}
+    for field, text in texts.items():
+        entry = config["clusters"][1]["cluster"] if field == "certificate-authority" else config["users"][0]["user"]
+        if by == "data":
+            entry[f"{field}-data"] = base64.b64encode(text.encode()).decode()
+        else:
+            (tmp_path / f"{text}.pem").write_text(text)
+            entry[field] = f"{text}.pem"
+    cluster.kubeconfig.write_text(yaml.safe_dump(config))
+    assert kubeconfig_module.access_of(cluster).tls is context
+    assert trusted == ["authority"]
+    assert [text for text, _ in loaded] == ["certificate\nkey"]
+    assert not loaded[0][1].exists()
+    assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+
+
+def test_the_http_client_comes_without_its_command_line() -> None:
+    program = (
+        "import sys; from cluster.http_client import httpx; print('rich' in sys.modules, 'httpx._main' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.split() == ["False", "False"]
 
 
 def test_no_proxy_is_asked_for_the_cluster(

@@ -24,7 +24,7 @@ from checker.diagnosis.configuration import (
 )
 from checker.grading.grade import judge
 from checker.grading.labs import beside, load_lab
-from checker.grading.observations import Timeline
+from checker.grading.timeline import Timeline
 from checker.model.state import Object
 from checker.model.verdict import NotPassed, Unknown
 from cluster import observer

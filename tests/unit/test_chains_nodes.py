@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis.node import fail_if_budget_holds
-from checker.grading.observations import Spell, Timeline
+from checker.grading.timeline import Interval, Timeline
 from checker.model.state import Object
 from checker.model.verdict import Failed
 from tests.unit.objects import ago, deployment, node, obj, pod, replica_set, state
@@ -165,13 +165,13 @@ def seen_pod(name: str, node: str, added: float = 1, deleted: float = 0, owner: 
     }
 
 
-def test_spells_of_nodes_end_or_last() -> None:
+def test_intervals_of_nodes_end_or_last() -> None:
     seen = timeline({
         "a": [[0.0, True, True], [100.0, True, False], [150.0, False, False], [200.0, True, False], [210.0, True, True]],
         "b": [[0.0, True, True], [300.0, False, True]],
     })  # fmt: skip
-    assert seen.closed() == [Spell("a", 100.0, 210.0)]
-    assert seen.away() == [Spell("a", 150.0, 200.0), Spell("b", 300.0, inf)]
+    assert seen.cordoned() == [Interval("a", 100.0, 210.0)]
+    assert seen.not_ready() == [Interval("a", 150.0, 200.0), Interval("b", 300.0, inf)]
 
 
 def test_a_drain_is_what_left_a_closed_node() -> None:

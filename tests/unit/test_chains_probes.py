@@ -10,7 +10,7 @@ import pytest
 
 from checker import State
 from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned, soonest
-from checker.grading.observations import Release, Timeline
+from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
 
@@ -302,7 +302,7 @@ def test_losses_by_their_kind() -> None:
 
 
 def test_a_release_lasts_until_the_old_pods_have_gone_and_not_only_been_told_to() -> None:
-    def release(gone: float) -> Release | None:
+    def rollout(gone: float) -> Rollout | None:
         old = {
             "name": "web-1-a",
             "owner": "old",
@@ -325,14 +325,14 @@ def test_a_release_lasts_until_the_old_pods_have_gone_and_not_only_been_told_to(
             "pods": {"a": old},
             "replicas": sets,
         }
-        return Timeline(seen).last_release("web", "web:v2", since="web:v1")
+        return Timeline(seen).last_rollout("web", "web:v2", since="web:v1")
 
-    assert release(T + 4) == Release(T, T + 7)
-    assert release(0) == Release(T, math.inf), "a Pod that has been told to go, and is still there"
+    assert rollout(T + 4) == Rollout(T, T + 7)
+    assert rollout(0) == Rollout(T, math.inf), "a Pod that has been told to go, and is still there"
 
 
 def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() -> None:
-    def way_back(v2: list[list[float]], anew: list[list[float]], v1: Sequence[list[float]] = ()) -> Release | None:
+    def rollback(v2: list[list[float]], anew: list[list[float]], v1: Sequence[list[float]] = ()) -> Rollout | None:
         pods = [
             {"name": "web-2-a", "owner": "v2", "added": T - 60, "ready": T - 50, "deleted": T + 12, "gone": T + 15},
             {"name": "web-3-a", "owner": "v3", "added": T, "ready": 0, "deleted": T + 10, "gone": T + 13},
@@ -349,20 +349,20 @@ def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() 
             },
         }
         seen = {"pods": {pod["name"]: {**pod, "changes": []} for pod in pods}, "replicas": sets}
-        return Timeline({"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], **seen}).way_back(
+        return Timeline({"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], **seen}).rollback(
             "web", "web:v2", "web:v3", T
         )
 
-    assert way_back([], []) is None, "v3 undone, while v2 had its Pods"
-    assert way_back([[T + 12, 0]], [[T + 10, 1]]) == Release(T + 10, T + 18), (
+    assert rollback([], []) is None, "v3 undone, while v2 had its Pods"
+    assert rollback([[T + 12, 0]], [[T + 10, 1]]) == Rollout(T + 10, T + 18), (
         "until the Pods of v2's old template have gone"
     )
-    assert way_back([[T + 1, 0], [T + 10, 1]], []) == Release(T + 10, T + 16)
-    assert way_back([[T + 60, 0]], [[T + 50, 1]]) is None, "a new template, long after v3 had gone"
-    assert way_back([[T + 12, 0], [T + 50, 1]], [], [[T + 11, 1], [T + 52, 0]]) == Release(T + 50, T + 53), (
+    assert rollback([[T + 1, 0], [T + 10, 1]], []) == Rollout(T + 10, T + 16)
+    assert rollback([[T + 60, 0]], [[T + 50, 1]]) is None, "a new template, long after v3 had gone"
+    assert rollback([[T + 12, 0], [T + 50, 1]], [], [[T + 11, 1], [T + 52, 0]]) == Rollout(T + 50, T + 53), (
         "v3 undone as far as v1, and from there to v2"
     )
-    assert way_back([[T + 42, 0], [T + 50, 1]], [], [[T + 40, 1], [T + 52, 0]]) is None, "v1, long after v3 had gone"
+    assert rollback([[T + 42, 0], [T + 50, 1]], [], [[T + 40, 1], [T + 52, 0]]) is None, "v1, long after v3 had gone"
 
 
 def test_what_was_taken_away_for_another_template_before_is_no_part_of_a_release() -> None:
@@ -372,5 +372,5 @@ def test_what_was_taken_away_for_another_template_before_is_no_part_of_a_release
         for number, (uid, some) in enumerate(changes.items())
     }
     seen = {"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], "pods": {}, "replicas": sets}
-    release = Timeline(seen).last_release("web", "web:v2", since="web:v1")
-    assert release and release.begin == T + 30
+    rollout = Timeline(seen).last_rollout("web", "web:v2", since="web:v1")
+    assert rollout and rollout.begin == T + 30

@@ -21,18 +21,19 @@ from checker.ui import layout, study
 from cluster import (
     Cluster,
     Problem,
-    coming,
     doctor,
     engine,
     images,
     network,
     nodeimage,
     paths,
+    process,
     programs,
     status,
-    steps,
     tools,
     up,
+    up_progress,
+    waiting,
 )
 from cluster.versions import versions
 from tests.bench.measure import HEAD, with_row
@@ -155,7 +156,7 @@ def test_a_base_image_that_is_there_is_made_anew_only_where_its_recipe_changed(
 def test_a_registry_that_is_said_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     network.registry_answers.cache_clear()
     monkeypatch.setenv("KUBECLASS_NO_REGISTRY", "1")
-    monkeypatch.setattr(network.urllib.request, "urlopen", lambda *_, **__: pytest.fail("it was asked"))
+    monkeypatch.setattr(network, "get_from_internet", lambda *_, **__: pytest.fail("it was asked"))
     assert network.registry_answers() is False
     network.registry_answers.cache_clear()
 
@@ -212,7 +213,7 @@ def test_a_docker_that_is_podman_by_another_name_is_podman(
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     program(tmp_path, "builder", "echo 'write /x: no space left on device' >&2; exit 1")
     with pytest.raises(Problem, match="The disk is full"):
-        steps.run(str(tmp_path / "builder"))
+        process.run(str(tmp_path / "builder"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -224,8 +225,39 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
-    with pytest.raises(Problem, match="did not end within"):
-        steps.run("sleep", "60", timeout=0.2)
+    with pytest.raises(process.DidNotEnd, match="did not end within"):
+        process.run("sleep", "60", timeout=0.2)
+    assert not process._running
+
+
+def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    with pytest.raises(process.CannotStart, match=r"no-such-program is not installed\."):
+        process.run("no-such-program")
+    (tmp_path / "tool").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "tool").chmod(0o755)
+    with pytest.raises(process.CannotStart, match="cannot be started: Exec format error"):
+        process.run(str(tmp_path / "tool"))
+    assert tools.version_of(tmp_path / "tool", "kind") == ""
+    assert not process.succeeds(str(tmp_path / "tool"))
+
+
+def test_what_a_program_prints_is_kept_whatever_its_exit_status() -> None:
+    words = ("sh", "-c", "echo one; echo two >&2; echo three; exit 3")
+    assert process.finish(*words, timeout=10) == process.Finished(3, "one\nthree\n", "two\n")
+    assert process.finish(*words, timeout=10, merged=True) == process.Finished(3, "one\ntwo\nthree\n", "")
+    with pytest.raises(Problem, match="failed: two"):
+        process.run(*words)
+
+
+def test_after_a_stop_nothing_is_begun_but_what_tidies_up() -> None:
+    with pytest.raises(KeyboardInterrupt), process.stopping_everything():
+        raise KeyboardInterrupt
+    with pytest.raises(Problem, match="Stopped"):
+        process.run("true")
+    with process.tidying_up():
+        assert process.run("echo", "gone") == "gone\n"
+    with process.stopping_everything():  # the next command begins anew
+        assert process.succeeds("true")
 
 
 def test_status_says_for_each_node_what_is_amiss() -> None:
@@ -372,38 +404,48 @@ def test_a_figure_takes_the_place_of_the_older_one_in_the_table() -> None:
 
 def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    assert coming.sentence(cluster) == ""
-    monkeypatch.setattr(coming, "is_at_work", lambda cluster: True)
-    with coming.told(cluster):
-        coming.stage("the node image")
-        coming.takes(400)
-        said = coming.sentence(cluster)
+    assert up_progress.describe(cluster) == ""
+    monkeypatch.setattr(up_progress, "is_running", lambda cluster: True)
+    with up_progress.reporting(cluster):
+        up_progress.begin_stage("the node image")
+        up_progress.estimate(400)
+        said = up_progress.describe(cluster)
         assert said == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
-        coming.stage("the observer")
-        assert coming.sentence(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
-    assert coming.sentence(cluster) == ""
-    coming.takes(9)  # outside, nobody is told anything
-    assert coming.sentence(cluster) == ""
+        up_progress.begin_stage("the observer")
+        assert up_progress.describe(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
+    assert up_progress.describe(cluster) == ""
+    up_progress.estimate(9)  # outside, nobody is told anything
+    assert up_progress.describe(cluster) == ""
 
 
 def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    with pytest.raises(Problem), coming.told(cluster):
-        coming.stage("the nodes")
+    with pytest.raises(Problem), up_progress.reporting(cluster):
+        up_progress.begin_stage("the nodes")
         raise Problem("The disk is full.", "Free some gigabytes")
-    assert coming.sentence(cluster).startswith("The cluster could not be built. The disk is full.")
-    with pytest.raises(KeyboardInterrupt), coming.told(cluster):
+    assert up_progress.describe(cluster).startswith("The cluster could not be built. The disk is full.")
+    with pytest.raises(KeyboardInterrupt), up_progress.reporting(cluster):
         raise KeyboardInterrupt
-    assert coming.sentence(cluster) == ""
+    assert up_progress.describe(cluster) == ""
+
+
+def test_waiting_ends_with_the_last_value_also_where_time_runs_out() -> None:
+    values = iter(["", [], "third", "fourth"])
+    assert waiting.wait_until(lambda: next(values), timeout=30, pause=0) == "third"
+    asked: list[int] = []
+    assert waiting.wait_until(lambda: asked.append(1), timeout=0, pause=0.01) is None
+    assert asked  # once at least
+    with pytest.raises(ValueError):  # an error of the condition ends it
+        waiting.wait_until(lambda: int("x"), waiting.FOREVER, pause=0)
 
 
 def test_somebody_is_at_work_on_a_cluster_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
-    assert not coming.is_at_work(cluster)
-    with coming.lock(cluster).open("w") as file:
+    assert not up_progress.is_running(cluster)
+    with up_progress.lock_file(cluster).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert coming.is_at_work(cluster)
-    assert not coming.is_at_work(cluster)
+        assert up_progress.is_running(cluster)
+    assert not up_progress.is_running(cluster)
 
 
 def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
@@ -411,8 +453,8 @@ def test_the_pid_file_of_an_engine_that_was_killed_is_removed_and_no_other(
 ) -> None:
     gone, anothers, alive = tmp_path / "gone", tmp_path / "anothers", tmp_path / "alive"
     own = Path("/proc/self/comm").read_text().strip()
-    for file, process in ((gone, 2**22 + 1), (anothers, os.getpid()), (alive, os.getpid())):
-        file.write_text(f"{process}")
+    for file, pid in ((gone, 2**22 + 1), (anothers, os.getpid()), (alive, os.getpid())):
+        file.write_text(f"{pid}")
     files = {gone: "dockerd", anothers: "dockerd", alive: own, tmp_path / "none": "dockerd"}
     monkeypatch.setattr(engine, "PID_FILES", files)
     engine._forget_the_dead()

@@ -14,9 +14,11 @@ from checker import recording
 from checker.diagnosis.explain import explained, parsed
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
-from checker.model.explanation import Consequence, Explanation, Finding, html_of, text_of
+from checker.model.explanation import Consequence, Explanation, Finding
+from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Object, State
 from checker.ui import causes_page
+from checker.ui.explanation import html_of, text_of
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
@@ -30,6 +32,7 @@ _EVERYBODYS = "what everybody's cases run on would have to fail"
 _ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
 _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
+    "kind-not-asked": "Only code asks for a kind that it did not list: tests/unit/test_state.py.",
     **dict.fromkeys(
         ("pod-starting", "pod-not-scheduled-yet", "pod-not-ready", "status-stale", "object-being-deleted", "rollout-in-progress",
          "endpoints-not-yet", "name-not-yet", "not-observed", "claim-not-bound-yet", "file-not-refreshed-yet", "nothing-saved-yet",
@@ -171,7 +174,7 @@ def found_in(*objects: Object, **fields: Any) -> list[str]:
 
 def test_nothing_is_wrong_in_an_empty_namespace() -> None:
     nothing = explained(state())
-    assert (nothing.exit_code, repr(nothing)) == (0, "Namespace learn: nothing is wrong.")
+    assert (nothing.exit_code, nothing.summary) == (0, "Namespace learn: nothing is wrong.")
 
 
 def test_a_namespace_that_does_not_exist_is_said_so_with_the_nearest_one() -> None:
@@ -193,6 +196,12 @@ def test_kinds_that_may_not_be_listed_are_told_once_and_the_rest_is_explained() 
     assert roots(found) == ["container-crashes@Deployment/web"]
     assert [f.cause for f in found.unseen] == ["cannot-list"]
     assert found.exit_code == 1
+
+
+def test_what_may_not_be_listed_is_not_told_as_a_cluster_that_does_not_answer() -> None:
+    world = State("learn", state().now, unlisted=dict.fromkeys(ALWAYS, "forbidden"), forbidden=ALWAYS)
+    (unseen,) = explained(world).unseen
+    assert unseen.cause == "cannot-list"
 
 
 def test_kinds_that_only_the_cluster_has_need_not_be_seen() -> None:
@@ -246,7 +255,7 @@ def test_a_rollout_in_progress_is_no_fault() -> None:
     found = explained(state(top, middle, made))
     assert found.exit_code == 0
     assert [f.object for f in found.in_progress] == ["Deployment/web"]
-    assert "nothing is wrong" in repr(found)
+    assert "nothing is wrong" in found.summary
 
 
 def test_pods_of_a_revision_that_is_being_replaced_are_not_mentioned() -> None:
@@ -367,7 +376,7 @@ def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
     assert found_in(made, node()) == [f"{cause}@Pod/guestbook-1"]
 
 
-# -- a closer look ---------------------------------------------------------------------------------------------------
+# -- refinement ------------------------------------------------------------------------------------------------------
 
 FORBIDDEN = 'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" in the namespace "learn"'
 
@@ -474,7 +483,7 @@ def test_an_update_that_stops_where_it_was_told_to_is_no_fault() -> None:
     done = {"replicas": 2, "updatedReplicas": 1, "availableReplicas": 2}
     canary = workload("StatefulSet", {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, **done)
     pods = [pod(f"db-{n}", owner=canary) for n in range(2)]
-    assert repr(explained(state(canary, *pods))) == "Namespace learn: nothing is wrong."
+    assert explained(state(canary, *pods)).summary == "Namespace learn: nothing is wrong."
     held = workload("StatefulSet", {"type": "OnDelete"}, **done)
     assert found_in(held, *pods) == ["rollout-on-delete@StatefulSet/db"]
 
@@ -525,7 +534,7 @@ def test_of_one_object_only_what_concerns_it_is_told() -> None:
     ):
         assert roots(explained(world, kind, name)) == ["image-not-found@Deployment/redis"], kind
     assert roots(explained(world, "Pod", "other")) == ["image-name-invalid@Pod/other"]
-    assert repr(explained(world, "Deployment", "web")) == "Deployment/web in namespace learn: nothing is wrong."
+    assert explained(world, "Deployment", "web").summary == "Deployment/web in namespace learn: nothing is wrong."
 
 
 def test_an_object_that_is_not_there_is_said_so_with_the_nearest_name() -> None:
@@ -573,7 +582,7 @@ def test_the_text_names_the_root_first_then_evidence_then_what_follows() -> None
     assert lines[1].startswith("  ✘ Deployment/web  The container exits with an error  [container-crashes]")
     text = "\n".join(lines)
     in_order = ["exits with <code> 1", "Expected: a process", "Look: kubectl -n shop logs web-1", "What follows from it:",
-                "Service/web: 0 of 1 Pods ready", "? not seen", "… on its way: Pod api-1"]  # fmt: skip
+                "Service/web: 0 of 1 Pods ready", "? not seen", "… in progress: Pod api-1"]  # fmt: skip
     assert [text.index(words) for words in in_order] == sorted(text.index(words) for words in in_order)
     assert "\033[" not in text
     assert "\033[" in text_of(TOLD, colour=True)
@@ -586,7 +595,7 @@ def test_the_html_has_the_same_words_and_nothing_that_a_message_could_run() -> N
         "Service/web: 0 of 1 Pods ready",
         "kubectl -n shop logs web-1",
         "not seen",
-        "on its way",
+        "in progress",
     ):
         assert words in shown
     assert "&lt;code&gt;" in shown

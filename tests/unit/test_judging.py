@@ -14,7 +14,7 @@ import pytest
 import checker
 from checker import course
 from checker.grading.grade import judge
-from checker.grading.labs import all_labs, hint, load_lab
+from checker.grading.labs import Lab, LabText, all_labs, hint, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest, nearest_labels
@@ -252,7 +252,7 @@ def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: p
 
 def test_the_course_says_how_far_a_cluster_is_that_is_on_its_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "The cluster is being built: step 4 of 6 (the nodes), about 1 minute left."
-    monkeypatch.setattr("cluster.coming.sentence", lambda cluster: words)
+    monkeypatch.setattr("cluster.up_progress.describe", lambda cluster: words)
     assert repr(course()).splitlines()[-1] == words
     assert words in course()._repr_html_()
 
@@ -309,3 +309,23 @@ def test_the_nearest_name_is_near() -> None:
     assert nearest("guestbook", ["guestbook", "redis"]) is None
     assert nearest_labels({"app": "web"}, [{"tier": "x"}, {"app": "wep"}]) == {"app": "wep"}
     assert nearest_labels({"app": "web"}, [{"tier": "x"}]) is None
+
+
+def test_a_broken_lab_yaml_is_told_with_its_line_and_what_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path))
+    (folder := tmp_path / "42-answer").mkdir()
+    (folder / "lab.yaml").write_text(
+        "title: A\ngoal: B\nminutes: 1\ntasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
+    )
+    with pytest.raises(Problem) as told:
+        load_lab("42")
+    assert f"{folder / 'lab.yaml'}:8: tasks.0.pionts: unknown key; allowed are id, title, text, points, hints" in str(
+        told.value
+    )
+    assert "lab.yaml:5: tasks.0.points: Field required" in str(told.value)
+    (folder / "mistakes").mkdir()
+    (folder / "mistakes" / "one.yaml").write_text("title: A\nmake: 'true'\nfailz: {}\n")
+    with pytest.raises(Problem, match=r"one\.yaml:3: failz: unknown key; allowed are title, make, fails"):
+        Lab("42", folder, LabText.model_construct()).cases("mistakes")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -14,11 +13,13 @@ import pytest
 
 from checker import recording
 from checker.diagnosis.host_container import Container
+from checker.environments import container_engine
 from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
 from checker.grading.container_engine import ENGINE
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.verdict import Verdict
+from cluster.process import DidNotEnd
 
 LAB = load_lab("01")
 ALL = {task.id: "passed" for task in LAB.text.tasks}
@@ -176,9 +177,9 @@ def test_a_redis_that_loaded_an_empty_file_began_without_data(lines: list[str], 
 
 def test_a_log_that_takes_too_long_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: Any, **__: Any) -> None:
-        raise subprocess.TimeoutExpired("docker logs", 10)
+        raise DidNotEnd("`docker logs` did not end within 10 s.", "")
 
-    monkeypatch.setattr(subprocess, "run", slow)
+    monkeypatch.setattr(container_engine, "finish", slow)
     place = ContainerEngineEnvironment.__new__(ContainerEngineEnvironment)
     place.command = "docker"
     assert place._log(Container({"Name": "/chatty"}, 0.0)) == ""

@@ -21,7 +21,7 @@ from checker.collect.api import Api
 from checker.collect.watch import Watch
 from checker.grading.labs import load_lab
 from checker.live import Live
-from checker.model.kinds import KINDS
+from checker.model.kinds import ALWAYS
 from checker.model.state import State
 from checker.model.verdict import Result
 
@@ -148,7 +148,7 @@ def names(watch: Watch, kind: str = "Pod") -> list[str]:
 
 
 def watched(cluster: Cluster) -> bool:
-    return len(cluster.watchers) == sum(kind.graded for kind in KINDS.values())
+    return len(cluster.watchers) == len(ALWAYS)
 
 
 # -- watching --------------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class Place:
         self.now, self.looks, self.slow = recorded("setup"), 0, 0.0
         self.changed: Callable[[], None] = lambda: None
 
-    def watch(self, changed: Callable[[], None]) -> Any:
+    def watch(self, lab: Any, changed: Callable[[], None]) -> Any:
         self.changed = changed
         return SimpleNamespace(start=changed, stop=lambda: None, state=lambda: self.now)
 

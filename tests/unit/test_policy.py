@@ -14,11 +14,9 @@ from checker.diagnosis.network_policy import (
     cluster_dns,
     directions,
     end_of,
-    explain_closed,
-    explain_open,
-    label_sets,
-    selects,
 )
+from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
+from checker.diagnosis.selectors import label_sets, selects
 from checker.grading.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import Failed, NotPassed, Unknown

@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "collect": {"model", "diagnosis", "grading"},
     "environments": {"model", "diagnosis", "grading", "collect"},
     "recording": {"model", "diagnosis", "grading"},
-    "ui": {"model", "diagnosis", "grading", "collect", "environments", "session", "live"},
+    "authoring": {"model", "diagnosis", "grading"},
+    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "session", "live"},
 }  # fmt: skip
 # Rooms without I/O, and what a module imports to do I/O.
 PURE = ("model", "diagnosis", "grading")
@@ -42,7 +43,10 @@ def name_of(path: Path) -> str:
 
 def modules(*folders: str) -> dict[str, Path]:
     return {
-        name_of(path): path for folder in folders for path in sorted((paths.COURSE / folder).rglob("*.py"))
+        name_of(path): path
+        for folder in folders
+        for path in sorted((paths.COURSE / folder).rglob("*.py"))
+        if "template" not in path.parts  # of a new lab: no module of the checker
     }  # fmt: skip
 
 

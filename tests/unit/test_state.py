@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from checker import State
+from checker.grading.labs import load_lab
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
-from checker.model.state import REACH, Hidden, visible_objects
+from checker.model.kinds import ALWAYS
+from checker.model.state import REACH, Asked, Hidden, visible_objects
 from checker.model.verdict import Failed, Unknown
 
 from .objects import deployment, obj, pod, replica_set, service, slice_of, state
@@ -96,7 +100,7 @@ def test_an_owner_that_is_no_controller_owns_nothing() -> None:
     front = service()
     world = state(top, revision, real, forged, front, slice_of())
     assert world.pods_of(top) == [real]
-    assert world.strangers(front, top, {real.name, "nobody"}) == {forged.name, "nobody"}
+    assert world.other_backends(front, top, {real.name, "nobody"}) == {forged.name, "nobody"}
 
 
 def test_a_state_survives_json() -> None:
@@ -173,3 +177,28 @@ def test_what_is_not_known_of_a_variable_is_hidden() -> None:
     found = state(secret, settings).env(pod(), given)
     assert {name for name, value in found.items() if isinstance(value, Hidden)} == {"S_password", "KEY", "PART", "CPU"}
     assert (found["PLAIN"], found["PART"]) == ("red", "")
+
+
+def test_a_kind_that_was_not_asked_for_is_unknown_and_never_absent() -> None:
+    seen = state(asked=Asked(frozenset({"Namespace", "Pod"})))
+    with pytest.raises(Unknown) as end:
+        seen.require("HorizontalPodAutoscaler", "guestbook")
+    assert end.value.cause == "kind-not-asked"
+    with pytest.raises(Unknown):
+        seen.require("NoSuchKind", "guestbook")
+    assert not seen.can_see("HorizontalPodAutoscaler")
+
+
+def test_with_rights_in_one_namespace_nothing_is_called_absent_in_another() -> None:
+    seen = state(service(), asked=Asked(frozenset({"Namespace"}), frozenset({"Service"})))
+    assert seen.find("Service", "nothing-of-the-kind") is None
+    with pytest.raises(Unknown) as end:
+        seen.find("Service", "guestbook", "other")
+    assert end.value.cause == "cannot-list" and "namespace other" in end.value.message
+
+
+def test_a_lab_lists_the_kinds_that_its_code_names(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("def scaled(state): state.require('HorizontalPodAutoscaler', 'guestbook')")
+    lab = replace(load_lab("07"), folder=tmp_path)
+    assert lab.kinds == ALWAYS | {"HorizontalPodAutoscaler"}
+    assert load_lab("07").kinds == ALWAYS

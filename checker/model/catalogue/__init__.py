@@ -121,6 +121,12 @@ class Catalogue(Mapping[str, Cause]):
         """This catalogue, with the entries of one more file. A file that is not there adds nothing."""
         return Catalogue(_entries(file), self) if file.exists() else self
 
+    def translated(self, entries: Mapping[str, Any]) -> Catalogue:
+        """This catalogue, with the sentences of another language's file in place of its own."""
+        where = str(HERE / f"{language()}.yaml")
+        again = {id: (yaml.safe_dump({id: entry}), where, 1) for id, entry in entries.items()}
+        return Catalogue(again, self) if again else self
+
 
 def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
     """The entries of a file, unread: id to (YAML, file, line)."""
@@ -231,9 +237,7 @@ def _catalogue(chosen: str) -> Catalogue:
                 raise Problem(f"{entry[1]}:{entry[2]}: {id} is in {entries[id][1]} too.", "Keep one of the two entries")
             entries[id] = entry
     english = Catalogue(entries)
-    translated = _translation(chosen).get("causes") or {}
-    again = {id: (yaml.safe_dump({id: entry}), str(HERE / f"{chosen}.yaml"), 1) for id, entry in translated.items()}
-    return Catalogue(again, english) if again else english
+    return english.translated(_translation(chosen).get("causes") or {})
 
 
 def catalogue() -> Catalogue:

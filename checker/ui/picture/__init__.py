@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from checker.collect.api import Api
 from checker.collect.collect import look
 from checker.collect.watch import Watch
-from checker.diagnosis.explain import parsed
+from checker.diagnosis.explain import explained, parsed
+from checker.model.explanation import Explanation
+from checker.model.kinds import KINDS
 from checker.model.state import State
 from checker.ui.picture.drawing import Places, laid_out, svg
 from checker.ui.picture.scene import scene
-from cluster import current
+from cluster import Problem, current
 from cluster.context import DEFAULT_NAMESPACE
 
 # Seconds: from the first of a burst of changes to the drawing; at least, between two drawings; at most, between two of them (what is on its
@@ -33,23 +36,31 @@ class Picture:
         self._widget: Any = None  # one for all the places where this picture is shown
         self._api = Api(current())
         self._seen: set[str] = set()  # of the kinds that are drawn
+        self._found: Explanation | None = None  # what is broken, by the last look that had all it takes
         self.view: dict[str, Any] = {}
         self.view = self._drawn(look(namespace))
 
-    def _drawn(self, state: State) -> dict[str, Any]:
-        """As the cluster is now, without what its rights hide. Where what was seen can be seen no more: as it was, and why that is so."""
+    def _drawn(self, state: State, found: Explanation | None = None) -> dict[str, Any]:
+        """The cluster as it is now, without what the user's rights hide. What was seen before and cannot be seen now stays as it was, with
+        the reason. found: what is broken, if it is known already; otherwise it is diagnosed from this State, which must be whole."""
         lost = next((why for kind, why in state.unlisted.items() if kind in self._seen), "")
         if lost:
             return {**self.view, "away": f"The cluster cannot be seen at the moment: {lost}"}
         self._seen = DRAWN - state.unlisted.keys()
         hidden = {kind: state.unlisted[kind] for kind in sorted(DRAWN - self._seen)}
         away = f"Cannot be seen here: {', '.join(hidden)} ({next(iter(hidden.values()))})" if hidden else ""
-        return {**laid_out(scene(state, self._kind, self._name), self._places), "away": away}
+        self._found = found or explained(state, self._kind, self._name)
+        return {**laid_out(scene(state, self._found, self._kind, self._name), self._places), "away": away}
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
         """From now on `view` follows the cluster, until what is returned is called. told: after each change, from another thread."""
         changed, ended = threading.Event(), threading.Event()
-        watch = Watch(self._api, self.namespace, changed.set)
+        watch = Watch(self._api, self.namespace, changed.set, KINDS)
+
+        def show(drawn: dict[str, Any]) -> None:
+            if drawn != self.view and not ended.is_set():
+                self.view = drawn
+                told()
 
         def draw() -> None:
             while True:
@@ -58,13 +69,14 @@ class Picture:
                 changed.clear()
                 if ended.is_set():  # asked after the clearing, as in checker/live.py
                     return
-                state = watch.state()
-                if state is None:
+                listed = watch.state()
+                if listed is None:
                     continue
-                drawn = self._drawn(state)
-                if drawn != self.view:
-                    self.view = drawn
-                    told()
+                show(
+                    self._drawn(listed, self._found)
+                )  # what the objects say; what is broken takes observations to know
+                with suppress(Problem):  # the cluster went away while it was asked: the watch says so
+                    show(self._drawn(look(self.namespace, listed)))
                 ended.wait(REST)
 
         thread = threading.Thread(target=draw, name="picture", daemon=True)

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field, replace
 
 from checker.diagnosis import pods_of
-from checker.diagnosis.explain import explained
-from checker.diagnosis.network_policy import selects
 from checker.diagnosis.owners import workload_of
+from checker.diagnosis.selectors import selects
+from checker.model.explanation import Explanation
 from checker.model.spelling import counted
-from checker.model.state import Object, State
+from checker.model.state import Asked, Object, State
 
 # The tones in which things are drawn; the words beside them say the same.
 _TROUBLE = re.compile("BackOff|Err|OOMKilled|Evicted|Failed")  # in the word for a Pod: it will not go away by waiting
@@ -67,13 +67,12 @@ class Scene:
         return [*(pod for node in self.nodes for pod in node.pods), *self.unplaced]
 
 
-def scene(state: State, kind: str = "", name: str = "") -> Scene:
+def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> Scene:
     """The picture of the State's namespace; with a kind and a name, of that object: its Pods, and the Services that lead to them.
 
-    Kinds that could not be listed are not on it.
+    found: what is broken there. Kinds that could not be listed are not on the picture.
     """
-    found = explained(state, kind, name)
-    state = replace(state, unlisted={})
+    state = replace(state, unlisted={}, asked=Asked())
     faults = {c.object: finding.title for finding in found.findings for c in finding.consequences}
     faults |= {finding.seen_at or finding.object: finding.title for finding in found.findings}
     faults |= {finding.object: finding.title for finding in found.findings}

@@ -1,0 +1,1 @@
+"""For people who write labs: `kubeclass lab new` makes a lab's folder, `kubeclass lab check` says what is missing or wrong in one."""

@@ -1,0 +1,158 @@
+"""`kubeclass lab check`: everything that is missing or wrong in a lab's folder, as far as it shows without a cluster."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checker.grading.labs import Case, Lab
+from checker.model.catalogue import Catalogue
+from checker.model.state import LAB
+from checker.model.words import slots
+from cluster import Problem, paths
+
+ACCEPTED, MISTAKES, LINES = 2, 6, 250  # at least so many cases of each kind; at most so many lines in a module
+MAKERS = ("fail", "unknown", "Failed", "Unknown")
+OWN_FACTS = {"kind", "name", "namespace", "object", "lab"}  # every fault has these
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call in code that makes a fault: `fail("cause", object, form=…, fact=…)`. open: it passes further facts in a dict."""
+
+    where: str
+    cause: str
+    form: str
+    facts: frozenset[str]
+    open: bool
+
+
+def calls(path: Path) -> Iterator[Call]:
+    """The calls of a module that make a fault and name its cause."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if not (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS and node.args
+        ):
+            continue
+        cause, named = node.args[0], {keyword.arg: keyword.value for keyword in node.keywords}
+        form = named.get("form", ast.Constant(""))
+        if isinstance(cause, ast.Constant) and isinstance(form, ast.Constant):
+            facts = frozenset(name for name in named if name) - {"form", "in_progress"}
+            yield Call(f"{path}:{node.lineno}", str(cause.value), str(form.value), facts, None in named)
+
+
+def wrong_with(call: Call, causes: Catalogue) -> str:
+    """What is wrong with a call, in a sentence; empty where nothing is."""
+    if call.cause not in causes:
+        return f"{call.where}: there is no cause {call.cause}: write it into causes.yaml, or take one of docs/causes.md"
+    cause = causes[call.cause]
+    if call.form and call.form not in cause.forms:
+        known = ", ".join(sorted(cause.forms)) or "none"
+        return f"{call.where}: cause {call.cause} has no form {call.form}; it has {known}"
+    sentences = cause.form(call.form)
+    if not sentences.message:
+        return f"{call.where}: cause {call.cause} has no message" + (f" in form {call.form}" if call.form else "")
+    used: set[str] = set().union(*(slots(text) for text in vars(sentences).values()))
+    lacking = sorted(used - call.facts - OWN_FACTS)
+    if lacking and not call.open:
+        return f"{call.where}: the sentences of {call.cause} use the fact {lacking[0]}, which the call does not pass"
+    return ""
+
+
+def check_lab(lab: Lab) -> list[str]:
+    """Everything that is missing or wrong, each in a sentence that begins with the file; empty where the lab is complete."""
+    return [*_code(lab), *_setup(lab), *_cases(lab), *_proof(lab)]
+
+
+def _code(lab: Lab) -> Iterator[str]:
+    for path in sorted(lab.folder.glob("*.py")):
+        if path.name != "setup.py" and (lines := path.read_text().count("\n")) > LINES:
+            yield f"{path}: {lines} lines; split it by task, into modules of at most {LINES} lines"
+        try:
+            tree = ast.parse(path.read_text())
+        except SyntaxError as error:
+            yield f"{path}:{error.lineno}: this is not Python: {error.msg}"
+            return
+        for node in ast.walk(tree):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if module.split(".")[0] in ("checker", "cluster") and module != "checker.sdk":
+                yield f"{path}:{node.lineno}: imports {module}; a lab imports from checker.sdk only"  # type: ignore[attr-defined]
+        for call in calls(path):
+            if wrong := wrong_with(call, lab.causes):
+                yield wrong
+    try:
+        _ = lab.code, [lab.causes[id] for id in lab.causes]
+    except Problem as problem:
+        yield problem.what
+    except Exception as error:
+        yield f"{lab.folder / 'tasks.py'}: cannot be imported: {type(error).__name__}: {error}"
+
+
+def _setup(lab: Lab) -> Iterator[str]:
+    for path in sorted((lab.folder / "setup").rglob("*.yaml")):
+        try:
+            documents: list[Any] = [one for one in yaml.safe_load_all(path.read_text()) if one]
+        except yaml.YAMLError as error:
+            yield f"{path}: this is not valid YAML: {error}"
+            continue
+        for document in documents:
+            metadata = document.get("metadata") or {}
+            called = f"{document.get('kind')} {metadata.get('name')}"
+            if (metadata.get("labels") or {}).get(LAB) != lab.number:
+                yield f'{path}: {called} needs the label {LAB}: "{lab.number}"'
+            if metadata.get("namespace"):
+                yield f"{path}: {called} names a namespace; a lab works in any, so leave it out"
+
+
+def _cases(lab: Lab) -> Iterator[str]:
+    if not any((lab.folder / "solution").glob("*")):
+        yield f"{lab.folder / 'solution'}: there is no solution: manifests, or a script make.sh"
+    found: dict[str, dict[str, Case]] = {}
+    for kind, least in (("accepted", ACCEPTED), ("mistakes", MISTAKES)):
+        try:
+            found[kind] = lab.cases(kind)
+        except Problem as problem:
+            yield problem.what
+            return
+        if len(found[kind]) < least:
+            yield f"{lab.folder / kind}: {len(found[kind])} of at least {least} cases"
+    tasks = {task.id for task in lab.text.tasks}
+    failed: set[str] = set()
+    for name, case in found["mistakes"].items():
+        named = {**case.fails, **case.unknown}
+        failed |= case.fails.keys()
+        where = lab.folder / "mistakes" / f"{name}.yaml"
+        yield from (
+            f"{where}: there is no task {id}; the tasks are {', '.join(sorted(tasks))}"
+            for id in named
+            if id not in tasks
+        )
+        yield from (f"{where}: there is no cause {cause}" for cause in named.values() if cause not in lab.causes)
+        if not named:
+            yield f"{where}: it fails nothing; name the tasks that fail, each with its cause"
+    for name, case in found["accepted"].items():
+        if case.fails or case.unknown:
+            yield f"{lab.folder / 'accepted' / f'{name}.yaml'}: an accepted answer fails nothing"
+    yield from (f"{lab.folder / 'mistakes'}: no mistake fails task {id}" for id in sorted(tasks - failed))
+    names = sorted([*found["accepted"], *found["mistakes"]])
+    for one, other in pairwise(names):
+        if other.startswith(one):
+            yield f"{lab.folder}: the name of case {one} is a prefix of {other}; rename one of them"
+
+
+def _proof(lab: Lab) -> Iterator[str]:
+    """What a finished lab has besides: recordings, and a lesson."""
+    if lab.text.draft:
+        return
+    cases = {"setup", "solution", *lab.cases("accepted"), *lab.cases("mistakes")}
+    recorded = {path.stem for path in (lab.folder / "recorded").glob("*.json")}
+    if missing := sorted(cases - recorded):
+        yield f"{lab.folder / 'recorded'}: no recording of {', '.join(missing)}; make them: make prove LAB={lab.number}"
+    if not any((paths.COURSE / "lessons").glob(f"{lab.number}-*.ipynb")):
+        yield f"{paths.COURSE / 'lessons'}: there is no lesson {lab.number}-….ipynb"

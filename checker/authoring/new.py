@@ -1,0 +1,35 @@
+"""`kubeclass lab new`: a lab's folder with one of everything, commented, to be changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from checker.grading.labs import labs_folder
+from cluster import Problem
+
+TEMPLATE = Path(__file__).parent / "template"
+
+
+def new_lab(number: str, name: str) -> Path:
+    """Make the folder of a new lab, a draft, and return it. number: "16". name: words with hyphens between them, such as "autoscaling".
+
+    Raises Problem for a number or a name that cannot be one, and for a number that is taken. Nothing is overwritten.
+    """
+    if not re.fullmatch(r"\d\d", number):
+        raise Problem(f"{number!r} is not the number of a lab.", "Write two digits: kubeclass lab new 16 autoscaling")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise Problem(
+            f"{name!r} is not the name of a lab.",
+            "Write small letters, digits and hyphens: kubeclass lab new 16 autoscaling",
+        )
+    taken = sorted(labs_folder().glob(f"{number}-*"))
+    if taken:
+        raise Problem(f"There is a lab {number} already: {taken[0]}.", "Take another number", kept=str(taken[0]))
+    folder = labs_folder() / f"{number}-{name}"
+    for source in sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and path.suffix in (".py", ".yaml")):
+        target = folder / source.relative_to(TEMPLATE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        title = name.replace("-", " ").capitalize()
+        target.write_text(source.read_text().replace("NUMBER", number).replace("TITLE", title))
+    return folder

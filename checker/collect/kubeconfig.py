@@ -1,0 +1,140 @@
+"""What a kubeconfig says about the course's context: the API server's address, the trusted certificates, the credentials.
+
+The `kubernetes` package reads every kind of kubeconfig, but its import takes a third of a second. It is used only where the
+user has an exec plugin, an auth provider or a token file. A client certificate (kind writes one), a token and a password are
+read here. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster import Cluster, Problem, up_progress
+
+NEEDS_THE_PACKAGE = ("exec", "auth-provider", "tokenFile")  # fields of a user
+
+
+@dataclass(frozen=True)
+class Access:
+    """How an API server is reached.
+
+    server: its address, without a slash at the end.
+    tls: for requests to it; unused where the address begins with http://.
+    authorization: called for each request; the value of the header Authorization, empty for none.
+    server_name: the name in the server's certificate, where it is not the address's; else empty.
+    """
+
+    server: str
+    tls: ssl.SSLContext
+    authorization: Callable[[], str]
+    server_name: str = ""
+
+
+def access_of(cluster: Cluster) -> Access:
+    """Read the course's own kubeconfig and context, whatever a current context or KUBECONFIG says.
+
+    Raises Problem where the kubeconfig is missing or cannot be read, and where it has no usable context of this cluster.
+    """
+    if not cluster.kubeconfig.exists():
+        underway = up_progress.describe(cluster)
+        raise Problem(
+            underway or f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).",
+            "See how far it is: kubeclass status"
+            if up_progress.is_running(cluster)
+            else "Start the course's cluster: kubeclass up",
+        )
+    try:
+        content = cluster.kubeconfig.read_bytes()
+    except OSError as error:
+        raise Problem(
+            f"The kubeconfig {cluster.kubeconfig} cannot be read: {error.strerror}.", "Write it anew: kubeclass up"
+        ) from None
+    try:
+        return _access(content, cluster)
+    except Exception:  # malformed in one of many ways, each with an exception of its own
+        raise Problem(
+            f"The kubeconfig {cluster.kubeconfig} has no usable context {cluster.context}.",
+            "Write it anew: kubeclass up",
+            kept="nothing was asked of any cluster",
+        ) from None
+
+
+def _access(content: bytes, cluster: Cluster) -> Access:
+    """Raises one of many exceptions where the content is malformed."""
+    config = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    context = _named(config["contexts"], cluster.context)["context"]
+    server = _named(config["clusters"], context["cluster"])["cluster"]
+    users = {entry["name"]: entry.get("user") for entry in config.get("users") or []}
+    user = users.get(context.get("user")) or {}
+    if any(field in user for field in NEEDS_THE_PACKAGE):
+        return _access_by_package(cluster)
+    address = str(server["server"]).rstrip("/")
+    folder = cluster.kubeconfig.parent
+    if address.startswith("https"):
+        authority = _content(server, "certificate-authority", folder)
+        certificate, key = _content(user, "client-certificate", folder), _content(user, "client-key", folder)
+        tls = _tls(authority, certificate, key, verify=not server.get("insecure-skip-tls-verify"))
+    else:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    header = _authorization(user)
+    return Access(address, tls, lambda: header, server.get("tls-server-name") or "")
+
+
+def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def _content(entry: dict[str, Any], field: str, folder: Path) -> bytes:
+    """What `field`-data holds, else the content of the file that `field` names (relative to `folder`), else nothing."""
+    if data := entry.get(f"{field}-data"):
+        return base64.b64decode(data)
+    return (folder / entry[field]).read_bytes() if entry.get(field) else b""
+
+
+def _authorization(user: dict[str, Any]) -> str:
+    if user.get("token"):
+        return f"Bearer {user['token']}"
+    if "username" in user and "password" in user:
+        return "Basic " + base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
+    return ""
+
+
+def _tls(authority: bytes, certificate: bytes, key: bytes, verify: bool) -> ssl.SSLContext:
+    """A context that shows the client's certificate. It trusts `authority` (PEM), or what this machine trusts if that is empty."""
+    context = ssl.create_default_context(cadata=authority.decode() or None)
+    if certificate:
+        with (
+            tempfile.TemporaryDirectory() as folder
+        ):  # which nobody else may enter; Python reads certificates from files only
+            chain = Path(folder) / "client.pem"
+            chain.write_bytes(certificate + b"\n" + key)
+            context.load_cert_chain(chain)
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _access_by_package(cluster: Cluster) -> Access:
+    """The same by the `kubernetes` package, which gets a token that has expired anew."""
+    from kubernetes import client, config
+
+    found = client.Configuration()
+    config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=str(cluster.kubeconfig), context=cluster.context, client_configuration=found, persist_config=False
+    )
+    files = (found.ssl_ca_cert, found.cert_file, found.key_file)
+    authority, certificate, key = (Path(file).read_bytes() if file else b"" for file in files)
+    return Access(
+        str(found.host).rstrip("/"),
+        _tls(authority, certificate, key, found.verify_ssl),
+        lambda: found.get_api_key_with_prefix("BearerToken", alias="authorization") or "",
+        found.tls_server_name or "",
+    )

@@ -1,0 +1,41 @@
+"""What a Pod says about each of its containers, and the commands that show more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from checker.model.state import Object
+
+
+def container_spec(pod: Object, name: str) -> dict[str, Any]:
+    """The specification of one container of a Pod, init containers included."""
+    everyone = [*pod.containers, *(pod.spec.get("initContainers") or [])]
+    return next((c for c in everyone if c["name"] == name), {})
+
+
+def last_line(text: str) -> str:
+    """The last line of a log that says something, cut to a readable length."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
+
+
+def look_at_log(pod: Object, container: str) -> str:
+    """The command that shows what a container said before it ended: the log of the run before, where a new one runs already.
+
+    Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
+    (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
+    """
+    running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
+    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
+
+
+def describe(obj: Object) -> str:
+    """The command that shows an object with its conditions and events."""
+    return f"kubectl describe {obj.kind.lower()} {obj.name}"
+
+
+def statuses_with_specs(pod: Object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each container's status with its specification."""
+    for status in pod.container_statuses:
+        yield status, container_spec(pod, status["name"])

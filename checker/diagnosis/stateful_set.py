@@ -1,0 +1,46 @@
+"""What is special about a StatefulSet: the Service that gives its Pods their names, and an update that stops at a partition.
+
+Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
+"""
+
+from __future__ import annotations
+
+from checker.model.spelling import nearest
+from checker.model.state import Object, State
+from checker.model.verdict import NotPassed, fail
+
+
+def walk_governing_service(state: State, stateful_set: Object) -> None:
+    """The Service that gives a StatefulSet's Pods their names exists.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-network-id
+    """
+    name = stateful_set.spec.get("serviceName")
+    if not name or state.find("Service", name, stateful_set.namespace):
+        return
+    known = sorted(s.name for s in state.all("Service", stateful_set.namespace))
+    near = nearest(name, known, cutoff=0.6)
+    fail(
+        "governing-service-missing",
+        f"The Pods of StatefulSet {stateful_set.name} take their names from Service {name}, which does not exist: no name leads to any one of them."
+        + (f" There is one called {near}." if near else ""),
+        expected=f"Service {name}", observed=f"Services there: {', '.join(known) or 'none'}", object=stateful_set.ref,
+        look=f"kubectl describe statefulset {stateful_set.name}",
+    )  # fmt: skip
+
+
+def is_partitioned_rollout(state: State, fault: NotPassed) -> bool:
+    """Whether what a chain stopped at is as somebody asked for: a StatefulSet's update that stops at its partition.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#partitions
+    """
+    kind, _, name = fault.object.partition("/")
+    if fault.cause != "rollout-in-progress" or kind != "StatefulSet":
+        return False
+    found = state.find(kind, name, fault.namespace)
+    strategy = (found.spec.get("updateStrategy") or {}).get("rollingUpdate") or {} if found else {}
+    if not found or not strategy.get("partition"):
+        return False
+    wanted = found.spec.get("replicas", 1)
+    done = found.status.get("updatedReplicas", 0) >= max(0, wanted - strategy["partition"])
+    return bool(done and found.status.get("availableReplicas", 0) >= wanted)

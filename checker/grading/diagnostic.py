@@ -1,0 +1,98 @@
+"""The observations that a diagnosis goes by, beyond the objects: which ports accept connections, what probes get, whether the DNS answers.
+
+Every check makes the first one; `kubeclass explain` and the picture make all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from checker.diagnosis.containers import container_spec
+from checker.diagnosis.dns import CONTROL, DNS_CONTROL
+from checker.diagnosis.probes import PROBED
+from checker.diagnosis.service import declared_ports, pods_behind, target_ports
+from checker.grading.observations import Observation
+from checker.model.state import REACH, State
+
+
+@dataclass(frozen=True)
+class Reached(Observation):
+    """A TCP connection to every address that a Service of the lab's namespaces sends to, and, for comparison, to the other ports of
+    those Pods. Read as {"IP:port": "open", "refused" or "timeout"}."""
+
+    asked_by = "observer"
+
+    @property
+    def key(self) -> str:
+        return REACH
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        if not state.can_see("Service") or not state.can_see("Pod"):
+            return None
+        targets: set[str] = set()
+        for service in state.in_lab("Service"):
+            for pod in pods_behind(state, service):
+                address = pod.status.get("podIP")
+                if address and pod.is_ready:
+                    ports = {*target_ports(service, pod), *target_ports(service, pod).values(), *declared_ports(pod)}
+                    targets |= {f"{address}:{port}" for port in ports}
+        return {"do": "tcp", "to": sorted(targets)} if targets else None
+
+    def read(self, seen: Any) -> dict[str, str]:
+        return dict(seen)
+
+
+@dataclass(frozen=True)
+class Probed(Observation):
+    """The request of each HTTP probe of containers that run and are not ready. Read as {"pod/container": answer}.
+
+    The kubelet keeps only a status of what its probe gets, and in an event, which may come late or never.
+    """
+
+    asked_by = "observer"
+
+    @property
+    def key(self) -> str:
+        return PROBED
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        urls: dict[str, str] = {}
+        for pod in state.all("Pod") if state.can_see("Pod") else []:
+            for status in pod.status.get("containerStatuses") or []:
+                spec = container_spec(pod, status["name"])
+                probe = spec.get("startupProbe") if status.get("started") is False else None
+                get = (probe or spec.get("readinessProbe") or {}).get("httpGet")
+                running = "running" in (status.get("state") or {})
+                if not get or status.get("ready") or not running or not pod.status.get("podIP"):
+                    continue
+                named = {port.get("name"): port["containerPort"] for port in spec.get("ports") or []}
+                port = named.get(get.get("port"), get.get("port"))
+                if get.get("scheme", "HTTP") == "HTTP" and str(port).isdigit() and not get.get("host"):
+                    path = get.get("path", "/").lstrip("/")
+                    urls[f"{pod.name}/{status['name']}"] = f"http://{pod.status['podIP']}:{port}/{path}"
+        return {"do": "each", "urls": urls} if urls else None
+
+    def read(self, seen: Any) -> dict[str, Any]:
+        return dict(seen)
+
+
+@dataclass(frozen=True)
+class DnsControl(Observation):
+    """A DNS query for a name that every cluster has. Read as {name: lookup}."""
+
+    asked_by = "observer"
+
+    @property
+    def key(self) -> str:
+        return DNS_CONTROL
+
+    def question(self, state: State) -> dict[str, Any]:
+        return {"do": "dns", "names": [CONTROL]}
+
+    def read(self, seen: Any) -> dict[str, Any]:
+        return dict(seen)
+
+
+EVERY_CHECK: tuple[Observation, ...] = (Reached(),)
+EXPLAIN: tuple[Observation, ...] = (Reached(), Probed(), DnsControl())

@@ -1,0 +1,447 @@
+"""The timeline: what the observer saw happen since its stream of requests began, told by moments and by intervals.
+
+A task gets it from `Traffic` (checker/grading/observations.py). All times are in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+from typing import Any
+
+from checker.model.spelling import are_no
+from checker.model.state import Object, State
+from checker.model.verdict import fail, unknown
+
+LATE = 60.0  # seconds after a lab's start by which the observer's stream of requests has long begun
+TAKEOVER = 60.0  # seconds within which one image takes over from another
+REPLACED = 5.0  # seconds within which a controller makes another Pod for one that was told to go
+SETTLE = 3.0  # seconds after a Pod has gone in which requests may still be sent to it
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A Deployment's number of replicas was raised: when (seconds since 1970), from how many, to how many."""
+
+    at: float
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A Pod that was deleted while its ReplicaSet wanted it, and the Pod that was made in its place."""
+
+    pod: str
+    deleted: float
+    successor: str
+    ready: float
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A container of a Pod was started again in the same Pod: when the new one ran. uid, owner: of the Pod, and of its controller.
+    had_been_ready: whether the Pod was ever ready before that; otherwise its container may not even have run (a runtime that failed)."""
+
+    pod: str
+    uid: str
+    owner: str
+    at: float
+    had_been_ready: bool
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A Pod that was ready was not ready for a while: from when to when. `end` is None while it is not back; `restarted` tells
+    whether a container of it was started again meanwhile."""
+
+    pod: str
+    uid: str
+    owner: str
+    begin: float
+    end: float | None
+    restarted: bool
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A Deployment went over to another image, in seconds since 1970: from when its first Pod was asked for (or the last old
+    one was taken away) until the last Pod that went for it, or with it, had gone, or until the next rollout began."""
+
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A time during which a node was closed, or away: in seconds since 1970, without an end while it lasts."""
+
+    node: str
+    begin: float
+    end: float = inf
+
+
+@dataclass(frozen=True)
+class Drain:
+    """A node was closed while a Deployment's Pods were on it. begin, told: when the first and the last of them was told to go
+    (the closing itself, where none was); end: when the last had gone, and those that came for them were ready; pods: their
+    names; staying: those that did not go while it was closed."""
+
+    node: str
+    begin: float
+    told: float
+    end: float
+    pods: frozenset[str]
+    staying: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A Pod answered with this first line: heard first and last, in seconds since 1970."""
+
+    first: float
+    last: float
+    text: str
+
+
+class Timeline:
+    """What the observer saw since its stream of requests began (see cluster/observer/server.py). All times in seconds since 1970."""
+
+    def __init__(self, seen: dict[str, Any]) -> None:
+        self.since: float = seen["since"]
+        self.until: float = seen["until"]
+        self.sent: int = seen["sent"]
+        self._seen = seen
+
+    def require_watched(self, state: State) -> None:
+        """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
+        if state.started and self.since - state.started.timestamp() > LATE:
+            unknown(
+                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
+                object="Deployment/guestbook",
+            )  # fmt: skip
+
+    def hosts_between(self, begin: float, end: float) -> set[str]:
+        """The Pods that answered in that time."""
+        return {
+            host
+            for host, intervals in self._seen["hosts"].items()
+            for first, last, _count, _version in intervals
+            if first <= end and last >= begin
+        }
+
+    def first_answer(self, host: str, since: float) -> float:
+        """When a Pod answered first, not counting what it answered before that time; inf where it did not."""
+        begins = [
+            max(first, since) for first, last, _count, _version in self._seen["hosts"].get(host, []) if last >= since
+        ]
+        return min(begins, default=inf)
+
+    def all_answer(self, deployment: Object, wanted: int, since: float) -> float:
+        """The first moment from `since` on at which so many Pods of a Deployment, not told to go, were ready and had answered; inf where there was none."""
+        intervals = [
+            (
+                min(self.first_answer(name, pod["ready"]) for name in (pod["name"], hostname(deployment))),
+                pod["deleted"] or inf,
+            )
+            for pod in self.pods_of(deployment.name)
+            if pod["ready"]
+        ]
+        moments = sorted({since, *(begin for begin, _ in intervals if begin > since)})
+        return next((at for at in moments if sum(begin <= at < end for begin, end in intervals) >= wanted), inf)
+
+    def fail_for_other_backends(self, deployment: Object, begin: float, end: float, doing: str) -> None:
+        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+        own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
+        other_backends = self.hosts_between(begin, end) - own
+        gone = [pod["name"] for pod in self.pods() if pod["name"] in other_backends and pod["gone"]]
+        if other_backends:
+            fail(
+                "service-answers-wrong", f"While {doing}, {', '.join(sorted(other_backends))} answered, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}.",
+                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=deployment.ref,
+                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
+            )  # fmt: skip
+
+    def lost_between(self, begin: float, end: float) -> dict[str, int]:
+        """Requests without a good answer in that time, counted by what went wrong."""
+        lost: dict[str, int] = {}
+        for first, error, count, last in self._seen["lost"]:  # one of these for each second and error
+            if first <= end and last >= begin:
+                lost[error] = lost.get(error, 0) + count
+        return lost
+
+    def texts(self) -> list[tuple[float, str]]:
+        """The first line of what was answered, and since when, whenever that changed, oldest first."""
+        return [(at, text) for at, text in self._seen.get("texts", [])]
+
+    def said(self) -> dict[str, list[Said]]:
+        """What each Pod said, by its name: the first line of its answers, whenever that was another than before, oldest first."""
+        return {host: [Said(*run) for run in runs] for host, runs in self._seen["said"].items()}
+
+    def versions(self, hosts: Container[str] | None = None) -> dict[str, tuple[float, float]]:
+        """When each version of the app answered first and last; with `hosts`, from these Pods."""
+        found: dict[str, tuple[float, float]] = {}
+        for host, intervals in self._seen["hosts"].items():
+            for first, last, _count, version in intervals if hosts is None or host in hosts else []:
+                begin, end = found.get(version, (first, last))
+                found[version] = (min(begin, first), max(end, last))
+        return found
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Every Pod that was seen, as the observer notes it: name, owner, added, ready, deleted, changes."""
+        return list(self._seen["pods"].values())
+
+    def restarts(self, owners: Container[str] | None = None) -> list[Restart]:
+        """Every restart of a container that was seen, oldest first; with `owners`, of the Pods of these controllers (by uid)."""
+        found = []
+        for uid, pod in self._pods_of(owners):
+            had_been_ready = False
+            for (_, ready, before), (at, _, after) in pairwise(pod["changes"]):
+                had_been_ready = had_been_ready or ready
+                found += [Restart(pod["name"], uid, pod["owner"], at, had_been_ready)] * max(0, int(after - before))
+        return sorted(found, key=lambda restart: restart.at)
+
+    def absences(self, owners: Container[str] | None = None) -> list[Absence]:
+        """Every time that a Pod was out of rotation after it had been ready, oldest first. Pods on their way out are none of them."""
+        found = []
+        for uid, pod in self._pods_of(owners):
+            begin: float | None = None
+            restarts, previous, was_ready = 0, 0, False
+            for at, ready, count in pod["changes"]:
+                if pod["deleted"] and at >= pod["deleted"]:
+                    break
+                if was_ready and not ready and begin is None:
+                    begin, restarts = at, previous
+                if ready and begin is not None:
+                    found.append(Absence(pod["name"], uid, pod["owner"], begin, at, count > restarts))
+                    begin = None
+                was_ready, previous = was_ready or ready, count
+            if begin is not None and not pod["deleted"]:
+                found.append(Absence(pod["name"], uid, pod["owner"], begin, None, previous > restarts))
+        return sorted(found, key=lambda absence: absence.begin)
+
+    def ready_throughout(self, begin: float, end: float, owners: Container[str] | None = None) -> set[str]:
+        """The Pods that were ready from the one moment to the other without a gap."""
+        found = set()
+        for _, pod in self._pods_of(owners):
+            at_begin = [ready for at, ready, _ in pod["changes"] if at <= begin][-1:]
+            meanwhile = [ready for at, ready, _ in pod["changes"] if begin < at <= end]
+            if at_begin and all([*at_begin, *meanwhile]) and not (pod["deleted"] and pod["deleted"] <= end):
+                found.add(pod["name"])
+        return found
+
+    def first_ready(self, uid: str) -> float:
+        """When a Pod was ready for the first time; 0 where that was not seen."""
+        return float(self._seen["pods"].get(uid, {}).get("ready") or 0)
+
+    def times_lost(self, error: str) -> list[float]:
+        """When requests failed in this way, the first of each second, oldest first."""
+        return sorted(first for first, what, *_ in self._seen["lost"] if what == error)
+
+    def _pods_of(self, owners: Container[str] | None) -> list[tuple[str, dict[str, Any]]]:
+        """Uid and notes of the Pods that were seen; with `owners`, of those of these controllers."""
+        return [(uid, pod) for uid, pod in self._seen["pods"].items() if owners is None or pod["owner"] in owners]
+
+    def scalings(self, deployment: Object) -> list[Scaling]:
+        """Every time that the replicas of this Deployment were raised, oldest first: of it, and not of one of its name that was there before."""
+        changes = self._seen["replicas"].get(deployment.uid, {}).get("changes", [])
+        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before]
+
+    def _sets_of(self, deployment: str) -> dict[str, dict[str, Any]]:
+        """The ReplicaSets of a Deployment that were seen, by uid, as the observer notes them."""
+        return {
+            uid: owner
+            for uid, owner in self._seen["replicas"].items()
+            if owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
+        }
+
+    def has_run(self, deployment: Object, image: str) -> bool:
+        """Whether this Deployment was seen with this image: it, and not one of its name that was there before it was made."""
+        return any(
+            image in _images(owner) and owner["changes"][0][0] >= deployment.created.timestamp()
+            for owner in self._sets_of(deployment.name).values()
+        )
+
+    def pods_rolled_out(self, deployment: str, image: str, since: float) -> list[dict[str, Any]]:
+        """The Pods of a Deployment with this image that came from that time on (or in the second before: it is told by another watch)."""
+        sets = {uid for uid, owner in self._sets_of(deployment).items() if image in _images(owner)}
+        return [pod for _, pod in self._pods_of(sets) if pod["added"] >= since - 1]
+
+    def last_rollout(self, deployment: str, image: str, since: str = "") -> Rollout | None:
+        """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
+        sets = self._sets_of(deployment)
+        begins = _begins(sets)
+
+        def of(name: str) -> set[str]:
+            return {uid for uid, owner in sets.items() if name in _images(owner)}
+
+        def last_until(uid: str, at: float) -> float:
+            """The last moment up to `at` at which Pods of a ReplicaSet were asked for."""
+            if _replicas_at(sets[uid]["changes"], at):
+                return at
+            return max(
+                (when for before, when, after in _steps(sets[uid]) if when < at and before and not after), default=-inf
+            )
+
+        def follows(uid: str, at: float) -> bool:
+            """Whether it was the image `since` that went when this ReplicaSet began."""
+            others = {other: last_until(other, at) for other in sets if other != uid}
+            latest = max(others.values(), default=-inf)
+            return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
+
+        candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
+        return self._rollout(sets, of(image), max(candidates)) if candidates else None
+
+    def rollback(self, deployment: str, image: str, from_image: str, since: float) -> Rollout | None:
+        """When a Deployment went back to an image from the one that it had gone over to at `since`, be it by way of others.
+        None where it went straight back to a template that still had Pods: then no new ones were asked for before the other's were gone."""
+        sets = self._sets_of(deployment)
+        left = max((pod["gone"] or inf for pod in self.pods_rolled_out(deployment, from_image, since)), default=since)
+        later = sorted((at, uid) for uid, times in _begins(sets).items() for at in times if at > since)
+        if not later or later[0][0] > left + SETTLE:
+            return None
+        back = next(((at, uid) for at, uid in later if image in _images(sets[uid])), None)
+        return self._rollout(sets, {back[1]}, back[0]) if back else None
+
+    def _rollout(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Rollout:
+        """The rollout that began when Pods of these of a Deployment's ReplicaSets were first asked for."""
+
+        def asked(uids: Iterable[str], at: float) -> float:
+            return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
+
+        # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that. What was
+        # taken away before the rollout before this one began was for that one.
+        earlier = max((at for times in _begins(sets).values() for at in times if at < made), default=-inf)
+        last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in new]
+        reduced = [
+            at
+            for steps in last
+            for before, at, after in steps
+            if after < before and at > max(earlier, made - TAKEOVER) and (after or not asked(sets, at))
+        ]
+        begin = min([made, *reduced])
+        following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)
+        # It was decided as soon as Pods of only one side were asked for: of the new image, or (rolled back) of the others.
+        sides = new, set(sets) - new
+        changes = sorted(at for owner in sets.values() for at, _ in owner["changes"] if made <= at < following)
+        decided = next((at for at in changes if not all(asked(side, at) for side in sides)), inf)
+        # A Pod that was told to go may answer for as long as its grace period, and only then it shows what that does.
+        # Of a ReplicaSet that stays, those that were told to go later went for another reason.
+        told_to_go = [
+            pod
+            for uid in sets
+            for _, pod in self._pods_of({uid})
+            if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not asked({uid}, decided))
+        ]
+        last_gone = max((pod["gone"] or inf for pod in told_to_go), default=begin)
+        return Rollout(begin, min(last_gone + SETTLE, following))
+
+    def replacements(self, deployment: str) -> list[Replacement]:
+        """Every Pod of the Deployment that went away although it was wanted, with its successor, oldest first.
+
+        A Pod that goes because its ReplicaSet was made smaller is not one: there the number of live Pods is over the
+        number asked for when it goes. The two facts reach the observer by two watches, so the number asked for is
+        the smallest in the second that follows.
+        """
+        found = []
+        for uid, owner in self._sets_of(deployment).items():
+            pods = [pod for _, pod in self._pods_of({uid})]
+            for pod in pods:
+                gone = pod["deleted"]
+                if not gone or not pod["ready"]:
+                    continue
+                alive = sum(p["added"] < gone and (not p["deleted"] or p["deleted"] >= gone) for p in pods)
+                successors = [
+                    p for p in pods if gone - 1 <= p["added"] <= gone + 30 and p is not pod and p["ready"] > gone
+                ]
+                if alive <= _smallest(owner["changes"], gone, gone + 1) and successors:
+                    successor = min(successors, key=lambda p: p["ready"])
+                    found.append(Replacement(pod["name"], gone, successor["name"], successor["ready"]))
+        return sorted(found, key=lambda replacement: replacement.deleted)
+
+    # -- nodes -------------------------------------------------------------------------------------------------------
+
+    def cordoned(self) -> list[Interval]:
+        """The times in which a node took no Pods, oldest first."""
+        return self._intervals(lambda ready, takes: not takes)
+
+    def not_ready(self) -> list[Interval]:
+        """The times in which a node was not ready, oldest first."""
+        return self._intervals(lambda ready, takes: not ready)
+
+    def _intervals(self, counts: Callable[[bool, bool], bool]) -> list[Interval]:
+        found = []
+        for node, changes in self._seen.get("nodes", {}).items():
+            begin = None
+            for at, ready, takes in changes:
+                if counts(ready, takes) and begin is None:
+                    begin = at
+                elif not counts(ready, takes) and begin is not None:
+                    found.append(Interval(node, begin, at))
+                    begin = None
+            if begin is not None:
+                found.append(Interval(node, begin))
+        return sorted(found, key=lambda interval: interval.begin)
+
+    def pods_of(self, deployment: str) -> list[dict[str, Any]]:
+        """Every Pod of a Deployment that was seen, of all its revisions, as the observer notes it."""
+        return [pod for _, pod in self._pods_of(self._sets_of(deployment))]
+
+    def pods_on(self, node: str, moment: float, deployment: str) -> list[dict[str, Any]]:
+        """The Pods of a Deployment that were on a node at a moment and had not been told to go."""
+        return [
+            pod
+            for pod in self.pods_of(deployment)
+            if pod["node"] == node and pod["added"] <= moment and (not pod["deleted"] or pod["deleted"] > moment)
+        ]
+
+    def drains(self, deployment: str) -> list[Drain]:
+        """Every time that a node was closed with Pods of the Deployment on it, oldest first."""
+        found = []
+        for interval in self.cordoned():
+            pods = self.pods_on(interval.node, interval.begin, deployment)
+            if pods:
+                went = [pod for pod in pods if pod["deleted"] and pod["deleted"] <= interval.end]
+                begin = min((pod["deleted"] for pod in went), default=interval.begin)
+                told = max((pod["deleted"] for pod in went), default=interval.begin)
+                came = [p["ready"] for p in self.pods_of(deployment) if begin <= p["added"] <= told + REPLACED]
+                end = max([told, *(pod["gone"] or inf for pod in went), *came])
+                names, gone = (frozenset(pod["name"] for pod in some) for some in (pods, went))
+                found.append(Drain(interval.node, begin, told, end, names, names - gone))
+        return found
+
+
+def hostname(deployment: Object) -> str:
+    """What the Pods of a Deployment call themselves where its template says so; otherwise each has its own name for it."""
+    return str(deployment.spec["template"]["spec"].get("hostname", ""))
+
+
+def _images(owner: dict[str, Any]) -> set[str]:
+    """The images of what a ReplicaSet makes, without a registry before their names."""
+    return {image.rpartition("/")[2] for image in owner["images"]}
+
+
+def _begins(sets: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
+    """When Pods of each ReplicaSet were asked for where there had been none."""
+    return {uid: [at for before, at, after in _steps(owner) if not before and after] for uid, owner in sets.items()}
+
+
+def _steps(owner: dict[str, Any]) -> Iterator[tuple[float, float, float]]:
+    """The changes of a replica count: (before, when, after), from 0 on."""
+    before = 0.0
+    for at, after in owner["changes"]:
+        yield before, at, after
+        before = after
+
+
+def _replicas_at(changes: list[list[float]], moment: float) -> float:
+    return next((replicas for at, replicas in reversed(changes) if at < moment), 0.0)
+
+
+def _smallest(changes: list[list[float]], begin: float, end: float) -> float:
+    """The smallest number of replicas asked for in that time."""
+    before = [replicas for at, replicas in changes if at <= begin][-1:]
+    during = [replicas for at, replicas in changes if begin < at <= end]
+    return min([*before, *during], default=0)

@@ -1,0 +1,43 @@
+"""The name of a container image, taken apart.
+
+Source: https://kubernetes.io/docs/concepts/containers/images/#image-names
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DOCKER_HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/", "localhost/")
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """`registry.example/team/guestbook:v1`: registry `registry.example`, repository `team/guestbook`, tag `v1`, digest empty.
+
+    What an engine adds by itself is left out: `docker.io/library/redis` is the repository `redis` of no registry.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, written: str) -> ImageName:
+        prefix = next((prefix for prefix in _DOCKER_HUB if written.startswith(prefix)), "")
+        name, _, digest = written.removeprefix(prefix).partition("@")
+        first, slash, rest = name.partition("/")
+        registry = first if slash and not prefix and ("." in first or ":" in first or first == "localhost") else ""
+        repository, _, tag = (rest if registry else name).partition(":")
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def base(self) -> str:
+        """The last part of the repository: `guestbook`."""
+        return self.repository.rpartition("/")[2]
+
+    @property
+    def with_tag(self) -> str:
+        """The name as nodes list it: with its registry, and `latest` where no tag and no digest is written."""
+        version = f"@{self.digest}" if self.digest else f":{self.tag or 'latest'}"
+        return f"{self.registry}/{self.repository}{version}" if self.registry else f"{self.repository}{version}"

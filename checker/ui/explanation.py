@@ -1,0 +1,119 @@
+"""What `kubeclass explain` found, as text and as HTML."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+
+from checker import session
+from checker.model.catalogue import say
+from checker.model.explanation import Explanation, Finding
+from cluster.context import DEFAULT_NAMESPACE
+
+
+class ExplanationReport(Explanation):
+    """An explanation that, shown in a notebook, reads as the report does."""
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+
+def explain(
+    target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = session.WAIT
+) -> Explanation:
+    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+
+    wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
+    """
+    return ExplanationReport(**vars(session.explain(target, name, namespace=namespace, wait=wait)))
+
+
+def _details(finding: Finding) -> list[tuple[str, str]]:
+    """The lines below a finding's headline, as (what it is, words)."""
+    found = [("", finding.message or finding.title)]
+    if finding.expected or finding.observed:
+        found.append(
+            ("", say("expected-observed", expected=finding.expected or "-", observed=(finding.observed or "-").rstrip(".")))
+        )  # fmt: skip
+    if finding.command:
+        found.append((say("look", command=""), finding.command))
+    if finding.meaning:
+        found.append(("", say("meaning", meaning=finding.meaning, lesson=finding.lesson)))
+    return found
+
+
+def _follows(finding: Finding) -> list[str]:
+    return [
+        say(
+            "explain-follows",
+            object=one.object,
+            observed=one.observed,
+            elsewhere=one.namespace if one.namespace != finding.namespace else "",
+        )
+        for one in finding.consequences
+    ]
+
+
+def text_of(explanation: Explanation, colour: bool = False) -> str:
+    """The whole explanation, the root first. `colour`: with ANSI colours; the words say everything without them."""
+
+    def styled(text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if colour else text
+
+    def wrapped(text: str, indent: int) -> list[str]:
+        return textwrap.wrap(
+            text, 112, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+
+    lines = [styled(explanation.summary, "1")]
+    for finding in explanation.findings:
+        lines.append(f"  {styled('✘ ' + finding.object, '31')}  {finding.title}  [{finding.cause}]")
+        for label, words in _details(finding):
+            lines += wrapped(label + words, 6)
+        follows = _follows(finding)
+        if follows:
+            lines.append(f"      {say('explain-what-follows')}")
+            for one in follows:
+                lines += wrapped(one, 8)
+    for finding in explanation.unseen:
+        lines.append(f"  {styled('? ' + say('explain-not-seen'), '33')}  {finding.title}  [{finding.cause}]")
+        lines += wrapped(finding.message, 6)
+        if finding.command:
+            lines += wrapped(say("look", command=finding.command), 6)
+    for finding in explanation.in_progress:
+        lines += wrapped(say("explain-in-progress", message=finding.message or finding.title), 2)
+    return "\n".join(lines)
+
+
+def html_of(explanation: Explanation) -> str:
+    """The same words as HTML, readable in light and dark themes."""
+    quoted = html.escape
+    rows = [f"<p><b>{quoted(explanation.summary)}</b></p><ul style='list-style:none;padding-left:0'>"]
+    for finding in explanation.findings:
+        rows.append(
+            f"<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>✘ {quoted(finding.object)}</b> "
+            f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
+        )
+        rows += [
+            f"<br>{label}<code>{quoted(words)}</code>" if label else f"<br>{quoted(words)}"
+            for label, words in _details(finding)
+        ]
+        if follows := _follows(finding):
+            rows.append(
+                f"<br>{quoted(say('explain-what-follows'))}<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
+            )
+        rows.append("</li>")
+    for finding in explanation.unseen:
+        rows.append(
+            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> <b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
+            f"<br>{quoted(finding.message)}<br>{quoted(say('look', command=''))}<code>{quoted(finding.command)}</code></li>"
+        )
+    rows += [
+        f"<li>{quoted(say('explain-in-progress', message=finding.message or finding.title))}</li>"
+        for finding in explanation.in_progress
+    ]
+    return "".join([*rows, "</ul>"])
