@@ -18,7 +18,7 @@ from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Object, State
 from checker.ui import causes_page
-from checker.ui.explanation import html_of, text_of
+from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
