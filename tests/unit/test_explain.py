@@ -18,7 +18,7 @@ from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Object, State
 from checker.ui import causes_page
-from checker.ui.explanation import html_of, text_of
+from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
@@ -599,7 +599,7 @@ def test_the_html_has_the_same_words_and_nothing_that_a_message_could_run() -> N
     ):
         assert words in shown
     assert "&lt;code&gt;" in shown
-    assert TOLD._repr_html_() == shown
+    assert ExplanationReport(**vars(TOLD))._repr_html_() == shown
 
 
 def test_a_command_says_where_only_where_it_has_to() -> None:
