@@ -73,9 +73,9 @@ def test_what_is_there_instead_is_told_with_what_controllers_own() -> None:
     made = pod("web-1-a", owner=replica_set(deployment("web"), "web-1"))
     for there, observed in (
         ([], "none"),
-        ([made], "none (and 1 of controllers)"),
+        ([made], "none; owned by controllers: 1"),
         ([pod("clock")], "clock"),
-        ([pod("clock"), made], "clock (and 1 of controllers)"),
+        ([pod("clock"), made], "clock; owned by controllers: 1"),
     ):
         with pytest.raises(Failed) as end:
             state(*there).require("Pod", "guestbook")
