@@ -1,8 +1,6 @@
 """Judging lab 02: the survey against the Node objects, and where Pods are, however they came there."""
 
-from checker import Object, State, fail, task, unknown
-from checker.model.quantity import quantity
-from checker.model.verdict import NotPassed
+from checker.sdk import NotPassed, Object, State, fail, quantity, task, unknown
 
 LEAST = 2  # workers without which the lab shows nothing
 

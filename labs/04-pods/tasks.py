@@ -4,9 +4,20 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from checker import Answers, Http, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.observations import inside
-from checker.model.answers import answers as read_answers
+from checker.sdk import (
+    Answers,
+    Http,
+    Object,
+    PodsInside,
+    State,
+    Timeline,
+    Traffic,
+    ask_in_pod,
+    fail,
+    read_answers,
+    task,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class OnLocalhost(PodsInside):
         pod = state.find("Pod", self.pod)
         running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
         questions = {"app": {"do": "http", "url": self.url}}
-        return self.ask({name: inside(pod, questions) | {"container": name} for name in running}) if pod else None
+        return self.ask({name: ask_in_pod(pod, questions) | {"container": name} for name in running}) if pod else None
 
     def read(self, seen: Any) -> dict[str, dict[str, Any]]:
         return seen

@@ -1,9 +1,19 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
-from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
-from checker.diagnosis.network_policy import outside
-from checker.grading.observations import ports_on_nodes
-from checker.grading.service_selector import lasts, require_lasting
+from checker.sdk import (
+    Answers,
+    Http,
+    NodePorts,
+    Object,
+    PodHttp,
+    State,
+    fail,
+    outside_cluster,
+    ports_on_nodes,
+    require_selects_by_template,
+    selects_by_template,
+    task,
+)
 
 THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
 AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")
@@ -23,7 +33,7 @@ def guestbook_service(state: State) -> Object:
     """The Service guestbook, where it leads to Pods of the Deployment and to nobody else, and will when they are made anew."""
     service, deployment = state.require("Service", "guestbook"), state.require("Deployment", "guestbook")
     fail_if_strangers_answer(state, service, {pod.name for pod in state.ready_pods(service)})
-    require_lasting(service, deployment)
+    require_selects_by_template(service, deployment)
     return service
 
 
@@ -126,10 +136,10 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
             object="Service/guestbook",
         )
     answering = [s for s in services if answers_well(state, s, asked_of(s, answers))]
-    if any(lasts(service, deployment) for service in answering):
+    if any(selects_by_template(service, deployment) for service in answering):
         return
     for service in answering:
-        require_lasting(service, deployment)
+        require_selects_by_template(service, deployment)
     for service in services:
         state.require_working(service)
     service = services[0]
@@ -139,7 +149,7 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
     story = f"Service {service.name} has a port on the nodes, but no node answers there: {heard or 'not asked yet'}."
     lost = all(answer.never_arrived for _, answer in asked)
     if asked and lost:
-        state.explain_kept_out(service, state.pods_of(service), story, outside())
+        state.explain_kept_out(service, state.pods_of(service), story, outside_cluster())
     fail(
         "node-port-unreachable",
         story,

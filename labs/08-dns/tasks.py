@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
-from checker.diagnosis import pods_of
-from checker.grading.observations import inside, running_pods
-from checker.grading.service_selector import require_lasting
-from checker.model.spelling import counted, is_address
-from checker.model.state import Hidden
+from checker.sdk import (
+    DnsInside,
+    HiddenValue,
+    Lookup,
+    Object,
+    PodsInside,
+    State,
+    ask_in_pod,
+    counted,
+    fail,
+    is_address,
+    pods_of,
+    require_selects_by_template,
+    running_pods,
+    task,
+    unknown,
+)
 
 VARIABLE = "REDIS_HOST"
 
@@ -25,14 +36,14 @@ class RedisTold(PodsInside):
     def question(self, state: State) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pod = asked_pod(state, deployment) if deployment else None
-        if not pod or isinstance(told_by_template(state, pod), Hidden):
+        if not pod or isinstance(told_by_template(state, pod), HiddenValue):
             return None  # what is in a Secret stays where it is
         questions = {
             "told": {"do": "told", "variable": VARIABLE},
             "names": {"do": "dns", "names": ["kubernetes.default"]},
             "entries": {"do": "http", "url": "http://127.0.0.1:8080/entries"},
         }
-        return self.ask({"": inside(pod, questions) | {"container": app_of(state, pod)["name"]}})
+        return self.ask({"": ask_in_pod(pod, questions) | {"container": app_of(state, pod)["name"]}})
 
 
 GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
@@ -76,7 +87,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {deployment.name}"}
     app = app_of(state, pod)
     now = told_by_template(state, pod)
-    if isinstance(now, Hidden):
+    if isinstance(now, HiddenValue):
         unknown(
             "not-observed", f"What Deployment {deployment.name} was told about Redis comes from a Secret, and the checker looks into none.",
             expected=f"{VARIABLE} with the name of a Service", observed="a Secret", **evidence,
@@ -147,7 +158,7 @@ def guestbook_finds_redis(state: State, asked: dict) -> None:
     state.require_working(service)
     state.fail_for_strangers(service, redis, {pod.name for pod in state.ready_pods(service)})
     if service.spec.get("type") != "ExternalName":
-        require_lasting(service, redis)
+        require_selects_by_template(service, redis)
     require_redis_by_name(state, state.require("Deployment", "guestbook"), asked, service)
 
 
@@ -157,7 +168,7 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     service = state.require("Service", "guestbook-pods")
     evidence = {"object": service.ref, "look": "kubectl get service guestbook-pods -o wide"}
     state.require_working(service)
-    require_lasting(service, deployment)
+    require_selects_by_template(service, deployment)
     if service.spec.get("clusterIP") != "None":
         fail(
             "not-headless", f"The name guestbook-pods leads to one address, {service.spec.get('clusterIP')}, which stands in front of the Pods.",

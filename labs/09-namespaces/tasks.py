@@ -3,13 +3,24 @@
 from decimal import Decimal
 from typing import Any
 
-from checker import Object, State, fail, task
-from checker.diagnosis.resources import amount, defaults_of, fail_if_slip, gives_defaults, limit_of, with_meaning
-from checker.grading.cgroup import CpuAccount, CpuStatInside
-from checker.model.kinds import KINDS
-from checker.model.quantity import quantity
-from checker.model.spelling import counted
-from checker.model.verdict import Failed
+from checker.sdk import (
+    KINDS,
+    Failed,
+    Object,
+    State,
+    amount_words,
+    counted,
+    fail,
+    fail_if_wrong_unit,
+    limit_of,
+    limit_range_defaults,
+    limit_ranges_give,
+    quantity,
+    quantity_with_meaning,
+    task,
+)
+
+from .cgroup import CpuAccount, CpuStatInside
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
 WORDS = {"cpu": "CPU", "memory": "memory"}
@@ -128,7 +139,7 @@ def require_budget(state: State, namespace: str) -> None:
         for quota, name, text in tightest:
             if quantity(text) >= 100 * quantity(most) or resource == "memory":
                 where = f"{name} in ResourceQuota {quota.name} of namespace {namespace}"
-                fail_if_slip(resource, text, where, expected=f"at most {most}", object=quota.ref,
+                fail_if_wrong_unit(resource, text, where, expected=f"at most {most}", object=quota.ref,
                              look=f"kubectl describe resourcequota {quota.name} -n {namespace}")  # fmt: skip
         if allowed(tightest) > quantity(most):
             quota, name, text = tightest[0]
@@ -136,8 +147,8 @@ def require_budget(state: State, namespace: str) -> None:
             fail(
                 "quota-too-large",
                 f"In namespace {namespace}, {in_words(tightest, resource)} of {WORDS[resource]} to be requested." if shared
-                else f"ResourceQuota {quota.name} of namespace {namespace} allows {name} up to {with_meaning(resource, text)}.",
-                expected=f"at most {most}", observed=amount(resource, allowed(tightest)) if shared else text, object=quota.ref,
+                else f"ResourceQuota {quota.name} of namespace {namespace} allows {name} up to {quantity_with_meaning(resource, text)}.",
+                expected=f"at most {most}", observed=amount_words(resource, allowed(tightest)) if shared else text, object=quota.ref,
                 look=f"kubectl describe resourcequota {'' if shared else f'{quota.name} '}-n {namespace}",
             )  # fmt: skip
 
@@ -180,7 +191,7 @@ def in_words(bound: list[Part], resource: str) -> str:
     """Which quotas allow how much."""
     if len(bound) == 1:
         return f"ResourceQuota {bound[0][0].name} allows {bound[0][2]}"
-    return f"ResourceQuotas {' and '.join(quota.name for quota, _, _ in bound)} together allow {amount(resource, allowed(bound))}"
+    return f"ResourceQuotas {' and '.join(quota.name for quota, _, _ in bound)} together allow {amount_words(resource, allowed(bound))}"
 
 
 def counting_quotas(state: State, namespace: str) -> list[Object]:
@@ -209,9 +220,9 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
             it = "It was made after the first of them, and takes" if younger else "It takes"
             fail(
                 "quota-came-later",
-                f"The Pods of namespace {namespace} request {amount(resource, used)} of {WORDS[resource]} together, and {text}. "
+                f"The Pods of namespace {namespace} request {amount_words(resource, used)} of {WORDS[resource]} together, and {text}. "
                 f"{'They take' if len(tightest) > 1 else it} no Pod away.",
-                expected=f"at most {text.rpartition(' ')[2]}", observed=amount(resource, used), object=quota.ref,
+                expected=f"at most {text.rpartition(' ')[2]}", observed=amount_words(resource, used), object=quota.ref,
                 look=f"kubectl describe resourcequota {quota.name} -n {namespace}",
                 pending=any(pod.is_terminating for pod in pods),
             )  # fmt: skip
@@ -223,7 +234,9 @@ def require_numbers(state: State, deployment: Object) -> None:
     pod_spec = (deployment.spec.get("template") or {}).get("spec") or {}
     named = [*(pod_spec.get("initContainers") or []), *deployment.containers, pod_spec]
     asks = any(limit_of(one, r, kind) for one in named for r in BUDGET for kind in ("requests", "limits"))
-    asks = asks or any(defaults_of(state, namespace, f"{kind}.{r}") for r in BUDGET for kind in ("requests", "limits"))
+    asks = asks or any(
+        limit_range_defaults(state, namespace, f"{kind}.{r}") for r in BUDGET for kind in ("requests", "limits")
+    )
     wanted = [
         (quota, name)
         for quota in counting_quotas(state, namespace)
@@ -238,7 +251,7 @@ def require_numbers(state: State, deployment: Object) -> None:
             said = [
                 limit_of(o, resource, kind) for o in (container, pod_spec) for kind in (which or "requests", "limits")
             ]
-            if not any(said) and not defaults_of(state, namespace, name):
+            if not any(said) and not limit_range_defaults(state, namespace, name):
                 fail(
                     "quota-needs-requests",
                     f"Container {container['name']} of Deployment {deployment.name} in namespace {namespace} does not say its {name}, which ResourceQuota "
@@ -263,9 +276,9 @@ def require_counted(state: State, deployment: Object) -> None:
         if used < needed:
             fail(
                 "quota-not-counted-yet",
-                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount(resource, needed)} of {WORDS[resource]}, and it "
-                f"has {amount(resource, used)} in use.",
-                expected="the Pods' requests in use", observed=f"{amount(resource, used)} in use", object=quota.ref,
+                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount_words(resource, needed)} of {WORDS[resource]}, and it "
+                f"has {amount_words(resource, used)} in use.",
+                expected="the Pods' requests in use", observed=f"{amount_words(resource, used)} in use", object=quota.ref,
                 look=f"kubectl describe resourcequota {quota.name} -n {namespace}", pending=True,
             )  # fmt: skip
 
@@ -309,7 +322,7 @@ def require_defaults(state: State, deployment: Object) -> None:
                 require_still_given(state, pod, container["name"], values)
                 continue
             words = " or ".join(wanted[name] for name in wanted if name in missing)
-            late = gives_defaults(state, namespace, missing)
+            late = limit_ranges_give(state, namespace, missing)
             fail(
                 "defaults-came-later" if late else "defaults-missing",
                 f"Container {container['name']} of Pod {pod.name} in namespace {namespace} was not given {words}"
@@ -322,7 +335,7 @@ def require_defaults(state: State, deployment: Object) -> None:
 def require_still_given(state: State, pod: Object, name: str, values: dict[str, str | None]) -> None:
     """A LimitRange may have been changed, or have gone, since a Pod was made."""
     for which, value in values.items():
-        if not defaults_of(state, pod.namespace, which):
+        if not limit_range_defaults(state, pod.namespace, which):
             fail(
                 "defaults-missing",
                 f"Container {name} of Pod {pod.name} in namespace {pod.namespace} has {which} {value}, and no LimitRange there gives that to a Pod that is made now.",
@@ -348,7 +361,7 @@ def require_memory_maximum(state: State, namespace: str) -> None:
     smallest, limit_range, text = min(found, key=lambda entry: entry[0])
     if smallest > quantity(MOST_MEMORY):
         fail(
-            "limit-range-without-max", f"LimitRange {limit_range.name} of namespace {namespace} allows a container a memory limit up to {with_meaning('memory', text)}.",
+            "limit-range-without-max", f"LimitRange {limit_range.name} of namespace {namespace} allows a container a memory limit up to {quantity_with_meaning('memory', text)}.",
             expected=f"at most {MOST_MEMORY}", observed=text, object=limit_range.ref, look=look,
         )  # fmt: skip
 
@@ -361,7 +374,7 @@ def require_memory_within(state: State, deployment: Object) -> None:
             if quantity(limit) > quantity(MOST_MEMORY):
                 fail(
                     "defaults-came-later",
-                    f"Container {container['name']} of Pod {pod.name} in namespace {pod.namespace} has a memory limit of {with_meaning('memory', limit)}: the Pod "
+                    f"Container {container['name']} of Pod {pod.name} in namespace {pod.namespace} has a memory limit of {quantity_with_meaning('memory', limit)}: the Pod "
                     "is older than the namespace's maximum.",
                     expected=f"at most {MOST_MEMORY}", observed=limit, object=pod.ref, look=f"kubectl describe pod {pod.name} -n {pod.namespace}",
                 )  # fmt: skip
@@ -402,7 +415,7 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
         for pod in state.pods_of(deployment)
         for container in pod.containers
     ]
-    given = max(defaults_of(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
+    given = max(limit_range_defaults(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
     held += [
         (
             f"the next Pod of Deployment {name}",
@@ -425,8 +438,10 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
                 observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
             )  # fmt: skip
         if quantity(limit) > quantity(most):
-            fail_if_slip(resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence)
-            fail("limit-too-large", f"{where} {has} a {words} limit of {with_meaning(resource, limit)}.",
+            fail_if_wrong_unit(
+                resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence
+            )
+            fail("limit-too-large", f"{where} {has} a {words} limit of {quantity_with_meaning(resource, limit)}.",
                  expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
 
 

@@ -5,25 +5,35 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.diagnosis.probes import (
-    EVENTS_FOLLOW,
+from checker.sdk import (
+    KUBELET_EVENTS_DELAY,
+    Answer,
+    Failed,
+    HiddenValue,
+    NotReadyInterval,
+    Object,
+    Observation,
+    Restart,
+    State,
+    Timeline,
+    Traffic,
+    counted,
     counted_seconds,
     describe_probe,
-    fail_if_void,
-    failures,
-    got,
-    handler,
-    notice,
-    patience,
-    reckoned,
-    soonest,
+    describe_probe_timing,
+    fail,
+    fail_if_probe_cannot_run,
+    least_seconds_to_fail,
+    probe_failures,
+    probe_handler,
+    probe_result,
+    read_answers,
+    running_pods,
+    seconds_to_fail_from_start,
+    seconds_to_notice,
+    task,
+    unknown,
 )
-from checker.grading.observations import Absence, Observation, Restart, running_pods
-from checker.model.answers import Answer, answers
-from checker.model.spelling import counted
-from checker.model.state import Hidden
-from checker.model.verdict import Failed
 
 SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
 BUSY_FOR = 8.0  # seconds that a Pod must be out of rotation so that the observer's stream can tell (see its GAP)
@@ -63,7 +73,7 @@ class Asked(Observation):
         return {"do": "each", "urls": urls}
 
     def read(self, seen: Any) -> dict[str, Answer]:
-        return {key: answers([entry])[0] for key, entry in seen.items()}
+        return {key: read_answers([entry])[0] for key, entry in seen.items()}
 
 
 ASKED = Asked("guestbook")
@@ -83,11 +93,11 @@ def main_container(deployment: Object) -> dict[str, Any]:
 def same_probe(state: State, deployment: Object, which: str) -> set[str]:
     """The uids of the ReplicaSets whose container is asked the same as that of the newest template: what happened to their Pods
     counts also when something else was changed since."""
-    wanted = handler(main_container(deployment).get(which) or {})
+    wanted = probe_handler(main_container(deployment).get(which) or {})
     return {
         rs.uid
         for rs in state.owned("ReplicaSet", deployment)
-        if handler(main_container(rs).get(which) or {}) == wanted and not rs.is_terminating
+        if probe_handler(main_container(rs).get(which) or {}) == wanted and not rs.is_terminating
     }
 
 
@@ -104,7 +114,7 @@ def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[fl
     return begin, seconds[-1]
 
 
-def told(state: State, of: Restart | Absence, reason: str, words: str) -> str:
+def told(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> str:
     """What the kubelet says of a Pod's probes in its events with these words, which may be gone by now."""
     pod = Object("Pod", {"metadata": {"name": of.pod, "uid": of.uid, "namespace": state.namespace}})
     messages = [event.get("message", "") for event in state.events(pod, reason)]
@@ -230,7 +240,7 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
     ):
         return True
     lasted = sick_before(timeline, restart)
-    return asks and lasted is not None and lasted >= soonest(probe_then(state, restart, probe))
+    return asks and lasted is not None and lasted >= least_seconds_to_fail(probe_then(state, restart, probe))
 
 
 @task("sick-restarted", observe=(TRAFFIC, ASKED))
@@ -240,11 +250,11 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     deployment = guestbook(state, asked)
     evidence = {"object": deployment.ref, "look": "kubectl get pods"}
     fail_if_restarted_in_vain(state, timeline, deployment)
-    if notice(probe) > SICK_WITHIN:
+    if seconds_to_notice(probe) > SICK_WITHIN:
         fail(
-            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices a sickness after up to {counted_seconds(notice(probe))}: "
-            f"{reckoned({**probe, 'initialDelaySeconds': 0})}.",
-            expected=f"at most {SICK_WITHIN} seconds", observed=counted_seconds(notice(probe)),
+            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices a sickness after up to {counted_seconds(seconds_to_notice(probe))}: "
+            f"{describe_probe_timing({**probe, 'initialDelaySeconds': 0})}.",
+            expected=f"at most {SICK_WITHIN} seconds", observed=counted_seconds(seconds_to_notice(probe)),
             **{**evidence, "look": "kubectl describe deployment guestbook"},
         )  # fmt: skip
     owners = same_probe(state, deployment, "livenessProbe")
@@ -252,7 +262,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     if any(healed_by_probe(state, timeline, restart, probe) for restart in restarts):
         return
     for pod in newest_pods(state, deployment):
-        fail_if_void(state, pod, main_container(deployment), "liveness")
+        fail_if_probe_cannot_run(state, pod, main_container(deployment), "liveness")
     fail_if_sick_unnoticed(timeline, asked, probe)
     fail_if_replaced_by_hand(timeline, owners, evidence)
     timeline.require_watched(state)
@@ -261,7 +271,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
         fail(
             "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it was sick.",
             expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
-            look=f"kubectl describe pod {restarts[-1].pod}", pending=state.now.timestamp() - restarts[-1].at < EVENTS_FOLLOW,
+            look=f"kubectl describe pod {restarts[-1].pod}", pending=state.now.timestamp() - restarts[-1].at < KUBELET_EVENTS_DELAY,
         )  # fmt: skip
     fail(
         "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it was added.",
@@ -279,14 +289,14 @@ def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, pro
     blind = not sees(probe, "healthz")
     words = (
         f"and nothing tells that its liveness probe saw that: {describe_probe(probe)}" if blind
-        else f"and its liveness probe ({describe_probe(probe)}) takes {counted_seconds(soonest(probe))} at the least to fail {counted(probe.get('failureThreshold', 3), 'time')}"
+        else f"and its liveness probe ({describe_probe(probe)}) takes {counted_seconds(least_seconds_to_fail(probe))} at the least to fail {counted(probe.get('failureThreshold', 3), 'time')}"
     )  # fmt: skip
     fail(
         "probe-sees-nothing" if blind else "restarted-otherwise",
         f"The container of Pod {restart.pod} was restarted {lasted:.0f} s after the guestbook was first seen sick, {words}.",
         expected="a restart by the liveness probe", observed=f"a restart after {lasted:.0f} s", object=f"Pod/{restart.pod}",
         look=f"kubectl describe pod {restart.pod}",
-        pending=("exec" in probe or not blind) and state.now.timestamp() - restart.at < EVENTS_FOLLOW,
+        pending=("exec" in probe or not blind) and state.now.timestamp() - restart.at < KUBELET_EVENTS_DELAY,
     )  # fmt: skip
 
 
@@ -304,7 +314,7 @@ def fail_if_sick_unnoticed(timeline: Timeline, asked: dict[str, Answer], probe: 
         f"Pod {sick[0]} says at /healthz that it is sick (status 500){f', for {lasts:.0f} s now' if lasts else ''}, and has not been restarted. "
         f"Its liveness probe: {describe_probe(probe)}.",
         expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=f"Pod/{sick[0]}",
-        look=f"kubectl describe pod {sick[0]}", pending=not blind and lasts < notice(probe) + 20,
+        look=f"kubectl describe pod {sick[0]}", pending=not blind and lasts < seconds_to_notice(probe) + 20,
     )  # fmt: skip
 
 
@@ -362,7 +372,7 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
             "probe-sees-nothing", f"Pod {last.pod} was out of rotation for {lasted(last):.0f} s, and nothing tells that it was because it was busy. "
             f"Its readiness probe: {describe_probe(probe)}.",
             expected="a probe that fails when /readyz says busy", observed=describe_probe(probe), object=f"Pod/{last.pod}",
-            look=f"kubectl describe pod {last.pod}", pending="exec" in probe and state.now.timestamp() - last.begin < EVENTS_FOLLOW,
+            look=f"kubectl describe pod {last.pod}", pending="exec" in probe and state.now.timestamp() - last.begin < KUBELET_EVENTS_DELAY,
         )  # fmt: skip
     if back:
         fail(
@@ -378,11 +388,13 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
     )  # fmt: skip
 
 
-def lasted(absence: Absence) -> float:
+def lasted(absence: NotReadyInterval) -> float:
     return (absence.end or absence.begin) - absence.begin
 
 
-def fail_if_busy_now(seen: list[Absence], asked: dict[str, Answer], probe: dict[str, Any], timeline: Timeline) -> None:
+def fail_if_busy_now(
+    seen: list[NotReadyInterval], asked: dict[str, Answer], probe: dict[str, Any], timeline: Timeline
+) -> None:
     busy = sorted(
         key.partition("/")[0]
         for key, a in asked.items()
@@ -417,7 +429,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     container = main_container(deployment)
     state.require_working(deployment)
     for pod in state.pods_of(deployment):
-        fail_if_void(state, pod, container, "liveness")
+        fail_if_probe_cannot_run(state, pod, container, "liveness")
     evidence = {"object": deployment.ref, "look": "kubectl describe deployment redis"}
     fail_if_hung_unnoticed(state, deployment, asked, liveness)
     for word, probe, kind, way in (
@@ -437,7 +449,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     for restart in restarts:
         hung = hung_before(timeline, restart, front)
         if (killed(state, restart) and (asks or hung)) or (
-            asks and hung and hung >= soonest(probe_then(state, restart, liveness))
+            asks and hung and hung >= least_seconds_to_fail(probe_then(state, restart, liveness))
         ):
             return
     timeline.require_watched(state)
@@ -451,7 +463,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
             "object": f"Pod/{last.pod}",
             "look": f"kubectl describe pod {last.pod}",
         }
-        pending = not settled and state.now.timestamp() - last.at < EVENTS_FOLLOW
+        pending = not settled and state.now.timestamp() - last.at < KUBELET_EVENTS_DELAY
         if not asks:
             fail(
                 "probe-sees-nothing", f"The container of Pod {last.pod} was restarted, and nothing tells that it was because Redis hung. Its liveness probe: {describe_probe(liveness)}.",
@@ -462,7 +474,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
             observed="a restart for another reason", pending=pending, **evidence,
         )  # fmt: skip
     for pod in state.pods_of(deployment):
-        words = [got(event["message"]) for event in failures(state, pod, container, "liveness")]
+        words = [probe_result(event["message"]) for event in probe_failures(state, pod, container, "liveness")]
         if late := [answer for answer in words if "timed out" in answer]:
             fail(
                 "probe-too-slow", f"The liveness probe of Pod {pod.name} ({describe_probe(liveness)}) failed, and Redis was well again before its container was "
@@ -486,7 +498,7 @@ def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> f
     missed = [a for a in timeline.absences() if a.pod.startswith(f"{front.name}-") and not a.restarted]
     lasted = [down - a.begin for a in missed if down - 60 < a.begin < down - 2 and (a.end or inf) > down]
     readiness = main_container(front).get("readinessProbe") or {}
-    return max(lasted) + notice(readiness) + readiness.get("timeoutSeconds", 1) if lasted else 0
+    return max(lasted) + seconds_to_notice(readiness) + readiness.get("timeoutSeconds", 1) if lasted else 0
 
 
 def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
@@ -538,12 +550,12 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
             expected="a liveness probe", observed="none", **evidence,
         )  # fmt: skip
     takes = state.env(deployment, container).get("STARTUP_SECONDS", "0")
-    if not isinstance(takes, Hidden) and seconds(takes or "0") < START:
+    if not isinstance(takes, HiddenValue) and seconds(takes or "0") < START:
         fail(
             "slow-start-removed", f"Deployment archive was told to start within {takes or 0} s (STARTUP_SECONDS).",
             expected=f"an archive that takes {START} s to start", observed=f"{takes or 0} s", **evidence,
         )  # fmt: skip
-    too_soon = not startup and patience(liveness) < START
+    too_soon = not startup and seconds_to_fail_from_start(liveness) < START
     try:
         state.require_working(deployment)
     except Failed as fault:
@@ -552,37 +564,37 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
     if too_soon:  # and the Pod is too new to show it, or the kubelet's events have not come yet
         fail(
             "no-startup-budget", f"Deployment archive takes {takes or START} s to start, and its liveness probe ends it after "
-            f"{counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
-            expected="an archive that has started before it is judged", observed=counted_seconds(patience(liveness)),
+            f"{counted_seconds(seconds_to_fail_from_start(liveness))} ({describe_probe_timing(liveness)}).",
+            expected="an archive that has started before it is judged", observed=counted_seconds(seconds_to_fail_from_start(liveness)),
             pending=True, **evidence,
         )  # fmt: skip
     if not startup:
         wait = liveness.get("initialDelaySeconds", 0)
         waits = f"Its liveness probe asks nothing in the first {wait} s after every start, however soon the archive is there." if wait else (
-            f"Its liveness probe is as patient with a start as with a sickness: {counted_seconds(notice(liveness))}.")  # fmt: skip
+            f"Its liveness probe is as patient with a start as with a sickness: {counted_seconds(seconds_to_notice(liveness))}.")  # fmt: skip
         fail(
             "no-startup-probe", f"Deployment archive has no startup probe. {waits}",
             expected="a startup probe", observed="none", **evidence,
         )  # fmt: skip
-    surely = startup.get("initialDelaySeconds", 0) + soonest(startup)
+    surely = startup.get("initialDelaySeconds", 0) + least_seconds_to_fail(startup)
     if surely < WORST_START:
         fail(
-            "startup-budget-too-short", f"The startup probe of Deployment archive gives it at most {counted_seconds(patience(startup))} ({reckoned(startup)}), "
+            "startup-budget-too-short", f"The startup probe of Deployment archive gives it at most {counted_seconds(seconds_to_fail_from_start(startup))} ({describe_probe_timing(startup)}), "
             f"and as little as {counted_seconds(surely)} if the first question comes right away. Today that was enough.",
             expected=f"at least {WORST_START} seconds, whenever the first question comes", observed=counted_seconds(surely), **evidence,
         )  # fmt: skip
-    if notice(liveness) > DEAD_WITHIN:
+    if seconds_to_notice(liveness) > DEAD_WITHIN:
         fail(
-            "probe-too-slow", f"The liveness probe of Deployment archive notices a sickness after up to {counted_seconds(notice(liveness))}: "
-            f"{reckoned({**liveness, 'initialDelaySeconds': 0})}.",
-            expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(notice(liveness)), **evidence,
+            "probe-too-slow", f"The liveness probe of Deployment archive notices a sickness after up to {counted_seconds(seconds_to_notice(liveness))}: "
+            f"{describe_probe_timing({**liveness, 'initialDelaySeconds': 0})}.",
+            expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(seconds_to_notice(liveness)), **evidence,
         )  # fmt: skip
     delay = liveness.get("initialDelaySeconds", 0)
-    if patience(liveness) - START > DEAD_WITHIN:
+    if seconds_to_fail_from_start(liveness) - START > DEAD_WITHIN:
         fail(
             "probe-too-slow", f"Deployment archive runs {START} s after its start, and its liveness probe does not ask in the first {counted_seconds(delay)}: "
-            f"it notices a sickness after up to {counted_seconds(patience(liveness))} ({reckoned(liveness)}).",
-            expected=f"at most {DEAD_WITHIN} seconds, as soon as the archive runs", observed=counted_seconds(patience(liveness) - START), **evidence,
+            f"it notices a sickness after up to {counted_seconds(seconds_to_fail_from_start(liveness))} ({describe_probe_timing(liveness)}).",
+            expected=f"at most {DEAD_WITHIN} seconds, as soon as the archive runs", observed=counted_seconds(seconds_to_fail_from_start(liveness) - START), **evidence,
         )  # fmt: skip
     if not sees(liveness, "healthz"):
         fail(
@@ -606,7 +618,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
                 expected="no restart during a start", observed=counted(len(restarted), "restart"), object=pod.ref,
                 look=f"kubectl describe pod {pod.name}",
             )  # fmt: skip
-    if isinstance(takes, Hidden):
+    if isinstance(takes, HiddenValue):
         unknown(
             "not-observed", "How long Deployment archive takes to start is not written down where the checker may read it: STARTUP_SECONDS comes from "
             "a Secret, or the kubelet puts it in.",

@@ -1,6 +1,6 @@
 """Judging lab 11: where a value comes from, by the objects; what arrived, asked inside the Pods; and how a change came, from the timeline.
 
-A Secret's value never leaves its container: it is compared in there (checker/collect/compare_secrets.py).
+A Secret's value never leaves its container: it is compared in there (programs/compare_secrets.py).
 """
 
 import base64
@@ -10,18 +10,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.diagnosis.configuration import (
-    Source,
+from checker.sdk import (
+    ConfigSource,
+    FirstLineInterval,
+    HiddenValue,
+    Object,
+    PodsInside,
+    State,
+    Timeline,
+    Traffic,
+    Unknown,
+    answers_from_pod,
+    ask_in_pod,
+    explain_not_in_volume,
+    fail,
     keys_of,
     optional_and_missing,
-    raise_not_in_volume,
+    program,
+    running_pods,
     source_of_file,
     source_of_variable,
+    task,
+    unknown,
 )
-from checker.grading.observations import Said, answered, inside, running_pods
-from checker.model.state import Hidden
-from checker.model.verdict import Unknown
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
@@ -67,15 +78,16 @@ class InsidePods(PodsInside):
         return self.ask(
             {
                 pod.name: {
-                    **inside(pod, self.questions(state, pod)),
+                    **ask_in_pod(pod, self.questions(state, pod)),
                     "container": app_container(pod)["name"],
-                    **self.program(),
+                    **self.asked_by_program(),
                 }
                 for pod in pods
             }
         )
 
-    def program(self) -> dict[str, str]:
+    def asked_by_program(self) -> dict[str, str]:
+        """{"program": its text}, if another program than the course's own asks."""
         return {}
 
     @abstractmethod
@@ -100,10 +112,10 @@ class Inside(InsidePods):
 
 @dataclass(frozen=True)
 class Compared(InsidePods):
-    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see checker/collect/compare_secrets.py."""
+    """How what each Pod was given as the password is like the password: {"variable": …, "file": …}, see programs/compare_secrets.py."""
 
-    def program(self) -> dict[str, str]:
-        return {"program": "compare_secrets.py"}
+    def asked_by_program(self) -> dict[str, str]:
+        return {"program": program(__file__, "compare_secrets")}
 
     def questions(self, state: State, pod: Object) -> dict[str, Any]:
         return {"variable": {"variable": VARIABLE, "expected": PASSWORD}, "file": {"file": FILE, "expected": PASSWORD}}
@@ -129,7 +141,7 @@ def answers_of(asked: Any, pod: Object) -> dict[str, Any]:
             pending=True,
         )
     try:
-        return answered(asked[pod.name])
+        return answers_from_pod(asked[pod.name])
     except Unknown as end:
         end.pending = True  # a busy machine may take too long once
         raise
@@ -155,7 +167,9 @@ def value(source: Object, key: str) -> str:
     return text.strip()
 
 
-def require_source(state: State, pod: Object, source: Source | None, what: str, kind: str, name: str) -> Source:
+def require_source(
+    state: State, pod: Object, source: ConfigSource | None, what: str, kind: str, name: str
+) -> ConfigSource:
     """What a container is given comes from that ConfigMap or Secret. what: the variable or the file, for the message."""
     container = app_container(pod)
     evidence = {"expected": f"{what} from {kind} {name}", "object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
@@ -176,7 +190,7 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
         fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
              observed=where, **evidence)  # fmt: skip
     if source.key is None and source.mount:
-        raise_not_in_volume(pod, container, what, source, {})
+        explain_not_in_volume(pod, container, what, source, {})
     if source.key is None:
         fail("config-key-missing", f"Container {container['name']} of Pod {pod.name} takes {what} from a key that {kind} {name} no longer has.",
              observed="the key is gone", **{**evidence, "look": f"kubectl describe {kind.lower()} {name}"})  # fmt: skip
@@ -205,14 +219,14 @@ def said(answer: dict[str, Any]) -> str:
     return answer["text"].rpartition("\n")[0].strip() or answer["text"] or f"nothing ({answer['error']})"
 
 
-def greeting_by_file(state: State, asked: Any) -> tuple[str, Source]:
+def greeting_by_file(state: State, asked: Any) -> tuple[str, ConfigSource]:
     """The greeting that the ConfigMap has and every Pod of the guestbook says, and the file's source."""
     config_map = require_config_map(state)
     deployment = state.require("Deployment", "guestbook")
     for pod in working_pods(state, deployment):
         path = greeting_file(state, pod)
         evidence = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
-        if isinstance(path, Hidden):
+        if isinstance(path, HiddenValue):
             unknown("not-observed", f"Which file the app in Pod {pod.name} reads is not written down where the checker may read it: GREETING_FILE comes from a Secret, "
                     "or the kubelet puts it in.", expected="GREETING_FILE", observed="GREETING_FILE from elsewhere", **evidence)  # fmt: skip
         if not path:
@@ -245,7 +259,7 @@ def same(seen: str, wanted: str) -> bool:
     return one == other
 
 
-def fail_by_sub_path(pod: Object, path: str, source: Source, **evidence: str) -> None:
+def fail_by_sub_path(pod: Object, path: str, source: ConfigSource, **evidence: str) -> None:
     fail(
         "sub-path-does-not-follow",
         f"In Pod {pod.name} the file {path} is mounted by subPath: it has what key {source.key} of ConfigMap {CONFIG_MAP} had when the container was started.",
@@ -313,7 +327,7 @@ def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> N
     )  # fmt: skip
 
 
-def followed(timeline: Timeline, name: str, runs: list[Said], wanted: str) -> bool:
+def followed(timeline: Timeline, name: str, runs: list[FirstLineInterval], wanted: str) -> bool:
     """Whether this one Pod took to the wanted greeting after another one, and kept to it, without being restarted between the two."""
     again = [time for pod in timeline.pods() if pod["name"] == name for time in restarts(pod)]
     return any(

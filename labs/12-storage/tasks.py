@@ -9,13 +9,29 @@ observer: it was answered before this Pod was made, and nothing else ever since.
 from dataclasses import dataclass
 from typing import Any
 
-from checker import Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.diagnosis.owners import workload_of
-from checker.diagnosis.storage import claims_of, size, users_of, walk_data
-from checker.grading.observations import Unseen, inside, running_pods, service_address
-from checker.model.quantity import quantity
+from checker.sdk import (
+    NotObserved,
+    Object,
+    PodsInside,
+    State,
+    Timeline,
+    Traffic,
+    ask_in_pod,
+    claims_of,
+    fail,
+    program,
+    quantity,
+    require_data_lasts,
+    running_pods,
+    service_address,
+    storage_size,
+    task,
+    unknown,
+    users_of_claim,
+    workload_of,
+)
 
-PROGRAM, TOO_LATE = "ask_storage.py", "no answer within"
+PROGRAM, TOO_LATE = program(__file__, "ask_storage"), "no answer within"
 AT_LEAST = "200Mi"
 BACKUP, FOLDER = "backup", "/backup"
 NOTHING = "No entries yet."  # what the guestbook says where there are none
@@ -53,7 +69,7 @@ class RedisAsked(Asked):
         pods = running_pods(state, guestbook) if guestbook else []
         if not pods or not address:
             return None
-        return self.ask({"": inside(pods[0], {
+        return self.ask({"": ask_in_pod(pods[0], {
             "redis": {"do": "redis", "at": address, "key": "entries"},
             "app": {"do": "app", "url": "http://127.0.0.1:8080/entries"},
         }) | {"program": PROGRAM}})  # fmt: skip
@@ -68,7 +84,7 @@ class BackupAsked(Asked):
         pods = running_pods(state, backup) if backup else []
         if not pods:
             return self.ask({})
-        return self.ask({"": inside(pods[0], {"folder": {"do": "folder", "path": FOLDER}}) | {
+        return self.ask({"": ask_in_pod(pods[0], {"folder": {"do": "folder", "path": FOLDER}}) | {
             "program": PROGRAM, "container": looking(pods[0])["name"],
         }})  # fmt: skip
 
@@ -128,15 +144,15 @@ def claim_of_redis(state: State, asked: dict) -> tuple[Object, dict, Object]:
     pod = redis_pod(state)
     redis = answered(state, asked, pod)
     container = next((c for c in pod.containers if "redis" in c["image"] or "valkey" in c["image"]), pod.containers[0])
-    claim = walk_data(state, pod, container, redis["dir"])
+    claim = require_data_lasts(state, pod, container, redis["dir"])
     if claim is None:
         fail(
             "claim-not-mounted", f"Redis in Pod {pod.name} writes into {redis['dir']}, which is on a volume that is no claim.",
             expected=f"a claim mounted at {redis['dir']}", observed="another kind of volume", object=pod.ref,
         )  # fmt: skip
-    if quantity(size(claim)) < quantity(AT_LEAST):
+    if quantity(storage_size(claim)) < quantity(AT_LEAST):
         fail(
-            "claim-too-small", f"Claim {claim.name} asks for {size(claim)}.", expected=f"at least {AT_LEAST}", observed=size(claim),
+            "claim-too-small", f"Claim {claim.name} asks for {storage_size(claim)}.", expected=f"at least {AT_LEAST}", observed=storage_size(claim),
             object=claim.ref,
         )  # fmt: skip
     return pod, redis, claim
@@ -194,7 +210,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
         why = f"Every entry was written since Redis began to run in Pod {pod.name}."
     elif began_empty:
         why = f"Redis found no data on its volume when it began to run in Pod {pod.name}: what it has now was written since."
-    elif fresh or (not isinstance(timeline, Unseen) and added(timeline, pod) > timeline.since):
+    elif fresh or (not isinstance(timeline, NotObserved) and added(timeline, pod) > timeline.since):
         what = "The entry was" if redis["length"] == 1 else "The entries were"
         why = f"{what} written while Pod {pod.name} was there already" + (
             "; its container was restarted, but the Pod was not replaced." if restarts else "."
@@ -227,14 +243,14 @@ def added(timeline: Timeline, pod: Object) -> float:
 
 def seen_earlier(timeline: Timeline, pod: Object) -> list[str]:
     """The first entries that the guestbook told of before a Pod was made, in the order of time."""
-    if isinstance(timeline, Unseen):
+    if isinstance(timeline, NotObserved):
         return []
     return [text for at, text in timeline.texts() if at < added(timeline, pod) and text != NOTHING]
 
 
 def was_empty(timeline: Timeline, pod: Object, first: str) -> bool:
     """The guestbook told of no entries when this Pod was ready already, and never before it of the one that is first now."""
-    if isinstance(timeline, Unseen) or first in seen_earlier(timeline, pod):
+    if isinstance(timeline, NotObserved) or first in seen_earlier(timeline, pod):
         return False
     ready = timeline.first_ready(pod.uid)
     said = [run for runs in timeline.said().values() for run in runs]
@@ -246,7 +262,7 @@ def older_by_timeline(timeline: Timeline, pod: Object, first: str) -> bool:
 
     That there was none shortly before says nothing: an earlier Redis on its way out may answer once more.
     """
-    if isinstance(timeline, Unseen):
+    if isinstance(timeline, NotObserved):
         return False
     made = added(timeline, pod)
     return bool(
@@ -263,7 +279,9 @@ def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
         state.require(backup.kind, BACKUP)
     state.require_working(backup)
     pod, redis, claim = claim_of_redis(state, asked)
-    looker = next((p for p in users_of(state, claim) if p.uid in {other.uid for other in state.pods_of(backup)}), None)
+    looker = next(
+        (p for p in users_of_claim(state, claim) if p.uid in {other.uid for other in state.pods_of(backup)}), None
+    )
     evidence = {"object": backup.ref, "look": f"kubectl describe {backup.kind.lower()} {BACKUP}"}
     if not looker:
         has = (

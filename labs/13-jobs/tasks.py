@@ -8,24 +8,31 @@ from typing import Any
 
 import yaml
 
-from checker import Answers, Http, Object, State, fail, task, unknown
-from checker.diagnosis.cron import Schedule, read_schedule
-from checker.diagnosis.job import (
-    has_run,
-    is_by_hand,
-    is_complete,
-    most_at_once,
-    require_complete,
-    rule_for,
-    runs,
+from checker.sdk import (
+    Answers,
+    Http,
+    Object,
+    Schedule,
+    State,
+    are_no,
+    cron_job_has_run,
+    fail,
+    failure_policy_action,
+    job_is_by_hand,
+    job_is_complete,
+    jobs_by_hand,
+    most_pods_at_once,
+    other_values,
+    parse_time,
+    read_schedule,
+    require_job_complete,
     schedule_of,
     schedule_words,
-    trials,
+    scheduled_jobs,
+    task,
     tries_failed,
+    unknown,
 )
-from checker.grading.applied import other_values
-from checker.model.spelling import are_no
-from checker.model.state import parse_time
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")
@@ -159,7 +166,7 @@ def finished_import(state: State, answers: Answers) -> tuple[Object, list[Line]]
     fail_if_gone(state, ledger)
     job = state.require("Job", "import")
     fail_if_not_numbered(state, job)
-    require_complete(state, job)
+    require_job_complete(state, job)
     require_remembered(ledger, parse_time(job.status["startTime"]), "Job import")
     visits = of_job(state, job, ledger.boxes)
     number = {pod.status.get("podIP"): pod.annotations.get(INDEX) for pod in state.owned("Pod", job)}
@@ -205,7 +212,7 @@ def fail_if_gone(state: State, ledger: Ledger) -> None:
 
 def fail_if_not_numbered(state: State, job: Object) -> None:
     """Without numbers no Pod knows its box; that is why the tries fail, however many are allowed."""
-    failing = tries_failed(state, job) or not is_complete(job)
+    failing = tries_failed(state, job) or not job_is_complete(job)
     asks = any(
         "JOB_COMPLETION_INDEX is not set" in text for key, text in state.logs.items() if key.startswith("import-")
     )
@@ -285,7 +292,7 @@ def job_imported_every_box(state: State, answers: Answers) -> None:
 
 def limit_of_tries(job: Object) -> str:
     """What keeps a Job from trying again when its program was sent away; empty where nothing does."""
-    action = rule_for(job, SENT_AWAY)
+    action = failure_policy_action(job, SENT_AWAY)
     if action in ("FailJob", "FailIndex"):
         return f"podFailurePolicy: {action} at exit code {SENT_AWAY}"
     if action == "Ignore":  # such a try is made again and not counted
@@ -302,7 +309,7 @@ def two_pods_at_a_time(state: State, answers: Answers) -> None:
             "not-observed", f"Only {len(pods)} Pods of Job import are left: when they ran cannot be seen any more. Run the Job once more.",
             object=job.ref, look="kubectl get pods -l batch.kubernetes.io/job-name=import",
         )  # fmt: skip
-    most, parallelism = most_at_once(state, job), job.spec.get("parallelism", 1)
+    most, parallelism = most_pods_at_once(state, job), job.spec.get("parallelism", 1)
     evidence = {
         "expected": "two at a time", "observed": f"at most {most} at a time; parallelism: {parallelism}", "object": job.ref,
         "look": "kubectl get pods -l batch.kubernetes.io/job-name=import --sort-by=.status.startTime",
@@ -349,10 +356,10 @@ def backup_runs_every_minute(state: State, answers: Answers) -> None:
     if not cron_job.spec.get("suspend"):
         require_one_at_a_time(state, cron_job, policy)
     state.require_working(cron_job)
-    if not has_run(state, cron_job):
-        for job in runs(state, cron_job):
-            require_complete(state, job)
-        by_hand = [job.name for job in trials(state, cron_job)]
+    if not cron_job_has_run(state, cron_job):
+        for job in scheduled_jobs(state, cron_job):
+            require_job_complete(state, job)
+        by_hand = [job.name for job in jobs_by_hand(state, cron_job)]
         fail(
             "cronjob-not-run-yet",
             f"CronJob backup has not had a run of its schedule that ended well; {next_words(state, cron_job)}."
@@ -360,7 +367,7 @@ def backup_runs_every_minute(state: State, answers: Answers) -> None:
             expected="a run at a full minute", observed=f"lastScheduleTime: {cron_job.status.get('lastScheduleTime', 'none')}", pending=True, **evidence,
         )  # fmt: skip
     ledger = read_ledger(state, answers)
-    done = [job for job in runs(state, cron_job) if is_complete(job)]
+    done = [job for job in scheduled_jobs(state, cron_job) if job_is_complete(job)]
     ended = (end_of(done[0]) if done else None) or parse_time(cron_job.status["lastSuccessfulTime"])
     began = parse_time(done[0].status["startTime"]) if done else ended
     require_remembered(ledger, began, "the last run of CronJob backup")
@@ -433,7 +440,7 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
             + f"; {next_words(state, cron_job)}.",
             expected=f"a run at {night:%H:%M} UTC on {night:%Y-%m-%d}, and every night", observed=f"{due:%H:%M} UTC on {due:%Y-%m-%d}" if due else "never", **evidence,
         )  # fmt: skip
-    tried = [job for job in state.owned("Job", cron_job) if is_by_hand(job) or is_complete(job)]
+    tried = [job for job in state.owned("Job", cron_job) if job_is_by_hand(job) or job_is_complete(job)]
     if not tried and not cron_job.spec.get("suspend") and cron_job.status.get("lastSuccessfulTime"):
         require_report_of_a_job_that_is_gone(state, cron_job, read_ledger(state, answers))
         return
@@ -445,8 +452,8 @@ def report_comes_every_night(state: State, answers: Answers) -> None:
             expected="a Job made from the CronJob, done", observed=", ".join(loose) or "none", object=cron_job.ref, look="kubectl get jobs",
         )  # fmt: skip
     state.require_working(cron_job)
-    job = max(tried, key=lambda job: (is_complete(job), job.created))
-    require_complete(state, job)
+    job = max(tried, key=lambda job: (job_is_complete(job), job.created))
+    require_job_complete(state, job)
     fail_if_changed_since(cron_job, job)
     ledger = read_ledger(state, answers)
     require_remembered(ledger, parse_time(job.status["startTime"]), f"Job {job.name}")

@@ -9,24 +9,42 @@ from itertools import groupby, zip_longest
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from checker import Answers, Http, Lookup, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.diagnosis.configuration import (
+from checker.sdk import (
+    CONDITION_TAINT_PREFIX,
+    Answers,
+    Drain,
+    Http,
+    Lookup,
+    NodeInterval,
+    Object,
+    PodsInside,
+    State,
+    Timeline,
+    Traffic,
+    answers_from_pod,
+    are_no,
+    ask_in_pod,
+    counted,
     environment_references,
+    fail,
+    fail_if_budget_blocks,
+    is_address,
+    quantity,
+    require_node_well,
+    running_pods,
+    seed_of,
+    selects,
     source_of_file,
     source_of_variable,
+    target_ports,
+    task,
+    unknown,
+    untolerated_taints,
     volume_references,
 )
-from checker.diagnosis.network_policy import selects
-from checker.diagnosis.node import OF_THE_MOMENT, fail_if_budget_holds, walk_node
-from checker.diagnosis.service import target_ports
-from checker.diagnosis.taints import untolerated
-from checker.grading.labs import beside
-from checker.grading.observations import Drain, Spell, answered, inside, running_pods
-from checker.grading.seeds import seed_of
-from checker.model.quantity import quantity
-from checker.model.spelling import are_no, counted, is_address
 
-capstone = beside(__file__, "setup")
+from . import setup as capstone
+
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
 SILENCE = 60.0  # seconds within which the control plane notices that a node is away
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -74,7 +92,7 @@ class RedisAsked(PodsInside):
             return None
         listens = capstone.plan(seed_of(state)).listens if secret_with(state, pods[0], "PORT") else 8080
         port = variable(state, pods[0], "PORT") or listens
-        return self.ask({"": inside(pods[0], {
+        return self.ask({"": ask_in_pod(pods[0], {
             "names": {"do": "dns", "names": [host, "kubernetes.default"]},
             "entries": {"do": "http", "url": f"http://127.0.0.1:{port}/entries"},
         }) | {"container": app(pods[0])["name"]}})  # fmt: skip
@@ -185,7 +203,7 @@ def a_worker_was_drained(state: State, timeline: Timeline) -> None:
                 pending=True,
             )
         return
-    fail_if_budget_holds(state, [pod for pod in state.pods_of(deployment) if pod.name in drains[-1].staying])
+    fail_if_budget_blocks(state, [pod for pod in state.pods_of(deployment) if pod.name in drains[-1].staying])
     explain_drain(timeline, deployment, drains[-1])
 
 
@@ -278,7 +296,7 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     spell = (whole or spells)[-1]
     node = known[spell.node]
     if node.condition("Ready").get("status") != "True":
-        walk_node(state, node)
+        require_node_well(state, node)
     if spell in whole:
         fail(
             "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
@@ -307,16 +325,18 @@ def kept_closed(node: Object) -> str:
     """What keeps Pods away from a node that is ready, in words; empty where nothing does."""
     if node.spec.get("unschedulable"):
         return "Ready,SchedulingDisabled"
-    own = [taint["key"] for taint in untolerated(node, []) if not taint["key"].startswith(OF_THE_MOMENT)]
+    own = [
+        taint["key"] for taint in untolerated_taints(node, []) if not taint["key"].startswith(CONDITION_TAINT_PREFIX)
+    ]
     return f"Ready, with a taint: {own[0]}" if own else ""
 
 
-def had_pods(timeline: Timeline, spell: Spell) -> list[dict[str, Any]]:
+def had_pods(timeline: Timeline, spell: NodeInterval) -> list[dict[str, Any]]:
     """The guestbook's Pods that were on a node when it went away."""
     return timeline.pods_on(spell.node, spell.begin, "guestbook")
 
 
-def lost_while_away(timeline: Timeline, spell: Spell) -> dict[str, int]:
+def lost_while_away(timeline: Timeline, spell: NodeInterval) -> dict[str, int]:
     """What was lost from when the node may have gone until it was back; what its own draining lost before is not counted again."""
     drained = [
         drain.end + SETTLE + 1
@@ -480,7 +500,7 @@ def entries_are_kept_in_redis(state: State, asked: dict) -> None:
                 look="kubectl get deployment guestbook -o yaml" if by_hand else look["look"],
             )  # fmt: skip
     state.require_working(deployment)
-    asked = answered(asked)
+    asked = answers_from_pod(asked)
     host = variable(state, pods[0], "REDIS_HOST").partition(":")[0]
     lookup = Lookup(**asked["names"][host])
     if lookup.error:

@@ -15,12 +15,12 @@ import pytest
 from checker import recording
 from checker.diagnosis.host_container import Container
 from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
-from checker.grading.container_engine import ENGINE
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.verdict import Verdict
 
 LAB = load_lab("01")
+(ENGINE,) = LAB.observations
 ALL = {task.id: "passed" for task in LAB.text.tasks}
 
 

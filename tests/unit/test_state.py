@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from checker import State
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
 from checker.model.state import REACH, Hidden, visible_objects
 from checker.model.verdict import Failed, Unknown
+from checker.sdk import State
 
 from .objects import deployment, obj, pod, replica_set, service, slice_of, state
 

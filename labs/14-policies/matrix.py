@@ -12,14 +12,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from checker.diagnosis import pods_of, walk
-from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import Direction, Path, end_of, explain_closed, explain_open
-from checker.diagnosis.pod import TIME_TO_LISTEN
-from checker.grading.observations import Observation, PodsInside, answered, inside, running_pods
-from checker.model.answers import Answer, answers
-from checker.model.state import Object, State
-from checker.model.verdict import Unknown, fail, unknown
+from checker.sdk import (
+    TIME_TO_LISTEN,
+    Answer,
+    Direction,
+    Object,
+    Observation,
+    PlainState,
+    PodsInside,
+    PolicyPath,
+    Unknown,
+    answers_from_pod,
+    ask_in_pod,
+    explain_path_closed,
+    explain_path_open,
+    fail,
+    path_end_of,
+    pods_of,
+    read_answers,
+    require_object,
+    require_working,
+    running_pods,
+    unknown,
+)
 
 WALL = "wall.kubeclass.svc.cluster.local.:8080"
 
@@ -30,7 +45,7 @@ class Enforcement(Observation):
 
     asked_by = "observer"
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         return {"do": "tcp", "to": [WALL]}
 
     def read(self, seen: Any) -> str:
@@ -45,27 +60,27 @@ class Way:
     target: str
     port: int
 
-    def words(self, state: State) -> str:
+    def words(self, state: PlainState) -> str:
         return f"{_words(state, self.source)} → {_words(state, self.target)}:{self.port}"
 
 
-def _place(state: State, name: str) -> tuple[str, str]:
+def _place(state: PlainState, name: str) -> tuple[str, str]:
     """A Deployment's name and namespace."""
     deployment, _, suffix = name.partition(".")
     return deployment, f"{state.namespace}-{suffix}" if suffix else state.namespace
 
 
-def _words(state: State, name: str) -> str:
+def _words(state: PlainState, name: str) -> str:
     deployment, namespace = _place(state, name)
     return deployment if namespace == state.namespace else f"{deployment} ({namespace})"
 
 
-def deployment_of(state: State, name: str) -> Object:
+def deployment_of(state: PlainState, name: str) -> Object:
     """The Deployment that a Way names. Raises Failed where it is missing."""
-    return require(state, "Deployment", *_place(state, name))
+    return require_object(state, "Deployment", *_place(state, name))
 
 
-def pod_of(state: State, name: str) -> Object | None:
+def pod_of(state: PlainState, name: str) -> Object | None:
     """The Pod that speaks for a Deployment: a running one, ready rather than not."""
     deployment = state.find("Deployment", *_place(state, name))
     pods = running_pods(state, deployment) if deployment else []
@@ -93,7 +108,7 @@ class Matrix(PodsInside):
         ways = [f"{way.source}>{way.target}:{way.port}" for way in self.ways]
         return f"Matrix({', '.join([*ways, *(f'{more.source}>{more.url}' for more in self.also)])})"
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         asks = {}
         for name in sorted({way.source for way in self.ways}):
             pod = pod_of(state, name)
@@ -105,14 +120,14 @@ class Matrix(PodsInside):
                 if more.source == name:
                     url = more.url.replace("{namespace}", state.namespace)
                     questions |= {"names": {"do": "dns", "names": list(more.names)}, "page": {"do": "http", "url": url}}
-            asks[name] = inside(pod, questions)
+            asks[name] = ask_in_pod(pod, questions)
         return self.ask(asks)
 
     def read(self, seen: Any) -> Tried:
         return Tried(seen)
 
 
-def address(state: State, way: Way, tried: Iterable[str] | None = None) -> str:
+def address(state: PlainState, way: Way, tried: Iterable[str] | None = None) -> str:
     """`IP:port` of the end of a way; empty where there is no Pod. tried: those that were asked; then it is the one among them."""
     pod = pod_of(state, way.target)
     pods = [pod] if pod and tried is None else running_pods(state, deployment_of(state, way.target)) if pod else []
@@ -128,13 +143,13 @@ class Tried:
 
     def _asked(self, source: str, question: str) -> Any:
         """What a Pod of a Deployment said to a question. Raises Unknown where it could not be asked."""
-        said = answered(self._seen.get(source, {}))
+        said = answers_from_pod(self._seen.get(source, {}))
         if question not in said:
             unknown("not-observed", f"No Pod of Deployment {source} was asked.", look="kubeclass check", pending=True)
         found = said[question]
-        return answered(found) if isinstance(found, dict) else found
+        return answers_from_pod(found) if isinstance(found, dict) else found
 
-    def word(self, state: State, way: Way) -> str:
+    def word(self, state: PlainState, way: Way) -> str:
         """One word for one way (see Answer). Raises Unknown where it could not be tried."""
         asked = self._asked(way.source, "tcp")
         word = asked.get(address(state, way, asked))
@@ -149,9 +164,9 @@ class Tried:
 
     def page(self, source: str) -> Answer:
         """The answer of the page. Raises Unknown as `word`."""
-        return answers(self._asked(source, "page"))[0]
+        return read_answers(self._asked(source, "page"))[0]
 
-    def silent(self, state: State, way: Way) -> bool:
+    def silent(self, state: PlainState, way: Way) -> bool:
         """Whether the Pod at the end of a way was seen not to listen there, asked in that Pod itself."""
         asked = self._seen.get(way.target, {}).get("tcp", {})
         own = asked.get(address(state, way, asked))
@@ -163,19 +178,21 @@ Closed = tuple[
 ]  # a way that must be closed, and at which end: where it begins (egress) or ends (ingress)
 
 
-def path_of(state: State, way: Way) -> Path:
+def path_of(state: PlainState, way: Way) -> PolicyPath:
     """A way as the policies see it. Raises Failed where one of its ends has no Pod that runs."""
     ends = []
     for name in (way.source, way.target):
         pod = pod_of(state, name)
         if not pod:
-            walk(state, deployment_of(state, name))
+            require_working(state, deployment_of(state, name))
             fail("pod-starting", f"No Pod of Deployment {name} runs.", object=f"Deployment/{name}", pending=True)
-        ends.append(end_of(state, pod))
-    return Path(state, ends[0], ends[1], way.port)
+        ends.append(path_end_of(state, pod))
+    return PolicyPath(state, ends[0], ends[1], way.port)
 
 
-def require_matrix(state: State, tried: Tried, wall: str, closed: tuple[Closed, ...], open: tuple[Way, ...]) -> None:
+def require_matrix(
+    state: PlainState, tried: Tried, wall: str, closed: tuple[Closed, ...], open: tuple[Way, ...]
+) -> None:
     """Some ways are closed by policies, and others are open. Raises Failed with the first that is not so, and why.
 
     Raises Unknown, with what the policies would do if they were enforced, where nobody enforces them.
@@ -183,7 +200,7 @@ def require_matrix(state: State, tried: Tried, wall: str, closed: tuple[Closed, 
     for name in dict.fromkeys(
         name for way in [*open, *(way for way, _ in closed)] for name in (way.target, way.source)
     ):
-        walk(state, deployment_of(state, name))
+        require_working(state, deployment_of(state, name))
     if wall == "open":
         _tell_not_enforced(state, closed, open)
     for way, direction in closed:
@@ -197,19 +214,19 @@ def require_matrix(state: State, tried: Tried, wall: str, closed: tuple[Closed, 
         require_open(state, tried, way)
 
 
-def require_allowed(state: State, way: Way) -> None:
+def require_allowed(state: PlainState, way: Way) -> None:
     """The policies let a way through. Raises Failed otherwise."""
     path = path_of(state, way)
     if not path.is_open:
-        explain_closed(path)
+        explain_path_closed(path)
 
 
-def require_closed(state: State, tried: Tried, way: Way, direction: Direction) -> None:
+def require_closed(state: PlainState, tried: Tried, way: Way, direction: Direction) -> None:
     """A way is closed by policies, at the end where they are asked for. Raises Failed or Unknown otherwise."""
     path = path_of(state, way)
     word = tried.word(state, way)
     if path.side(direction).is_open:
-        explain_open(path, direction)
+        explain_path_open(path, direction)
     if tried.silent(state, way):
         _tell_silent(state, way)
     if word == "open":
@@ -220,7 +237,7 @@ def require_closed(state: State, tried: Tried, way: Way, direction: Direction) -
         )  # fmt: skip
 
 
-def require_open(state: State, tried: Tried, way: Way) -> None:
+def require_open(state: PlainState, tried: Tried, way: Way) -> None:
     """A way is open. Raises Failed or Unknown otherwise."""
     word = tried.word(state, way)
     require_allowed(state, way)
@@ -234,7 +251,7 @@ def require_open(state: State, tried: Tried, way: Way) -> None:
     )  # fmt: skip
 
 
-def _tell_silent(state: State, way: Way) -> NoReturn:
+def _tell_silent(state: PlainState, way: Way) -> NoReturn:
     target = deployment_of(state, way.target)
     fail(
         "nothing-listens",
@@ -246,7 +263,7 @@ def _tell_silent(state: State, way: Way) -> NoReturn:
     )  # fmt: skip
 
 
-def _tell_not_enforced(state: State, closed: tuple[Closed, ...], open: tuple[Way, ...]) -> NoReturn:
+def _tell_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Way, ...]) -> NoReturn:
     """The policies as they are written, for want of a network that keeps to them."""
     told, right = [], 0
     for way, direction in closed:
