@@ -31,7 +31,8 @@ from checker.sdk import (
     task,
 )
 
-from .matrix import Also, Enforcement, Matrix, Tried, Way, deployment_of, path_of, pod_of, require_matrix
+from .matrix import path_of, require_matrix
+from .ways import Also, Enforcement, Matrix, Tried, Way, deployment_of, pod_of
 
 TO_REDIS = Way("guestbook", "redis", 6379)
 TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)

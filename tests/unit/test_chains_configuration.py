@@ -249,14 +249,14 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
 
 # -- lab 11: a change that the same Pod took to -------------------------------------------------------------------------
 
-LAB_11 = load_module(load_lab("11").folder, "tasks")
+FOLLOWS = load_module(load_lab("11").folder, "follows")
 
 
 def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
     """Whether a Pod that said this, and whose container was restarted at these times, is taken to have followed to “new”."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
     seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
-    return LAB_11.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
+    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
 
 
 def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:

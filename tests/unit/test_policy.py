@@ -25,7 +25,8 @@ from checker.model.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
 matrix = load_module(load_lab("14").folder, "matrix")
-Also, Enforcement, Matrix, Tried, Way = matrix.Also, matrix.Enforcement, matrix.Matrix, matrix.Tried, matrix.Way
+ways = load_module(load_lab("14").folder, "ways")
+Also, Enforcement, Matrix, Tried, Way = ways.Also, ways.Enforcement, ways.Matrix, ways.Tried, ways.Way
 WEB, REDIS, GUEST, CRAWLER = {"app": "web"}, {"app": "redis"}, {"role": "guest"}, {"role": "crawler"}
 PODS = {
     "web": pod(
