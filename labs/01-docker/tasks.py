@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from checker.sdk import (
     Container,
@@ -34,7 +35,7 @@ class Engine(EngineObservation):
 ENGINE = Engine()
 
 
-def built_image(engine: EngineView) -> dict:
+def built_image(engine: EngineView) -> dict[str, Any]:
     name = engine.named(IMAGE)
     image = engine.images.get(name)
     if image is None:
@@ -60,7 +61,7 @@ def built_image(engine: EngineView) -> dict:
     return image
 
 
-def is_own_build(image: dict) -> bool:
+def is_own_build(image: dict[str, Any]) -> bool:
     return not image["course"] and "VERSION=v1" in image["Env"]
 
 
@@ -204,7 +205,7 @@ def guestbook_finds_redis_by_name(state: State, engine: EngineView) -> None:
 @task("data-survives", observe=ENGINE)
 def data_outlives_its_container(state: State, engine: EngineView) -> None:
     app, redis = app_and_redis(engine)
-    memory = app.asked["redis"]
+    memory = (app.asked or {})["redis"]  # it was asked: see require_finds
     mount = redis.mount_at(memory["dir"])
     if mount is None or mount["Type"] not in ("volume", "bind") or mount["Anonymous"]:
         where = (

@@ -1,6 +1,9 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
+from typing import Any
+
 from checker.sdk import (
+    Answer,
     Answers,
     Http,
     NodePorts,
@@ -97,7 +100,7 @@ def require_on_two_nodes(state: State, ready: list[Object], at_least: int) -> No
 
 
 @task("pods-reach-pods", observe=AT_THEIR_OWN_IP)
-def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
+def every_pod_answers_at_its_own_address(state: State, answers: dict[str, Answer]) -> None:
     service = guestbook_service(state)
     ready = state.ready_pods(service)
     require_on_two_nodes(state, ready, at_least=2)
@@ -123,7 +126,7 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
 
 
 @task("from-outside", observe=FROM_OUTSIDE)
-def guestbook_answers_from_outside(state: State, answers: dict) -> None:
+def guestbook_answers_from_outside(state: State, answers: dict[str, dict[str, Answer]]) -> None:
     deployment = state.require("Deployment", "guestbook")  # nothing to reach without it
     services = [service for service in state.all("Service") if ports_on_nodes(state, service)]
     if not services:
@@ -169,12 +172,12 @@ def type_of(service: Object) -> str:
     return f"{kind}, and its node ports are {protocols} ports" if protocols else f"{kind} without node ports"
 
 
-def asked_of(service: Object, answers: dict) -> list[dict]:
+def asked_of(service: Object, answers: dict[str, dict[str, Answer]]) -> list[dict[str, Answer]]:
     """What the nodes answered, by name, at each port that a Service opens there."""
     return [by_node for key, by_node in answers.items() if key.partition(":")[0] == service.name]
 
 
-def answers_well(state: State, service: Object, asked: list[dict]) -> bool:
+def answers_well(state: State, service: Object, asked: list[dict[str, Any]]) -> bool:
     """Whether some port of the Service was answered on some node, and by nobody but Pods of the guestbook."""
     hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in asked]
     return any(

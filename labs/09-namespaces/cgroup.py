@@ -34,7 +34,7 @@ def read_cpu_stat(pod: str, text: str, file: str = CPU_STAT) -> CpuStat:
 
 
 @dataclass(frozen=True)
-class CpuStatInside(PodsInside):
+class CpuStatInside(PodsInside["CpuAccount"]):
     """The CPU account of the first container of one running Pod of a Deployment, read in there.
 
     Read as a function that gives the CpuStat, or raises Unknown where it could not be read.

@@ -34,7 +34,7 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
     everybody = {rs.uid for rs in state.owned("ReplicaSet", deployment)}
     back = [a for a in seen if a.end and timeline.ready_throughout(a.begin, a.end, everybody) - {a.pod}]
     spared = [a for a in back if lasted(a) >= BUSY_FOR]
-    unasked = [a for a in spared if a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, a.end - 0.5)]
+    unasked = [a for a in spared if a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, (a.end or a.begin) - 0.5)]
     if any(
         sees(probe, "readyz") or SAYS_BUSY.search(told(state, a, "Unhealthy", "Readiness probe failed"))
         for a in unasked

@@ -9,6 +9,7 @@ from checker.sdk import (
     NotReadyInterval,
     Object,
     Observation,
+    PlainState,
     Restart,
     State,
     Timeline,
@@ -28,13 +29,13 @@ TRAFFIC = Traffic("guestbook", "/healthz")
 
 
 @dataclass(frozen=True)
-class Asked(Observation):
+class Asked(Observation[dict[str, Answer]]):
     """What every running Pod of the guestbook says of itself at /healthz and /readyz. Read as {"pod/page": Answer}."""
 
     deployment: str
     asked_by = "observer"
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pods = [pod for pod in running_pods(state, deployment) if pod.status.get("podIP")] if deployment else []
         urls = {

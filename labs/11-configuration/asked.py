@@ -6,6 +6,7 @@ from typing import Any
 
 from checker.sdk import (
     Object,
+    PlainState,
     PodsInside,
     State,
     Unknown,
@@ -27,14 +28,14 @@ def app_container(pod: Object) -> dict[str, Any]:
     return next((c for c in pod.containers if "guestbook:" in c.get("image", "")), pod.containers[0])
 
 
-def greeting_file(state: State, pod: Object) -> str:
+def greeting_file(state: PlainState, pod: Object) -> str:
     """The file that the app was told to read its greeting from, as a whole path; empty where it was told none."""
     container = app_container(pod)
     path = state.env(pod, container).get("GREETING_FILE", "")
     return path if path.startswith("/") or not path else f"{container.get('workingDir') or '/app'}/{path}"
 
 
-def pods_asked(state: State, deployment: Object) -> list[Object]:
+def pods_asked(state: PlainState, deployment: Object) -> list[Object]:
     """The Pods of a Deployment that are asked: of those that run, the ones whose app was started first."""
 
     def started(pod: Object) -> str:
@@ -47,12 +48,12 @@ def pods_asked(state: State, deployment: Object) -> list[Object]:
 
 
 @dataclass(frozen=True)
-class InsidePods(PodsInside):
+class InsidePods(PodsInside[dict[str, Any]]):
     """Base of what is asked in the running Pods of a Deployment. Read as {Pod name: answers}."""
 
     deployment: str
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pods = pods_asked(state, deployment) if deployment else []
         return self.ask(
@@ -71,10 +72,10 @@ class InsidePods(PodsInside):
         return {}
 
     @abstractmethod
-    def questions(self, state: State, pod: Object) -> dict[str, Any]:
+    def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
         """What is asked in one Pod."""
 
-    def read(self, seen: Any) -> Any:
+    def read(self, seen: dict[str, Any]) -> dict[str, Any]:
         return seen  # a Pod that could not be asked matters only to who wants to know about it: see `answers_of`
 
 
@@ -82,7 +83,7 @@ class InsidePods(PodsInside):
 class Inside(InsidePods):
     """What the app in each Pod says, and what is in its greeting file: {"page": [answer], "file": {path: text}}."""
 
-    def questions(self, state: State, pod: Object) -> dict[str, Any]:
+    def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
         path, page = greeting_file(state, pod), {"do": "http", "url": "http://127.0.0.1:8080/"}
         source = source_of_file(state, pod, app_container(pod), path) if path else None
         if source is None or source.kind == "Secret":  # what is in a Secret stays where it is
@@ -97,7 +98,7 @@ class Compared(InsidePods):
     def asked_by_program(self) -> dict[str, str]:
         return {"program": program(__file__, "compare_secrets")}
 
-    def questions(self, state: State, pod: Object) -> dict[str, Any]:
+    def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
         return {"variable": {"variable": VARIABLE, "expected": PASSWORD}, "file": {"file": FILE, "expected": PASSWORD}}
 
 
@@ -110,7 +111,7 @@ def working_pods(state: State, deployment: Object) -> list[Object]:
     return pods_asked(state, deployment)
 
 
-def answers_of(asked: Any, pod: Object) -> dict[str, Any]:
+def answers_of(asked: dict[str, Any], pod: Object) -> dict[str, Any]:
     """What was asked in one Pod. Raises Unknown where it could not be asked, or is newer than the look."""
     if pod.name not in set(asked):
         unknown(

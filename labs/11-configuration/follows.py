@@ -14,7 +14,7 @@ RESTART = 10.0  # seconds within which the kubelet has told of a container's res
 
 
 @task("follows", observe=(GUESTBOOK, TRAFFIC))
-def running_guestbook_follows(state: State, asked: Any, timeline: Timeline) -> None:
+def running_guestbook_follows(state: State, asked: dict[str, Any], timeline: Timeline) -> None:
     wanted, source = greeting_by_file(state, asked)
     service = state.require("Service", "guestbook")
     state.require_working(service)

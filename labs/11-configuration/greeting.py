@@ -31,7 +31,7 @@ def require_config_map(state: State) -> Object:
     return state.require("ConfigMap", CONFIG_MAP)
 
 
-def value(source: Object, key: str) -> str:
+def value(source: Object, key: str | None) -> str:
     """The value of a ConfigMap's key, as the app would say it: without white space around it."""
     data, binary = source.raw.get("data") or {}, source.raw.get("binaryData") or {}
     text = data[key] if key in data else base64.b64decode(binary.get(key, "")).decode(errors="replace")
@@ -93,7 +93,7 @@ def said(answer: dict[str, Any]) -> str:
     return answer["text"].rpartition("\n")[0].strip() or answer["text"] or f"nothing ({answer['error']})"
 
 
-def greeting_by_file(state: State, asked: Any) -> tuple[str, ConfigSource]:
+def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSource]:
     """The greeting that the ConfigMap has and every Pod of the guestbook says, and the file's source."""
     config_map = require_config_map(state)
     deployment = state.require("Deployment", "guestbook")
@@ -142,12 +142,12 @@ def fail_by_sub_path(pod: Object, path: str, source: ConfigSource, **evidence: s
 
 
 @task("from-a-file", observe=GUESTBOOK)
-def guestbook_reads_a_file(state: State, asked: Any) -> None:
+def guestbook_reads_a_file(state: State, asked: dict[str, Any]) -> None:
     greeting_by_file(state, asked)
 
 
 @task("from-the-environment", observe=KIOSK)
-def kiosk_has_a_variable(state: State, asked: Any) -> None:
+def kiosk_has_a_variable(state: State, asked: dict[str, Any]) -> None:
     config_map = require_config_map(state)
     kiosk = state.require("Deployment", "kiosk")
     for pod in working_pods(state, kiosk):

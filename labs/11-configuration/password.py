@@ -11,7 +11,7 @@ from .greeting import require_source
 
 
 @task("password", observe=COMPARED)
-def password_arrives(state: State, asked: Any) -> None:
+def password_arrives(state: State, asked: dict[str, Any]) -> None:
     fail_if_in_the_open(state)
     for refusal in state.refusals:
         if refusal["kind"] == "Secret" and refusal["name"] in (SECRET, "") and "base64" in refusal["message"]:

@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checker.sdk import Object, State, ask_in_pod, claims_of, fail, running_pods, task, unknown, users_of_claim
+from checker.sdk import (
+    Object,
+    PlainState,
+    State,
+    ask_in_pod,
+    claims_of,
+    fail,
+    running_pods,
+    task,
+    unknown,
+    users_of_claim,
+)
 
 from .redis import PROGRAM, REDIS, Asked, claim_of_redis, require_answers, require_saving
 
@@ -17,7 +28,7 @@ RDB = (
 class BackupAsked(Asked):
     """In a running Pod of the backup: the files in its folder. Read as {"files": {name: first characters}, "writable"}."""
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         backup = backup_of(state)
         pods = running_pods(state, backup) if backup else []
         if not pods:
@@ -30,7 +41,7 @@ class BackupAsked(Asked):
 FILES = BackupAsked()
 
 
-def backup_of(state: State) -> Object | None:
+def backup_of(state: PlainState) -> Object | None:
     """The Pod backup, or a workload of that name."""
     return next(
         (o for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet") if (o := state.find(kind, BACKUP))), None
@@ -47,7 +58,7 @@ def mount_paths(mounts: list[dict[str, Any]]) -> list[str]:
 
 
 @task("second-look", observe=(REDIS, FILES))
-def another_pod_sees_the_files(state: State, asked: dict, seen: dict) -> None:
+def another_pod_sees_the_files(state: State, asked: dict[str, Any], seen: dict[str, Any]) -> None:
     backup = backup_of(state) or state.require("Pod", BACKUP)
     if backup.is_terminating:
         state.require(backup.kind, BACKUP)

@@ -5,6 +5,7 @@ from typing import Any
 
 from checker.sdk import (
     Object,
+    PlainState,
     PodsInside,
     State,
     ask_in_pod,
@@ -25,14 +26,14 @@ AT_LEAST = "200Mi"
 
 
 @dataclass(frozen=True)
-class Asked(PodsInside):
+class Asked(PodsInside[dict[str, Any]]):
     """Base of what is asked inside one Pod. Read as it is, {"error": why} too: most of what is wrong is seen without it."""
 
-    def read(self, seen: Any) -> Any:
+    def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return seen[""]
 
 
-def require_answers(asked: dict) -> None:
+def require_answers(asked: dict[str, Any]) -> None:
     """The Pod could be asked. Raises Unknown otherwise."""
     if "error" in asked:
         unknown(
@@ -47,7 +48,7 @@ def require_answers(asked: dict) -> None:
 class RedisAsked(Asked):
     """In a running Pod of the guestbook: what the Redis behind Service redis says of itself, and what the app says to /entries."""
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         guestbook, address = state.find("Deployment", "guestbook"), service_address(state, "redis")
         pods = running_pods(state, guestbook) if guestbook else []
         if not pods or not address:
@@ -78,7 +79,7 @@ def redis_pod(state: State) -> Object:
     return pods[0]
 
 
-def answered(state: State, asked: dict, pod: Object) -> dict:
+def answered(state: State, asked: dict[str, Any], pod: Object) -> dict[str, Any]:
     """What Redis says of itself."""
     guestbook = state.require("Deployment", "guestbook")
     state.require_working(guestbook)
@@ -92,7 +93,7 @@ def answered(state: State, asked: dict, pod: Object) -> dict:
     return redis
 
 
-def claim_of_redis(state: State, asked: dict) -> tuple[Object, dict, Object]:
+def claim_of_redis(state: State, asked: dict[str, Any]) -> tuple[Object, dict[str, Any], Object]:
     """Redis' Pod, what it says of itself, and the claim that holds what it writes."""
     pod = redis_pod(state)
     redis = answered(state, asked, pod)
@@ -111,7 +112,7 @@ def claim_of_redis(state: State, asked: dict) -> tuple[Object, dict, Object]:
     return pod, redis, claim
 
 
-def require_saving(pod: Object, redis: dict) -> None:
+def require_saving(pod: Object, redis: dict[str, Any]) -> None:
     if not redis["save"] and redis["appendonly"] != "yes":
         fail(
             "redis-saves-nothing",
@@ -121,5 +122,5 @@ def require_saving(pod: Object, redis: dict) -> None:
 
 
 @task("on-a-claim", observe=REDIS)
-def redis_writes_on_a_claim(state: State, asked: dict) -> None:
+def redis_writes_on_a_claim(state: State, asked: dict[str, Any]) -> None:
     claim_of_redis(state, asked)

@@ -1,5 +1,7 @@
 """An entry is older than the Pod that holds it: by what Redis counts, or by the observer's timeline."""
 
+from typing import Any
+
 from checker.sdk import NotObserved, Object, State, Timeline, Traffic, fail, task, unknown
 
 from .redis import REDIS, claim_of_redis, require_saving
@@ -10,7 +12,7 @@ ENTRIES = Traffic("guestbook", "/entries")
 
 
 @task("survives", observe=(REDIS, ENTRIES))
-def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> None:
+def entry_outlives_the_pod(state: State, asked: dict[str, Any], timeline: Timeline) -> None:
     pod, redis, _claim = claim_of_redis(state, asked)
     require_saving(pod, redis)
     evidence = {"object": pod.ref, "look": "kubectl get pods"}
@@ -63,7 +65,7 @@ def entry_outlives_the_pod(state: State, asked: dict, timeline: Timeline) -> Non
     fail("survival-not-shown", why, expected="an entry that is older than Redis' Pod", observed=told, **evidence)
 
 
-def older_by_count(state: State, pod: Object, redis: dict) -> bool:
+def older_by_count(state: State, pod: Object, redis: dict[str, Any]) -> bool:
     """Redis has more entries than commands since it began that wrote some, and it began with its Pod."""
     statuses = pod.status.get("containerStatuses") or []
     began_with_it = all(

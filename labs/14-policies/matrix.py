@@ -11,6 +11,7 @@ from typing import NoReturn
 from checker.sdk import (
     TIME_TO_LISTEN,
     Direction,
+    PathEnd,
     PlainState,
     PolicyPath,
     Unknown,
@@ -30,16 +31,18 @@ Closed = tuple[
 ]  # a way that must be closed, and at which end: where it begins (egress) or ends (ingress)
 
 
+def end_of(state: PlainState, name: str) -> PathEnd:
+    """The Pod that speaks for a Deployment, as one end of a path. Raises Failed if none runs."""
+    pod = pod_of(state, name)
+    if not pod:
+        require_working(state, deployment_of(state, name))
+        fail("pod-starting", f"No Pod of Deployment {name} runs.", object=f"Deployment/{name}", pending=True)
+    return path_end_of(state, pod)
+
+
 def path_of(state: PlainState, way: Way) -> PolicyPath:
     """A way as the policies see it. Raises Failed where one of its ends has no Pod that runs."""
-    ends = []
-    for name in (way.source, way.target):
-        pod = pod_of(state, name)
-        if not pod:
-            require_working(state, deployment_of(state, name))
-            fail("pod-starting", f"No Pod of Deployment {name} runs.", object=f"Deployment/{name}", pending=True)
-        ends.append(path_end_of(state, pod))
-    return PolicyPath(state, ends[0], ends[1], way.port)
+    return PolicyPath(state, end_of(state, way.source), end_of(state, way.target), way.port)
 
 
 def require_matrix(

@@ -16,6 +16,7 @@ from checker.sdk import (
     Direction,
     PathEnd,
     PathSide,
+    PlainState,
     PolicyPath,
     State,
     cluster_dns,
@@ -26,32 +27,31 @@ from checker.sdk import (
     label_sets,
     label_words,
     namespace_labels,
-    path_end_of,
     policy_rules,
     task,
 )
 
-from .matrix import path_of, require_matrix
-from .ways import Also, Enforcement, Matrix, Tried, Way, deployment_of, pod_of
+from .matrix import Closed, end_of, path_of, require_matrix
+from .ways import Also, Enforcement, Matrix, Tried, Way, deployment_of
 
 TO_REDIS = Way("guestbook", "redis", 6379)
 TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)
-DEFAULT_DENY = (
+DEFAULT_DENY: tuple[Closed, ...] = (
     (Way("visitor.visitors", "reports", 8080), "ingress"),
     (Way("reports", "visitor.visitors", 8080), "egress"),
 )
-TO_REDIS_TOO = (
+TO_REDIS_TOO: tuple[Closed, ...] = (
     (Way("visitor.visitors", "redis", 6379), "ingress"),
     (Way("crawler.visitors", "redis", 6379), "ingress"),
     (Way("reports", "redis", 6379), "ingress"),
 )
-TO_THE_GUESTBOOK = (
+TO_THE_GUESTBOOK: tuple[Closed, ...] = (
     (Way("crawler.visitors", "guestbook", 8080), "ingress"),
     (Way("reports", "guestbook", 8080), "ingress"),
     (Way("visitor.visitors", "guestbook", 9090), "ingress"),
     (Way("crawler.visitors", "guestbook", 9090), "ingress"),
 )
-OUT_OF_THE_GUESTBOOK = (
+OUT_OF_THE_GUESTBOOK: tuple[Closed, ...] = (
     (Way("guestbook", "visitor.visitors", 8080), "egress"),
     (Way("guestbook", "reports", 8080), "egress"),
 )
@@ -77,15 +77,16 @@ def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
     # Whatever its labels, some policy is about a new Pod: what that one lets through is its maker's to say.
     for labels in label_sets([p.spec.get("podSelector") for p in state.all("NetworkPolicy")]):
         new = pod_with(state, labels, state.namespace)
-        for path, direction in (
-            (PolicyPath(state, visitor, new, 8080), "ingress"),
-            (PolicyPath(state, new, visitor, 8080), "egress"),
-        ):
+        both: dict[Direction, PolicyPath] = {
+            "ingress": PolicyPath(state, visitor, new, 8080),
+            "egress": PolicyPath(state, new, visitor, 8080),
+        }
+        for direction, path in both.items():
             if not path.side(direction).policies:
                 explain_path_open(path, direction)
 
 
-def pod_with(state: State, labels: dict[str, str], namespace: str) -> PathEnd:
+def pod_with(state: PlainState, labels: dict[str, str], namespace: str) -> PathEnd:
     """A Pod that nobody has made."""
     name = f"{'a new Pod' if namespace == state.namespace else 'a Pod'} {f'with {label_words(labels)}' if labels else 'without labels'}"
     return PathEnd(name, namespace, labels, namespace_labels(state, namespace))
@@ -125,7 +126,7 @@ def addresses_meant(side: PathSide) -> Iterator[PathEnd]:
 
 def made_later(state: State, name: str) -> PathEnd:
     """A Pod that a Deployment makes later: it has the labels of the template, whatever was given to Pods by hand, and another address."""
-    now = path_end_of(state, pod_of(state, name))
+    now = end_of(state, name)
     labels = deployment_of(state, name).spec["template"]["metadata"]["labels"]
     address = now.address and str(ip_address(int(ip_address(now.address)) ^ 0x80))
     return replace(now, name=f"a new Pod of {now.name}", labels=labels, address=address)
@@ -224,7 +225,7 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
     guestbook = state.require("Deployment", "guestbook")
     lookups = tried.lookups("guestbook")
     if lookups["redis"]["error"]:
-        path = PolicyPath(state, path_end_of(state, pod_of(state, "guestbook")), cluster_dns(state), 53, "UDP")
+        path = PolicyPath(state, end_of(state, "guestbook"), cluster_dns(state), 53, "UDP")
         if not path.is_open:
             explain_path_closed(path)
         state.explain_name("redis", lookups, guestbook)

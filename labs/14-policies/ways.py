@@ -22,7 +22,7 @@ WALL = "wall.kubeclass.svc.cluster.local.:8080"
 
 
 @dataclass(frozen=True)
-class Enforcement(Observation):
+class Enforcement(Observation[str]):
     """Whether policies are enforced: what came of an attempt to reach the wall. Read as a word (see Answer), `open` where they are not."""
 
     asked_by = "observer"
@@ -125,7 +125,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Matrix(PodsInside):
+class Matrix(PodsInside[Tried]):
     """Every one of these ways, tried inside the Pods where they begin, all at once; those Pods' own ports too. Read as Tried."""
 
     ways: tuple[Way, ...]

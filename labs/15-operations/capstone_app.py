@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checker.sdk import Object, State, fail, source_of_variable
+from checker.sdk import Object, PlainState, fail, source_of_variable
 
 
 def ports(service: Object | None) -> list[int]:
@@ -20,12 +20,12 @@ def app(workload: Object) -> dict[str, Any]:
     return max(named or workload.containers, key=likeness)
 
 
-def variable(state: State, pod: Object, name: str) -> str:
+def variable(state: PlainState, pod: Object, name: str) -> str:
     """What the guestbook in a Pod is given under this name; empty where it is given nothing, or by a Secret."""
     return state.env(pod, app(pod)).get(name, "")
 
 
-def secret_with(state: State, pod: Object, name: str) -> str:
+def secret_with(state: PlainState, pod: Object, name: str) -> str:
     """The Secret that a variable of the guestbook in a Pod comes from; empty where it comes from none."""
     source = source_of_variable(state, pod, app(pod), name)
     return source.name if source and source.kind == "Secret" else ""

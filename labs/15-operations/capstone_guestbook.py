@@ -7,6 +7,7 @@ from checker.sdk import (
     Answers,
     Http,
     Object,
+    PlainState,
     State,
     environment_references,
     fail,
@@ -27,7 +28,7 @@ from .capstone_app import app, ports, require_port, variable
 class CapstoneAsked(Http):
     """Requests to the capstone's Service at the port that its seed says."""
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         asked = super().question(state)
         port = capstone.plan(seed_of(state)).port
         if not asked or port not in ports(state.find("Service", self.service)):
@@ -132,7 +133,7 @@ def taken_from(state: State, pod: Object, config: str) -> str | None:
     path = state.env(pod, container).get("GREETING_FILE")
     file = source_of_file(state, pod, container, path) if path else None
     source = source_of_variable(state, pod, container, "GREETING")
-    is_told = bool(source) and (source.kind, source.name) == ("ConfigMap", config)
+    is_told = source is not None and (source.kind, source.name) == ("ConfigMap", config)
     if file and not file.kind and is_told:
         unknown(
             "not-observed", f"The guestbook in Pod {pod.name} says what file {path} says, if there is one, and that would be in {file.words}: whether its words "

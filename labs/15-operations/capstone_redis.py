@@ -5,6 +5,7 @@ from typing import Any
 
 from checker.sdk import (
     Lookup,
+    PlainState,
     PodsInside,
     State,
     answers_from_pod,
@@ -23,12 +24,12 @@ from .capstone_app import app, require_port, secret_with, variable
 
 
 @dataclass(frozen=True)
-class RedisAsked(PodsInside):
+class RedisAsked(PodsInside[dict[str, Any]]):
     """In a running Pod of the capstone: where its own REDIS_HOST leads, and what the app says to /entries."""
 
     deployment: str
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pods = running_pods(state, deployment) if deployment else []
         host = variable(state, pods[0], "REDIS_HOST").partition(":")[0] if pods else ""
@@ -41,7 +42,7 @@ class RedisAsked(PodsInside):
             "entries": {"do": "http", "url": f"http://127.0.0.1:{port}/entries"},
         }) | {"container": app(pods[0])["name"]}})  # fmt: skip
 
-    def read(self, seen: Any) -> Any:
+    def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return seen[""]  # read only once the Pods are known to work (see `answered`): one that is down cannot be asked
 
 
@@ -49,7 +50,7 @@ REDIS = RedisAsked("guestbook")
 
 
 @task("entries", observe=REDIS)
-def entries_are_kept_in_redis(state: State, asked: dict) -> None:
+def entries_are_kept_in_redis(state: State, asked: dict[str, Any]) -> None:
     right = capstone.plan(seed_of(state))
     deployment = state.require("Deployment", "guestbook")
     pods = running_pods(state, deployment)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checker.sdk import Drain, Object, State, Timeline, Traffic, counted, fail
+from checker.sdk import Drain, Object, PlainState, State, Timeline, Traffic, counted, fail
 
 SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
 
@@ -12,7 +12,7 @@ SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent req
 class LiveTraffic(Traffic):
     """The stream of requests to the guestbook that people use, in the lab's further namespace."""
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         namespace = f"{state.namespace}-live"
         service = state.find("Service", self.service, namespace)
         if not service:
