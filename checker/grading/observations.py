@@ -139,6 +139,12 @@ def node_address(node: Object) -> str:
     return next((a["address"] for a in node.status.get("addresses") or [] if a["type"] == "InternalIP"), node.name)
 
 
+def answers_of(seen: dict[str, Any]) -> Any:
+    """What was answered in Pods, by the key of the ask; the answers themselves where there was only one ask."""
+    found: dict[str, Any] = {key: answered(answers) for key, answers in seen.items()}
+    return found[""] if set(found) == {""} else found
+
+
 @dataclass(frozen=True)
 class PodsInside(Observation[Read]):
     """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py). Read as {key of an ask: answers}."""
@@ -151,8 +157,7 @@ class PodsInside(Observation[Read]):
         return {"asks": asks} if asks else None
 
     def read(self, seen: Any) -> Read:
-        found = {key: answered(answers) for key, answers in seen.items()}
-        read: Read = found[""] if set(found) == {""} else found
+        read: Read = answers_of(seen)
         return read
 
 
@@ -178,7 +183,7 @@ class DnsInside(PodsInside[dict[str, Lookup]]):
         return self.ask({"": inside(pods[0], {"names": names})} if pods else {})
 
     def read(self, seen: Any) -> dict[str, Lookup]:
-        return {name: Lookup(**lookup) for name, lookup in super().read(seen)["names"].items()}
+        return {name: Lookup(**lookup) for name, lookup in answers_of(seen)["names"].items()}
 
 
 def running_pods(state: State, workload: Object) -> list[Object]:
