@@ -1,6 +1,6 @@
 """What a lab's code is given as `state`: a State, and the questions of tasks, which end a task where the answer is no.
 
-`from checker import State` is this one.
+`from checker.sdk import State` is this one.
 """
 
 from __future__ import annotations

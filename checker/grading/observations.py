@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind, target_ports
@@ -19,10 +19,15 @@ from checker.model.answers import Answer, Answers, answers
 from checker.model.state import Object, State
 from checker.model.verdict import unknown
 
+Read = TypeVar("Read")
+
 
 @dataclass(frozen=True)
-class Observation(ABC):
-    """Base of all observations. Values are compared by what they ask, so that two tasks with the same one share it."""
+class Observation(ABC, Generic[Read]):
+    """Base of all observations; `Read` is the type of what a task gets: Http is an Observation[Answers].
+
+    Values are compared by what they ask, so that two tasks with the same one share it.
+    """
 
     asked_by: ClassVar[Literal["observer", "outside", "inside", "engine"]]
 
@@ -37,7 +42,7 @@ class Observation(ABC):
         """What to ask, given the objects; None while there is nothing to ask (the Service is not there yet)."""
 
     @abstractmethod
-    def read(self, seen: Any) -> Any:
+    def read(self, seen: Any) -> Read:
         """The answer as a task gets it."""
 
 
@@ -53,7 +58,7 @@ def service_address(state: State, name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Http(Observation):
+class Http(Observation[Answers]):
     """Requests to a Service from inside the cluster, each over a connection of its own. Read as Answers.
 
     times: how many; with per_pod, how many for each ready Pod that the Service selects (of n Pods that share requests
@@ -78,7 +83,7 @@ class Http(Observation):
 
 
 @dataclass(frozen=True)
-class PodHttp(Observation):
+class PodHttp(Observation[dict[str, Answer]]):
     """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node. Read as {Pod name: Answer}."""
 
     service: str
@@ -99,7 +104,7 @@ class PodHttp(Observation):
 
 
 @dataclass(frozen=True)
-class NodePorts(Observation):
+class NodePorts(Observation[dict[str, dict[str, Answer]]]):
     """One request to every port that the namespace's Services open on the nodes, on every node, from outside the cluster.
 
     Read as {Service name, or "name:1" and so on for its further ports: {node name: Answer}}.
@@ -134,8 +139,14 @@ def node_address(node: Object) -> str:
     return next((a["address"] for a in node.status.get("addresses") or [] if a["type"] == "InternalIP"), node.name)
 
 
+def answers_of(seen: dict[str, Any]) -> Any:
+    """What was answered in Pods, by the key of the ask; the answers themselves where there was only one ask."""
+    found: dict[str, Any] = {key: answered(answers) for key, answers in seen.items()}
+    return found[""] if set(found) == {""} else found
+
+
 @dataclass(frozen=True)
-class PodsInside(Observation):
+class PodsInside(Observation[Read]):
     """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py). Read as {key of an ask: answers}."""
 
     asked_by = "inside"
@@ -145,13 +156,21 @@ class PodsInside(Observation):
         """What `question` returns for some asks (see `inside`), by a key each; the key "" means the only one."""
         return {"asks": asks} if asks else None
 
-    def read(self, seen: Any) -> Any:
-        found = {key: answered(answers) for key, answers in seen.items()}
-        return found[""] if set(found) == {""} else found
+    def read(self, seen: Any) -> Read:
+        read: Read = answers_of(seen)
+        return read
 
 
 @dataclass(frozen=True)
-class DnsInside(PodsInside):
+class Lookup:
+    """What a name leads to: IPv4 addresses, or an error word (see Answer)."""
+
+    addresses: list[str]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class DnsInside(PodsInside[dict[str, Lookup]]):
     """What names lead to, asked inside a running Pod of a Deployment. Read as {name: Lookup}."""
 
     deployment: str
@@ -164,15 +183,7 @@ class DnsInside(PodsInside):
         return self.ask({"": inside(pods[0], {"names": names})} if pods else {})
 
     def read(self, seen: Any) -> dict[str, Lookup]:
-        return {name: Lookup(**lookup) for name, lookup in super().read(seen)["names"].items()}
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """What a name leads to: IPv4 addresses, or an error word (see Answer)."""
-
-    addresses: list[str]
-    error: str = ""
+        return {name: Lookup(**lookup) for name, lookup in answers_of(seen)["names"].items()}
 
 
 def running_pods(state: State, workload: Object) -> list[Object]:
@@ -200,7 +211,7 @@ def answered(seen: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Traffic(Observation):
+class Traffic(Observation[Timeline]):
     """A gentle stream of requests to a Service, from the lab's start on. Read as a Timeline."""
 
     service: str
@@ -221,7 +232,7 @@ class Unseen:
     """Stands in for an observation that could not be made: a task that comes to use it ends as unknown (or, where what
     the observation needs was not there, as failed with the reason for that)."""
 
-    def __init__(self, observation: Observation, why: str) -> None:
+    def __init__(self, observation: Observation[Any], why: str) -> None:
         self._observation, self._why = observation, why
 
     def _raise(self) -> Any:
@@ -246,7 +257,7 @@ class Unseen:
         return self._raise()
 
 
-def seen(state: State, observation: Observation) -> Any:
+def seen(state: State, observation: Observation[Any]) -> Any:
     """What a State holds of an observation, as a task gets it."""
     if observation.key not in state.observations:
         return Unseen(observation, "")

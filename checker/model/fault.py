@@ -263,15 +263,13 @@ class Unknown(NotPassed):
     outcome = "unknown"
 
 
-def fail(
-    cause: str, about: Named | str = "", /, *, form: str = "", in_progress: bool = False, **facts: Any
-) -> NoReturn:
+def fail(cause: str, about: Named | str = "", /, *, form: Any = "", in_progress: Any = False, **facts: Any) -> NoReturn:
     """End as failed: `fail("service-selects-nothing", service, selector=…)`. See Fault and the catalogue."""
     raise Failed(cause, about, form=form, in_progress=in_progress, **facts)
 
 
 def unknown(
-    cause: str, about: Named | str = "", /, *, form: str = "", in_progress: bool = False, **facts: Any
+    cause: str, about: Named | str = "", /, *, form: Any = "", in_progress: Any = False, **facts: Any
 ) -> NoReturn:
     """End as unknown: it could not be seen, for this cause."""
     raise Unknown(cause, about, form=form, in_progress=in_progress, **facts)

@@ -2,10 +2,7 @@
 
 from math import inf
 
-from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.timeline import Scaling
-from checker.model.spelling import counted
-from checker.model.verdict import NotPassed
+from checker.sdk import NotPassed, Object, Scaling, State, Timeline, Traffic, counted, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts

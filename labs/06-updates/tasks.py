@@ -1,7 +1,6 @@
 """Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
 
-from checker import Object, Rollout, State, Timeline, Traffic, fail, task, unknown
-from checker.model.spelling import counted
+from checker.sdk import Object, Rollout, State, Timeline, Traffic, counted, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/version")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.diagnosis import pods_of
 from checker.diagnosis.cron import read_schedule
 from checker.diagnosis.job import (
@@ -24,6 +23,7 @@ from checker.diagnosis.job import (
 )
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed
+from checker.sdk import State
 
 from .objects import ago, container, event, node, obj, pod, state
 

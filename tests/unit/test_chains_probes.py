@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned, soonest
 from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
+from checker.sdk import State
 
 from .objects import NOW, ago, container, deployment, event, pod, replica_set, service, state
 

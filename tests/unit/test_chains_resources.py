@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.diagnosis.resources import explain_creation, means, read_refusal, slip, throttling_note
-from checker.grading.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed, Result, Unknown, Verdict
+from checker.sdk import State
 from checker.ui.report import same_roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
+
+cgroup = load_module(load_lab("09").folder, "cgroup")
 
 
 @pytest.mark.parametrize("resource, text, meaning", [
@@ -238,24 +240,28 @@ V1 = "nr_periods 40\nnr_throttled 31\nthrottled_time 2500000000\n"
 
 @pytest.mark.parametrize("text, count", [(V2, 31), (V1, 31), ("usage_usec 812345\n", 0)])
 def test_cpu_stat_of_both_versions(text: str, count: int) -> None:
-    assert read_cpu_stat("busy-1", text).throttled == count
+    assert cgroup.read_cpu_stat("busy-1", text).throttled == count
 
 
 def test_the_account_is_asked_in_a_running_pod_and_read_where_it_is() -> None:
     top = deployment("busy")
     middle = replica_set(top, "busy-abc")
-    observation = CpuStatInside("busy")
+    observation = cgroup.CpuStatInside("busy")
     asked = observation.question(state(top, middle, pod("busy-1", owner=middle)))
     assert asked and list(asked["asks"]) == ["busy-1"]
     assert observation.question(state(top)) is None
-    seen = observation.read({"busy-1": {"cpu": {CPU_STAT: None, CPU_STAT_V1[0]: V1}}})
+    seen = observation.read({"busy-1": {"cpu": {cgroup.CPU_STAT: None, cgroup.CPU_STAT_V1[0]: V1}}})
     assert seen.of(["busy-1"]).throttled == 31
 
 
 def test_an_account_that_could_not_be_read_is_unknown() -> None:
-    for seen in ({}, {"busy-1": {"error": "Pod busy-1 could not be asked"}}, {"busy-1": {"cpu": {CPU_STAT: None}}}):
+    for seen in (
+        {},
+        {"busy-1": {"error": "Pod busy-1 could not be asked"}},
+        {"busy-1": {"cpu": {cgroup.CPU_STAT: None}}},
+    ):
         with pytest.raises(Unknown):
-            CpuAccount(seen).of(["busy-1"])
+            cgroup.CpuAccount(seen).of(["busy-1"])
 
 
 def test_two_objects_of_one_name_in_two_namespaces_are_two_roots() -> None:

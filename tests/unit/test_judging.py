@@ -33,7 +33,7 @@ tasks:
 - {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm]}
 """
 TASKS = """
-from checker import fail, task
+from checker.sdk import fail, task
 @task("one")
 def one(state):
     BODY
@@ -168,7 +168,7 @@ NAMED = re.compile(
 
 def causes_in_code() -> set[str]:
     found: set[str] = set()
-    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/tasks.py")]:
+    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/*.py")]:
         text = path.read_text()
         found |= {cause for cause in catalogue() if f'"{cause}"' in text}
         for match in NAMED.finditer(text):

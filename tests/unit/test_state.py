@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from checker import State
 from checker.grading.labs import load_lab
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
 from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Asked, Hidden, visible_objects
 from checker.model.verdict import Failed, Unknown
+from checker.sdk import State
 
 from .objects import deployment, obj, pod, replica_set, service, slice_of, state
 
