@@ -25,6 +25,7 @@ from checker.diagnosis.network_policy import (
     rules_of,
 )
 from checker.diagnosis.selectors import selector_words, selects, wished
+from checker.model.fault import Fault
 from checker.model.spelling import nearest, nearest_labels, pairs
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
@@ -409,7 +410,7 @@ def _nearest_policy(side: Side) -> Object:
     return next((p for p in side.policies if rules_of(p, side.direction)), side.policies[0])
 
 
-def explain_blocked(state: State, source: End, pod: Object, port: int, story: str) -> None:
+def explain_blocked(state: State, source: End, pod: Object, port: int, story: Fault | str) -> None:
     """Raise Failed where a Pod's policies keep out whoever had no answer there. story: what came of asking, in a sentence.
 
     Not where a rule speaks of addresses, and that of the source is not known.

@@ -77,7 +77,7 @@ def every_worker_has_a_pod(state: State) -> None:
             if workload.name != "heavy":
                 state.require_working(workload)
         others = [pod for pod in state.all("Pod") if pod.name != "heavy" and not pod.is_terminating]
-        state.require_some("Pod", "from the image guestbook:v1", pods or others)
+        state.require_some("Pod", "guestbook:v1", pods or others)
         for other in others[:1]:
             state.require_image(other, "guestbook:v1")
     fail(

@@ -182,18 +182,18 @@ def said(world: State, kind: str, name: str) -> NotPassed:
 
 
 def test_what_is_nearly_right_is_named() -> None:
-    assert (
-        "There is one called standard: is it meant?"
-        in said(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data").message
-    )
-    assert (
-        "There is one called date: is it meant?"
-        in said(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1").message
-    )
+    wrong_class = said(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data")
+    assert wrong_class.facts["near"] == "standard"
+    assert "There is a StorageClass standard." in wrong_class.message
+    wrong_claim = said(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1")
+    assert wrong_claim.facts["near"] == "date"
+    assert "There is a PersistentVolumeClaim date." in wrong_claim.message
 
 
-def test_waiting_for_a_pod_is_said_to_be_no_fault() -> None:
-    assert "that is no fault" in said(state(claim(), storage_class()), "PersistentVolumeClaim", "data").message
+def test_waiting_for_a_pod_is_said_to_be_normal() -> None:
+    waits = said(state(claim(), storage_class()), "PersistentVolumeClaim", "data")
+    assert waits.facts["storage_class"] == "standard"
+    assert "this is normal" in waits.message
 
 
 def test_volumes_of_other_namespaces_are_not_spoken_of() -> None:

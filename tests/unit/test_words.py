@@ -71,8 +71,8 @@ def test_a_malformed_entry_is_told_with_file_and_line(text: str, why: str, tmp_p
 
 
 def test_a_lab_adds_forms_to_a_cause_of_the_course(tmp_path: Path) -> None:
-    (file := tmp_path / "causes.yaml").write_text("object-missing:\n  forms: {here: {message: 'No {object}.'}}")
-    fault = Fault("object-missing", Ref("Service", "web"), form="here")
+    (file := tmp_path / "causes.yaml").write_text("object-being-deleted:\n  forms: {here: {message: 'No {object}.'}}")
+    fault = Fault("object-being-deleted", Ref("Service", "web"), form="here")
     assert fault.words(catalogue().extended(file)).message == "No Service web."
     with pytest.raises(KeyError):
         fault.words()
