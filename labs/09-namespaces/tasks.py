@@ -127,9 +127,7 @@ def require_budget(state: State, namespace: str) -> None:
         tightest = min(found, key=allowed)
         for quota, name, text in tightest:
             if quantity(text) >= 100 * quantity(most) or resource == "memory":
-                where = f"{name} in ResourceQuota {quota.name} of namespace {namespace}"
-                fail_if_slip(resource, text, where, expected=f"at most {most}", object=quota.ref,
-                             look=f"kubectl describe resourcequota {quota.name} -n {namespace}")  # fmt: skip
+                fail_if_slip(resource, text, quota, form="budget", field=name, most=most)
         if allowed(tightest) > quantity(most):
             quota, name, text = tightest[0]
             shared = len(tightest) > 1
@@ -425,7 +423,8 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
                 observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
             )  # fmt: skip
         if quantity(limit) > quantity(most):
-            fail_if_slip(resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence)
+            form = "next-pod" if whose.startswith("the next") else "running"
+            fail_if_slip(resource, limit, deployment, form=form, container=container["name"])
             fail("limit-too-large", f"{where} {has} a {words} limit of {with_meaning(resource, limit)}.",
                  expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
 
