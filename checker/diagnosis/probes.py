@@ -14,9 +14,8 @@ import re
 from typing import Any, NoReturn
 
 from checker.diagnosis.dns import follow_dependency
-from checker.model.spelling import counted
+from checker.model.fault import Failed, fail
 from checker.model.state import REACH, Object, State
-from checker.model.verdict import Failed, fail
 
 ASKED = ("liveness", "startup")  # the probes that end a container
 # How a process ends that the kubelet asked to go: in good order, killed after its time to end, or by the signal itself.
@@ -32,15 +31,18 @@ _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ 
 
 
 def describe_probe(probe: dict[str, Any]) -> str:
-    """A probe in a few words: `HTTP GET /readyz on port 8080`."""
+    """What a probe asks, as `kubectl describe pod` writes it: `http-get http://:8080/readyz`, `exec [redis-cli ping]`.
+
+    Source: https://github.com/kubernetes/kubectl/blob/master/pkg/describe/describe.go (DescribeProbe)
+    """
     if "httpGet" in probe:
         get = probe["httpGet"]
-        return f"HTTP GET {get.get('path', '/')} on port {get.get('port')}"
+        return f"http-get {get.get('scheme', 'HTTP').lower()}://{get.get('host', '')}:{get.get('port')}{get.get('path', '/')}"
     if "tcpSocket" in probe:
-        return f"TCP connection to port {probe['tcpSocket'].get('port')}"
+        return f"tcp-socket {probe['tcpSocket'].get('host', '')}:{probe['tcpSocket'].get('port')}"
     if "grpc" in probe:
-        return f"gRPC health check on port {probe['grpc'].get('port')}"
-    return "command " + " ".join((probe.get("exec") or {}).get("command") or [])
+        return f"grpc <pod>:{probe['grpc'].get('port')} {probe['grpc'].get('service') or ''}".rstrip()
+    return f"exec [{' '.join((probe.get('exec') or {}).get('command') or [])}]"
 
 
 def handler(probe: dict[str, Any]) -> dict[str, Any]:
@@ -81,11 +83,19 @@ def port_of(spec: dict[str, Any], probe: dict[str, Any]) -> int | None:
     return int(port) if port is not None else None
 
 
-def got(message: str) -> str:
-    """What a probe got, out of the kubelet's event: the part behind `… probe failed: ` (or `… probe errored …: `)."""
+def result_of(message: str) -> str:
+    """What a probe got, out of the kubelet's event: the part behind `… probe failed: ` (or `… probe errored …: `).
+
+    Empty for a command that failed without an output.
+    """
     found = re.split(r"probe (?:failed|errored[^:]*): ", message, maxsplit=1)[-1]
     found = found.rsplit("unable to start container process: ", 1)[-1]  # what is behind the runtime's chain of errors
-    return re.sub(r"\s+", " ", found).strip()[:200] or "no words"
+    return re.sub(r"\s+", " ", found).strip()[:200]
+
+
+def got(message: str) -> str:
+    """`result_of` for a message that is not in the catalogue yet."""
+    return result_of(message) or "no words"
 
 
 def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> list[dict[str, Any]]:
@@ -97,16 +107,16 @@ def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> lis
     ]
 
 
-def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str:
+def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str | None:
     """What one of a container's probes got lately, where it got several things: an answer rather than none, and else what it got most.
 
-    A container that is started or ended refuses connections for a moment, whatever else is wrong with it. Empty where no event tells.
+    A container that is started or ended refuses connections for a moment, whatever else is wrong with it. None where no event tells.
     """
     found = [(state.age(e["lastTimestamp"]), e) for e in failures(state, pod, spec, which) if e.get("lastTimestamp")]
     if not found:
-        return ""
+        return None
     lately = min(age for age, _ in found) + max(30, 2 * patience(spec[f"{which}Probe"]))
-    answers = [(got(event.get("message", "")), event.get("count") or 1) for age, event in found if age <= lately]
+    answers = [(result_of(event.get("message", "")), event.get("count") or 1) for age, event in found if age <= lately]
 
     def weight(answer: str) -> tuple[bool, int]:
         kind = _kind(answer)
@@ -177,91 +187,69 @@ def time_to_settle(spec: dict[str, Any], least: float) -> float:
 
 
 def explain_restarts(
-    state: State,
-    pod: Object,
-    status: dict[str, Any],
-    spec: dict[str, Any],
-    which: str,
-    **evidence: Any,
-) -> None:
+    state: State, pod: Object, status: dict[str, Any], spec: dict[str, Any], which: str, pending: bool = False
+) -> NoReturn:
     """Raise Failed with the reason why the liveness or startup probe (`which`) ends this container over and over."""
     probe = spec[f"{which}Probe"]
-    words, name = describe_probe(probe), spec.get("name")
-    answer = telling(state, pod, spec, which)
-    if not answer:  # its events have not come yet, and without them nothing is sure but this
-        answer, evidence["pending"] = "no answer that the events tell of", True
-    restarts = status.get("restartCount", 0)
-    story = f"Container {name} of Pod {pod.name} is restarted by its {which} probe ({words})"
-    if not restarts and evidence.get("pending"):
-        story = f"Container {name} of Pod {pod.name} is about to be restarted by its {which} probe ({words})"
-    evidence = {
-        "object": pod.ref,
-        "look": f"kubectl describe pod {pod.name}",
-        "observed": f"{answer}; {counted(restarts, 'restart')}",
-        **evidence,
+    told = telling(state, pod, spec, which)
+    pending = pending or told is None  # its events have not come yet, and without them nothing is sure but this
+    answer, restarts = told or "", status.get("restartCount") or None
+    fail_if_command_missing(pod, spec, which, answer, restarts=restarts, pending=pending)
+    facts: dict[str, Any] = {
+        "container": spec.get("name"),
+        "which": which,
+        "probe": describe_probe(probe),
+        "answer": answer,
+        "restarts": restarts,
     }
-    good: dict[str, Any] = {"expected": f"{words} succeeds"}
-    fail_if_command_missing(pod, spec, which, answer, **evidence)
     if "statuscode: 404" in answer:
-        fail(
-            "probe-path-not-found", f"{story}: something answers on that port, but it has no page "
-            f"{(probe.get('httpGet') or {}).get('path', '/')} (status 404).", **good, **evidence,
-        )  # fmt: skip
+        path = (probe.get("httpGet") or {}).get("path", "/")
+        fail("probe-path-not-found", pod, in_progress=pending, path=path, **facts)
     if _NO_ANSWER_THERE.search(answer):
-        _explain_refused(state, pod, spec, which, story, evidence)
+        _explain_refused(state, pod, spec, which, facts, pending)
     if _TIMED_OUT.search(answer):
-        fail(
-            "probe-times-out", f"{story}, which gets no answer in time. It waits {counted_seconds(probe.get('timeoutSeconds', 1))} "
-            f"(timeoutSeconds) for one: {answer}", expected=f"an answer within {counted_seconds(probe.get('timeoutSeconds', 1))}",
-            **evidence,
-        )  # fmt: skip
+        fail("probe-times-out", pod, in_progress=pending, timeout=probe.get("timeoutSeconds", 1), **facts)
     if which == "liveness":
         try:
             follow_dependency(state, pod, spec, answer)
-        except Failed as root:
-            fail(
-                "dependency-in-liveness", f"{story}, which fails because of somebody else: {root.message} "
-                f"Restarting {name} does not change that.", **{**good, **evidence, "pending": bool(evidence.get("pending") or root.pending)},
-            )  # fmt: skip
-    cause = "liveness-probe-fails" if which == "liveness" else "startup-probe-fails"
-    raise Failed(cause, f"{story}, which fails: {answer}", **good, **evidence)
+        except Failed as end:
+            root = end.fault
+            pending = pending or root.in_progress
+            raise Failed("dependency-in-liveness", pod, in_progress=pending, root=root, **facts) from end
+        fail("liveness-probe-fails", pod, in_progress=pending, **facts)
+    fail("startup-probe-fails", pod, form="restarts", in_progress=pending, **facts)
 
 
 def _explain_refused(
-    state: State,
-    pod: Object,
-    spec: dict[str, Any],
-    which: str,
-    story: str,
-    evidence: dict[str, Any],
+    state: State, pod: Object, spec: dict[str, Any], which: str, facts: dict[str, Any], pending: bool
 ) -> None:
     """A connection that is refused: nothing listens there at all, or nothing does yet. Returns where the process did listen."""
     probe = spec[f"{which}Probe"]
     port = port_of(spec, probe)
-    open_ports, said = listening(state, pod, spec)
-    declared = sorted(p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP")
-    where = ""
-    if port not in open_ports | said:
+    open_ports, logged = listening(state, pod, spec)
+    declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
+    facts = {**facts, "port": port}
+    if port not in open_ports | logged:
         if open_ports:
-            where = f"it listens on {_listed(open_ports)}"
-        elif said:
-            where = f"it says that it listens on {_listed(said)}"
-        elif declared and port not in declared:
-            where = f"the container's ports are {_listed(set(declared))}"
-    if where:
-        fail(
-            "probe-port-refused", f"{story}, and on port {port} nothing listens (connection refused); {where}.",
-            expected=f"something listens on port {port}", **{**evidence, "observed": f"connection refused; {where}"},
-        )  # fmt: skip
-    if port in said:
+            fail("probe-port-refused", pod, form="open", in_progress=pending, ports=sorted(open_ports), **facts)
+        if logged:
+            fail("probe-port-refused", pod, form="logged", in_progress=pending, ports=sorted(logged), **facts)
+        if declared and port not in declared:
+            fail("probe-port-refused", pod, form="declared", in_progress=pending, ports=sorted(declared), **facts)
+    if port in logged:
         return
     cause = "no-startup-budget" if which == "liveness" else "startup-budget-too-short"
-    raise Failed(
-        cause, f"{story} before it has started: on port {port} nothing listened yet (connection refused). From its start until then it has "
-        f"{counted_seconds(patience(probe))} ({reckoned(probe)}).",
-        expected="a container that has started before it is judged",
-        **{**evidence, "observed": f"connection refused after {counted_seconds(patience(probe))}"},
-    )  # fmt: skip
+    raise Failed(cause, pod, form="refused", in_progress=pending, **_budget(probe), **facts)
+
+
+def _budget(probe: dict[str, Any]) -> dict[str, Any]:
+    """How long a container has until a probe gives up, in seconds, and the fields of the probe that say so."""
+    return {
+        "seconds": round(patience(probe)),
+        "delay": probe.get("initialDelaySeconds") or None,
+        "period": probe.get("periodSeconds", 10),
+        "threshold": probe.get("failureThreshold", 3),
+    }
 
 
 def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int], set[int]]:
@@ -275,7 +263,9 @@ def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int]
     return open_ports, {int(port) for port in _LISTENS.findall(text)}
 
 
-def fail_if_command_missing(pod: Object, spec: dict[str, Any], which: str, answer: str, **evidence: Any) -> None:
+def fail_if_command_missing(
+    pod: Object, spec: dict[str, Any], which: str, answer: str, *, restarts: int | None = None, pending: bool = False
+) -> None:
     """Raises Failed where a probe's command could not be started at all. That a probe has a command is looked up first: the same
     words may come from a command that was found."""
     probe = spec.get(f"{which}Probe") or {}
@@ -283,10 +273,15 @@ def fail_if_command_missing(pod: Object, spec: dict[str, Any], which: str, answe
     # What the runtime says of a command that it cannot start names it: `exec: "redis-clii": executable file not found in $PATH`.
     if command and _NO_COMMAND.search(answer) and ("exec" in answer or command[0] in answer):
         fail(
-            "probe-command-missing", f"The {which} probe of container {spec.get('name')} (Pod {pod.name}) runs `{' '.join(command)}` in the "
-            f"container, which cannot be started there: {answer}",
-            expected="a command that the image has", **{"observed": answer, "object": pod.ref, "look": f"kubectl describe pod {pod.name}", **evidence},
-        )  # fmt: skip
+            "probe-command-missing",
+            pod,
+            in_progress=pending,
+            container=spec.get("name"),
+            which=which,
+            probe=describe_probe(probe),
+            answer=answer,
+            restarts=restarts,
+        )
 
 
 def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) -> None:
@@ -298,24 +293,11 @@ def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) ->
     port = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")
     names = [p["name"] for p in spec.get("ports") or [] if p.get("name")]
     if isinstance(port, str) and not port.isdigit() and port not in names:
-        fail_port_unknown(pod, spec, which, port, names)
+        fail("probe-port-unknown", pod, container=spec["name"], which=which, port=port, ports=names)
     for event in failures(state, pod, spec, which)[:1]:
-        fail_if_command_missing(pod, spec, which, got(event["message"]))
-
-
-def fail_port_unknown(pod: Object, spec: dict[str, Any], which: str, port: str, names: list[str]) -> NoReturn:
-    fail(
-        "probe-port-unknown",
-        f"The {which} probe of Pod {pod.name} asks port {port!r}, and no port of container {spec['name']} has that name.",
-        expected=f"a port named {port}", observed=f"port names: {', '.join(names) or 'none'}", object=pod.ref,
-        look=f"kubectl describe pod {pod.name}",
-    )  # fmt: skip
+        fail_if_command_missing(pod, spec, which, result_of(event["message"]))
 
 
 def counted_seconds(seconds: float) -> str:
     """`1 second`, `30 seconds`."""
     return f"{seconds:g} second{'' if seconds == 1 else 's'}"
-
-
-def _listed(ports: set[int]) -> str:
-    return ", ".join(map(str, sorted(ports)))
