@@ -22,10 +22,10 @@ PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 @dataclass(frozen=True)
 class Container:
-    """One container: what `docker inspect` says of it (`raw`), and what was seen in it and of it.
+    """One container: what `docker inspect` says (`raw`), and what was observed.
 
     listening: [address, port] pairs, or None where that could not be read. log: its last line.
-    answer: what came back through its first published port, or None. asked: what a guestbook says when asked from within.
+    answer: the answer from its first published port, or None. asked: what a guestbook answers from within.
     began_with_data: of a Redis, whether it found data when its container was new; None where that is not known.
     """
 
@@ -117,7 +117,7 @@ class Container:
 
     @property
     def wished_ports(self) -> dict[str, list[dict[str, str]]]:
-        """What was asked to be published, whether or not it came about."""
+        """The ports that were to be published, even where the container did not start."""
         return (self.raw.get("HostConfig") or {}).get("PortBindings") or {}
 
     @cached_property

@@ -1,10 +1,10 @@
 """The chains of a Job and of a CronJob.
 
-Job: not suspended → its Pods can be created → they work → it has not given up (tries, deadline, policy) → complete. A Job
-that is at work, or is being tried again, is not broken; a Job that gave up is explained from its last Pod.
+Job: not suspended → its Pods can be created → they work → it has not failed (tries, deadline, policy) → complete.
+A Job whose Pods are active, or that tries again, has no fault. A Job that has failed is explained by its last Pod.
 
-CronJob: not suspended → what runs at the moment works → it ran when it was due → its last run worked. A CronJob whose time has
-not come is not broken.
+CronJob: not suspended → its active runs work → it ran when it was due → its last run succeeded.
+A CronJob whose time has not come has no fault.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/controllers/job/,
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ and the condition reasons of
@@ -23,12 +23,12 @@ from checker.model.fault import Failed, Fault, fail
 from checker.model.state import Object, State, parse_time
 
 BY_HAND = "cronjob.kubernetes.io/instantiate"  # annotation of a Job made by `kubectl create job --from`
-# How late (in seconds) a run may begin, or its end be noted, before that means something.
+# Seconds by which a run may start late, or its end be recorded late, without a fault.
 LATE = 15
-# Events of a CronJob that say why it did not begin.
+# Reasons of a CronJob's events that say why no run started.
 _WHY_NOT = ("MissSchedule", "FailedCreate", "UnknownTimeZone", "UnparseableSchedule", "TooManyMissedTimes")
 _GAVE_UP = {"BackoffLimitExceeded", "MaxFailedIndexesExceeded", "FailedIndexes"}
-# What says no more than that a process ended: of a Job that is the beginning of the story, not its root.
+# Causes that say only that a process ended. A Job tries again after these, so they are not its root.
 _JUST_ENDED = {"container-crashes", "container-ends"}
 
 
@@ -36,22 +36,22 @@ _JUST_ENDED = {"container-crashes", "container-ends"}
 
 
 def is_complete(job: Object) -> bool:
-    """Whether a Job has done its work."""
+    """Whether a Job is complete."""
     return job.condition("Complete").get("status") == "True"
 
 
 def failure(job: Object) -> dict[str, Any]:
-    """The condition that says that a Job has failed, or is about to have; empty where it has not."""
+    """The condition that says that a Job has failed or is about to fail; empty for any other Job."""
     return next((c for kind in ("Failed", "FailureTarget") if (c := job.condition(kind)).get("status") == "True"), {})
 
 
 def is_finished(job: Object) -> bool:
-    """Whether a Job is over, in one way or the other."""
+    """Whether a Job is complete or has failed."""
     return is_complete(job) or bool(failure(job))
 
 
 def walk_job(state: State, job: Object) -> None:
-    """Return when a Job is complete, or at work with nothing in its way. Raises Failed with the first broken link."""
+    """Return when a Job is complete, or active without a fault. Raises Failed with the first broken link."""
     if job.is_terminating:
         fail("object-being-deleted", job, in_progress=True)
     if is_complete(job) or job.condition("SuccessCriteriaMet").get("status") == "True":
@@ -69,15 +69,17 @@ def walk_job(state: State, job: Object) -> None:
 
 
 def require_complete(state: State, job: Object) -> None:
-    """A Job has done its work. Raises Failed with the first broken link, or, pending, because it is not done yet."""
+    """Return when a Job is complete. Raises Failed with the first broken link; in progress while the Job is active."""
     walk_job(state, job)
     if not is_complete(job):
         fail("job-running", job, in_progress=True, failed=tries_failed(state, job) or None, **_done(job))
 
 
 def tries_failed(state: State, job: Object) -> int:
-    """How many tries of a Job failed: Pods that failed, and (restartPolicy OnFailure) containers that were started again. The Job's
-    own number is right when Pods are gone, the Pods are when a podFailurePolicy says that they do not count."""
+    """How many tries of a Job failed: failed Pods, and (with restartPolicy OnFailure) restarts of containers.
+
+    The status of the Job also counts Pods that are deleted. The Pods also count where a podFailurePolicy ignores them.
+    """
     pods = state.owned("Pod", job)
     restarts: list[int] = [
         status.get("restartCount", 0) for pod in pods for status in pod.status.get("containerStatuses") or []
@@ -87,7 +89,7 @@ def tries_failed(state: State, job: Object) -> int:
 
 
 def rule_for(job: Object, code: int) -> str:
-    """What the podFailurePolicy of a Job says of a container's exit code: the action of the first rule that fits, or Count."""
+    """The action of the first rule in a Job's podFailurePolicy that matches a container's exit code, or Count."""
     for rule in (job.spec.get("podFailurePolicy") or {}).get("rules") or []:
         codes = rule.get("onExitCodes")
         if codes and (code in codes["values"]) == (codes["operator"] == "In"):
@@ -101,7 +103,7 @@ def _done(job: Object) -> dict[str, Any]:
 
 
 def most_at_once(state: State, job: Object) -> int:
-    """How many Pods of a Job were at work at the same time, at most: from when a node took them on until they ended."""
+    """The largest number of Pods of a Job that ran at the same time, from their startTime to their end."""
     changes: list[tuple[datetime, int]] = []
     for pod in state.owned("Pod", job):
         begin = pod.status.get("startTime")
@@ -120,14 +122,14 @@ def most_at_once(state: State, job: Object) -> int:
 
 
 def _explain_creation(state: State, job: Object) -> None:
-    """Pods that the API server refuses: a Job has no condition for it, so its event is the only place."""
+    """Raises Failed where the API server refuses the Pods of a Job. Only an event of the Job says so."""
     message = next((event["message"] for event in state.events(job, "FailedCreate")), "")
     if message:
         explain_refusal(state, job, job, message)
 
 
 def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
-    """The Pods that have not ended: a settled fault of one of them keeps the Job from ever being done."""
+    """Raises Failed for a fault of an active Pod that will not go away by itself, or because the Job tries again."""
     failed = [pod for pod in pods if pod.status.get("phase") == "Failed"]
     active = [pod for pod in pods if pod.status.get("phase") not in ("Failed", "Succeeded")]
     retried: Fault | None = None
@@ -153,7 +155,7 @@ def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
 
 
 def _fault_of(state: State, pod: Object) -> Fault | None:
-    """What is wrong with a Pod of a Job, or what ended it."""
+    """The fault of a Pod of a Job; None where it has none."""
     try:
         walk_pod(state, pod)
     except Failed as end:
@@ -167,7 +169,7 @@ def _restart_policy(job: Object) -> str:
 
 
 def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> NoReturn:
-    """Why a Job gave up: its own limit, with what its last Pod said; or, where that tells more, the root in that Pod."""
+    """Raise Failed with the reason why a Job has failed: its own limit, or the fault of its last Pod."""
     reason, said = condition.get("reason", ""), condition.get("message", "")
     failed = [pod for pod in state.owned("Pod", job) if pod.status.get("phase") == "Failed" and not pod.is_terminating]
     last = _fault_of(state, max(failed, key=lambda pod: (pod.created, pod.name))) if failed else None
@@ -196,7 +198,7 @@ def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> No
 
 
 def schedule_of(cron_job: Object) -> Schedule | None:
-    """When a CronJob is due, or None where its schedule cannot be read here."""
+    """The schedule of a CronJob, or None where it cannot be read."""
     return read_schedule(cron_job.spec.get("schedule", ""), cron_job.spec.get("timeZone") or "")
 
 
@@ -207,12 +209,12 @@ def schedule_words(cron_job: Object) -> str:
 
 
 def runs(state: State, cron_job: Object) -> list[Object]:
-    """The Jobs that are there of a CronJob's scheduled runs, newest first."""
+    """The existing Jobs of a CronJob's scheduled runs, newest first."""
     return _newest_first([job for job in state.owned("Job", cron_job) if not is_by_hand(job)])
 
 
 def trials(state: State, cron_job: Object) -> list[Object]:
-    """The Jobs that somebody made from a CronJob by hand, newest first. To its schedule they mean nothing."""
+    """The Jobs that were created from a CronJob by hand, newest first. They are no runs of its schedule."""
     return _newest_first([job for job in state.owned("Job", cron_job) if is_by_hand(job)])
 
 
@@ -221,14 +223,16 @@ def _newest_first(jobs: list[Object]) -> list[Object]:
 
 
 def is_by_hand(job: Object) -> bool:
-    """Whether a CronJob's Job was made by hand. To the CronJob it is like its own otherwise: it counts for its history, and
-    where it ends well, for lastSuccessfulTime. (An older kubectl does not make the CronJob its controller.)
+    """Whether a CronJob's Job was created by hand.
+
+    The CronJob controller counts it like its own Jobs: for the history, and for lastSuccessfulTime. (An older kubectl
+    does not make the CronJob the controller of the Job.)
     """
     return BY_HAND in job.annotations or not job.controller
 
 
 def walk_cron_job(state: State, cron_job: Object) -> None:
-    """Return when a CronJob does its work, or its time has not come yet. Raises Failed with the first broken link."""
+    """Return when a CronJob has no fault, or its time has not come yet. Raises Failed with the first broken link."""
     if cron_job.is_terminating:
         fail("object-being-deleted", cron_job, in_progress=True)
     if cron_job.spec.get("suspend"):
@@ -245,14 +249,19 @@ def walk_cron_job(state: State, cron_job: Object) -> None:
 
 
 def has_run(state: State, cron_job: Object) -> bool:
-    """Whether a scheduled run of a CronJob has ended well, its Job still there or not. One made by hand does not count, also where it
-    does not say that it was: before its first time the CronJob has begun none."""
+    """Whether a scheduled run of a CronJob has succeeded, even if its Job no longer exists.
+
+    A Job that was created by hand does not count. Without a lastScheduleTime the CronJob has had no run of its own.
+    """
     scheduled = bool(cron_job.status.get("lastScheduleTime"))
     return (scheduled and any(is_complete(job) for job in runs(state, cron_job))) or _ended_well(state, cron_job)
 
 
 def _ended_well(state: State, cron_job: Object) -> bool:
-    """Whether the last scheduled run ended well, by the CronJob's own two times, unless the second speaks of a Job made by hand."""
+    """Whether the last scheduled run succeeded, by lastScheduleTime and lastSuccessfulTime of the CronJob.
+
+    Not where lastSuccessfulTime is that of a Job that was created by hand.
+    """
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     by_hand = {job.status.get("completionTime") for job in trials(state, cron_job)}
     return bool(last and well and well not in by_hand and parse_time(well) >= parse_time(last))
@@ -266,7 +275,7 @@ def _walk_run(state: State, cron_job: Object, job: Object) -> None:
 
 
 def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
-    """The last time at which it was due was not missed. While a run is at work, a policy may leave the next one out."""
+    """Raises Failed where a CronJob missed its last time. While a run is active, a policy may skip the next run."""
     schedule = schedule_of(cron_job)
     last = cron_job.status.get("lastScheduleTime")
     since = parse_time(last) if last else cron_job.created
@@ -287,7 +296,7 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
 
 
 def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> None:
-    """A last run whose Job is gone: told by the CronJob's own two times."""
+    """Raises Failed for a last run that did not succeed and whose Job no longer exists, by the times of the CronJob."""
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     if not last or cron_job.status.get("active") or _ended_well(state, cron_job):
         return

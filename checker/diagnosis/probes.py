@@ -1,8 +1,8 @@
-"""Why a probe ends a container, or says nothing: told apart by what the probe got, and by what the process does instead.
+"""Why a container fails its probes: told apart by the result of the probe, and by where the process listens.
 
-A probe is asked by the kubelet of the Pod's node. What it got stands in the kubelet's events on the Pod (`Unhealthy`), and that a
-container was ended for it, too (`Killing`); events are kept for an hour, and a Pod that causes many loses some, so the container's
-own status is looked at first, and the last words of its previous run beside it.
+The kubelet of the Pod's node runs the probes. Its events on the Pod hold the results (`Unhealthy`), and say that it
+ended a container because of a probe (`Killing`). Events are kept for an hour, and a Pod with many events loses some.
+So the container's status is read first, and the log of its previous run beside it.
 
 Sources: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/ and
 https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
@@ -18,15 +18,15 @@ from checker.model.fault import Failed, fail
 from checker.model.state import REACH, Object, State
 
 ASKED = ("liveness", "startup")  # the probes that end a container
-# How a process ends that the kubelet asked to go: in good order, killed after its time to end, or by the signal itself.
+# Exit codes of a process that the kubelet ended: by itself, by SIGKILL after its grace period, or by SIGTERM.
 ENDED_ON_REQUEST = (0, 137, 143)
-# The kubelet sends its events when it comes to it, one after the other: how long (in seconds) a busy one may take.
+# Seconds that a busy kubelet may take to send its events.
 EVENTS_FOLLOW = 300
 _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
 _NO_ANSWER_THERE = re.compile(r"refused", re.I)
-# How programs say where they listen: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running mode=standalone, port=6379`.
+# How logs say where a program listens: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running … port=6379`.
 _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ =:]+|:)(\d{2,5})\b", re.I)
 
 
@@ -37,7 +37,8 @@ def describe_probe(probe: dict[str, Any]) -> str:
     """
     if "httpGet" in probe:
         get = probe["httpGet"]
-        return f"http-get {get.get('scheme', 'HTTP').lower()}://{get.get('host', '')}:{get.get('port')}{get.get('path', '/')}"
+        scheme, host = get.get("scheme", "HTTP").lower(), get.get("host", "")
+        return f"http-get {scheme}://{host}:{get.get('port')}{get.get('path', '/')}"
     if "tcpSocket" in probe:
         return f"tcp-socket {probe['tcpSocket'].get('host', '')}:{probe['tcpSocket'].get('port')}"
     if "grpc" in probe:
@@ -46,12 +47,12 @@ def describe_probe(probe: dict[str, Any]) -> str:
 
 
 def handler(probe: dict[str, Any]) -> dict[str, Any]:
-    """What a probe asks, without how often and how patiently: two probes with the same handler ask the same."""
+    """The handler of a probe, without its times: two probes with the same handler check the same."""
     return {kind: probe[kind] for kind in ("httpGet", "tcpSocket", "exec", "grpc") if kind in probe}
 
 
 def patience(probe: dict[str, Any]) -> float:
-    """Seconds from a container's start until this probe has failed as often as it may, at the latest.
+    """The most seconds from a container's start until this probe has failed failureThreshold times.
 
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#configure-probes
     """
@@ -59,24 +60,27 @@ def patience(probe: dict[str, Any]) -> float:
 
 
 def notice(probe: dict[str, Any]) -> float:
-    """Seconds in which this probe notices that a container which has started is not well any more, at most."""
+    """The most seconds until this probe has failed failureThreshold times, once the container runs."""
     return float(probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3))
 
 
 def soonest(probe: dict[str, Any]) -> float:
-    """Seconds in which this probe cannot fail as often as it may: its first failure may come at once, the others take a period each."""
+    """The fewest seconds until this probe has failed failureThreshold times.
+
+    The first failure may come at once. Each of the others takes a period.
+    """
     return notice(probe) - float(probe.get("periodSeconds", 10))
 
 
 def reckoned(probe: dict[str, Any]) -> str:
-    """How the patience of a probe comes about, in the words of its fields."""
+    """The patience of a probe as a sum of its fields: `periodSeconds 10 × failureThreshold 3`."""
     delay = probe.get("initialDelaySeconds", 0)
     fields = f"periodSeconds {probe.get('periodSeconds', 10)} × failureThreshold {probe.get('failureThreshold', 3)}"
     return f"initialDelaySeconds {delay} + {fields}" if delay else fields
 
 
 def port_of(spec: dict[str, Any], probe: dict[str, Any]) -> int | None:
-    """The number of the port that a probe asks; None where it asks none, or a name that none of the container's ports has."""
+    """The number of a probe's port; None where it has none, or a name that no port of the container has."""
     port = next((probe[kind].get("port") for kind in ("httpGet", "tcpSocket", "grpc") if kind in probe), None)
     if isinstance(port, str) and not port.isdigit():
         return next((p["containerPort"] for p in spec.get("ports") or [] if p.get("name") == port), None)
@@ -84,7 +88,7 @@ def port_of(spec: dict[str, Any], probe: dict[str, Any]) -> int | None:
 
 
 def result_of(message: str) -> str:
-    """What a probe got, out of the kubelet's event: the part behind `… probe failed: ` (or `… probe errored …: `).
+    """The result of a probe, from the kubelet's event: the part after `… probe failed: ` (or `… probe errored …: `).
 
     Empty for a command that failed without an output.
     """
@@ -99,7 +103,7 @@ def got(message: str) -> str:
 
 
 def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> list[dict[str, Any]]:
-    """The kubelet's events on failures of one of a container's probes, newest first."""
+    """The kubelet's events about failures of one probe of a container, newest first."""
     return [
         event
         for event in state.events(pod, "Unhealthy")
@@ -108,9 +112,10 @@ def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> lis
 
 
 def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str | None:
-    """What one of a container's probes got lately, where it got several things: an answer rather than none, and else what it got most.
+    """The most telling of the recent results of a container's probe; None where no event holds a result.
 
-    A container that is started or ended refuses connections for a moment, whatever else is wrong with it. None where no event tells.
+    That is an answer, where there is one, and else the most frequent result. A container that starts or ends refuses
+    connections for a moment, whatever else is wrong with it.
     """
     found = [(state.age(e["lastTimestamp"]), e) for e in failures(state, pod, spec, which) if e.get("lastTimestamp")]
     if not found:
@@ -132,13 +137,13 @@ def _kind(answer: str) -> str:
 
 
 def _is_about(event: dict[str, Any], spec: dict[str, Any]) -> bool:
-    """Whether an event is about this container; where it does not say, it counts for every one."""
+    """Whether an event is about this container. An event that names no container counts for all of the Pod's."""
     field = (event.get("involvedObject") or {}).get("fieldPath") or ""
     return not field or field.endswith(f"{{{spec.get('name')}}}")
 
 
 def ended_by_probe(state: State, pod: Object, spec: dict[str, Any], ended: dict[str, Any]) -> str:
-    """Which probe ended the container's previous run: `liveness`, `startup`, or nothing where it was none."""
+    """Which probe ended the container's previous run: `liveness`, `startup`, or empty where no probe did."""
     for event in state.events(pod, "Killing"):
         found = _FAILED.search(event.get("message", ""))
         if found and found.group(1) == spec.get("name") and f"{found.group(2).lower()}Probe" in spec:
@@ -155,7 +160,7 @@ def ended_by_probe(state: State, pod: Object, spec: dict[str, Any], ended: dict[
 
 
 def _had_time(state: State, probe: dict[str, Any], ended: dict[str, Any]) -> bool:
-    """Whether a run lasted long enough for this probe to fail as often as it may."""
+    """Whether a run lasted long enough for this probe to fail failureThreshold times."""
     if not ended.get("startedAt") or not ended.get("finishedAt"):
         return True
     lasted = state.age(ended["startedAt"]) - state.age(ended["finishedAt"])
@@ -163,14 +168,14 @@ def _had_time(state: State, probe: dict[str, Any], ended: dict[str, Any]) -> boo
 
 
 def may_be_a_probe(state: State, spec: dict[str, Any], ended: dict[str, Any]) -> bool:
-    """Whether a probe may have ended a container's previous run, of which no event tells yet."""
+    """Whether a probe may have ended a container's previous run, and the kubelet's event may still come."""
     asked = any(spec.get(f"{which}Probe") for which in ASKED)
     at = ended.get("finishedAt")
     return bool(asked and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < EVENTS_FOLLOW)
 
 
 def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[str, Any]) -> bool:
-    """Whether the liveness probe of a running container has failed so lately that nothing says yet that it goes well again."""
+    """Whether the liveness probe of a running container failed so recently that no later result is known."""
     probe = spec.get("livenessProbe")
     found = failures(state, pod, spec, "liveness") if probe else []
     if not probe or not found or not found[0].get("lastTimestamp"):
@@ -180,7 +185,7 @@ def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[s
 
 
 def time_to_settle(spec: dict[str, Any], least: float) -> float:
-    """Seconds after which a container that a probe has restarted has been asked anew: until then its running says little."""
+    """Seconds after which a restarted container has been probed again. Before that, its state `running` says little."""
     probe = spec.get("livenessProbe") or {}
     first_answer = probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) + probe.get("timeoutSeconds", 1)
     return max(least, float(first_answer))
@@ -189,10 +194,10 @@ def time_to_settle(spec: dict[str, Any], least: float) -> float:
 def explain_restarts(
     state: State, pod: Object, status: dict[str, Any], spec: dict[str, Any], which: str, pending: bool = False
 ) -> NoReturn:
-    """Raise Failed with the reason why the liveness or startup probe (`which`) ends this container over and over."""
+    """Raise Failed with the reason why a container fails its liveness or startup probe (`which`) and is restarted."""
     probe = spec[f"{which}Probe"]
     told = telling(state, pod, spec, which)
-    pending = pending or told is None  # its events have not come yet, and without them nothing is sure but this
+    pending = pending or told is None  # the kubelet's events have not come yet, and only they hold the reason
     answer, restarts = told or "", status.get("restartCount") or None
     fail_if_command_missing(pod, spec, which, answer, restarts=restarts, pending=pending)
     facts: dict[str, Any] = {
@@ -223,7 +228,10 @@ def explain_restarts(
 def _explain_refused(
     state: State, pod: Object, spec: dict[str, Any], which: str, facts: dict[str, Any], pending: bool
 ) -> None:
-    """A connection that is refused: nothing listens there at all, or nothing does yet. Returns where the process did listen."""
+    """Raises Failed for a refused connection: nothing listens on the port, or nothing does yet.
+
+    Returns where the log says that the process listened there before.
+    """
     probe = spec[f"{which}Probe"]
     port = port_of(spec, probe)
     open_ports, logged = listening(state, pod, spec)
@@ -253,7 +261,7 @@ def _budget(probe: dict[str, Any]) -> dict[str, Any]:
 
 
 def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int], set[int]]:
-    """The ports of a Pod that were seen open, and those on which a container's last words say that it listens."""
+    """The open ports of a Pod, as far as they were observed, and the ports that a container's log names."""
     reach = state.observations.get(REACH) or {}
     address = pod.status.get("podIP")
     open_ports = {
@@ -266,11 +274,13 @@ def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int]
 def fail_if_command_missing(
     pod: Object, spec: dict[str, Any], which: str, answer: str, *, restarts: int | None = None, pending: bool = False
 ) -> None:
-    """Raises Failed where a probe's command could not be started at all. That a probe has a command is looked up first: the same
-    words may come from a command that was found."""
+    """Raises Failed where the command of an exec probe could not start.
+
+    Another probe may get the same words as an answer, so the probe must have a command.
+    """
     probe = spec.get(f"{which}Probe") or {}
     command = (probe.get("exec") or {}).get("command") or []
-    # What the runtime says of a command that it cannot start names it: `exec: "redis-clii": executable file not found in $PATH`.
+    # The runtime names a command that it cannot start: `exec: "redis-clii": executable file not found in $PATH`.
     if command and _NO_COMMAND.search(answer) and ("exec" in answer or command[0] in answer):
         fail(
             "probe-command-missing",
@@ -285,9 +295,9 @@ def fail_if_command_missing(
 
 
 def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) -> None:
-    """Raises Failed where a probe cannot be asked at all: it names a port that there is not, or a command that the image does not have.
+    """Raises Failed where a probe cannot run: its named port does not exist, or its image does not have the command.
 
-    The kubelet takes no notice of such a probe: a container with nothing but this liveness probe looks well, and is never restarted.
+    The kubelet does not count such a probe as failed. A container with such a liveness probe is never restarted by it.
     """
     probe = spec.get(f"{which}Probe") or {}
     port = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")

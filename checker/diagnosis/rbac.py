@@ -13,7 +13,7 @@ from checker.model.fault import Failed, fail
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 
-# pods is forbidden: User "system:serviceaccount:learn:default" cannot list resource "pods" in API group "" in the namespace "learn"
+# User "system:serviceaccount:learn:default" cannot list resource "pods" in API group "" in the namespace "learn"
 _FORBIDDEN = re.compile(
     r'User \\?"system:serviceaccount:([^:"\\]+):([^"\\]+)\\?" cannot (\w+) resource \\?"([^"\\]+)\\?"[^:\n]*?'
     r'(?:in the namespace \\?"([^"\\]+)|at the cluster scope)'
@@ -26,9 +26,9 @@ _NO_TOKEN = re.compile(
 
 
 def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
-    """Why the API server refuses what a container asks of it in its ServiceAccount's name, by the container's own words.
+    """Why the API server refuses a container's request, by the container's log; None where the log says nothing of it.
 
-    The root may lie in a RoleBinding: one that gives a Role that does not exist, or names a ServiceAccount that does not.
+    The root may be a RoleBinding that names a Role or a ServiceAccount that does not exist.
     """
     found = _FORBIDDEN.search(said)
     if not found:
@@ -62,7 +62,7 @@ def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
 
 
 def explain_no_token(state: State, pod: Object, said: str) -> Failed | None:
-    """A container that looks for the token of its ServiceAccount, in a Pod that is given none."""
+    """Why a container does not find the token of its ServiceAccount; None where its log says nothing of it."""
     if not _NO_TOKEN.search(said):
         return None
     name = pod.spec.get("serviceAccountName", "default")
@@ -74,9 +74,9 @@ def explain_no_token(state: State, pod: Object, said: str) -> Failed | None:
 
 
 def walk_binding(state: State, binding: Object) -> None:
-    """A RoleBinding: the Role that it gives exists. Raises Failed otherwise.
+    """Raises Failed where the Role of a RoleBinding does not exist.
 
-    A ClusterRole is not looked for: it belongs to the whole cluster, and a learner may not be allowed to list ClusterRoles.
+    A ClusterRole is not looked up: a learner may not be allowed to list ClusterRoles.
     """
     role = binding.raw.get("roleRef") or {}
     if role.get("kind") == "Role" and not state.find("Role", role["name"], binding.namespace):
@@ -85,7 +85,7 @@ def walk_binding(state: State, binding: Object) -> None:
 
 
 def _walk_subjects(state: State, binding: Object) -> None:
-    """The ServiceAccounts that a RoleBinding names exist. Raises Failed otherwise.
+    """Raises Failed where a ServiceAccount that a RoleBinding names does not exist.
 
     Asked only where a request is refused: a RoleBinding may be created before its ServiceAccount.
     """
@@ -96,7 +96,7 @@ def _walk_subjects(state: State, binding: Object) -> None:
 
 
 def similar(account: str, home: str, other: tuple[str, str]) -> bool:
-    """Whether a binding's subject is nearly this ServiceAccount."""
+    """Whether the name of a binding's subject is similar to that of this ServiceAccount."""
     return other[1] == home and nearest(account, [other[0]]) is not None
 
 

@@ -1,6 +1,6 @@
-"""Requests, limits and quotas: what a quantity means, and why Pods are refused for theirs.
+"""Requests, limits and quotas: what a quantity means, and why the API server refuses Pods because of theirs.
 
-A refusal is read where it is: in the condition or an event of whatever makes the Pods (a ReplicaSet, a Job, …). Sources:
+A refusal stands in a condition or an event of the object that creates the Pods (a ReplicaSet, a Job, …). Sources:
 https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ (units, what going over a limit does),
 https://kubernetes.io/docs/concepts/policy/resource-quotas/ and https://kubernetes.io/docs/concepts/policy/limit-range/.
 """
@@ -19,11 +19,11 @@ from checker.model.quantity import quantity
 from checker.model.state import Object, State
 
 MIB = Decimal(1024**2)
-# Nothing runs in less than this much memory: who writes it means another unit.
+# No program runs in less memory than this. A smaller value was meant in another unit.
 LEAST_MEMORY = MIB
-# Whole CPUs, written without a unit, from which on thousandths are more likely to be meant.
+# From so many whole CPUs on, a value without a unit was more likely meant in thousandths of a CPU.
 MANY_CPUS = 100
-# A CPU limit up to which a program that takes long to answer may be held up by it.
+# A program with a CPU limit up to this may be slow because of the limit.
 LOW_CPU = Decimal("0.2")
 
 # -- quantities ------------------------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ def is_cpu(resource: str) -> bool:
 
 
 def means(resource: str, text: str | int) -> str:
-    """What a quantity says, in words that need no unit to be known: `64m` of memory are `64 thousandths of a byte`."""
+    """What a quantity means, in words for a message: `64m` of memory is `64 thousandths of a byte`."""
     text = str(text)
     value = quantity(text)
     if is_memory(resource):
@@ -70,7 +70,7 @@ def with_meaning(resource: str, text: str | int) -> str:
 
 
 def is_slip(resource: str, text: str | int) -> bool:
-    """Whether a quantity is hardly what its writer means: 100 for 100m CPU, 64 or 64m for 64Mi of memory."""
+    """Whether a quantity probably has the wrong unit: 100 instead of 100m CPU, 64 or 64m instead of 64Mi of memory."""
     value = quantity(str(text))
     if is_memory(resource):
         return 0 < value < LEAST_MEMORY
@@ -90,8 +90,8 @@ def slip_facts(resource: str, text: str | int) -> dict[str, Any]:
 def fail_if_slip(resource: str, text: str | int, about: Named | str, *, form: str, **facts: Any) -> None:
     """Raises Failed where a quantity has the wrong unit.
 
-    about: the object in which it is written. form and facts: which sentence of the cause tells it, and what that needs besides
-    the quantity (see `slip_facts`).
+    about: the object that holds the quantity. form: the form of the cause. facts: what its sentences use, besides the
+    quantity (see `slip_facts`).
     """
     if is_slip(resource, text):
         fail(slip_cause(resource), about, form=form, **slip_facts(resource, text), **facts)
@@ -113,8 +113,10 @@ def limit_of(container: dict[str, Any], resource: str, which: str = "limits") ->
 
 
 def given_by_default(state: State, pod: Object, name: str, resource: str, which: str = "limits") -> str:
-    """The LimitRange from which a Pod's container has a value that its workload's template does not name. Empty where that is
-    not so, or not known."""
+    """The name of the LimitRange that gave a container its value by default.
+
+    Empty where the template of the workload sets the value itself, and where the workload is not known.
+    """
     workload = workload_of(state, pod)
     written = next((c for c in workload.containers if c["name"] == name), {}) if workload else {}
     if not workload or limit_of(written, resource, which) is not None:
@@ -132,9 +134,9 @@ def given_by_default(state: State, pod: Object, name: str, resource: str, which:
 
 
 def explain_tiny_memory(state: State, pod: Object) -> None:
-    """Raises Failed for a container that does not run because its memory limit has the wrong unit: the node cannot make it.
+    """Raises Failed for a container that does not run because its memory limit has the wrong unit.
 
-    What the node says to that is another thing with each container runtime, and often nothing at all.
+    Each container runtime reports this in another way, and some report nothing.
     """
     statuses = {s["name"]: s.get("state") or {} for s in pod.status.get("containerStatuses") or []}
     for container in pod.containers:
@@ -148,7 +150,10 @@ def explain_tiny_memory(state: State, pod: Object) -> None:
 
 
 def explain_many_cpus(pod: Object, largest: Decimal) -> None:
-    """Raises Failed for a Pod that no node has CPUs enough for because a request lost its unit. largest: what a node offers at most."""
+    """Raises Failed for a Pod that no node has enough CPUs for, because a request has the wrong unit.
+
+    largest: the CPUs of the largest node.
+    """
     for container in pod.containers:
         request = limit_of(container, "cpu", "requests")
         if request is not None and quantity(request) > largest:
@@ -157,12 +162,12 @@ def explain_many_cpus(pod: Object, largest: Decimal) -> None:
 
 
 def memory_limit_words(limit: str) -> str:
-    """A memory limit for a message: with its meaning, where it is written in a unit that is easily taken for another."""
+    """A memory limit for a message, with its meaning where its unit is easily misread."""
     return f"{limit} ({means('memory', limit)})" if re.fullmatch(r"\d+[kMG]?", limit) else limit
 
 
 def low_cpu_limit(container: dict[str, Any], got: str) -> str:
-    """The CPU limit of a container whose probe got no answer in time, where it is low enough to be the reason; else empty.
+    """The CPU limit of a container whose probe got no answer in time; empty where it is not low enough to matter.
 
     The kernel does not kill a container at its CPU limit. It throttles the container: everything there takes longer.
     """
@@ -182,7 +187,7 @@ def throttling_note(container: dict[str, Any], got: str) -> str:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the API server does not take a Pod: a cause, the facts that its sentences use, and which of its forms tells it."""
+    """Why the API server refuses a Pod: a cause, the facts that its sentences use, and the form of the cause."""
 
     cause: str
     facts: Mapping[str, Any]
@@ -219,7 +224,7 @@ def telling(message: str) -> str:
 
 
 def read_refusal(message: str) -> Refusal:
-    """What the API server says against an object, understood. Anything that is about no resource is `admission-refused`."""
+    """The cause and the facts of an API server's refusal. One that is about no resource is `admission-refused`."""
     said = telling(message)
     if found := _EXCEEDED.search(message):
         return _exceeded(found)
@@ -253,7 +258,7 @@ def _exceeded(found: re.Match[str]) -> Refusal:
         facts = {"quota": found["name"], "field": resource, "allowed": allowed}
         if is_slip(resource, allowed):
             return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, allowed)}, "quota-limit")
-        # Whole CPUs beside a quota of less than one each are the same slip in smaller numbers.
+        # A request for many times the CPUs that the quota allows is the same slip.
         many = is_cpu(resource) and quantity(asked) > 10 * max(quantity(allowed), Decimal(1))
         if many or is_slip(resource, asked):
             return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, asked)}, "quota-request")
@@ -277,12 +282,13 @@ def refusal_cause(message: str) -> str:
 
 
 def explain_creation(state: State, workload: Object, maker: Object) -> None:
-    """Raises Failed where the API server refuses Pods to what makes them.
+    """Raises Failed where the API server refuses Pods of a workload.
 
-    workload: what the learner made; maker: what makes its Pods (the ReplicaSet of a Deployment, else the workload itself). A
-    ReplicaSet says so in its condition ReplicaFailure; StatefulSets, DaemonSets and Jobs have none: there an event is the only place.
+    workload: what the learner created. maker: what creates its Pods (a Deployment's ReplicaSet, else the workload).
+    A ReplicaSet holds the refusal in its condition ReplicaFailure. StatefulSets, DaemonSets and Jobs have no such
+    condition: only an event holds it.
     """
-    condition = maker.condition("ReplicaFailure")  # a Deployment's own is a copy, which goes a moment later
+    condition = maker.condition("ReplicaFailure")  # the Deployment's own is a copy, which is removed a moment later
     message = condition.get("message", "") if condition.get("status") == "True" else ""
     if not message and maker.kind in ("StatefulSet", "DaemonSet", "Job") and _lacks_pods(state, maker):
         newest = next((e for e in state.events(maker) if e.get("reason") in ("FailedCreate", "SuccessfulCreate")), {})
@@ -301,8 +307,10 @@ def _lacks_pods(state: State, maker: Object) -> bool:
 
 
 def explain_refusal(state: State, workload: Object, maker: Object, message: str) -> NoReturn:
-    """Raise Failed for Pods that are refused with this message. One that no longer holds says so, and is pending: controllers
-    try again after ever longer pauses."""
+    """Raise Failed for Pods that the API server refuses with this message.
+
+    A refusal whose reason is gone is in progress (`refused-before`): the controller tries again after longer pauses.
+    """
     refusal = read_refusal(message)
     have = [pod for pod in state.owned("Pod", maker) if not pod.is_terminating]
     about: Named = maker
@@ -316,7 +324,7 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
 
 
 def _is_over(state: State, maker: Object, message: str, refusal: Refusal) -> bool:
-    """Whether the reason of a refusal is gone: the quota has room now, or the LimitRange allows it, or gives what was missing."""
+    """Whether the reason of a refusal is gone: the quota has room, or the LimitRange allows or sets the value."""
     namespace = maker.namespace
     if refusal.quota:
         quota = state.find("ResourceQuota", refusal.quota, namespace)
@@ -341,7 +349,7 @@ def _is_over(state: State, maker: Object, message: str, refusal: Refusal) -> boo
 
 
 def _has_room(quota: Object, requested: dict[str, str]) -> bool:
-    """Whether a quota has room now for what was asked for. What is in use is counted anew a moment after the quota changed."""
+    """Whether a quota has room for a request. After a change of the quota, its use is counted anew a moment later."""
     hard, used = quota.spec.get("hard") or {}, quota.status.get("used") or {}
     if quota.status.get("hard") != hard:
         return False
@@ -352,17 +360,17 @@ def _has_room(quota: Object, requested: dict[str, str]) -> bool:
 
 
 def gives_defaults(state: State, namespace: str, missing: set[str]) -> bool:
-    """Whether the LimitRanges of a namespace give all that is missing (`requests.cpu`, `limits.memory`, …) to new containers."""
+    """Whether LimitRanges of a namespace have defaults for all missing values (`requests.cpu`, `limits.memory`, …)."""
     return bool(missing) and all(defaults_of(state, namespace, name) for name in missing)
 
 
 def defaults_of(state: State, namespace: str, name: str) -> list[str]:
-    """What the LimitRanges of a namespace give to a new container that does not name it (`requests.cpu`, `limits.memory`, …).
+    """The defaults of a namespace's LimitRanges for one value of a new container (`requests.cpu`, `limits.memory`, …).
 
-    Where several give something, any of them may be the first to do so.
+    Where several LimitRanges have a default, any of them may be applied.
     """
     which, _, resource = name.rpartition(".")
-    # Where only a maximum (or a minimum) is named, it is the default as well.
+    # A LimitRange that sets only a maximum (or a minimum) uses it as the default, too.
     kinds = ("default", "max") if which == "limits" else ("defaultRequest", "default", "max", "min")
     given = [
         [str(item[kind][resource]) for kind in kinds if resource in (item.get(kind) or {})]
