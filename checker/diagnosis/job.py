@@ -146,6 +146,7 @@ def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
         fail(
             "job-retrying",
             retried.object,
+            form="pod",
             in_progress=True,
             job=job.name,
             failed=tries_failed(state, job),
