@@ -73,9 +73,7 @@ def require_budget(state: State, namespace: str) -> None:
         tightest = min(found, key=allowed)
         for quota, name, text in tightest:
             if quantity(text) >= 100 * quantity(most) or resource == "memory":
-                where = f"{name} in ResourceQuota {quota.name} of namespace {namespace}"
-                fail_if_wrong_unit(resource, text, where, expected=f"at most {most}", object=quota.ref,
-                             look=f"kubectl describe resourcequota {quota.name} -n {namespace}")  # fmt: skip
+                fail_if_wrong_unit(resource, text, quota, form="budget", field=name, most=most)
         if allowed(tightest) > quantity(most):
             quota, name, text = tightest[0]
             shared = len(tightest) > 1

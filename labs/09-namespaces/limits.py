@@ -91,8 +91,7 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
                 observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
             )  # fmt: skip
         if quantity(limit) > quantity(most):
-            fail_if_wrong_unit(
-                resource, limit, f"The {words} limit of container {container['name']} of {whose}", **evidence
-            )
+            form = "next-pod" if whose.startswith("the next") else "running"
+            fail_if_wrong_unit(resource, limit, deployment, form=form, container=container["name"])
             fail("limit-too-large", f"{where} {has} a {words} limit of {quantity_with_meaning(resource, limit)}.",
                  expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip

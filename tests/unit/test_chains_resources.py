@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from checker.diagnosis.resources import explain_creation, means, read_refusal, slip, throttling_note
+from checker.diagnosis import resources
+from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, means, read_refusal, throttling_note
 from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed, Result, Unknown, Verdict
@@ -35,14 +36,14 @@ def test_what_a_quantity_means(resource: str, text: str, meaning: str) -> None:
     assert means(resource, text) == meaning
 
 
-@pytest.mark.parametrize("resource, text, is_slip", [
+@pytest.mark.parametrize("resource, text, slip", [
     ("memory", "64", True), ("memory", "64m", True), ("memory", "512Ki", True), ("requests.memory", "256k", True),
     ("memory", "64M", False), ("memory", "4Mi", False), ("memory", "0", False), ("memory", "134217728000m", False),
     ("cpu", "100", True), ("limits.cpu", "200", True),
     ("cpu", "100m", False), ("cpu", "0.1", False), ("cpu", "64", False), ("cpu", "100000m", False), ("pods", "1", False),
 ])  # fmt: skip
-def test_which_quantities_have_hardly_the_unit_that_was_meant(resource: str, text: str, is_slip: bool) -> None:
-    assert bool(slip(resource, text)) == is_slip
+def test_which_quantities_have_hardly_the_unit_that_was_meant(resource: str, text: str, slip: bool) -> None:
+    assert is_slip(resource, text) == slip
 
 
 FORBIDDEN = 'pods "guestbook-abc-x7f2p" is forbidden: '
@@ -67,11 +68,16 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
-def test_a_refusal_is_understood(cause: str, message: str) -> None:
-    refusal = read_refusal(message)
-    assert refusal.cause == cause
-    assert refusal.words and refusal.expected and refusal.observed
-    assert "forbidden" not in refusal.words
+def test_a_refusal_is_understood_and_told(cause: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_refusal(message).cause == cause
+    monkeypatch.setattr(resources, "_is_over", lambda *_: False)
+    top = deployment()
+    with pytest.raises(Failed) as end:
+        explain_refusal(state(top), top, replica_set(top), message)
+    told = end.value.fault.words()
+    assert end.value.cause == cause
+    assert told.message and told.expected and told.observed and told.look
+    assert "forbidden" not in told.message
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
@@ -185,7 +191,7 @@ def test_whole_cpus_that_no_node_has() -> None:
     waits = pod(node="", ready=False, conditions=[condition], containers=[limited(which="requests", cpu="100")])
     end = end_of(state(waits, node()), "Pod", "guestbook-1")
     assert end.cause == "cpu-unit-slip"
-    assert "100 whole CPUs" in end.message and "4" in end.message
+    assert end.facts["cpus"] == 100 and end.facts["largest"] == 4
 
 
 def killed(message: str = "", reason: str = "OOMKilled", limit: str = "32M") -> Object:
