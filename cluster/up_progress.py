@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.context import Cluster
 from cluster.problem import Problem
 
-# The stages of `up`, and the seconds that each takes if nothing has to be built. One that takes longer calls `estimate`.
+# The stages of `up`, and the seconds that each takes if nothing is built. One that takes longer calls `estimate`.
 STAGES = {
     "the container engine": 5.0,
     "kind and kubectl": 5.0,
@@ -49,7 +49,7 @@ _report: _Report | None = None  # of this process, within `reporting`
 def reporting(cluster: Cluster) -> Iterator[None]:
     """Within this block, `begin_stage` and `estimate` are written to the file, and so is a Problem that ends the block.
 
-    Any other end of the block deletes the file. Only one process at a time may be in such a block: up.py holds the lock.
+    Any other end of the block deletes the file. Only one process at a time is in such a block: up.py holds the lock.
     """
     global _report
     _report = report = _Report(_file(cluster))
