@@ -5,7 +5,8 @@
 A lab may also import Python's standard library, PyYAML, and the modules in its own folder (`from .ledger import Ledger`).
 The names are grouped by subject; the docstring of each says what goes in, what comes out, and what it raises. By the first word of
 its name: `require_…` returns if a thing is as it must be and raises Failed otherwise; `fail_if_…` raises Failed if something is
-wrong; `explain_…` always raises.
+wrong; `explain_…` always raises. A task gets a `State`. An observation's `question` gets a `PlainState`: the same objects, without the
+questions that end a task.
 
 tests/unit/test_rooms.py holds that labs import nothing else of the course. Nothing here does I/O.
 """
@@ -23,15 +24,7 @@ from checker.model.state import State as PlainState
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects ------------------------------------------------
-from checker.grading.observations import (
-    DnsInside,
-    Http,
-    NodePorts,
-    Observation,
-    PodHttp,
-    PodsInside,
-    Traffic,
-)
+from checker.grading.observations import DnsInside, Http, NodePorts, Observation, PodHttp, PodsInside, Traffic
 from checker.grading.observations import Unseen as NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
