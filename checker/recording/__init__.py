@@ -26,7 +26,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> tuple[State, list[dict[str, Any]]]:
-    """A recorded State, and the verdicts that it must be given. Reading a field of an object that recordings leave out raises
-    NotRecorded (checker/recording/unread.py)."""
+    """A recorded State, and the verdicts that it must be given. Reading a field of an object that recordings leave out
+    raises NotRecorded (checker/recording/unread.py)."""
     data = json.loads(path.read_text())
     return watched(State.from_json(data["state"])), data["tasks"]

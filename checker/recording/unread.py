@@ -1,8 +1,8 @@
 """What recordings leave out of objects, because no judgement reads it: declared here, and nowhere else.
 
-A judgement that comes to read such a field would pass on a real cluster and see nothing in a recording. So an object that is loaded
-from a recording raises NotRecorded as soon as such a field is read. To judge a new field: take it out of the list, and record
-anew the cases that need it (make prove).
+A judgement that comes to read such a field would pass on a real cluster and see nothing in a recording. So an object
+that is loaded from a recording raises NotRecorded as soon as such a field is read. To judge a new field: take it out of
+the list, and record anew the cases that need it (make prove).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from checker.model.state import Object, State
 class Unread:
     """Fields of one part of an object that recordings do not keep.
 
-    path: to that part, of the object's own fields; `[]` is each item of a list. fields: those that are left out. kept: if there are
-    any, these are kept, and everything else is left out. kinds: of which objects; empty: of all but those in `but`.
+    path: to that part, of the object's own fields; `[]` is each item of a list. fields: those that are left out. kept:
+    if there are any, these are kept, and everything else is left out. kinds: of which objects; empty: of all but those
+    in `but`.
     """
 
     path: str
@@ -100,8 +101,8 @@ class NotRecorded(BaseException):
 
 
 class Recorded(dict[str, Any]):
-    """A part of an object out of a recording: to read a field that recordings leave out raises NotRecorded. What a test writes into it
-    can be read."""
+    """A part of an object out of a recording: to read a field that recordings leave out raises NotRecorded. What a test
+    writes into it can be read."""
 
     def __init__(self, fields: dict[str, Any], part: str, unread: tuple[Unread, ...]) -> None:
         super().__init__(fields)
