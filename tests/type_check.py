@@ -1,7 +1,8 @@
 """mypy on the checker, the cluster and every lab: `python -m tests.type_check`.
 
-mypy takes no folder that is called 07-services for a package, and every lab has a module tasks. So each lab gets a folder of
-links that is called lab_07_services, and is checked as the package kubeclass_labs.lab_07_services. One run for all: what labs import is read once.
+mypy takes no folder that is called 07-services for a package, and every lab has a module tasks. So each lab gets a
+folder of links that is called lab_07_services, and is checked as the package kubeclass_labs.lab_07_services. One run
+for all: what labs import is read once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ LINKS = Path(".mypy_cache") / "links" / PACKAGE  # from the clone's folder: the 
 
 
 def link_labs() -> dict[str, str]:
-    """Make the links anew, to each lab's modules and its programs. Returns the folder of each lab by that of its links."""
+    """Make the links anew, to each lab's modules and its programs. Returns the folder of each lab by that of its
+    links."""
     shutil.rmtree(paths.COURSE / LINKS, ignore_errors=True)
     labs = {}
     for lab in sorted((paths.COURSE / "labs").glob("[0-9][0-9]-*")):

@@ -1,4 +1,5 @@
-"""The container engine, as a lab's tasks see it: an observation, and how it reads. ContainerEngineEnvironment asks (checker/environments/container_engine.py)."""
+"""The container engine, as a lab's tasks see it: an observation, and how it reads. ContainerEngineEnvironment asks
+(checker/environments/container_engine.py)."""
 
 from __future__ import annotations
 
@@ -55,9 +56,9 @@ class EngineView:
 class EngineObservation(Observation[EngineView]):
     """Base of what a lab observes of the engine: its containers, images and volumes. Read as an EngineView.
 
-    image: the image that the lab has learners build. project: their compose project, which `reset` removes. asked: the text of a
-    Python program that is run in each of the app's containers; its JSON is `Container.asked`. The names get the suffix of the
-    lab's namespace (see EngineView.named).
+    image: the image that the lab has learners build. project: their compose project, which `reset` removes. asked: the
+    text of a Python program that is run in each of the app's containers; its JSON is `Container.asked`. The names get
+    the suffix of the lab's namespace (see EngineView.named).
     """
 
     image: ClassVar[str]

@@ -114,7 +114,7 @@ def task(
     id: str, observe: tuple[Observation[A], Observation[B], Observation[C]]
 ) -> Callable[[Callable[[LabState, A, B, C], None]], Callable[..., None]]: ...
 def task(id: str, observe: Any = ()) -> Callable[[Any], Any]:
-    """Mark a function of tasks.py as the judgement of the task with this id. observe: what it wants seen, one or several.
+    """Mark a function as the judgement of the task with this id. observe: what it wants seen, one or several.
 
     The function gets a State and what was seen of each observation, and ends by returning (passed) or by raising
     Failed or Unknown. It must do no I/O.
@@ -131,8 +131,8 @@ def task(id: str, observe: Any = ()) -> Callable[[Any], Any]:
 def load_module(folder: Path, name: str) -> ModuleType:
     """The module `name`.py of a lab's folder, loaded anew. Raises Problem if there is none.
 
-    A module of a lab may import the modules beside it (`from .ledger import Ledger`), at its top: while it is loaded, the folder is
-    a package. The package has a name of its own each time, so that loads in several threads do not meet.
+    A module of a lab may import the modules beside it (`from .ledger import Ledger`), at its top: while it is loaded,
+    the folder is a package. The package has a name of its own each time, so that loads in several threads do not meet.
     """
     if not (folder / f"{name}.py").exists():
         raise Problem(f"There is no {folder / name}.py.", f"Write {folder / name}.py")
@@ -147,8 +147,8 @@ def load_module(folder: Path, name: str) -> ModuleType:
 
 
 def program(module_file: str, name: str) -> str:
-    """The text of a Python program that a lab has run in learners' Pods (see `ask_in_pod`): programs/NAME.py beside a module of the
-    lab, which passes its own `__file__`. The program must need nothing but Python's standard library."""
+    """The text of a Python program that a lab has run in learners' Pods (see `ask_in_pod`): programs/NAME.py beside a
+    module of the lab, which passes its own `__file__`. The program must need nothing but Python's standard library."""
     return (Path(module_file).parent / "programs" / f"{name}.py").read_text()
 
 

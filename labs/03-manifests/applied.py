@@ -109,7 +109,8 @@ def _undeclared(
     for key, below in owned.items():
         mark, _, name = key.partition(":")
         if mark == "f":
-            inner_live = live.get(name) if isinstance(live, dict) else None
+            # dict.get: a recording need not hold it. It leaves out of a container what the API server fills in.
+            inner_live = dict.get(live, name) if isinstance(live, dict) else None
             inner, there = (declared.get(name), name in declared) if isinstance(declared, dict) else (None, False)
             label = f"{path}.{name}"
         elif mark == "k":

@@ -1,4 +1,4 @@
-"""A namespace's LimitRange gives numbers to Pods that have none, and keeps what a container may ask for within bounds."""
+"""A namespace's LimitRange gives numbers to Pods that have none, and bounds what a container may ask for."""
 
 from checker.sdk import (
     Object,

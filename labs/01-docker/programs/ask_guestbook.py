@@ -1,8 +1,8 @@
 """Asking, inside a container of the guestbook: is it ready, and what does the Redis that it was given say?
 
-`python3 -c THIS` prints the answers as JSON: {"ready": [status, text], "redis": …}. The status is 0 if there was no answer. redis is
-None if the guestbook was given no Redis; otherwise {"entries", "written", "dir"}, or {"error": why}. written: how many commands
-added entries since this Redis process began. Only standard library. Nothing is written.
+`python3 -c THIS` prints the answers as JSON: {"ready": [status, text], "redis": …}. The status is 0 if there was no
+answer. redis is None if the guestbook was given no Redis; otherwise {"entries", "written", "dir"}, or {"error": why}.
+written: how many commands added entries since this Redis process began. Only standard library. Nothing is written.
 """
 
 import json
