@@ -193,9 +193,9 @@ def inside(pod: Object, questions: dict[str, Any]) -> dict[str, Any]:
 def answered(seen: dict[str, Any]) -> dict[str, Any]:
     """The answers from inside one Pod. Raises Unknown where it could not be asked."""
     if set(seen) == {"error"}:
-        # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
+        # A busy machine, or a container that ended after it was listed: another check may get an answer.
         late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
+        unknown("pod-not-askable", in_progress=late, why=seen["error"])
     return seen
 
 
@@ -218,8 +218,8 @@ class Traffic(Observation):
 
 
 class Unseen:
-    """Stands in for an observation that could not be made: a task that comes to use it ends as unknown (or, where what
-    the observation needs was not there, as failed with the reason for that)."""
+    """Stands in for an observation that could not be made. A task that uses it ends as unknown. (It ends as failed, with the
+    reason, where it first finds that what the observation needs is missing.)"""
 
     def __init__(self, observation: Observation, why: str) -> None:
         self._observation, self._why = observation, why
@@ -228,8 +228,9 @@ class Unseen:
         cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
             self._observation.asked_by, "observer-unreachable"
         )
-        unknown(cause if self._why else "not-observed", self._why or f"{self._observation.key} was not observed.",
-                look="kubeclass status")  # fmt: skip
+        if not self._why:
+            unknown("not-observed", form="observation", observation=self._observation.key)
+        unknown(cause, form="observation", why=self._why)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()

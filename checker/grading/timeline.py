@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
-from checker.model.spelling import are_no
+from checker.model.fault import Ref
 from checker.model.state import Object, State
 from checker.model.verdict import fail, unknown
 
@@ -116,12 +116,10 @@ class Timeline:
         self._seen = seen
 
     def require_watched(self, state: State) -> None:
-        """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
+        """The observer's record covers the time since the lab's start. Raises Unknown where it does not: then something may have
+        happened that was not recorded."""
         if state.started and self.since - state.started.timestamp() > LATE:
-            unknown(
-                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-                object="Deployment/guestbook",
-            )  # fmt: skip
+            unknown("not-observed", Ref("Deployment", "guestbook", state.namespace), form="observer-restarted")
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
         """The Pods that answered in that time."""
@@ -152,17 +150,26 @@ class Timeline:
         moments = sorted({since, *(begin for begin, _ in spells if begin > since)})
         return next((at for at in moments if sum(begin <= at < end for begin, end in spells) >= wanted), inf)
 
-    def fail_for_strangers(self, deployment: Object, begin: float, end: float, doing: str) -> None:
-        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+    def fail_for_strangers(
+        self, deployment: Object, begin: float, end: float, *, replicas: int | None = None, version: str = ""
+    ) -> None:
+        """Raise Failed if anything but a Pod of this Deployment answered in that time.
+
+        The time is that of a scaling to this number of replicas, or of a rollout of this version.
+        """
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
         strangers = self.hosts_between(begin, end) - own
         gone = [pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"]]
         if strangers:
             fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}.",
-                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
-                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
-            )  # fmt: skip
+                "service-answers-wrong",
+                deployment,
+                form="in-stream-deleted" if gone else "in-stream",
+                hosts=sorted(strangers),
+                deleted=gone[0] if gone else "",
+                replicas=replicas,
+                version=version,
+            )
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:
         """Requests without a good answer in that time, counted by what went wrong."""

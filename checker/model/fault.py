@@ -15,9 +15,14 @@ Outcome = Literal["passed", "failed", "unknown"]
 class Named(Protocol):
     """What a fault can be about: an Object of a State, or a Ref."""
 
-    kind: str
-    name: str
-    namespace: str
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
 
 
 @dataclass(frozen=True)
