@@ -11,7 +11,8 @@ from checker.model.verdict import fail
 PATIENCE_WITH_FINALIZERS = 10  # seconds that a controller has to remove its finalizer
 _IN_USE = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 _WAITS_FOR_OTHERS = ("foregroundDeletion", "orphan")
-# Conditions of a namespace that say what keeps it: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/
+# Conditions of a namespace that say what keeps it. Source:
+# https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/
 _REMAINING = (
     "NamespaceContentRemaining",
     "NamespaceFinalizersRemaining",

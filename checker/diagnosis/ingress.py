@@ -43,7 +43,7 @@ def _backends(ingress: Object) -> list[dict[str, Any]]:
 
 
 def _require_backend(state: State, ingress: Object, wanted: dict[str, Any]) -> None:
-    """The Service of a backend exists, and has the port. wanted: the `service` of a backend. Raises Failed otherwise."""
+    """A backend's Service exists and has the port. wanted: the `service` of the backend. Raises Failed otherwise."""
     service = state.find("Service", wanted["name"], ingress.namespace)
     known = sorted(s.name for s in state.all("Service", ingress.namespace))
     if not service:

@@ -1,10 +1,14 @@
-"""What NetworkPolicies allow: judged from the objects alone. Why a path is open or closed is in network_policy_reasons.py.
+"""What NetworkPolicies allow: judged from the objects alone.
 
-A path is closed where the policies at its beginning let nothing out to its end (egress), or where those at its end let
-nothing in from its beginning (ingress). A Pod that no policy selects for a direction is open in that direction; one that is
-selected is closed but for what some policy allows. Policies only ever add: none forbids what another allows.
+Why a path is open or closed is in network_policy_reasons.py.
 
-What is found here is what the policies say. Whether the network plugin enforces them is another question (see checker/grading/matrix.py).
+A path goes from a source to a target. It is open where the source's policies allow it (egress) and the target's
+policies allow it (ingress). A Pod that no policy selects for a direction is not isolated for it: all its connections in
+that direction are allowed. An isolated Pod has only the connections that some policy allows. Policies add up: none
+forbids what another allows.
+
+What is found here is what the policies say. Whether the network plugin enforces them is another question (see
+checker/grading/matrix.py).
 
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ and
 https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
@@ -38,8 +42,8 @@ NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
 class End:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
 
-    name: `Kind name`; "" for a client outside the cluster. on_host: it has its node's network, and no address of its own: no
-    selector of Pods matches it. ref: `Kind/name`, for a verdict.
+    name: `Kind name`; "" for a client outside the cluster. on_host: it has its node's network, and no address of its
+    own: no selector of Pods matches it. ref: `Kind/name`, for a verdict.
     """
 
     name: str
@@ -121,7 +125,9 @@ def outside() -> End:
 
 
 def directions(policy: Object) -> set[Direction]:
-    """The directions for which a policy isolates: `policyTypes`, or, without it, Ingress always and Egress where it has such rules."""
+    """The directions for which a policy isolates: `policyTypes`, or, without it, Ingress always and Egress where it
+    has such rules.
+    """
     types = policy.spec.get("policyTypes") or ["Ingress", *(["Egress"] if policy.spec.get("egress") else [])]
     return {direction for direction, name in TYPE.items() if name in types}
 

@@ -1,7 +1,7 @@
 """Why NetworkPolicies allow a path, or do not allow it: the policy and the rule that decide, or that nearly do.
 
-Each function here ends with a fault: a cause, the object, and the facts of the path and of the rule. The sentences are in
-checker/model/catalogue/en/network-policies.yaml.
+Each function here ends with a fault: a cause, the object, and the facts of the path and of the rule. The sentences
+are in checker/model/catalogue/en/network-policies.yaml.
 
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ and
 https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
@@ -41,7 +41,9 @@ def _elsewhere(side: Side, namespace: str) -> str:
 
 
 def _end(path: Path, end: End, fact: str) -> dict[str, str]:
-    """One end of a path as two facts, named after `fact`: its name, and its namespace where that is not the lab's own."""
+    """One end of a path as two facts, named after `fact`: its name, and its namespace where that is not the lab's
+    own.
+    """
     namespace = "" if end.namespace in (path.state.namespace, NOWHERE) else end.namespace
     return {fact: end.name, f"{fact}_namespace": namespace}
 
@@ -53,7 +55,8 @@ def _path(path: Path) -> dict[str, Any]:
 
 
 def _selected(side: Side) -> dict[str, Any]:
-    """The end of a path that a policy has to select, as facts; and the direction, as the fields of a NetworkPolicy name it.
+    """The end of a path that a policy has to select, as facts; and the direction, as the fields of a NetworkPolicy
+    name it.
 
     elsewhere: the namespace of this end, where it is not the lab's own.
     """
@@ -68,12 +71,17 @@ def _selected(side: Side) -> dict[str, Any]:
 
 
 def _policy(side: Side, policy: Object) -> dict[str, Any]:
-    """The facts of a side, for a fault whose object is a policy. elsewhere: the policy's namespace, where it is not the lab's own."""
+    """The facts of a side, for a fault whose object is a policy.
+
+    elsewhere: the policy's namespace, where it is not the lab's own.
+    """
     return {**_path(side.path), **_selected(side), "elsewhere": _elsewhere(side, policy.namespace)}
 
 
 def _rule(side: Side, rule: Rule) -> dict[str, Any]:
-    """The facts of a side and of one rule. rule: its number; None where the policy has only one rule for this direction.
+    """The facts of a side and of one rule.
+
+    rule: its number; None where the policy has only one rule for this direction.
 
     field: the rule's list of peers, `from` or `to`. ports: as _ports gives them.
     """
@@ -88,7 +96,10 @@ def _rule(side: Side, rule: Rule) -> dict[str, Any]:
 
 
 def _ports(rule: Rule) -> list[str]:
-    """The ports of a rule, as kubectl writes ports: `8080/TCP`, `http/TCP`, `8000-8080/TCP`. Empty where it allows all of them."""
+    """The ports of a rule, as kubectl writes ports: `8080/TCP`, `http/TCP`, `8000-8080/TCP`.
+
+    Empty where it allows all of them.
+    """
     found = []
     for port in rule.ports:
         number = str(port.get("port", "1-65535")) + (f"-{port['endPort']}" if "endPort" in port else "")
@@ -97,7 +108,7 @@ def _ports(rule: Rule) -> list[str]:
 
 
 def _item(item: dict[str, Any]) -> str:
-    """One item of `from` or `to`, with the fields' own names: `{namespaceSelector: team=guests, podSelector: role=guest}`.
+    """One item of `from` or `to`, with the fields' own names: `{podSelector: role=guest}`, `{ipBlock: 10.0.0.0/8}`.
 
     An empty selector is written `{}`, as in a manifest.
     """
@@ -123,7 +134,9 @@ def _opposite(direction: Direction) -> Direction:
 
 
 def explain_open(path: Path, direction: Direction) -> NoReturn:
-    """Raise Failed with the reason why the policies allow a path in this direction: none isolates the Pod, or one has a rule for it."""
+    """Raise Failed with the reason why the policies allow a path in this direction: none isolates the Pod, or one has
+    a rule for it.
+    """
     side = path.side(direction)
     if side.policies:
         _explain_allowed(side)
@@ -166,7 +179,9 @@ def _explain_type_missing(side: Side, policy: Object) -> NoReturn:
 
 
 def _explain_selects_nothing(side: Side, policies: list[Object]) -> None:
-    """Raise Failed where one of these policies of the end's own namespace selects no Pod, and the end's labels are nearly what it asks for."""
+    """Raise Failed where one of these policies of the end's own namespace selects no Pod, and the end's labels are
+    nearly what it asks for.
+    """
     for policy in policies:
         selector = policy.spec.get("podSelector") or {}
         pods = [p for p in side.path.state.all("Pod", side.end.namespace) if not p.is_terminating]
@@ -222,7 +237,8 @@ def _explain_other_namespace(side: Side, policies: list[Object]) -> None:
 
 
 def explain_closed(path: Path) -> NoReturn:
-    """Raise Failed with the reason why the policies do not allow a path: the end where it is closed, and the rule that nearly allows it.
+    """Raise Failed with the reason why the policies do not allow a path: the end where it is closed, and the rule
+    that nearly allows it.
 
     Call it only for a path that the policies close.
     """
@@ -336,7 +352,7 @@ def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> No
 
 
 def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any]) -> None:
-    """Raise Failed where no Pod has the labels that an item asks for, and those of the other end are nearest to them."""
+    """Raise Failed where no Pod has the labels that an item asks for, and the other end's labels are nearest to them."""
     state, other, wanted = side.path.state, side.other, wished(item.get("podSelector"))
     known = [p.labels for p in state.all("Pod", other.namespace) if not p.is_terminating] or [other.labels]
     if not wanted or any(selects(item["podSelector"], labels) for labels in known):
@@ -362,12 +378,16 @@ def _explain_dns(side: Side) -> NoReturn:
 
 
 def _nearest_policy(side: Side) -> Object:
-    """The policy in which a missing rule is looked for first: one that has rules for this direction, where there is one."""
+    """The policy in which a missing rule is looked for first: one that has rules for this direction, where there is
+    one.
+    """
     return next((p for p in side.policies if rules_of(p, side.direction)), side.policies[0])
 
 
 def explain_kept_out(state: State, source: End, pod: Object, port: int, story: str) -> None:
-    """Raise Failed where a Pod's policies do not allow connections from `source`, which had no answer. story: the answers, in a sentence.
+    """Raise Failed where a Pod's policies do not allow connections from `source`, which had no answer.
+
+    story: the answers, in a sentence.
 
     Raises nothing where a rule names addresses, and that of the source is not known.
     """

@@ -51,16 +51,18 @@ def walk_restarts(state: State, pod: Object) -> None:
 def _lost_with_its_node(ended: dict[str, Any]) -> bool:
     """Whether it is not known how a container ended: its node went down with it, or was stopped.
 
-    containerd reports this when it finds the container dead at its own start (unknownExitReason and unknownExitCode in its
-    internal/cri/server/helpers.go), and the kubelet when it finds no trace of the container.
+    containerd reports this when it finds the container dead at its own start (unknownExitReason and unknownExitCode
+    in its internal/cri/server/helpers.go), and the kubelet when it finds no trace of the container.
     """
     return ended.get("reason") in ("Unknown", "ContainerStatusUnknown")
 
 
 def _node_came_back(state: State, pod: Object, ended: str) -> bool:
-    """Whether a container ended while its node was starting again, when the things that it needs may have been missing.
+    """Whether a container ended while its node was starting again, when the things that it needs may have been
+    missing.
 
-    The sign is that the Pod's sandbox was created again: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network
+    The sign is that the Pod's sandbox was created again:
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network
     """
     made = pod.condition("PodReadyToStartContainers").get("lastTransitionTime")
     began = pod.status.get("startTime")

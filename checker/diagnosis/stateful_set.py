@@ -1,4 +1,5 @@
-"""What is special about a StatefulSet: the Service that gives its Pods their names, and an update that stops at a partition.
+"""What is special about a StatefulSet: the Service that gives its Pods their names, and an update that stops at a
+partition.
 
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 """

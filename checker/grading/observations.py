@@ -1,8 +1,8 @@
 """Observations: what a task wants seen beyond the API server's objects.
 
-A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`. Each is
-a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the answer reads.
-Asking is the collector's work; nothing here does I/O.
+A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`.
+Each is a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the
+answer reads. Asking is the collector's work; nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Http(Observation):
 
 @dataclass(frozen=True)
 class PodHttp(Observation):
-    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node. Read as {Pod name: Answer}."""
+    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node.
+
+    Read as {Pod name: Answer}.
+    """
 
     service: str
     path: str = "/"
@@ -100,7 +103,8 @@ class PodHttp(Observation):
 
 @dataclass(frozen=True)
 class NodePorts(Observation):
-    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the cluster.
+    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the
+    cluster.
 
     Read as {Service name, or "name:1" and so on for its further ports: {node name: Answer}}.
     """
@@ -122,7 +126,9 @@ class NodePorts(Observation):
 
 
 def ports_on_nodes(state: State, service: Object) -> list[int]:
-    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external IP is a node's."""
+    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external
+    IP is a node's.
+    """
     tcp = [port for port in service.spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
     outside = set(service.spec.get("externalIPs") or [])
     of_nodes = outside and outside & {node_address(node) for node in state.all("Node")}
@@ -136,7 +142,10 @@ def node_address(node: Object) -> str:
 
 @dataclass(frozen=True)
 class PodsInside(Observation):
-    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py). Read as {key of an ask: answers}."""
+    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py).
+
+    Read as {key of an ask: answers}.
+    """
 
     asked_by = "inside"
 
@@ -176,7 +185,10 @@ class Lookup:
 
 
 def running_pods(state: State, workload: Object) -> list[Object]:
-    """The Pods of a workload in which something can be asked: all containers run, ready or not. The newest revision's first."""
+    """The Pods of a workload in which something can be asked: all containers run, ready or not.
+
+    The newest revision's first.
+    """
     return [
         pod
         for pod in pods_of(state, workload)
@@ -218,8 +230,11 @@ class Traffic(Observation):
 
 
 class Unseen:
-    """Stands in for an observation that could not be made. A task that uses it ends as unknown. (It ends as failed, with the
-    reason, where it first finds that what the observation needs is missing.)"""
+    """Stands in for an observation that could not be made.
+
+    A task that uses it ends as unknown. (It ends as failed, with the reason, where it first finds that what the
+    observation needs is missing.)
+    """
 
     def __init__(self, observation: Observation, why: str) -> None:
         self._observation, self._why = observation, why

@@ -13,7 +13,10 @@ def lasts(service: Object, deployment: Object) -> bool:
 
 
 def require_lasting(service: Object, deployment: Object) -> None:
-    """A Service finds the Deployment's Pods by labels of its template (see lasts). Raises Failed with the reason otherwise."""
+    """A Service finds the Deployment's Pods by labels of its template (see lasts).
+
+    Raises Failed with the reason otherwise.
+    """
     if lasts(service, deployment):
         return
     selector, labels = service.spec.get("selector") or {}, deployment.spec["template"]["metadata"]["labels"]

@@ -21,8 +21,8 @@ class Report(Result):
 def same_roots(result: Result) -> dict[str, Verdict]:
     """For each task that fails for a root that an earlier task named, that earlier verdict.
 
-    Two verdicts have the same root where their cause, their object and its namespace are equal, and so are the facts that the
-    catalogue names for the cause (`same_root_by`).
+    Two verdicts have the same root where their cause, their object and its namespace are equal, and so are the facts
+    that the catalogue names for the cause (`same_root_by`).
     """
     causes = catalogue()
     first: dict[tuple[str, ...], Verdict] = {}
