@@ -171,7 +171,8 @@ def _explain_not_isolated(side: Side) -> NoReturn:
     _explain_other_namespace(side, [p for p in state.in_lab("NetworkPolicy") if side.direction in directions(p)])
     if selecting:
         fail("policy-one-direction", selecting[0], policies=_names(selecting), **_selected(side))
-    fail("pod-not-isolated", end.about, policies=_names(own), **_path(side.path), **_selected(side))
+    facts = {**_path(side.path), **_selected(side)}
+    fail("pod-not-isolated", end.about, policies=_names(own), home=end.namespace, **facts)
 
 
 def _explain_type_missing(side: Side, policy: Object) -> NoReturn:

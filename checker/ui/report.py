@@ -40,7 +40,12 @@ def same_roots(result: Result) -> dict[str, Verdict]:
 
 def _namespace(verdict: Verdict) -> str:
     """The namespace of the object that a verdict names; "" where it is not known, or the object has none."""
-    return verdict.fault.object.namespace if verdict.fault else ""
+    if not verdict.fault:
+        return ""
+    if verdict.fault.literal and not verdict.fault.object.namespace:
+        # A fault with sentences of its own (none, once all are in the catalogue) names its object without a namespace.
+        return verdict.look.partition(" -n ")[2]
+    return verdict.fault.object.namespace
 
 
 def text_report(result: Result, colour: bool = False, live: bool = False) -> str:
