@@ -28,7 +28,7 @@ from checker.model.durations import (
     TIME_FOR_INIT_CONTAINER_IN_EXPLAIN,
 )
 from checker.model.explanation import Consequence, Explanation, Finding
-from checker.model.fault import Failed, Fault, NotPassed, Ref
+from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
@@ -72,7 +72,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = _examined(state, obj)
-        if fault is None or is_partitioned_rollout(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)

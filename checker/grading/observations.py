@@ -1,8 +1,8 @@
 """Observations: what a task wants seen beyond the API server's objects.
 
-A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`. Each is
-a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the answer reads.
-Asking is the collector's work; nothing here does I/O.
+A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`.
+Each is a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the
+answer reads. Asking is the collector's work; nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -84,7 +84,10 @@ class Http(Observation[Answers]):
 
 @dataclass(frozen=True)
 class PodHttp(Observation[dict[str, Answer]]):
-    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node. Read as {Pod name: Answer}."""
+    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node.
+
+    Read as {Pod name: Answer}.
+    """
 
     service: str
     path: str = "/"
@@ -105,7 +108,8 @@ class PodHttp(Observation[dict[str, Answer]]):
 
 @dataclass(frozen=True)
 class NodePorts(Observation[dict[str, dict[str, Answer]]]):
-    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the cluster.
+    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the
+    cluster.
 
     Read as {Service name, or "name:1" and so on for its further ports: {node name: Answer}}.
     """
@@ -127,7 +131,9 @@ class NodePorts(Observation[dict[str, dict[str, Answer]]]):
 
 
 def ports_on_nodes(state: State, service: Object) -> list[int]:
-    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external IP is a node's."""
+    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external
+    IP is a node's.
+    """
     tcp = [port for port in service.spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
     outside = set(service.spec.get("externalIPs") or [])
     of_nodes = outside and outside & {node_address(node) for node in state.all("Node")}
@@ -147,7 +153,10 @@ def answers_of(seen: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class PodsInside(Observation[Read]):
-    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py). Read as {key of an ask: answers}."""
+    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py).
+
+    Read as {key of an ask: answers}.
+    """
 
     asked_by = "inside"
 
@@ -187,7 +196,10 @@ class DnsInside(PodsInside[dict[str, Lookup]]):
 
 
 def running_pods(state: State, workload: Object) -> list[Object]:
-    """The Pods of a workload in which something can be asked: all containers run, ready or not. The newest revision's first."""
+    """The Pods of a workload in which something can be asked: all containers run, ready or not.
+
+    The newest revision's first.
+    """
     return [
         pod
         for pod in pods_of(state, workload)
@@ -204,9 +216,9 @@ def inside(pod: Object, questions: dict[str, Any]) -> dict[str, Any]:
 def answered(seen: dict[str, Any]) -> dict[str, Any]:
     """The answers from inside one Pod. Raises Unknown where it could not be asked."""
     if set(seen) == {"error"}:
-        # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
+        # A busy machine, or a container that ended after it was listed: another check may get an answer.
         late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
+        unknown("pod-not-askable", in_progress=late, why=seen["error"])
     return seen
 
 
@@ -229,8 +241,11 @@ class Traffic(Observation[Timeline]):
 
 
 class Unseen:
-    """Stands in for an observation that could not be made: a task that comes to use it ends as unknown (or, where what
-    the observation needs was not there, as failed with the reason for that)."""
+    """Stands in for an observation that could not be made.
+
+    A task that uses it ends as unknown. (It ends as failed, with the reason, where it first finds that what the
+    observation needs is missing.)
+    """
 
     def __init__(self, observation: Observation[Any], why: str) -> None:
         self._observation, self._why = observation, why
@@ -239,8 +254,9 @@ class Unseen:
         cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
             self._observation.asked_by, "observer-unreachable"
         )
-        unknown(cause if self._why else "not-observed", self._why or f"{self._observation.key} was not observed.",
-                look="kubeclass status")  # fmt: skip
+        if not self._why:
+            unknown("not-observed", form="observation", observation=self._observation.key)
+        unknown(cause, form="observation", why=self._why)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()

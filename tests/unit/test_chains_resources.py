@@ -10,6 +10,7 @@ import pytest
 from checker.diagnosis import resources
 from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, means, read_refusal, throttling_note
 from checker.grading.labs import load_lab, load_module
+from checker.model.fault import Fault, Ref
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed, Result, Unknown, Verdict
 from checker.sdk import State
@@ -272,8 +273,8 @@ def test_an_account_that_could_not_be_read_is_unknown() -> None:
 
 def test_two_objects_of_one_name_in_two_namespaces_are_two_roots() -> None:
     def verdict(team: str) -> Verdict:
-        look = f"kubectl describe resourcequota budget -n learn-{team}"
-        return Verdict(team, team, 1, "failed", "quota-too-large", "Why.", object="ResourceQuota/budget", look=look)
+        fault = Fault("quota-too-large", Ref("ResourceQuota", "budget", f"learn-{team}"))
+        return Verdict(team, team, 1, "failed", fault.cause, "Why.", object=str(fault.object), fault=fault)
 
     blue, green = verdict("blue"), verdict("green")
     assert same_roots(Result("09", "Lab", "learn", (blue, green))) == {}

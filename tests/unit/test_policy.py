@@ -203,6 +203,23 @@ def test_why_a_path_is_closed(cause: str, policies: list[Object], way: str) -> N
     )
 
 
+def test_a_rule_is_told_with_the_fields_own_names_and_ports_as_kubectl_writes_them() -> None:
+    ports = [{"port": 8080}, {"port": 53, "protocol": "UDP"}, {"port": 8000, "endPort": 8090}, {"protocol": "TCP"}]
+    rules = [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}, {"from": [{**GUESTS, "podSelector": {}}], "ports": ports}]
+    with pytest.raises(Failed) as end:
+        explain_open(path([policy(ingress=rules[1:])], "guest", "web"), "ingress")
+    facts = end.value.facts
+    assert facts["item"] == "{namespaceSelector: team=guests, podSelector: {}}"
+    assert facts["ports"] == ["8080/TCP", "53/UDP", "8000-8090/TCP", "1-65535/TCP"]
+    assert (facts["source"], facts["source_namespace"], facts["port"]) == ("Pod guest", "learn-out", 8080)
+    assert facts["rule"] is None and "rule 2" not in end.value.message
+    with pytest.raises(Failed) as end:
+        explain_open(path([policy(ingress=rules)], "guest", "web"), "ingress")
+    assert (
+        "NetworkPolicy p (ingress rule 1)" in end.value.message
+    )  # the block of all Pods' addresses is the first that matches
+
+
 # -- the matrix ------------------------------------------------------------------------------------------------------
 
 OUT, IN = deployment("web"), deployment("redis")
