@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
 from checker.diagnosis.containers import container_spec as container_spec  # the collector takes it from here
-from checker.diagnosis.containers import describe, last_line, look_at_log
+from checker.diagnosis.containers import last_line, look_at_log
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes
@@ -37,9 +37,10 @@ from checker.diagnosis.resources import (
 )
 from checker.diagnosis.scheduling import explain_unscheduled
 from checker.model.durations import FOR_A_POD_CONTROLLER
+from checker.model.fault import Fault, Ref
 from checker.model.spelling import counted
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed, fail
+from checker.model.verdict import Failed, fail
 
 # A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
 SETTLE = 3
@@ -317,7 +318,7 @@ def _explain_probe(
     )  # fmt: skip
 
 
-def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_not_ready(state: State, pod: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate"""
     ready = pod.condition("ContainersReady")
     if ready.get("status") != "True":
@@ -327,8 +328,4 @@ def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed |
     since = ready.get("lastTransitionTime")
     if not closed or (since and state.age(since) < FOR_A_POD_CONTROLLER):
         return None
-    return Failed(
-        "readiness-gate-waits",
-        f"The containers of Pod {pod.name} are ready, but the Pod waits for a readiness gate that nobody has opened: {', '.join(closed)}.",
-        expected=f"condition {', '.join(closed)} is True", observed="not set", object=pod.ref, look=describe(pod),
-    )  # fmt: skip
+    return Fault("readiness-gate-waits", Ref.of(pod), {"gates": closed})

@@ -5,9 +5,10 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 
 from __future__ import annotations
 
+from checker.model.fault import Fault
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import NotPassed, fail
+from checker.model.verdict import fail
 
 
 def walk_governing_service(state: State, stateful_set: Object) -> None:
@@ -29,15 +30,14 @@ def walk_governing_service(state: State, stateful_set: Object) -> None:
     )  # fmt: skip
 
 
-def is_partitioned_rollout(state: State, fault: NotPassed) -> bool:
-    """Whether what a chain stopped at is as somebody asked for: a StatefulSet's update that stops at its partition.
+def is_partitioned_rollout(state: State, fault: Fault) -> bool:
+    """Whether a chain stopped at what somebody asked for: a StatefulSet's update that stops at its partition.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#partitions
     """
-    kind, _, name = fault.object.partition("/")
-    if fault.cause != "rollout-in-progress" or kind != "StatefulSet":
+    if fault.cause != "rollout-in-progress" or fault.object.kind != "StatefulSet":
         return False
-    found = state.find(kind, name, fault.namespace)
+    found = state.find("StatefulSet", fault.object.name, fault.object.namespace)
     strategy = (found.spec.get("updateStrategy") or {}).get("rollingUpdate") or {} if found else {}
     if not found or not strategy.get("partition"):
         return False
