@@ -14,13 +14,14 @@ from checker.diagnosis.missing import require
 from checker.diagnosis.network_policy import End, observer
 from checker.diagnosis.network_policy_reasons import explain_kept_out
 from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import untolerated
 from checker.model.kinds import KINDS
 from checker.model.spelling import are_no, nearest
 from checker.model.state import Object, State
-from checker.model.verdict import fail
+from checker.model.verdict import Failed, NotPassed, Unknown, fail
 
 
 class LabState(State):
@@ -73,8 +74,15 @@ class LabState(State):
             )  # fmt: skip
 
     def require_working(self, obj: Object) -> None:
-        """Walk the chain that makes this object work. Raises Failed (or Unknown) with the first broken link."""
-        diagnosis.walk(self, obj)
+        """Walk the chain that makes this object work.
+
+        Raises Failed (or Unknown) with the exact cause of the first broken link, the one that `kubeclass explain` names.
+        """
+        try:
+            diagnosis.walk(self, obj)
+        except NotPassed as end:
+            fault = refined(self, end.fault)
+            raise Failed(fault) if fault.outcome == "failed" else Unknown(fault) from end
 
     def require_lasting(self, pod: Object) -> None:
         """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise."""
