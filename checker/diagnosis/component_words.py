@@ -1,4 +1,4 @@
-"""What a component of the cluster said of an object, word for word: the scheduler, the API server, the kubelet, or a probe's target."""
+"""The words of a component about an object, as they are: the scheduler's, the API server's, the kubelet's, a program's."""
 
 from __future__ import annotations
 

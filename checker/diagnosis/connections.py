@@ -1,4 +1,4 @@
-"""What a program asks for and cannot reach: names, Services and ports, told by its variables, its command and its last words.
+"""What a program cannot reach: names, Services and ports, told by its variables, its command and its last words.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 """
@@ -29,7 +29,7 @@ _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
 def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
     """The fault of a Service that a container names, in its variables or its command, and cannot reach.
 
-    The container's own words must say that it did not reach something. Only an init container that waits without a word need not.
+    The container's own words must say that it did not reach something. An init container may wait without a word.
     """
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     waits = spec in (pod.spec.get("initContainers") or []) and spec.get("restartPolicy") != "Always"

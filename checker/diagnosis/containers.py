@@ -21,9 +21,11 @@ def last_line(text: str) -> str:
 
 
 def previous_option(pod: Object, container: str) -> str:
-    """`--previous`, where `kubectl logs` needs it to show what a container said before it ended, as a new run of it has begun; else empty.
+    """The option with which `kubectl logs` shows what a container said before it ended: `--previous`, or empty.
 
-    Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
+    It is `--previous` where the container runs again.
+
+    Of a container that does not run, an earlier log is gone: the kubelet keeps only the last dead container
     (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
     """
     running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)

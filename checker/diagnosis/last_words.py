@@ -1,4 +1,4 @@
-"""What the last words of a container that is not well say about the place that it was put in, rather than about itself."""
+"""What the last words of a container that is not well tell of its surroundings, rather than of the container itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from checker.model.state import Object, State
 
 
 def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | None:
-    """What the words of a container that is not well say about the place that it was put in, rather than about itself."""
+    """The fault in a container's surroundings that its last words tell of: its rights, DNS, Services, its security context."""
     if fault.object.kind != "Pod":
         return None
     hook = explain_post_start_hook(state, pod)
@@ -46,7 +46,7 @@ def _words(state: State, pod: Object, fault: Fault) -> Iterator[tuple[dict[str, 
         log = state.logs.get(f"{pod.name}/{status['name']}", "")
         if not status.get("ready") or status.get("restartCount"):
             got = [words_of(fault), answered_now(state, pod, status["name"])]
-            # A probe that is refused says nothing of other objects. A program that lets a probe wait may itself wait for one.
+            # A probe that is refused tells nothing of other objects. A program that lets a probe wait may wait for one.
             own = [
                 words for words in got if "probe" not in fault.cause or re.search("statuscode|timeout|deadline", words)
             ]

@@ -66,7 +66,7 @@ def refine_starting(state: State, pod: Object, fault: Fault) -> Fault | None:
 
 
 def _is_retried(fault: Fault) -> bool:
-    """Whether the chain knows what the kubelet failed over, and that its next try will succeed: a ConfigMap has come since then."""
+    """Whether the chain knows that the kubelet's next try will succeed: what was missing (a ConfigMap) exists now."""
     return "message" in fault.facts or bool(fault.literal and fault.literal.expected == "every volume is mounted")
 
 
@@ -77,7 +77,7 @@ def explain_post_start_hook(state: State, pod: Object) -> Fault | None:
     """
     failed = state.events(pod, "FailedPostStartHook")
     hooks = [c for c in pod.containers if (c.get("lifecycle") or {}).get("postStart")]
-    # The event may come late, or be gone. But nothing else kills a container that has no liveness probe, and memory enough.
+    # The event may come late, or be gone. But nothing else kills a container that has no liveness probe and enough memory.
     killed = [c for c in hooks if not c.get("livenessProbe") and _killed(pod, c["name"])]
     if not hooks or not (failed or killed):
         return None

@@ -115,7 +115,7 @@ def root_of(state: State, pod: Object) -> NotPassed | None:
     return None
 
 
-# Who refuses a workload's Pods, by the API server's message: cause, form, and the pattern, whose group is the name of what refuses or is missing.
+# Why the API server refuses Pods, by its message: cause, form and pattern. The pattern's group names what refuses or is missing.
 _REFUSED_BY: tuple[tuple[str, str, str], ...] = (
     ("service-account-missing", "", r'serviceaccount "([^"]+)" not found'),
     ("priority-class-unknown", "", r"no PriorityClass with name (\S+) was found"),

@@ -76,7 +76,7 @@ class LabState(State):
     def require_working(self, obj: Object) -> None:
         """Walk the chain that makes this object work.
 
-        Raises Failed (or Unknown) with the exact cause of the first broken link, the one that `kubeclass explain` names.
+        Raises Failed (or Unknown) with the exact cause of the first broken link. `kubeclass explain` names the same one.
         """
         try:
             diagnosis.walk(self, obj)

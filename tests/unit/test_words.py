@@ -109,7 +109,7 @@ def _has_its_words(node: ast.Call, named: dict[str | None, ast.expr]) -> bool:
 
 
 def _facts_of_a_fault(node: ast.Call, named: dict[str | None, ast.expr]) -> tuple[set[str], bool]:
-    """The names of the facts in Fault(cause, object, facts, …), and whether there are further ones that the code does not name here."""
+    """The names of the facts in Fault(cause, object, facts, …), and whether there are more that the call does not name."""
     facts = node.args[2] if len(node.args) > 2 else named.get("facts", ast.Dict([], []))
     if not isinstance(facts, ast.Dict):
         return set(), True
