@@ -94,7 +94,7 @@ WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "all variables of a Secret that is missing": ("config-object-missing", False, lambda: state(with_variables(envFrom=[{"secretRef": {"name": "logon"}}]), login)),
     "a ConfigMap is asked for, and is a Secret": ("config-kind-mixed-up", False, lambda: state(with_variables(variable("configMap", "login", "password")), login)),
     "an init container's Secret is missing": ("config-object-missing", False, lambda: state(in_init_container(), login)),
-    "only an optional one is missing": ("container-config-error", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
+    "only an optional one is missing": ("image-runs-as-root", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
     "it came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message='configmap "settings" not found'), settings)),
     "its key came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message="couldn't find key greeting in ConfigMap learn/settings"), settings)),
     "Secrets may not be listed: no object": ("config-object-missing", False, lambda: state(with_variables(variable("secret", "logon", "x"), message='secret "logon" not found'), **NOT_LISTED)),
