@@ -234,7 +234,7 @@ def _settled(state: State, fault: Fault) -> Fault:
 
 def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
     """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
-    if "statuscode" in fault.words().observed:
+    if "statuscode" in str(fault.facts.get("answer", fault.words().observed)):
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")

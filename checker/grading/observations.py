@@ -17,9 +17,8 @@ from typing import Any, ClassVar, Literal
 from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind, target_ports
 from checker.model.answers import Answer, Answers, answers
-from checker.model.spelling import are_no
+from checker.model.fault import fail, unknown
 from checker.model.state import Object, State
-from checker.model.verdict import fail, unknown
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def answered(seen: dict[str, Any]) -> dict[str, Any]:
     if set(seen) == {"error"}:
         # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
         late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
+        unknown("pod-not-askable", in_progress=late, why=seen["error"])
     return seen
 
 
@@ -304,10 +303,7 @@ class Timeline:
     def require_watched(self, state: State) -> None:
         """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
         if state.started and self.since - state.started.timestamp() > LATE:
-            unknown(
-                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-                object="Deployment/guestbook",
-            )  # fmt: skip
+            unknown("not-observed", "Deployment/guestbook", form="observer-restarted")
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
         """The Pods that answered in that time."""
@@ -338,17 +334,16 @@ class Timeline:
         moments = sorted({since, *(begin for begin, _ in spells if begin > since)})
         return next((at for at in moments if sum(begin <= at < end for begin, end in spells) >= wanted), inf)
 
-    def fail_for_strangers(self, deployment: Object, begin: float, end: float, doing: str) -> None:
-        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+    def fail_for_strangers(self, deployment: Object, begin: float, end: float, version: str = "") -> None:
+        """Raise Failed if another Pod than those of this Deployment answered in that time. version: what was rolled out then."""
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
-        strangers = self.hosts_between(begin, end) - own
-        gone = [pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"]]
+        strangers = sorted(self.hosts_between(begin, end) - own)
+        deleted = sorted(pod["name"] for pod in self.pods() if pod["name"] in strangers and pod["gone"])
+        if deleted:
+            facts: dict[str, Any] = {"version": version, "pods": strangers, "deleted": deleted}
+            fail("service-answers-wrong", deployment, form="during-change-deleted", **facts)
         if strangers:
-            fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(strangers))} answered, which {are_no(len(strangers), 'Pod')} of Deployment {deployment.name}.",
-                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(strangers)), object=deployment.ref,
-                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
-            )  # fmt: skip
+            fail("service-answers-wrong", deployment, form="during-change", version=version, pods=strangers)
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:
         """Requests without a good answer in that time, counted by what went wrong."""
@@ -662,8 +657,9 @@ class Unseen:
         cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
             self._observation.asked_by, "observer-unreachable"
         )
-        unknown(cause if self._why else "not-observed", self._why or f"{self._observation.key} was not observed.",
-                look="kubeclass status")  # fmt: skip
+        if self._why:
+            unknown(cause, form="observation", why=self._why)
+        unknown("not-observed", form="observation", observation=self._observation.key)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()

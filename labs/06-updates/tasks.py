@@ -101,7 +101,7 @@ def require_over(timeline: Timeline, deployment: Object, release: Release, versi
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
-    timeline.fail_for_strangers(deployment, release.begin, release.end, f"{version} was being released")
+    timeline.fail_for_strangers(deployment, release.begin, release.end, version)
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, release: Release) -> None:

@@ -176,7 +176,7 @@ def require_source(state: State, pod: Object, source: Source | None, what: str, 
         fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
              observed=where, **evidence)  # fmt: skip
     if source.key is None and source.mount:
-        raise_not_in_volume(pod, container, what, source, {})
+        raise_not_in_volume(pod, container, what, source)
     if source.key is None:
         fail("config-key-missing", f"Container {container['name']} of Pod {pod.name} takes {what} from a key that {kind} {name} no longer has.",
              observed="the key is gone", **{**evidence, "look": f"kubectl describe {kind.lower()} {name}"})  # fmt: skip
