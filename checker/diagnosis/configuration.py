@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, Unknown, fail
@@ -114,7 +113,7 @@ def missing(state: State, pod: Object, need: Need, for_volume: bool = False) -> 
         "source_kind": kind,
         "source": name,
         "key": key,
-        "resource": KINDS[kind].plural,
+        "resource": kind.lower(),
     }
     if source and key in keys_of(source):
         return Failed("config-key-missing", pod, form="binary", **facts)

@@ -66,8 +66,16 @@ def explain_name(
         spec = asked_in.spec.get("template", asked_in.raw).get("spec", {})
         policy = outside_policy(spec)
         if policy:
-            network = "hostNetwork" if spec.get("hostNetwork") else ""
-            fail("dns-policy-outside", asked_in, host=host, control=CONTROL, policy=policy, host_network=network)
+            fail(
+                "dns-policy-outside",
+                asked_in,
+                form="no-name",
+                host=host,
+                control=CONTROL,
+                policy=policy,
+                host_network="hostNetwork" if spec.get("hostNetwork") else "",
+                resource=asked_in.kind.lower(),
+            )
         unknown("dns-down", asked_in, form="in-pod", host=host, control=CONTROL, error=control["error"])
     name, namespace = service_named(host, asked_in.namespace)
     facts: dict[str, Any] = {

@@ -62,7 +62,7 @@ def walk_pod(state: State, pod: Object) -> None:
     if pod.status.get("phase") == "Succeeded":
         return
     if pod.status.get("phase") == "Failed" and pod.status.get("reason"):
-        fail("pod-evicted", pod, reason=pod.status["reason"], details=pod.status.get("message", ""))
+        fail("pod-evicted", pod, reason=pod.status["reason"], details=pod.status.get("message", "").strip())
     explain_tiny_memory(state, pod)
     for status in pod.status.get("initContainerStatuses") or []:
         if not status.get("ready"):
@@ -304,14 +304,14 @@ def _explain_exit(
         "restarts": status.get("restartCount", 0),
     }
     if code == 0:
-        fail("container-ends", pod, form="" if said else "silent", in_progress=in_progress, **facts)
+        fail("container-ends", pod, form="with-log" if said else "silent", in_progress=in_progress, **facts)
     if "address already in use" in said.lower() and len(pod.status.get("containerStatuses") or []) > 1:
         others = [c["name"] for c in pod.containers if c["name"] != name]
         fail("port-clash-in-pod", pod, in_progress=in_progress, others=others, **facts)
     # Exit codes of a shell: https://www.gnu.org/software/bash/manual/html_node/Exit-Status.html
     of_shell = {126: "not-executable", 127: "command-not-found"}.get(code or 0, "")
     signal = {137: "SIGKILL", 143: "SIGTERM"}.get(code or 0, "")
-    form = of_shell or ("" if said else "silent")
+    form = of_shell or ("with-log" if said else "silent")
     fail("container-crashes", pod, form=form, in_progress=in_progress, code=code, signal=signal, **facts)
 
 

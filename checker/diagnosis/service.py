@@ -71,7 +71,7 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
         fail("service-selects-nothing", service, form="no-pods", selector=selector)
     labels = {pairs(pod.labels): pod.labels for pod in pods if pod.labels}
     seen = [labels[written] for written in sorted(labels)]
-    fail("service-selects-nothing", service, form="other-labels", selector=selector, labels=seen)
+    fail("service-selects-nothing", service, form="other-labels", selector=selector, labels=seen, pods=len(pods))
 
 
 def _explain_none_ready(state: State, service: Object, pods: list[Object]) -> NoReturn:

@@ -17,9 +17,9 @@ from checker.model.verdict import Failed, NotPassed, fail
 
 def walk_workload(state: State, workload: Object) -> None:
     """Return when every replica asked for runs the newest template and is available. Raises Failed otherwise."""
-    kind = workload.kind
+    kind, resource = workload.kind, workload.kind.lower()
     if workload.is_stale or not workload.status:
-        fail("status-stale", workload, in_progress=True)
+        fail("status-stale", workload, in_progress=True, resource=resource)
     if kind == "DaemonSet":
         wanted = workload.status.get("desiredNumberScheduled", 0)
         updated = workload.status.get("updatedNumberScheduled", 0)
@@ -31,7 +31,7 @@ def walk_workload(state: State, workload: Object) -> None:
         )
         available = workload.status.get("availableReplicas", 0)
     if wanted == 0:
-        fail("zero-replicas", workload, form="daemon-set" if kind == "DaemonSet" else "")
+        fail("zero-replicas", workload, form="daemon-set" if kind == "DaemonSet" else "", resource=resource)
     if workload.spec.get("paused") and updated < wanted:
         fail("rollout-paused", workload, updated=updated, wanted=wanted)
 
@@ -57,6 +57,7 @@ def walk_workload(state: State, workload: Object) -> None:
             workload,
             form="counts",
             in_progress=not stuck,
+            resource=resource,
             updated=updated,
             wanted=wanted,
             available=available,

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from checker import State
+from checker.diagnosis.dns import CONTROL, explain_name
+from checker.grading.observations import DnsInside, Http, NodePorts, Observation, seen
 from checker.model.state import REACH, Object
-from checker.model.verdict import Failed, NotPassed
+from checker.model.verdict import Failed, NotPassed, Unknown
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
 
@@ -50,6 +52,11 @@ def unscheduled(message: str, **spec: Any) -> Object:
     return found
 
 
+def not_started(found: Object) -> Object:
+    found.status["containerStatuses"][0]["started"] = False
+    return found
+
+
 def from_config(kind: str, key: str = "GREETING") -> list[dict[str, Any]]:
     return [container(env=[{"name": "GREETING", "valueFrom": {f"{kind}KeyRef": {"name": "settings", "key": key}}}])]
 
@@ -64,6 +71,7 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "no node has room": ("pod-unschedulable-resources", False, lambda: state(unscheduled("0/1 nodes are available: 1 Insufficient cpu.", containers=BIG), node())),
     "no node has the label": ("pod-unschedulable-selector", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", nodeSelector={"disk": "ssd"}), node())),
     "every node keeps it away": ("pod-unschedulable-taint", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), node(taints=[{"key": "gpu", "effect": "NoSchedule"}]))),
+    "its claim is not bound": ("pod-unschedulable-volume", False, lambda: state(unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), node())),
     "the scheduler has not looked yet": ("pod-not-scheduled-yet", True, lambda: state(pod(node="", ready=False, age=1))),
     "the image is one letter off": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbok:v1")], container_state=waiting("ErrImagePull")), node())),
     "the tag does not exist": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbook:v9")], container_state=waiting("ImagePullBackOff")), node())),
@@ -78,6 +86,7 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "its command does not exist": ("command-not-runnable", False, lambda: state(crash(128, "StartError", 'exec: "pyhton3": executable file not found in $PATH'))),
     "the node fails to start it": ("container-start-error", False, lambda: state(crash(128, "StartError", "runc create failed: no such device"))),
     "it crashes": ("container-crashes", False, lambda: state(crash(1))),
+    "its command may not be executed": ("container-crashes", False, lambda: state(crash(126))),
     "it comes to its end": ("container-ends", False, lambda: state(crash(0, "Completed"))),
     "it needs too much memory": ("container-oom-killed", False, lambda: state(crash(137, "OOMKilled"))),
     "it was restarted a moment ago": ("container-crashes", True, lambda: state(pod(since=2, last=ended(1), restarts=1))),
@@ -85,6 +94,8 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "its liveness probe restarts it": ("liveness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")))(crash(137, containers=[container(livenessProbe=PROBE)]))),
     "its readiness probe fails": ("readiness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")))(pod(ready=False, containers=[container(readinessProbe=PROBE)]))),
     "its readiness probe has time left": ("readiness-probe-fails", True, lambda: state(pod(ready=False, since=2, containers=[container(readinessProbe=PROBE)]))),
+    "it has only just started": ("pod-starting", True, lambda: state(pod(ready=False))),
+    "its startup probe has time left": ("startup-probe-fails", True, lambda: state(not_started(pod(ready=False, since=2, containers=[container(startupProbe=PROBE)])))),
     "its probe asks an unknown port": ("probe-port-unknown", False, lambda: state(pod(ready=False, containers=[container(readinessProbe={"httpGet": {"path": "/", "port": "web"}})]))),
     "the cluster ended it": ("pod-evicted", False, lambda: state(pod(phase="Failed", reason="Evicted", ready=False))),
     "it is on its way out": ("object-being-deleted", True, lambda: (lambda p: (p.metadata.update(deletionTimestamp=ago(1)), state(p))[1])(pod())),
@@ -178,6 +189,7 @@ SERVICE_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "no selector, endpoints kept by hand": ("", False, lambda: behind(service(selector={}), slice_of())),
     "a name outside the cluster": ("", False, lambda: behind(service(selector={}, type="ExternalName"))),
     "a letter of the selector": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), pod())),
+    "a letter of the selector, and its Pod is not ready": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), crash(1))),
     "nothing to select": ("service-selects-nothing", False, lambda: behind(service())),
     "the Pods are elsewhere": ("pods-in-other-namespace", False, lambda: behind(service(), pod(namespace="other"))),
     "the workload behind it asks for nothing": ("zero-replicas", False, lambda: behind(service(), deployment(replicas=0), replica_set(deployment()))),
@@ -196,6 +208,49 @@ SERVICE_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
 @pytest.mark.parametrize("cause, pending, world", SERVICE_WORLDS.values(), ids=list(SERVICE_WORLDS))
 def test_service_chain(cause: str, pending: bool, world: Callable[[], State]) -> None:
     assert broken(world(), "Service") == (cause, pending)
+
+
+NO_DNS = {CONTROL: {"addresses": [], "error": "no-answer"}}
+NAMES: dict[str, tuple[str, bool, str, State, dict[str, Any]]] = {
+    "a Service that is not there": ("name-unknown", False, "redos", state(service("redis")), {}),
+    "another name for nothing": ("name-unknown", False, "shop", state(service("shop", type="ExternalName", externalName="shop.example")), {}),
+    "a Service that works": ("name-not-yet", True, "guestbook", behind(service(), pod(), slice_of()), {}),
+    "a namespace that is not there": ("name-namespace-unknown", False, "redis.learm", state(service("redis")), {}),
+    "no name leads anywhere": ("dns-down", False, "redis", state(), NO_DNS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause, pending, host, world, lookups", NAMES.values(), ids=list(NAMES))
+def test_name_chain(cause: str, pending: bool, host: str, world: State, lookups: dict[str, Any]) -> None:
+    with pytest.raises(NotPassed) as end:
+        explain_name(world, host, pod("asking"), lookups)
+    assert (end.value.cause, end.value.pending, end.value.object) == (cause, pending, "Pod/asking")
+    assert host in end.value.expected
+
+
+def test_a_pod_that_asks_another_dns_is_told_by_its_policy() -> None:
+    asking = deployment("asking")
+    asking.spec["template"]["spec"] |= {"dnsPolicy": "ClusterFirst", "hostNetwork": True}
+    with pytest.raises(Failed) as end:
+        explain_name(state(), "redis", asking, NO_DNS)
+    assert (end.value.cause, end.value.object) == ("dns-policy-outside", "Deployment/asking")
+    assert end.value.observed == "dnsPolicy ClusterFirst, hostNetwork"
+
+
+ASKED = (
+    (Http("guestbook"), "observer-unreachable"),
+    (NodePorts(), "outside-unreachable"),
+    (DnsInside("app", ("redis",)), "pod-not-askable"),
+)
+
+
+@pytest.mark.parametrize("observation, cause", ASKED)
+def test_an_observation_that_could_not_be_made_is_told_when_it_is_used(observation: Observation, cause: str) -> None:
+    for observations, expected in ({observation.key: {"error": "no answer"}}, cause), ({}, "not-observed"):
+        with pytest.raises(Unknown) as end:
+            len(seen(state(observations=observations), observation))
+        assert end.value.cause == expected
+        assert ("no answer" if observations else observation.key) in end.value.message
 
 
 def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
