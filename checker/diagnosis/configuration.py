@@ -99,7 +99,7 @@ class Need:
 
 
 def missing(state: State, pod: Object, need: Need, for_volume: bool = False) -> Failed | None:
-    """The fault of a reference that leads nowhere, or None where it leads somewhere.
+    """The fault of a reference whose object or key does not exist, or None where both exist.
 
     for_volume: the volume keeps the Pod in ContainerCreating. Raises Unknown where objects of that kind could not be listed.
     """
@@ -172,7 +172,7 @@ def explain_sources(state: State, pod: Object) -> None:
 
 
 def _raise_first_missing(state: State, pod: Object, needs: list[Need], for_volume: bool = False) -> bool:
-    """Raise the first fault of some references that must be there. Returns whether all of them could be looked at."""
+    """Raise the first fault of some references that must be there. Returns whether all of their objects could be listed."""
     seen_all = True
     for need in needs:
         if need.reference.optional:
@@ -261,7 +261,7 @@ class Source:
 
 def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
     """Where a container's variable comes from, or None where it has none of that name. `env` wins over `envFrom`, and the
-    later entry over the earlier one. A value that is another variable, $(NAME), comes from where that one does, if it was set before."""
+    later entry over the earlier one. The value $(NAME) comes from the source of the variable NAME, where that is set before it."""
     variables = container.get("env") or []
     for place, variable in reversed(list(enumerate(variables))):
         if variable["name"] != name:

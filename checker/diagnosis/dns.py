@@ -14,10 +14,8 @@ from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, fail, unknown
 
-CONTROL = (
-    "kubernetes.default"  # a name that every cluster has: when not even this one leads anywhere, DNS itself is down
-)
-# What programs say when somebody whom they need cannot be reached, and a host at the beginning of a variable's value.
+CONTROL = "kubernetes.default"  # a name that every cluster has: where it does not resolve, the cluster's DNS is down
+# What programs say when they cannot reach a server that they need; and a host at the beginning of a variable's value.
 _UNREACHED = re.compile(
     r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|not answer", re.I
 )  # fmt: skip
@@ -56,7 +54,7 @@ def explain_name(
     variable: str = "",
     container: str = "",
 ) -> NoReturn:
-    """Raise Failed (or Unknown) with the reason why a name leads nowhere.
+    """Raise Failed (or Unknown) with the reason why a DNS name does not resolve.
 
     asked_in: the object whose Pods asked for it. lookups: what names were asked for there, CONTROL among them where it is known.
     variable, container: the variable that holds the name, and its container, where that is known.
@@ -104,7 +102,7 @@ def explain_name(
 
 
 def follow_dependency(state: State, pod: Object, container: dict[str, Any], said: str) -> None:
-    """Where a container that is not well needs somebody else (a host in its variables), look there.
+    """Raise the fault of a server that a failing container needs: a host that its variables name.
 
     Either its own words name that host and say that it was not reached; or it answers a probe with an error of its own (a
     status from 500 on, of which the kubelet keeps no words), and then every variable that is there to name a host counts.

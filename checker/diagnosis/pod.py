@@ -39,7 +39,7 @@ from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
-# A container that has only just started may still fall over: how long (in seconds) its running is not yet believed.
+# A container that started a moment ago may still crash: for so many seconds it does not count as running.
 SETTLE = 3
 SETTLE_AFTER_RESTART = 10
 # A process that does not listen yet may still be starting: how long (in seconds) that is not held against it.
@@ -110,7 +110,7 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
     if previous and running_for < SETTLE_AFTER_RESTART:
         _explain_exit(state, pod, status, previous, in_progress=True)
     if previous and not status.get("ready") and previous.get("reason") == "OOMKilled":
-        # It is on its way to the same end: what it has not come to yet is no fault of its own.
+        # It will be killed again. Until then, its readiness is no fault of its own.
         _explain_exit(state, pod, status, previous, running_for < TIME_TO_LISTEN)
     starting = status.get("started") is False and spec.get("startupProbe")
     recovering = not status.get("ready") and running_for < TIME_TO_RECOVER

@@ -78,7 +78,7 @@ def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]
 
 
 def first_broken(state: State, pods: list[Object]) -> Failed | None:
-    """What is wrong with the first of some Pods that does not work: a settled fault before one still on its way."""
+    """What is wrong with the first of some Pods that does not work: a settled fault before one in progress."""
     faults: list[Failed] = []
     for pod in sorted(pods, key=lambda pod: pod.name):
         try:
@@ -89,7 +89,7 @@ def first_broken(state: State, pods: list[Object]) -> Failed | None:
 
 
 def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
-    """The Pods of a Deployment's older revisions, without those on their way out."""
+    """The Pods of a Deployment's older revisions, without terminating Pods."""
     if workload.kind != "Deployment":
         return []
     return [p for rs in state.owned("ReplicaSet", workload) if rs is not newest
