@@ -213,11 +213,17 @@ def test_service_chain(cause: str, pending: bool, world: Callable[[], State]) ->
 NO_DNS = {CONTROL: {"addresses": [], "error": "no-answer"}}
 NAMES: dict[str, tuple[str, bool, str, State, dict[str, Any]]] = {
     "a Service that is not there": ("name-unknown", False, "redos", state(service("redis")), {}),
-    "another name for nothing": ("name-unknown", False, "shop", state(service("shop", type="ExternalName", externalName="shop.example")), {}),
+    "another name for nothing": (
+        "name-unknown",
+        False,
+        "shop",
+        state(service("shop", type="ExternalName", externalName="shop.example")),
+        {},
+    ),
     "a Service that works": ("name-not-yet", True, "guestbook", behind(service(), pod(), slice_of()), {}),
     "a namespace that is not there": ("name-namespace-unknown", False, "redis.learm", state(service("redis")), {}),
     "no name leads anywhere": ("dns-down", False, "redis", state(), NO_DNS),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, pending, host, world, lookups", NAMES.values(), ids=list(NAMES))
