@@ -26,8 +26,12 @@ def look_at_log(pod: Object, container: str) -> str:
     Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
     (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
     """
-    running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
-    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
+    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if has_new_run(pod, container) else "")
+
+
+def has_new_run(pod: Object, container: str) -> bool:
+    """Whether a container runs at the moment, so that its last words are in the log of the run before."""
+    return any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
 
 
 def describe(obj: Object) -> str:

@@ -36,38 +36,21 @@ def short_image(name: str) -> str:
 def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
     image = container_spec(pod, status["name"]).get("image") or status.get("image", "")
     node, reason = pod.spec.get("nodeName", ""), waiting.get("reason", "")
-    where = f"container {status['name']} of Pod {pod.name}"
-    look = f"kubectl describe pod {pod.name}"
+    named = {"image": short_image(image), "written": image, "container": status["name"]}
     if reason == "InvalidImageName":
-        fail(
-            "image-name-invalid", f"{image!r} is not an image name ({where}).",
-            expected="name[:tag]", observed=image, object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
+        fail("image-name-invalid", pod, **named)
     known = known_images(state)
     holders = known.get(short_image(image), set())
     if holders and node not in holders:
-        fail(
-            "image-not-loaded",
-            f"Image {image} is on node {', '.join(sorted(holders))}, but not on node {node}, where Pod {pod.name} runs.",
-            expected=f"{image} on node {node}", observed=f"{reason} on {node}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
+        fail("image-not-loaded", pod, **named, nodes=sorted(holders), node=node, reason=reason)
     own = [name for name in known if "/" not in name]
     repository = short_image(image).rsplit(":", 1)[0]
     similar = nearest(short_image(image), own, cutoff=0.75)
     if similar:
         tags = sorted(name for name in own if name.rsplit(":", 1)[0] == repository)
-        hint = f"The nodes have {', '.join(tags)}." if tags else f"Did you mean {similar}?"
-        fail(
-            "image-name-typo", f"No node can get image {image} ({where}). {hint}",
-            expected="an image that exists", observed=f"{image}: {reason}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
-    fail(
-        "image-not-found",
-        f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
-        "An image built on this machine must be loaded into the cluster's nodes.",
-        expected=f"{image} on node {node}", observed=f"a pull that fails: {why}" if (why := _reason_of_pull(waiting.get("message", ""))) else reason,
-        object=pod.ref, look=look, image=short_image(image),
-    )  # fmt: skip
+        fail("image-name-typo", pod, **named, reason=reason, tags=tags, near="" if tags else similar)
+    told = _reason_of_pull(waiting.get("message", ""))
+    fail("image-not-found", pod, **named, node=node, reason=reason, pull_error=told)
 
 
 def _reason_of_pull(message: str) -> str:
@@ -125,10 +108,11 @@ def refine_image_pull(state: State, pod: Object, fault: NotPassed) -> NotPassed 
 
 def refine_config_error(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
     """Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"""
-    if "runAsNonRoot" not in fault.observed:
+    message = fault.facts["message"]
+    if "runAsNonRoot" not in message:
         return None
     return Failed(
         "image-runs-as-root",
-        f"Pod {pod.name} must not run as root (runAsNonRoot), and its image would: {fault.observed}",
-        expected="a user other than root", observed=fault.observed, object=pod.ref, look=describe(pod),
+        f"Pod {pod.name} must not run as root (runAsNonRoot), and its image would: {message}",
+        expected="a user other than root", observed=message, object=pod.ref, look=describe(pod),
     )  # fmt: skip

@@ -44,7 +44,7 @@ def _words(state: State, pod: Object, fault: NotPassed) -> Iterator[tuple[dict[s
     for status, spec in statuses_with_specs(pod):
         log = state.logs.get(f"{pod.name}/{status['name']}", "")
         if not status.get("ready") or status.get("restartCount"):
-            got = [fault.observed, answered_now(state, pod, status["name"])]
+            got = [str(fault.facts.get("answer", fault.observed)), answered_now(state, pod, status["name"])]
             # That a probe is refused says nothing of others; a program that lets it wait may itself wait for somebody.
             own = [
                 words for words in got if "probe" not in fault.cause or re.search("statuscode|timeout|deadline", words)

@@ -338,14 +338,7 @@ def refine_probe_failure(state: State, pod: Object, fault: NotPassed) -> NotPass
     """A probe of whose failing no event tells: what answers there at the moment."""
     for status, _spec in statuses_with_specs(pod):
         answer = answered_now(state, pod, status["name"])
-        if (
-            "no answer seen yet" in fault.observed
-            and answer
-            and not status.get("ready")
-            and not answer.startswith("statuscode: 2")
-        ):
-            return Failed(
-                fault.cause, fault.message.replace("no answer seen yet", answer), expected=fault.expected, observed=answer,
-                object=fault.object, look=fault.look, pending=fault.pending,
-            )  # fmt: skip
+        unanswered = "answer" in fault.facts and not fault.facts["answer"]
+        if unanswered and answer and not status.get("ready") and not answer.startswith("statuscode: 2"):
+            return Failed(fault.fault.but(facts={**fault.facts, "answer": answer}))
     return None

@@ -166,11 +166,6 @@ def explain_many_cpus(pod: Object, largest: Decimal) -> None:
         )  # fmt: skip
 
 
-def memory_limit_words(limit: str) -> str:
-    """A memory limit for a message: with its meaning, where it is written in a unit that is easily taken for another."""
-    return f"{limit} ({means('memory', limit)})" if re.fullmatch(r"\d+[kMG]?", limit) else limit
-
-
 def throttling_note(container: dict[str, Any], got: str) -> str:
     """What a low CPU limit may have to do with a probe that got no answer in time. Empty where that is not to be thought of.
 

@@ -206,7 +206,7 @@ def answered(seen: dict[str, Any]) -> dict[str, Any]:
     if set(seen) == {"error"}:
         # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
         late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
+        unknown("pod-not-askable", in_progress=late, why=seen["error"])
     return seen
 
 
@@ -239,8 +239,9 @@ class Unseen:
         cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
             self._observation.asked_by, "observer-unreachable"
         )
-        unknown(cause if self._why else "not-observed", self._why or f"{self._observation.key} was not observed.",
-                look="kubeclass status")  # fmt: skip
+        if self._why:
+            unknown(cause, form="observation", why=self._why)
+        unknown("not-observed", form="observation", observation=self._observation.key)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()

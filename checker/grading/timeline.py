@@ -11,7 +11,6 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
-from checker.model.spelling import are_no
 from checker.model.state import Object, State
 from checker.model.verdict import fail, unknown
 
@@ -118,10 +117,7 @@ class Timeline:
     def require_watched(self, state: State) -> None:
         """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
         if state.started and self.since - state.started.timestamp() > LATE:
-            unknown(
-                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-                object="Deployment/guestbook",
-            )  # fmt: skip
+            unknown("not-observed", "Deployment/guestbook", form="observer-restarted")
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
         """The Pods that answered in that time."""
@@ -152,17 +148,16 @@ class Timeline:
         moments = sorted({since, *(begin for begin, _ in intervals if begin > since)})
         return next((at for at in moments if sum(begin <= at < end for begin, end in intervals) >= wanted), inf)
 
-    def fail_for_other_backends(self, deployment: Object, begin: float, end: float, doing: str) -> None:
-        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+    def fail_for_other_backends(self, deployment: Object, begin: float, end: float, version: str = "") -> None:
+        """Raise Failed if another Pod than those of this Deployment answered in that time. version: what was rolled out then."""
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
-        other_backends = self.hosts_between(begin, end) - own
-        gone = [pod["name"] for pod in self.pods() if pod["name"] in other_backends and pod["gone"]]
+        other_backends = sorted(self.hosts_between(begin, end) - own)
+        deleted = sorted(pod["name"] for pod in self.pods() if pod["name"] in other_backends and pod["gone"])
+        if deleted:
+            facts: dict[str, Any] = {"version": version, "pods": other_backends, "deleted": deleted}
+            fail("service-answers-wrong", deployment, form="during-change-deleted", **facts)
         if other_backends:
-            fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(other_backends))} answered, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}.",
-                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=deployment.ref,
-                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
-            )  # fmt: skip
+            fail("service-answers-wrong", deployment, form="during-change", version=version, pods=other_backends)
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:
         """Requests without a good answer in that time, counted by what went wrong."""

@@ -82,7 +82,7 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
 def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
     """Raises Failed if requests were lost on the way to these replicas, or others answered; Unknown while not all of them have answered."""
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
-    timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
+    timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE)
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         fail(

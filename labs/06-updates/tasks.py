@@ -100,7 +100,7 @@ def require_over(timeline: Timeline, deployment: Object, rollout: Rollout, versi
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
-    timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, f"{version} was being released")
+    timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, version)
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:

@@ -202,7 +202,8 @@ def killed(message: str = "", reason: str = "OOMKilled", limit: str = "32M") -> 
 def test_a_kill_for_memory_says_what_the_limit_means() -> None:
     end = end_of(state(killed()), "Pod", "guestbook-1")
     assert end.cause == "container-oom-killed"
-    assert "32M (32,000,000 bytes, which is 30.5Mi)" in end.message
+    assert (end.facts["limit"], end.facts["bytes"], end.facts["mebibytes"]) == ("32M", 32_000_000, "30.5Mi")
+    assert "32M (32000000 bytes), which is 30.5Mi" in end.message
 
 
 @pytest.mark.parametrize("ready, cause", [(False, "container-oom-killed"), (True, "")])
