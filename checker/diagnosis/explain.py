@@ -22,7 +22,7 @@ from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
-from checker.model.catalogue import catalogue
+from checker.model.catalogue import catalogue, say
 from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
     TIME_FOR_FIRST_LOG_LINE,
@@ -347,21 +347,25 @@ def _importance(finding: Finding) -> tuple[int, int, str, str]:
 
 
 def _symptom(state: State, obj: Object) -> str:
-    """How it shows in an object that it does not work, in the words of `kubectl get`."""
+    """How the fault shows in an object that depends on it, in the words of `kubectl get`."""
     status = obj.status
     if obj.kind == "DaemonSet":
-        return f"{status.get('numberAvailable', 0)} of {status.get('desiredNumberScheduled', 0)} Pods available"
+        available, wanted = status.get("numberAvailable", 0), status.get("desiredNumberScheduled", 0)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
-        return f"{status.get('availableReplicas', 0)} of {obj.spec.get('replicas', 1)} Pods available"
+        available, wanted = status.get("availableReplicas", 0), obj.spec.get("replicas", 1)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind == "Job":
-        return f"{status.get('succeeded', 0)} of {obj.spec.get('completions', 1)} completed"
+        return say("symptom-completed", succeeded=status.get("succeeded", 0), wanted=obj.spec.get("completions", 1))
     if obj.kind == "Service":
         if obj.spec.get("type") == "ExternalName":
-            return f"another name for {obj.spec.get('externalName')}"
+            return say("symptom-alias", target=obj.spec.get("externalName"))
         if "Pod" in state.unlisted:
-            return "its Pods could not be listed"
+            return say("symptom-pods-not-listed")
         pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
-        return f"{sum(pod.is_ready for pod in pods)} of {len(pods)} Pods ready" if pods else "no Pods"
+        if not pods:
+            return say("symptom-no-pods")
+        return say("symptom-pods-ready", ready=sum(pod.is_ready for pod in pods), pods=len(pods))
     if obj.kind == "Pod":
         waiting = [(s.get("state") or {}).get("waiting") or {} for s in status.get("containerStatuses") or []]
         return next((w["reason"] for w in waiting if w.get("reason")), str(status.get("phase", "")))
@@ -380,9 +384,9 @@ def parsed(target: str, name: str = "") -> tuple[str, str]:
     if plain not in known:
         near = nearest(plain, known)
         raise Problem(
-            f"{kind!r} is not a kind of object that can be explained." + (f" Did you mean {near}?" if near else ""),
-            "Name a kind and a name: kubeclass explain deploy/web; or explain everything here: kubeclass explain",
+            say("kind-not-known", word=kind, near=near),
+            say("kind-not-known-advice"),
         )
     if not name or (slash and target.count("/") > 1):
-        raise Problem(f"Which {known[plain]} is meant?", f"Name it: kubeclass explain {kind}/NAME")
+        raise Problem(say("name-missing", kind=known[plain]), say("name-missing-advice", word=kind))
     return known[plain], name
