@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis import CHAINS, pods_of, walk, walk_further
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
@@ -182,27 +182,33 @@ def examined(state: State, obj: Object) -> Fault | None:
         walk_deletion(state, obj)
         if obj.is_terminating and obj.kind != "Namespace":
             return None
-        _walk_where_known(state, obj)
+        if obj.kind in CHAINS:
+            walk(state, obj)
         walk_further(state, obj)
     except NotPassed as end:
-        fault = end.fault
-        if not fault.object.namespace:
-            fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
-        return _settled(state, refined(state, fault))
+        return _told(state, obj, end.fault)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
-        return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
+        return _crashed(obj, error)
     return None
 
 
-def _walk_where_known(state: State, obj: Object) -> None:
-    """Walk an object's chain, where there is one for its kind."""
+def _told(state: State, obj: Object, fault: Fault) -> Fault:
+    """A fault as it is told: refined, and with words. One without words is a bug of the course, and is told as that."""
+    if not fault.object.namespace:
+        fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
     try:
-        walk(state, obj)
-    except TypeError as error:
-        if str(error) != f"no chain for {obj.kind}":
-            raise
+        fault = _settled(state, refined(state, fault))
+        fault.words()
+    except Exception as error:
+        return _crashed(obj, error)
+    return fault
+
+
+def _crashed(obj: Object, error: Exception) -> Fault:
+    """The fault that stands for an exception of the checker's own."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
+    return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
 
 
 def _settled(state: State, fault: Fault) -> Fault:
