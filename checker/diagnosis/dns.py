@@ -89,8 +89,8 @@ def explain_name(
         "variable": variable,
         "container": container,
     }
-    known = [n.name for n in state.everywhere("Namespace")]
-    if namespace not in known:
+    if state.namespace_exists(namespace) is False:
+        known = [n.name for n in state.everywhere("Namespace")]
         fail("name-namespace-unknown", asked_in, **facts, near=nearest(namespace, known))
     service = state.find("Service", name, namespace)
     if not service:

@@ -114,8 +114,8 @@ def _subjects(state: State, target: Object | None) -> Iterator[Object]:
     """Every object that may have a fault of its own: not those that a newer one has taken the place of."""
     if not state.objects:
         return
-    if "Namespace" not in state.unlisted:
-        here = next((n for n in state.objects.get("Namespace", []) if n.name == state.namespace), None)
+    here = next((n for n in state.objects.get("Namespace", []) if n.name == state.namespace), None)
+    if here or state.namespace_exists(state.namespace) is False:
         yield here or Object("Namespace", {"metadata": {"name": state.namespace}})
     seen_target = False
     for kind in sorted(state.objects):
