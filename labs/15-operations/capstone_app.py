@@ -24,7 +24,7 @@ def app(workload: Object) -> dict[str, Any]:
 
 
 def variable(state: PlainState, pod: Object, name: str) -> str:
-    """The value of an environment variable of the guestbook in a Pod; empty where it is not set, or a Secret sets it."""
+    """The value of a variable of the guestbook in a Pod; empty where it is not set, or where a Secret sets it."""
     return state.env(pod, app(pod)).get(name, "")
 
 
