@@ -133,17 +133,16 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
             said = answer["text"] or answer["error"]
             fail("redis-not-answering", deployment, form="entries", host=host, answer=said)
         return
-    wanted = {"service": service.name, "service_namespace": service.namespace}
     if meant:
-        other, other_namespace = meant[0].name, meant[0].namespace
         fail(
             "name-resolves-elsewhere",
             deployment,
             form="other-service",
             host=host,
-            other=other,
-            other_namespace=other_namespace,
-            **wanted,
+            other=meant[0].name,
+            other_namespace=meant[0].namespace,
+            service=service.name,
+            service_namespace=service.namespace,
         )
     fail(
         "name-resolves-elsewhere",
@@ -151,7 +150,8 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
         form="other-addresses",
         host=host,
         addresses=told["addresses"],
-        **wanted,
+        service=service.name,
+        service_namespace=service.namespace,
     )
 
 
