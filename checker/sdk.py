@@ -18,6 +18,7 @@ from __future__ import annotations
 # -- a task: a function that gets a State, and returns (passed) or raises (failed, unknown) --------------------------
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
+from checker.model.fault import Ref
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
@@ -102,7 +103,7 @@ from checker.diagnosis.job import most_at_once as most_pods_at_once
 from checker.diagnosis.job import require_complete as require_job_complete
 from checker.diagnosis.job import rule_for as failure_policy_action
 from checker.diagnosis.job import runs as scheduled_jobs
-from checker.diagnosis.job import schedule_of, schedule_words, tries_failed
+from checker.diagnosis.job import schedule_of, tries_failed
 from checker.diagnosis.job import trials as jobs_by_hand
 
 # -- Pods behind anything, and how an object comes to work -----------------------------------------------------------
