@@ -22,6 +22,7 @@ from checker.model.fault import Ref
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
+from checker.model.fault import Ref
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
@@ -63,15 +64,15 @@ from checker.grading.service_selector import require_lasting as require_selects_
 
 # -- probes ----------------------------------------------------------------------------------------------------------
 from checker.diagnosis.probes import EVENTS_FOLLOW as KUBELET_EVENTS_DELAY
-from checker.diagnosis.probes import counted_seconds, describe_probe
+from checker.diagnosis.probes import describe_probe
 from checker.diagnosis.probes import fail_if_void as fail_if_probe_cannot_run
 from checker.diagnosis.probes import failures as probe_failures
-from checker.diagnosis.probes import got as probe_result
 from checker.diagnosis.probes import handler as probe_handler
 from checker.diagnosis.probes import notice as seconds_to_notice
 from checker.diagnosis.probes import patience as seconds_to_fail_from_start
-from checker.diagnosis.probes import reckoned as describe_probe_timing
+from checker.diagnosis.probes import result_of as probe_result
 from checker.diagnosis.probes import soonest as least_seconds_to_fail
+from checker.diagnosis.probes import timing as probe_timing
 
 # -- configuration: ConfigMaps and Secrets, as variables and files ---------------------------------------------------
 from checker.diagnosis.configuration import Source as ConfigSource
