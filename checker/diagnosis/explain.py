@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis import CHAINS, pods_of, walk, walk_further
+from checker.diagnosis.component_words import words_of
 from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
-from checker.diagnosis.refine import refine
+from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
-from checker.model.catalogue import catalogue
+from checker.model.catalogue import catalogue, say
 from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
     TIME_FOR_FIRST_LOG_LINE,
@@ -71,7 +72,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         return Explanation(state.namespace, f"{kind}/{name}", **known)
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
-        fault = _examined(state, obj)
+        fault = examined(state, obj)
         if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
@@ -172,8 +173,8 @@ def _its_pods(state: State, target: Object) -> list[Object]:
     return [target]
 
 
-def _examined(state: State, obj: Object) -> Fault | None:
-    """The first broken link of an object, looked at closely, or None where it is well (or nothing is known of its kind)."""
+def examined(state: State, obj: Object) -> Fault | None:
+    """The exact cause of the first broken link of an object, or None where it is well (or nothing is known of its kind)."""
     if obj.kind == "Namespace" and not obj.uid:
         near = nearest(obj.name, [n.name for n in state.objects.get("Namespace", [])], 0.8)
         return Fault("namespace-missing", Ref.of(obj), {"near": near})
@@ -181,35 +182,33 @@ def _examined(state: State, obj: Object) -> Fault | None:
         walk_deletion(state, obj)
         if obj.is_terminating and obj.kind != "Namespace":
             return None
-        _walk_where_known(state, obj)
+        if obj.kind in CHAINS:
+            walk(state, obj)
         walk_further(state, obj)
     except NotPassed as end:
-        end.namespace = end.namespace or obj.namespace
-        return _settled(state, _closest(state, end).fault)
+        return _told(state, obj, end.fault)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
-        return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
+        return _crashed(obj, error)
     return None
 
 
-def _walk_where_known(state: State, obj: Object) -> None:
-    """Walk an object's chain, where there is one for its kind."""
+def _told(state: State, obj: Object, fault: Fault) -> Fault:
+    """A fault as it is told: refined, and with words. One without words is a bug of the course, and is told as that."""
+    if not fault.object.namespace:
+        fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
     try:
-        walk(state, obj)
-    except TypeError as error:
-        if str(error) != f"no chain for {obj.kind}":
-            raise
-
-
-def _closest(state: State, fault: NotPassed) -> NotPassed:
-    """A refinement may lead to another object, whose fault may be refined too."""
-    for _ in range(3):
-        found = refine(state, fault)
-        if found is fault:
-            break
-        fault = found
+        fault = _settled(state, refined(state, fault))
+        fault.words()
+    except Exception as error:
+        return _crashed(obj, error)
     return fault
+
+
+def _crashed(obj: Object, error: Exception) -> Fault:
+    """The fault that stands for an exception of the checker's own."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
+    return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
 
 
 def _settled(state: State, fault: Fault) -> Fault:
@@ -236,7 +235,7 @@ def _settled(state: State, fault: Fault) -> Fault:
 
 def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
     """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
-    if "statuscode" in fault.words().observed:
+    if "statuscode" in words_of(fault):
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
@@ -354,21 +353,25 @@ def _importance(finding: Finding) -> tuple[int, int, str, str]:
 
 
 def _symptom(state: State, obj: Object) -> str:
-    """How it shows in an object that it does not work, in the words of `kubectl get`."""
+    """How the fault shows in an object that depends on it, in the words of `kubectl get`."""
     status = obj.status
     if obj.kind == "DaemonSet":
-        return f"{status.get('numberAvailable', 0)} of {status.get('desiredNumberScheduled', 0)} Pods available"
+        available, wanted = status.get("numberAvailable", 0), status.get("desiredNumberScheduled", 0)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
-        return f"{status.get('availableReplicas', 0)} of {obj.spec.get('replicas', 1)} Pods available"
+        available, wanted = status.get("availableReplicas", 0), obj.spec.get("replicas", 1)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind == "Job":
-        return f"{status.get('succeeded', 0)} of {obj.spec.get('completions', 1)} completed"
+        return say("symptom-completed", succeeded=status.get("succeeded", 0), wanted=obj.spec.get("completions", 1))
     if obj.kind == "Service":
         if obj.spec.get("type") == "ExternalName":
-            return f"another name for {obj.spec.get('externalName')}"
+            return say("symptom-alias", target=obj.spec.get("externalName"))
         if "Pod" in state.unlisted:
-            return "its Pods could not be listed"
+            return say("symptom-pods-not-listed")
         pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
-        return f"{sum(pod.is_ready for pod in pods)} of {len(pods)} Pods ready" if pods else "no Pods"
+        if not pods:
+            return say("symptom-no-pods")
+        return say("symptom-pods-ready", ready=sum(pod.is_ready for pod in pods), pods=len(pods))
     if obj.kind == "Pod":
         waiting = [(s.get("state") or {}).get("waiting") or {} for s in status.get("containerStatuses") or []]
         return next((w["reason"] for w in waiting if w.get("reason")), str(status.get("phase", "")))
@@ -387,9 +390,9 @@ def parsed(target: str, name: str = "") -> tuple[str, str]:
     if plain not in known:
         near = nearest(plain, known)
         raise Problem(
-            f"{kind!r} is not a kind of object that can be explained." + (f" Did you mean {near}?" if near else ""),
-            "Name a kind and a name: kubeclass explain deploy/web; or explain everything here: kubeclass explain",
+            say("kind-not-known", word=kind, near=near),
+            say("kind-not-known-advice"),
         )
     if not name or (slash and target.count("/") > 1):
-        raise Problem(f"Which {known[plain]} is meant?", f"Name it: kubeclass explain {kind}/NAME")
+        raise Problem(say("name-missing", kind=known[plain]), say("name-missing-advice", word=kind))
     return known[plain], name

@@ -11,11 +11,12 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
-from checker.model.fault import Failed, NotPassed, fail
+from checker.model.fault import Failed, Fault, fail
 from checker.model.state import REACH, Object, State
 
 # The observation (checker/collect/collect.py) of what answers where a failing probe asks, as {"pod/container": answer}.
@@ -317,7 +318,7 @@ def counted_seconds(seconds: float) -> str:
 
 
 def answered_now(state: State, pod: Object, container: str) -> str:
-    """What somebody who asks as a container's probe does gets at the moment; empty where nobody did."""
+    """What a request such as a container's probe makes gets at the moment; empty where none was made."""
     answer = (state.observations.get(PROBED) or {}).get(f"{pod.name}/{container}")
     if not isinstance(answer, dict) or "status" not in answer:
         return ""
@@ -326,18 +327,30 @@ def answered_now(state: State, pod: Object, container: str) -> str:
     return f"statuscode: {answer['status']}" + (f", {last_line(answer['text'])}" if answer["text"] else "")
 
 
-def refine_probe_failure(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_probe_failure(state: State, pod: Object, fault: Fault) -> Fault | None:
     """A probe of whose failing no event tells: what answers there at the moment."""
+    if not _is_unanswered(fault):
+        return None
     for status, _spec in statuses_with_specs(pod):
         answer = answered_now(state, pod, status["name"])
-        if (
-            "no answer seen yet" in fault.observed
-            and answer
-            and not status.get("ready")
-            and not answer.startswith("statuscode: 2")
-        ):
-            return Failed(
-                fault.cause, fault.message.replace("no answer seen yet", answer), expected=fault.expected, observed=answer,
-                object=fault.object, look=fault.look, pending=fault.pending,
-            )  # fmt: skip
+        if answer and not status.get("ready") and not answer.startswith("statuscode: 2"):
+            return _with_answer(fault, answer)
     return None
+
+
+_NO_ANSWER_YET = "no answer seen yet"  # as it is written in a fault whose words are not in the catalogue yet
+
+
+def _is_unanswered(fault: Fault) -> bool:
+    """Whether no event told what a failing probe got."""
+    if "answer" in fault.facts:
+        return not fault.facts["answer"]
+    return bool(fault.literal and _NO_ANSWER_YET in fault.literal.observed)
+
+
+def _with_answer(fault: Fault, answer: str) -> Fault:
+    """The fault of a failing probe, with what the probe got."""
+    if fault.literal is None:
+        return fault.but(facts={**fault.facts, "answer": answer})
+    told = replace(fault.literal, message=fault.literal.message.replace(_NO_ANSWER_YET, answer), observed=answer)
+    return fault.but(literal=told)

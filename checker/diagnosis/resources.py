@@ -161,11 +161,6 @@ def explain_many_cpus(pod: Object, largest: Decimal) -> None:
             fail_if_slip("cpu", request, pod, form="request", **facts)
 
 
-def memory_limit_words(limit: str) -> str:
-    """A memory limit for a message, with its meaning where its unit is easily misread."""
-    return f"{limit} ({means('memory', limit)})" if re.fullmatch(r"\d+[kMG]?", limit) else limit
-
-
 def low_cpu_limit(container: dict[str, Any], got: str) -> str:
     """The CPU limit of a container whose probe got no answer in time; empty where it is not low enough to matter.
 
@@ -174,12 +169,6 @@ def low_cpu_limit(container: dict[str, Any], got: str) -> str:
     limit = limit_of(container, "cpu")
     slow = "deadline exceeded" in got or "timeout" in got.lower() or "timed out" in got.lower()
     return limit if limit and slow and quantity(limit) <= LOW_CPU else ""
-
-
-def throttling_note(container: dict[str, Any], got: str) -> str:
-    """`low_cpu_limit` in words, for a message that is not in the catalogue yet."""
-    limit = low_cpu_limit(container, got)
-    return f" (Its CPU limit is {limit}: a container that wants more is made to wait.)" if limit else ""
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from checker.diagnosis.missing import require
 from checker.diagnosis.network_policy import End, observer
 from checker.diagnosis.network_policy_reasons import explain_blocked
 from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import is_worker
-from checker.model.fault import Failed, Fault, Ref, fail
+from checker.model.fault import Failed, Fault, NotPassed, Ref, Unknown, fail
 from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -63,8 +64,15 @@ class LabState(State):
             fail("wrong-image", obj, image=image, images=obj.images)
 
     def require_working(self, obj: Object) -> None:
-        """Walk the chain that makes this object work. Raises Failed (or Unknown) with the first broken link."""
-        diagnosis.walk(self, obj)
+        """Walk the chain that makes this object work.
+
+        Raises Failed (or Unknown) with the exact cause of the first broken link. `kubeclass explain` names the same one.
+        """
+        try:
+            diagnosis.walk(self, obj)
+        except NotPassed as end:
+            fault = refined(self, end.fault)
+            raise Failed(fault) if fault.outcome == "failed" else Unknown(fault) from end
 
     def require_lasting(self, pod: Object) -> None:
         """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise."""

@@ -64,7 +64,7 @@ def require_source(
         fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
              observed=where, **evidence)  # fmt: skip
     if source.key is None and source.mount:
-        explain_not_in_volume(pod, container, what, source, {})
+        explain_not_in_volume(pod, container, what, source)
     if source.key is None:
         fail("config-key-missing", f"Container {container['name']} of Pod {pod.name} takes {what} from a key that {kind} {name} no longer has.",
              observed="the key is gone", **{**evidence, "look": f"kubectl describe {kind.lower()} {name}"})  # fmt: skip
