@@ -21,6 +21,7 @@ from checker.grading.lab_state import LabState as State
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
+from checker.model.fault import Ref
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
