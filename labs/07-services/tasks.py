@@ -145,7 +145,7 @@ def _fail_without_node_port(state: State) -> NoReturn:
 
 
 def asked_of(service: Object, answers: dict[str, dict[str, Answer]]) -> dict[int, dict[str, Answer]]:
-    """What the nodes answered, by name, at each port that a Service opens there; the ports by number (see NodePorts)."""
+    """What the nodes answered, by name, at each port that a Service opens there (see NodePorts)."""
     found = {}
     for key, by_node in answers.items():
         name, _, number = key.partition(":")
