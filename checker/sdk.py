@@ -42,6 +42,7 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
+from checker.model.fault import Fault, Ref
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address, nearest
@@ -81,12 +82,12 @@ from checker.diagnosis.configuration import raise_not_in_volume as explain_not_i
 from checker.diagnosis.configuration import source_of_file, source_of_variable, volume_references
 
 # -- resources: requests, limits, LimitRanges ------------------------------------------------------------------------
-from checker.diagnosis.resources import amount as amount_words
+from checker.diagnosis.resources import amount as quantity_text
 from checker.diagnosis.resources import defaults_of as limit_range_defaults
 from checker.diagnosis.resources import fail_if_slip as fail_if_wrong_unit
 from checker.diagnosis.resources import gives_defaults as limit_ranges_give
 from checker.diagnosis.resources import limit_of
-from checker.diagnosis.resources import with_meaning as quantity_with_meaning
+from checker.diagnosis.resources import usual_unit
 
 # -- storage ---------------------------------------------------------------------------------------------------------
 from checker.diagnosis.storage import claims_of

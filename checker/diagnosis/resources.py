@@ -62,11 +62,12 @@ def amount(resource: str, value: Decimal) -> str:
     return f"{_short(value * 1000)}m" if is_cpu(resource) and 0 < value < 1 else _short(value)
 
 
-def with_meaning(resource: str, text: str | int) -> str:
-    """A quantity for a message: as it is written, and what that means where the unit does not say it plainly."""
+def usual_unit(resource: str, text: str | int) -> str:
+    """A quantity in Mi (memory) or m (CPU); empty where it is written with such a unit: `2` CPU is `2000m`."""
     text = str(text)
-    plain = text.endswith("i") if is_memory(resource) else quantity(text) < 1
-    return text if plain else f"{text}: that means {means(resource, text)}"
+    if is_memory(resource):
+        return "" if text.endswith("i") else f"{_short(quantity(text) / MIB)}Mi"
+    return "" if text.endswith("m") else f"{_short(quantity(text) * 1000)}m"
 
 
 def is_slip(resource: str, text: str | int) -> bool:
