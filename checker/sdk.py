@@ -22,7 +22,6 @@ from checker.model.fault import Ref
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
-from checker.model.fault import Ref
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
@@ -42,7 +41,7 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
-from checker.model.fault import Fault, Ref
+from checker.model.fault import Fault
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address, nearest
