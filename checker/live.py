@@ -104,10 +104,11 @@ def _by_objects(lab: Lab, listed: State, last: Result) -> Result:
     """The last result, with what fails by the objects alone, before anything was observed."""
     found = judge(lab, listed).tasks
     tasks = tuple(
-        new if new.verdict == "failed" and not new.pending else old for new, old in zip(found, last.tasks, strict=True)
+        new if new.verdict == "failed" and not new.in_progress else old
+        for new, old in zip(found, last.tasks, strict=True)
     )
     return replace(last, tasks=tasks)
 
 
 def _pending(result: Result) -> tuple[bool, ...]:
-    return tuple(task.pending for task in result.tasks)
+    return tuple(task.in_progress for task in result.tasks)

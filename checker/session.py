@@ -66,7 +66,7 @@ class Session:
             now = time.monotonic()
             # A machine that takes long to answer is busy: it gets as much time to itself as it is asked for.
             pause = max(pause, now - looked)
-            if not any(task.pending for task in result.tasks) or now - begin + pause > wait:
+            if not any(task.in_progress for task in result.tasks) or now - begin + pause > wait:
                 waited = now - begin if again else 0.0
                 return Result(result.lab, result.title, result.namespace, result.tasks, waited), state
             time.sleep(pause)

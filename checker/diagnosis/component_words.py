@@ -11,9 +11,8 @@ _FACTS = ("message", "answer", "said")
 
 
 def words_of(fault: Fault) -> str:
-    """The component's own words in a fault. Where no fact holds them: what was observed, as a person reads it."""
-    known = [str(fault.facts[name]) for name in _FACTS if fault.facts.get(name)]
-    return known[0] if known else fault.words().observed
+    """The component's own words in a fault; empty where no fact holds them."""
+    return next((str(fault.facts[name]) for name in _FACTS if fault.facts.get(name)), "")
 
 
 def in_one_line(words: str, length: int) -> str:

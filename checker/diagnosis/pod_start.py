@@ -66,7 +66,7 @@ def refine_starting(state: State, pod: Object, fault: Fault) -> Fault | None:
 
 def _is_retried(fault: Fault) -> bool:
     """Whether the chain knows that the kubelet's next try will succeed: what was missing (a ConfigMap) exists now."""
-    return "message" in fault.facts or bool(fault.literal and fault.literal.expected == "every volume is mounted")
+    return "message" in fault.facts
 
 
 def explain_post_start_hook(state: State, pod: Object) -> Fault | None:

@@ -11,7 +11,6 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
@@ -321,28 +320,10 @@ def answered_now(state: State, pod: Object, container: str) -> str:
 
 def refine_probe_failure(state: State, pod: Object, fault: Fault) -> Fault | None:
     """A probe of whose failing no event tells: what answers there at the moment."""
-    if not _is_unanswered(fault):
+    if fault.facts.get("answer", "known"):
         return None
     for status, _spec in statuses_with_specs(pod):
         answer = answered_now(state, pod, status["name"])
         if answer and not status.get("ready") and not answer.startswith("statuscode: 2"):
-            return _with_answer(fault, answer)
+            return fault.but(facts={**fault.facts, "answer": answer})
     return None
-
-
-_NO_ANSWER_YET = "no answer seen yet"  # as it is written in a fault whose words are not in the catalogue yet
-
-
-def _is_unanswered(fault: Fault) -> bool:
-    """Whether no event told what a failing probe got."""
-    if "answer" in fault.facts:
-        return not fault.facts["answer"]
-    return bool(fault.literal and _NO_ANSWER_YET in fault.literal.observed)
-
-
-def _with_answer(fault: Fault, answer: str) -> Fault:
-    """The fault of a failing probe, with what the probe got."""
-    if fault.literal is None:
-        return fault.but(facts={**fault.facts, "answer": answer})
-    told = replace(fault.literal, message=fault.literal.message.replace(_NO_ANSWER_YET, answer), observed=answer)
-    return fault.but(literal=told)

@@ -169,14 +169,8 @@ def walk_alias(state: State, service: Object) -> None:
     found = state.find("Service", name, namespace)
     if not found:
         known = sorted(s.name for s in state.all("Service", namespace))
-        near = nearest(name, known, cutoff=0.6)
-        fail(
-            "externalname-unresolved",
-            f"Service {service.name} is another name for {target}, and there is no Service {name} in namespace {namespace}."
-            + (f" There is one called {near}." if near else ""),
-            expected=f"Service {name} in namespace {namespace}", observed=f"Services there: {', '.join(known) or 'none'}",
-            object=service.ref, look=f"kubectl get service {service.name}",
-        )  # fmt: skip
+        facts: dict[str, Any] = {"target": target, "service": name, "service_namespace": namespace, "services": known}
+        fail("externalname-unresolved", service, **facts, near=nearest(name, known, cutoff=0.6))
     if found.uid != service.uid:
         walk(state, found)
 
@@ -188,12 +182,7 @@ def walk_address(state: State, service: Object) -> None:
     """
     if service.spec.get("type") != "LoadBalancer" or (service.status.get("loadBalancer") or {}).get("ingress"):
         return
-    fail(
-        "load-balancer-missing",
-        f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address (EXTERNAL-IP is <pending>).",
-        expected="an external address", observed="<pending>", object=service.ref, look=f"kubectl get service {service.name}",
-        pending=state.age(service.created) < TIME_FOR_LOAD_BALANCER,
-    )  # fmt: skip
+    fail("load-balancer-missing", service, in_progress=state.age(service.created) < TIME_FOR_LOAD_BALANCER)
 
 
 def refine_port_refused(state: State, service: Object, fault: Fault) -> Fault | None:

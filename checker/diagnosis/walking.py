@@ -22,8 +22,8 @@ def walk(state: State, obj: Object) -> None:
         CHAINS[obj.kind](state, obj)
     except NotPassed as end:
         fault, elsewhere = end.fault, obj.namespace not in ("", state.namespace)
-        if not fault.object.namespace:  # nobody has said yet where it is
-            end.fault = fault.but(object=replace(fault.object, namespace=obj.namespace), led_elsewhere=elsewhere)
-        elif elsewhere and fault.literal is None and fault.object.namespace != state.namespace:
-            end.fault = fault.but(led_elsewhere=True)
-        raise
+        if not fault.object.namespace:  # an object of the whole cluster: it was found from this namespace
+            fault = fault.but(object=replace(fault.object, namespace=obj.namespace), led_elsewhere=elsewhere)
+        elif elsewhere and fault.object.namespace != state.namespace:
+            fault = fault.but(led_elsewhere=True)
+        raise type(end)(fault) from end

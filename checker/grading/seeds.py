@@ -11,8 +11,8 @@ import hashlib
 import re
 from typing import Any
 
+from checker.model.fault import Ref, fail
 from checker.model.state import State
-from checker.model.verdict import fail
 from cluster import Problem
 
 SEED = "kubeclass.dev/seed"  # annotation of a lab's namespace: its seed, and what binds it to this namespace
@@ -43,10 +43,6 @@ def seed_of(state: State) -> str:
     namespace = state.find("Namespace", state.namespace)
     seed = seed_in(namespace.metadata) if namespace else ""
     if not namespace or not seed:
-        written = namespace.annotations.get(SEED, "none") if namespace else "no such namespace"
-        fail(
-            "seed-lost", f"Namespace {state.namespace} does not hold the seed with which this lab was begun there.",
-            expected="the seed that `start` wrote", observed=written, object=f"Namespace/{state.namespace}",
-            look=f"kubectl describe namespace {state.namespace}",
-        )  # fmt: skip
+        written = namespace.annotations.get(SEED, "") if namespace else ""
+        fail("seed-lost", Ref("Namespace", state.namespace), written=written)
     return seed

@@ -75,7 +75,6 @@ class Fault:
     outcome: Outcome = "failed"
     led_elsewhere: bool = False
     contexts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    literal: Words | None = None  # words that are not in the catalogue yet
 
     def __str__(self) -> str:
         """The message."""
@@ -95,16 +94,10 @@ class Fault:
         Raises KeyError for a form that the cause has not, and TemplateError for a slot without a fact: both are mistakes in the code.
         """
         causes = causes or catalogue()
-        if self.literal:
-            told = self.literal
-            if not told.look and self.cause in causes:
-                told = replace(told, look=fill(causes[self.cause].look, self._facts()))
-        else:
-            form = causes[self.cause].form(self.form)
-            facts = _told(self._facts(), causes)
-            told = Words(
-                *(fill(text, facts, conjunctions()) for text in (form.message, form.expected, form.observed, form.look))
-            )
+        form = causes[self.cause].form(self.form)
+        facts = _told(self._facts(), causes)
+        templates = (form.message, form.expected, form.observed, form.look)
+        told = Words(*(fill(text, facts, conjunctions()) for text in templates))
         for context, around in self.contexts:
             told = replace(told, message=say(context, message=told.message, **_told(around, causes)))
         if self.led_elsewhere:
@@ -122,8 +115,6 @@ class Fault:
     def root(self, causes: Mapping[str, Any]) -> tuple[str, ...]:
         """What faults with the same root have in common, besides the cause; empty where only the object tells (see `same_root_by`)."""
         names = causes[self.cause].same_root_by if self.cause in causes else ()
-        if names == ("expected",) and "expected" not in self.facts:
-            return (self.words().expected,)
         return tuple(str(self.facts.get(name, "")) for name in names)
 
 
@@ -143,112 +134,44 @@ class NotPassed(Exception):
         about: Named | str = "",
         /,
         *,
-        form: str = "",
-        in_progress: bool = False,
+        form: Any = "",  # a text; mypy takes every `**facts` for it, too
+        in_progress: Any = False,  # true or false
         **facts: Any,
     ) -> None:
-        """cause: its id; or a fault that is known already. about: the object in which the cause sits (an Object, a Ref, `Kind/name`)."""
-        if isinstance(cause, Fault):
-            self.fault = cause
-        elif isinstance(about, str) and (" " in about or facts.keys() & _WORDS):
-            self.fault = _literal(cause, about, self.outcome, in_progress, facts)
-        else:
-            self.fault = Fault(cause, Ref.of(about), facts, form, in_progress, self.outcome)
-        super().__init__(self.fault)
+        """cause: its id; or a whole fault. about: the object in which the cause sits (an Object, a Ref, `Kind/name`)."""
+        if not isinstance(cause, Fault):
+            cause = Fault(cause, Ref.of(about), facts, form, in_progress, self.outcome)
+        self.fault: Fault = cause
+        super().__init__(cause)
 
     def __str__(self) -> str:
-        return self.fault.words().message or self.fault.cause
+        return self.message or self.cause
+
+    @property
+    def cause(self) -> str:
+        return self.fault.cause
+
+    @property
+    def object(self) -> str:
+        """`Kind/name` of the object in which the cause sits."""
+        return str(self.fault.object)
 
     @property
     def facts(self) -> Mapping[str, Any]:
         return self.fault.facts
 
-    # Until every caller hands faults on as values, these change which fault the exception carries. The fault itself never changes.
     @property
-    def cause(self) -> Any:
-        return self.fault.cause
-
-    @cause.setter
-    def cause(self, value: Any) -> None:
-        self.fault = self.fault.but(cause=value)
-
-    @property
-    def in_progress(self) -> Any:
+    def in_progress(self) -> bool:
         return self.fault.in_progress
 
-    @in_progress.setter
-    def in_progress(self, value: Any) -> None:
-        self.fault = self.fault.but(in_progress=value)
+    @property
+    def message(self) -> str:
+        return self.words.message
 
     @property
-    def pending(self) -> Any:
-        return self.fault.in_progress
-
-    @pending.setter
-    def pending(self, value: Any) -> None:
-        self.fault = self.fault.but(in_progress=value)
-
-    @property
-    def namespace(self) -> Any:
-        return self.fault.object.namespace
-
-    @namespace.setter
-    def namespace(self, value: Any) -> None:
-        self.fault = self.fault.but(object=replace(self.fault.object, namespace=value))
-
-    @property
-    def object(self) -> Any:
-        return str(self.fault.object)
-
-    @object.setter
-    def object(self, value: Any) -> None:
-        self.fault = self.fault.but(object=replace(Ref.of(value), namespace=self.namespace))
-
-    @property
-    def message(self) -> Any:
-        return self.fault.words().message
-
-    @message.setter
-    def message(self, value: Any) -> None:
-        self.fault = self.fault.but(literal=replace(self.fault.words(), message=value))
-
-    @property
-    def expected(self) -> Any:
-        return self.fault.words().expected
-
-    @expected.setter
-    def expected(self, value: Any) -> None:
-        self.fault = self.fault.but(literal=replace(self.fault.words(), expected=value))
-
-    @property
-    def observed(self) -> Any:
-        return self.fault.words().observed
-
-    @observed.setter
-    def observed(self, value: Any) -> None:
-        self.fault = self.fault.but(literal=replace(self.fault.words(), observed=value))
-
-    @property
-    def look(self) -> Any:
-        return self.fault.words().look
-
-    @look.setter
-    def look(self, value: Any) -> None:
-        self.fault = self.fault.but(literal=replace(self.fault.words(), look=value))
-
-    @property
-    def word(self) -> Outcome:
-        return self.outcome
-
-
-_WORDS = {"expected", "observed", "object", "look", "pending"}
-
-
-def _literal(cause: str, message: str, outcome: Outcome, in_progress: bool, evidence: dict[str, Any]) -> Fault:
-    """A fault whose words stand in the code, and not yet in the catalogue."""
-    words = Words(message, *(evidence.pop(name, "") for name in ("expected", "observed", "look")))
-    about, pending = evidence.pop("object", ""), evidence.pop("pending", False)
-    return Fault(cause, Ref.of(about), evidence, "", in_progress or pending, outcome, literal=words)
+    def words(self) -> Words:
+        """The fault in the words of the course's catalogue."""
+        return self.fault.words()
 
 
 class Failed(NotPassed):

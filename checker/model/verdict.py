@@ -27,7 +27,7 @@ class Verdict:
     observed: str = ""
     object: str = ""
     look: str = ""
-    pending: bool = field(default=False, compare=False)
+    in_progress: bool = field(default=False, compare=False)
     fault: Fault | None = field(default=None, compare=False)
 
     @classmethod

@@ -50,7 +50,7 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
     repeated = same_roots(result)
     for verdict in result.tasks:
         earned = verdict.points if verdict.verdict == "passed" else 0
-        waiting = live and verdict.pending
+        waiting = live and verdict.in_progress
         word = "… waiting" if waiting else f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
         code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
         lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")

@@ -763,4 +763,4 @@ def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(tol
         seen.objects["Pod"].append(old)
     strange = next(task for task in judge(LAB, seen).tasks if task.id == "answers")
     assert strange.cause == "service-answers-wrong"
-    assert strange.pending is told_to_go
+    assert strange.in_progress is told_to_go

@@ -27,7 +27,7 @@ def broken(world: State, kind: str, name: str = "guestbook") -> tuple[str, bool]
         world.require_working(found)
     except NotPassed as end:
         assert end.message, end.cause
-        return end.cause, end.pending
+        return end.cause, end.in_progress
     return "", False
 
 
@@ -122,8 +122,8 @@ def test_not_ready_says_what_the_probe_got() -> None:
     world = state(sick, event(sick, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"))
     with pytest.raises(NotPassed) as end:
         world.require_working(sick)
-    assert "503" in end.value.observed
-    assert "/readyz" in end.value.expected
+    assert "503" in end.value.words.observed
+    assert "/readyz" in end.value.words.expected
 
 
 def test_a_crash_says_its_exit_code_and_last_words() -> None:
@@ -132,7 +132,7 @@ def test_a_crash_says_its_exit_code_and_last_words() -> None:
     with pytest.raises(NotPassed) as end:
         world.require_working(sick)
     assert "PORT is not a number" in end.value.message
-    assert "1" in end.value.observed
+    assert "1" in end.value.words.observed
 
 
 def with_pods(
@@ -230,8 +230,8 @@ NAMES: dict[str, tuple[str, bool, str, State, dict[str, Any]]] = {
 def test_name_chain(cause: str, pending: bool, host: str, world: State, lookups: dict[str, Any]) -> None:
     with pytest.raises(NotPassed) as end:
         explain_name(world, host, pod("asking"), lookups)
-    assert (end.value.cause, end.value.pending, end.value.object) == (cause, pending, "Pod/asking")
-    assert host in end.value.expected
+    assert (end.value.cause, end.value.in_progress, end.value.object) == (cause, pending, "Pod/asking")
+    assert host in end.value.words.expected
 
 
 def test_a_pod_that_asks_another_dns_is_told_by_its_policy() -> None:
@@ -240,7 +240,7 @@ def test_a_pod_that_asks_another_dns_is_told_by_its_policy() -> None:
     with pytest.raises(Failed) as end:
         explain_name(state(), "redis", asking, NO_DNS)
     assert (end.value.cause, end.value.object) == ("dns-policy-outside", "Deployment/asking")
-    assert end.value.observed == "dnsPolicy ClusterFirst, hostNetwork"
+    assert end.value.words.observed == "dnsPolicy ClusterFirst, hostNetwork"
 
 
 ASKED = (
@@ -269,7 +269,7 @@ def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
     with pytest.raises(NotPassed) as end:
         world.require_working(world.require("Service", "guestbook"))
     assert "Its selector is app=guestbok. 2 ready Pods have app=guestbook." in end.value.message
-    assert end.value.look == "kubectl get pods --show-labels"
+    assert end.value.words.look == "kubectl get pods --show-labels"
 
 
 def test_a_selector_that_matches_nothing_shows_what_pods_there_would_be() -> None:

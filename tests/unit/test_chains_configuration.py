@@ -130,7 +130,7 @@ def fault(world: State) -> NotPassed:
 @pytest.mark.parametrize("cause, pending, world", WORLDS.values(), ids=list(WORLDS))
 def test_configuration_chain(cause: str, pending: bool, world: Callable[[], State]) -> None:
     end = fault(world())
-    assert (end.cause, end.pending) == (cause, pending)
+    assert (end.cause, end.in_progress) == (cause, pending)
     assert end.message
 
 

@@ -36,7 +36,7 @@ def broken(world: State, kind: str, name: str) -> tuple[str, bool]:
     except NotPassed as end:
         assert end.message, end.cause
         assert "None" not in end.message
-        return end.cause, end.pending
+        return end.cause, end.in_progress
     return "", False
 
 
@@ -128,8 +128,8 @@ def test_a_job_that_gave_up_says_what_its_last_pod_said_and_where_its_log_is() -
         world.require_working(top)
     assert (end.value.facts["field"], end.value.facts["limit"]) == ("backoffLimit", 0)
     assert "box 1 is in the cellar" in end.value.message
-    assert end.value.look == "kubectl logs import-1 -c app"
-    assert "restarts" not in end.value.observed
+    assert end.value.words.look == "kubectl logs import-1 -c app"
+    assert "restarts" not in end.value.words.observed
 
 
 def test_a_job_at_work_is_not_complete_yet() -> None:
@@ -137,7 +137,7 @@ def test_a_job_at_work_is_not_complete_yet() -> None:
     world = state(top, pod("import-1", owner=top))
     with pytest.raises(Failed) as end:
         require_complete(world, top)
-    assert (end.value.cause, end.value.pending) == ("job-running", True)
+    assert (end.value.cause, end.value.in_progress) == ("job-running", True)
     assert "3 of 4 completions" in end.value.message
 
 
@@ -247,7 +247,7 @@ def test_a_missed_run_says_when_it_was_due_and_how_long_it_may_take_to_begin() -
         world.require_working(late)
     assert "startingDeadlineSeconds is 5" in end.value.message
     assert "Missed scheduled time" in end.value.message
-    assert "11:58:00" in end.value.observed
+    assert "11:58:00" in end.value.words.observed
 
 
 def by_hand(owner: Object, **status: Any) -> Object:

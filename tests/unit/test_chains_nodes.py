@@ -65,7 +65,7 @@ def test_a_pod_on_a_lost_node_is_not_what_its_status_says() -> None:
     found = fault(state(app, sick(node("worker")), node("worker2")), app)
     assert found.cause == "pod-on-lost-node"
     assert found.facts["phase"] == "Running"
-    assert not found.pending
+    assert not found.in_progress
 
 
 def test_a_pod_that_is_deleted_on_a_lost_node_stays() -> None:
@@ -222,9 +222,9 @@ def test_a_budget_that_lets_nobody_go_keeps_a_node_from_being_drained() -> None:
     with pytest.raises(Failed) as caught:
         fail_if_budget_holds(state(app, budget(0, {"app": "guestbook"})), [app])
     assert caught.value.cause == "budget-allows-none"
-    assert not caught.value.pending
+    assert not caught.value.in_progress
     with pytest.raises(Failed) as caught:  # one is on its way: then the next may go
         fail_if_budget_holds(state(app, budget(0, {"app": "guestbook"}, healthy=1)), [app])
-    assert caught.value.pending
+    assert caught.value.in_progress
     for other in (budget(1, {"app": "guestbook"}), budget(0, {"app": "cache"}), budget(0, {})):
         fail_if_budget_holds(state(app, other), [app])

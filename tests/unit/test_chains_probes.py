@@ -79,8 +79,8 @@ WORLDS: dict[str, tuple[str, State]] = {
 def test_what_a_probe_does_to_a_container(cause: str, world: State) -> None:
     end = fault(world)
     assert end
-    assert (end.cause, end.pending) == (cause, False), end
-    assert end.observed and end.expected and end.look
+    assert (end.cause, end.in_progress) == (cause, False), end
+    assert end.words.observed and end.words.expected and end.words.look
 
 
 def test_a_refused_probe_says_where_the_process_listens_or_how_long_it_had() -> None:
@@ -142,7 +142,7 @@ def since(seconds: float, of: Object, message: str = "HTTP probe failed with sta
 def test_a_probe_that_fails_at_this_moment_is_not_passed_over() -> None:
     sick = pod(containers=[container(livenessProbe=http())])
     end = fault(state(sick, since(1, sick)))
-    assert end and end.cause == "liveness-probe-fails" and end.pending
+    assert end and end.cause == "liveness-probe-fails" and end.in_progress
     assert end.facts["restarts"] is None and "restart" not in str(end)
 
 
@@ -157,7 +157,7 @@ def test_after_a_restart_the_probe_is_waited_for() -> None:
     slowly = http(periodSeconds=30)
     restarted = pod(containers=[container(livenessProbe=slowly)], last=killed(after=95), restarts=1, since=20)
     end = fault(state(restarted, since(62, restarted, "HTTP probe failed with statuscode: 404")))
-    assert end and end.cause == "probe-path-not-found" and end.pending
+    assert end and end.cause == "probe-path-not-found" and end.in_progress
 
 
 def test_a_start_that_goes_on_after_a_restart_is_still_the_startup_probes_doing() -> None:
@@ -166,7 +166,7 @@ def test_a_start_that_goes_on_after_a_restart_is_still_the_startup_probes_doing(
     )
     starting.status["containerStatuses"][0]["started"] = False
     end = fault(said(starting, REFUSED, "Startup"))
-    assert end and (end.cause, end.pending) == ("startup-budget-too-short", True)
+    assert end and (end.cause, end.in_progress) == ("startup-budget-too-short", True)
 
 
 def test_a_probe_that_cannot_be_asked_is_found_out() -> None:
@@ -194,9 +194,9 @@ def test_of_no_answers_those_tell_that_came_most_often() -> None:
 
 def test_an_end_of_which_the_kubelet_has_not_told_yet_is_not_settled() -> None:
     just = {"exitCode": 0, "startedAt": ago(10), "finishedAt": ago(4)}
-    assert (end := fault(state(looping(last=just)))) and (end.cause, end.pending) == ("container-ends", True)
+    assert (end := fault(state(looping(last=just)))) and (end.cause, end.in_progress) == ("container-ends", True)
     before = {**just, "startedAt": ago(999), "finishedAt": ago(900)}
-    assert (end := fault(state(looping(last=before)))) and (end.cause, end.pending) == ("container-ends", False)
+    assert (end := fault(state(looping(last=before)))) and (end.cause, end.in_progress) == ("container-ends", False)
 
 
 def test_a_workload_tells_it_too() -> None:

@@ -131,7 +131,7 @@ STALE = {
 @pytest.mark.parametrize("cause, message, others", STALE.values(), ids=list(STALE))
 def test_a_refusal_that_no_longer_holds_is_pending(cause: str, message: str, others: list[Object]) -> None:
     end = end_of(refused(message, *others), "Deployment")
-    assert (end.cause, end.pending) == (cause, cause == "refused-before")
+    assert (end.cause, end.in_progress) == (cause, cause == "refused-before")
     assert end.object == "ReplicaSet/guestbook-abc"
 
 

@@ -100,7 +100,7 @@ def test_a_sick_guestbook_was_restarted_by_a_probe_that_sees_it() -> None:
     slow = template("guestbook", livenessProbe=page("/healthz", failureThreshold=15))
     assert cause("sick-restarted", slow) == "", "the kubelet says that it was the probe"
     by_hand = judged("sick-restarted", slow, without_events("liveness probe"))
-    assert (by_hand.cause, by_hand.pending) == ("restarted-otherwise", True)
+    assert (by_hand.cause, by_hand.in_progress) == ("restarted-otherwise", True)
     assert by_hand.fault
     assert (by_hand.fault.facts["least"], by_hand.fault.facts["threshold"]) == (14, 15)
 
@@ -221,4 +221,4 @@ def test_a_guestbook_that_is_free_again_is_waited_for_until_its_probe_has_heard(
         pod.status["containerStatuses"][0]["ready"] = False
 
     verdict = judged("busy-spared", unready)
-    assert (verdict.cause, verdict.pending) == ("readiness-probe-fails", True)
+    assert (verdict.cause, verdict.in_progress) == ("readiness-probe-fails", True)

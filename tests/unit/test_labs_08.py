@@ -140,7 +140,7 @@ def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State
 def test_a_container_that_ended_meanwhile_may_be_asked_a_moment_later(why: str, pending: bool) -> None:
     with pytest.raises(Unknown) as end:
         answered({"error": f"Pod archive could not be asked: {why}"})
-    assert end.value.pending is pending
+    assert end.value.in_progress is pending
 
 
 def test_a_name_must_not_lead_to_pods_that_are_not_ready(solved: State) -> None:

@@ -157,10 +157,10 @@ def test_why_a_path_is_open(cause: str, policies: list[Object], way: str, direct
     assert fault.value.cause == cause
     assert (
         fault.value.message
-        and fault.value.expected
-        and fault.value.observed
+        and fault.value.words.expected
+        and fault.value.words.observed
         and fault.value.object
-        and fault.value.look
+        and fault.value.words.look
     )
 
 
@@ -196,10 +196,10 @@ def test_why_a_path_is_closed(cause: str, policies: list[Object], way: str) -> N
     assert fault.value.cause == cause
     assert (
         fault.value.message
-        and fault.value.expected
-        and fault.value.observed
+        and fault.value.words.expected
+        and fault.value.words.observed
         and fault.value.object
-        and fault.value.look
+        and fault.value.words.look
     )
 
 
@@ -260,21 +260,21 @@ def test_a_closed_path_counts_only_where_a_policy_closes_it() -> None:
 
 def test_what_is_still_open_against_its_policies_is_unknown_and_pending() -> None:
     end = judged([DENY], "open")
-    assert isinstance(end, Unknown) and end.cause == "policy-not-yet-enforced" and end.pending
+    assert isinstance(end, Unknown) and end.cause == "policy-not-yet-enforced" and end.in_progress
 
 
 def test_an_open_path_is_open() -> None:
     assert cause(judged([DENY, ALLOW], "open", must_be="open")) == "passed"
     assert cause(judged([DENY], "timeout", must_be="open")) == "path-not-allowed"
     lost = judged([DENY, ALLOW], "timeout", must_be="open")
-    assert lost and lost.cause == "path-not-answering" and lost.pending
+    assert lost and lost.cause == "path-not-answering" and lost.in_progress
     assert cause(judged([DENY, ALLOW], "refused", own="refused", must_be="open")) == "nothing-listens"
 
 
 def test_where_nobody_enforces_the_verdict_is_unknown_with_what_is_written_beside_it() -> None:
     for policies, words in (([DENY], "closed, as it should be"), ([], "open, and should be closed")):
         end = judged(policies, "open", wall="open")
-        assert isinstance(end, Unknown) and end.cause == "policies-not-enforced" and not end.pending
+        assert isinstance(end, Unknown) and end.cause == "policies-not-enforced" and not end.in_progress
         assert f"web → redis:6379 {words}" in end.message
     end = judged([DENY], "open", wall="open", must_be="open")
     assert end and "web → redis:6379 closed, and should be open" in end.message

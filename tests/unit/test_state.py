@@ -48,13 +48,13 @@ def test_where_to_look_names_another_namespace() -> None:
     world = state(obj("Namespace", "blue", namespace=""))
     with pytest.raises(Failed) as end:
         world.require("Deployment", "guestbook", "blue")
-    assert end.value.look == "kubectl get deployments -n blue"
+    assert end.value.words.look == "kubectl get deployments -n blue"
     with pytest.raises(Failed) as end:
         world.require_some("ResourceQuota", "", [], "blue")
-    assert (end.value.expected, end.value.look) == ("a ResourceQuota", "kubectl get resourcequotas -n blue")
+    assert (end.value.words.expected, end.value.words.look) == ("a ResourceQuota", "kubectl get resourcequotas -n blue")
     with pytest.raises(Failed) as end:
         world.require("Deployment", "guestbook")
-    assert end.value.look == "kubectl get deployments"
+    assert end.value.words.look == "kubectl get deployments"
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_where_to_look_names_another_namespace() -> None:
 def test_where_to_look_is_what_kubectl_calls_the_kind(kind: str, plural: str) -> None:
     with pytest.raises(Failed) as end:
         state().require(kind, "guestbook")
-    assert end.value.look == f"kubectl get {plural}"
+    assert end.value.words.look == f"kubectl get {plural}"
     with pytest.raises(Failed) as end:
         state().require_some(kind, "", [])
-    assert end.value.look == f"kubectl get {plural}"
+    assert end.value.words.look == f"kubectl get {plural}"
 
 
 def test_what_is_there_instead_is_told_with_what_controllers_own() -> None:
@@ -79,7 +79,7 @@ def test_what_is_there_instead_is_told_with_what_controllers_own() -> None:
     ):
         with pytest.raises(Failed) as end:
             state(*there).require("Pod", "guestbook")
-        assert end.value.observed == f"Pod objects: {observed}"
+        assert end.value.words.observed == f"Pod objects: {observed}"
 
 
 def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:
@@ -143,7 +143,7 @@ def test_only_requests_that_never_arrived_are_given_time(answer: Answer, pending
     seen = state(service(), slice_of(), replica, observations={REACH: {"10.244.1.1:8080": "open"}})
     with pytest.raises(Failed) as failed:
         seen.require_answers(seen.require("Service", "guestbook"), Answers([Answer(200, "ok"), answer]))
-    assert (failed.value.cause, failed.value.pending) == ("service-does-not-answer", pending)
+    assert (failed.value.cause, failed.value.in_progress) == ("service-does-not-answer", pending)
 
 
 def test_variables_are_put_into_those_behind_them() -> None:

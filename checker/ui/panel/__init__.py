@@ -119,7 +119,7 @@ def _shown(verdict: Verdict | None) -> dict[str, str]:
     """The symbol and the word of a task. What may be different a moment later is waiting: another verdict will come."""
     if not verdict:
         return {"symbol": "·", "word": "to do"}
-    if verdict.pending:
+    if verdict.in_progress:
         return {"symbol": "…", "word": "waiting"}
     return {"symbol": SYMBOL[verdict.verdict], "word": verdict.verdict}
 
