@@ -40,11 +40,10 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
-from checker.model.fault import Fault, Ref
+from checker.model.fault import Fault, Phrase, Ref
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address, nearest
-from checker.model.spelling import pairs as label_words
 
 # -- owners, and what was applied ------------------------------------------------------------------------------------
 from checker.diagnosis.owners import REVISION as REVISION_ANNOTATION

@@ -141,7 +141,7 @@ def require_finds(app: Container, redis: Container) -> None:
         if status == 200:
             error = (said["redis"] or {}).get("error", "")
             fail("redis-not-answering", app, form="entries", redis=redis.name, said=error, in_progress=True)
-        fail("redis-not-answering", app, redis=redis.name, status=status, said=text, in_progress=True)
+        fail("redis-not-answering", app, redis=redis.name, status=status or None, said=text, in_progress=True)
 
 
 def name_of(redis: Container, app: Container, host: str) -> str:

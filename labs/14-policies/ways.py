@@ -42,19 +42,26 @@ class Way:
     target: str
     port: int
 
-    def words(self, state: PlainState) -> str:
-        return f"{describe_deployment(state, self.source)} → {describe_deployment(state, self.target)}:{self.port}"
+    def facts(self, state: PlainState) -> dict[str, Any]:
+        """The path as facts: source, source_namespace ("" for the lab's own), target, target_namespace, port."""
+        found: dict[str, Any] = {"port": self.port}
+        for end, name in (("source", self.source), ("target", self.target)):
+            deployment, namespace = _place(state, name)
+            found[end] = f"Deployment {deployment}"
+            found[f"{end}_namespace"] = "" if namespace == state.namespace else namespace
+        return found
+
+    def notation(self, state: PlainState) -> str:
+        """The path in one line of a list: `web → learn-data/redis:6379`, without the lab's own namespace."""
+        places = (_place(state, self.source), _place(state, self.target))
+        source, target = (name if space == state.namespace else f"{space}/{name}" for name, space in places)
+        return f"{source} → {target}:{self.port}"
 
 
 def _place(state: PlainState, name: str) -> tuple[str, str]:
     """A Deployment's name and namespace."""
     deployment, _, suffix = name.partition(".")
     return deployment, f"{state.namespace}-{suffix}" if suffix else state.namespace
-
-
-def describe_deployment(state: PlainState, name: str) -> str:
-    deployment, namespace = _place(state, name)
-    return deployment if namespace == state.namespace else f"{deployment} ({namespace})"
 
 
 def deployment_of(state: PlainState, name: str) -> Object:
@@ -96,7 +103,7 @@ class Tried:
         """What a Pod of a Deployment said to a question. Raises Unknown where it could not be asked."""
         said = answers_from_pod(self._seen.get(source, {}))
         if question not in said:
-            unknown("not-observed", f"No Pod of Deployment {source} was asked.", look="kubeclass check", pending=True)
+            unknown("not-observed", form="no-pod", deployment=source.partition(".")[0], in_progress=True)
         found = said[question]
         return answers_from_pod(found) if isinstance(found, dict) else found
 
@@ -105,7 +112,7 @@ class Tried:
         asked = self._asked(way.source, "tcp")
         word = asked.get(address(state, way, asked))
         if not word:
-            unknown("not-observed", f"The path {way.words(state)} was not tried.", look="kubeclass check", pending=True)
+            unknown("not-observed", form="path", in_progress=True, **way.facts(state))
         return str(word)
 
     def lookups(self, source: str) -> dict[str, Any]:
