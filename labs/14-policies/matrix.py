@@ -1,10 +1,10 @@
 """A matrix of paths: which Pods reach which others at which port, tried with real packets from the Pods themselves.
 
 A deny is proven before an allow. That a connection does not come about proves nothing by itself: the other end may be
-broken or gone. A path counts as closed when it was tried in vain, its other end listens, and a policy closes it at the end
-that is asked for (see checker/diagnosis/network_policy.py). Whether the network plugin enforces policies at all is seen
-at a wall: a Pod to which a policy allows no connections (cluster/observer/manifest.yaml). Where it answers, nothing can
-be concluded from what is open.
+broken or gone. A path counts as closed when it was tried in vain, its other end listens, and a policy closes it at the
+end that is asked for (see checker/diagnosis/network_policy.py). Whether the network plugin enforces policies at all is
+seen at a wall: a Pod to which a policy allows no connections (cluster/observer/manifest.yaml). Where it answers,
+nothing can be concluded from what is open.
 """
 
 from typing import NoReturn
@@ -51,7 +51,7 @@ def require_matrix(
 ) -> None:
     """Some ways are closed by policies, and others are open. Raises Failed with the first that is not so, and why.
 
-    Raises Unknown, with what the policies would do if they were enforced, where the network plugin does not enforce them.
+    Raises Unknown, with what the policies say, where the network plugin does not enforce them.
     """
     for name in dict.fromkeys(
         name for way in [*open, *(way for way, _ in closed)] for name in (way.target, way.source)

@@ -234,7 +234,7 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
 
 
 def ports_out(path: PolicyPath) -> list[int]:
-    """The ports at which an egress path may be open: the path's own and those that a rule names, but not port 53 (DNS)."""
+    """The ports at which an egress path may be open: its own and those that a rule names, without port 53 (DNS)."""
     ports = [port for rule in path.out.rules for port in rule.ports]
     spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
     return [path.port, *sorted(spoken_of - {53, path.port})]

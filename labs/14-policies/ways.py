@@ -23,7 +23,10 @@ WALL = "wall.kubeclass.svc.cluster.local.:8080"
 
 @dataclass(frozen=True)
 class Enforcement(Observation[str]):
-    """Whether policies are enforced: what came of an attempt to reach the wall. Read as a word (see Answer), `open` where they are not."""
+    """Whether policies are enforced: the answer to a connection to the wall, in one word (see Answer).
+
+    `open` where they are not enforced.
+    """
 
     asked_by = "observer"
 
@@ -36,7 +39,10 @@ class Enforcement(Observation[str]):
 
 @dataclass(frozen=True)
 class Way:
-    """One path: from a Pod of one Deployment to a port of a Pod of another. `web.data` is Deployment web of the lab's further namespace `data`."""
+    """One path: from a Pod of one Deployment to a port of a Pod of another.
+
+    `web.data` is Deployment web of the lab's further namespace `data`.
+    """
 
     source: str
     target: str
@@ -70,7 +76,7 @@ def deployment_of(state: PlainState, name: str) -> Object:
 
 
 def pod_of(state: PlainState, name: str) -> Object | None:
-    """The Pod that speaks for a Deployment: a running one, ready rather than not."""
+    """The Pod that is asked for a Deployment: a running one, a ready one first."""
     deployment = state.find("Deployment", *_place(state, name))
     pods = running_pods(state, deployment) if deployment else []
     return min(pods, key=lambda pod: (not pod.is_ready, pod.name), default=None)
@@ -78,7 +84,10 @@ def pod_of(state: PlainState, name: str) -> Object | None:
 
 @dataclass(frozen=True)
 class Also:
-    """What else is asked in the Pod of a Deployment: where names lead, and one page. In `url`, {namespace} stands for the lab's."""
+    """What else is asked in the Pod of a Deployment: DNS queries for `names`, and one page.
+
+    In `url`, {namespace} stands for the lab's namespace.
+    """
 
     source: str
     names: tuple[str, ...] = ()
@@ -86,7 +95,10 @@ class Also:
 
 
 def address(state: PlainState, way: Way, tried: Iterable[str] | None = None) -> str:
-    """`IP:port` of the end of a way; empty where there is no Pod. tried: those that were asked; then it is the one among them."""
+    """`IP:port` of the target of a way; empty where there is no Pod.
+
+    tried: the addresses that were asked; then it is the one among them.
+    """
     pod = pod_of(state, way.target)
     pods = [pod] if pod and tried is None else running_pods(state, deployment_of(state, way.target)) if pod else []
     ends = [f"{ip}:{way.port}" for pod in pods if (ip := pod.status.get("podIP"))]
@@ -133,7 +145,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Matrix(PodsInside[Tried]):
-    """Every one of these ways, tried inside the Pods where they begin, all at once; those Pods' own ports too. Read as Tried."""
+    """All these ways, tried side by side inside the Pods where they begin; and those Pods' own ports. Read as Tried."""
 
     ways: tuple[Way, ...]
     also: tuple[Also, ...] = ()
