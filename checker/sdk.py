@@ -18,7 +18,7 @@ from __future__ import annotations
 # -- a task: a function that gets a State, and returns (passed) or raises (failed, unknown) --------------------------
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
-from checker.model.fault import Ref
+from checker.model.fault import Fault, Phrase, Ref
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
@@ -41,11 +41,9 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
-from checker.model.fault import Fault
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
-from checker.model.spelling import are_no, counted, is_address, nearest
-from checker.model.spelling import pairs as label_words
+from checker.model.spelling import is_address, nearest
 
 # -- owners, and what was applied ------------------------------------------------------------------------------------
 from checker.diagnosis.owners import REVISION as REVISION_ANNOTATION

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selects
-from checker.model.fault import Ref
+from checker.model.fault import Phrase, Ref
 from checker.model.state import Object, State
 
 Direction = Literal["egress", "ingress"]
@@ -42,11 +42,11 @@ NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
 class End:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
 
-    name: `Kind name`; "" for a client outside the cluster. on_host: it has its node's network, and no address of its
+    name: `Kind name`; "" for a client outside the cluster; a Phrase for a Pod that does not exist. on_host: it has its node's network, and no address of its
     own: no selector of Pods matches it. ref: `Kind/name`, for a verdict.
     """
 
-    name: str
+    name: str | Phrase
     namespace: str
     labels: dict[str, str]
     namespace_labels: dict[str, str]
@@ -62,10 +62,6 @@ class End:
             return Ref("Namespace", self.namespace)
         kind, _, name = self.ref.partition("/")
         return Ref(kind, name, self.namespace)
-
-    def seen_from(self, namespace: str) -> str:
-        """Its name, with its namespace where that is another one than the reader's."""
-        return self.name if self.namespace in (namespace, NOWHERE) else f"{self.name} of namespace {self.namespace}"
 
 
 def end_of(state: State, pod: Object) -> End:

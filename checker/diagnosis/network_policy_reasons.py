@@ -41,7 +41,7 @@ def _elsewhere(side: Side, namespace: str) -> str:
     return "" if namespace == side.path.state.namespace else namespace
 
 
-def _end(path: Path, end: End, fact: str) -> dict[str, str]:
+def _end(path: Path, end: End, fact: str) -> dict[str, Any]:
     """One end of a path as two facts, named after `fact`: its name, and its namespace where that is not the lab's
     own.
     """

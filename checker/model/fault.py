@@ -47,6 +47,17 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class Phrase:
+    """A fact that is written as a part of a sentence, such as `a new Pod of Deployment web`: for what has no name.
+
+    id: the words, in ui.yaml. facts: what these words use.
+    """
+
+    id: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Words:
     """What a person reads of a fault: the evidence, what was expected and observed, and a command that shows the same evidence."""
 
@@ -119,8 +130,14 @@ class Fault:
 
 
 def _told(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
-    """The facts, with the message of each fact that is a fault itself."""
-    return {name: one.words(causes).message if isinstance(one, Fault) else one for name, one in facts.items()}
+    """The facts, with the message of each fact that is a fault itself, and the words of each Phrase."""
+
+    def told(fact: Any) -> Any:
+        if isinstance(fact, Phrase):
+            return say(fact.id, **fact.facts)
+        return fact.words(causes).message if isinstance(fact, Fault) else fact
+
+    return {name: told(fact) for name, fact in facts.items()}
 
 
 class NotPassed(Exception):

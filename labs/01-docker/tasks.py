@@ -141,11 +141,14 @@ def require_finds(app: Container, redis: Container) -> None:
         if status == 200:
             error = (said["redis"] or {}).get("error", "")
             fail("redis-not-answering", app, form="entries", redis=redis.name, said=error, in_progress=True)
-        fail("redis-not-answering", app, redis=redis.name, status=status, said=text, in_progress=True)
+        fail("redis-not-answering", app, redis=redis.name, status=status or None, said=text, in_progress=True)
 
 
 def name_of(redis: Container, app: Container, host: str) -> str:
-    """The name of Redis that a host's name is, where it is one: the engine's DNS knows no capital letters, and `links` add names for one reader."""
+    """The name of Redis that `host` is, or `host` itself where it is none.
+
+    The engine's DNS does not distinguish capital letters. `links` add names that only one container can use.
+    """
     links = {link for network in app.networks.values() for link in network.get("Links") or []}
     if f"{redis.name}:{host}" in links:
         return redis.name

@@ -1,4 +1,4 @@
-"""Judging lab 04: who answers, which containers keep running, and whether what the app says is what the other one writes."""
+"""Judging lab 04: which Pod answers, which containers keep running, and who writes the greeting of the app."""
 
 import posixpath
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ from checker.sdk import (
 
 @dataclass(frozen=True)
 class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
-    """What answers at 127.0.0.1, asked in each container of a Pod that runs. Read as {container: {"app": answers}, or {"error": why}}.
+    """What answers at 127.0.0.1, asked in each running container of a Pod.
+
+    Read as {container: {"app": answers}, or {"error": why}}.
 
     The containers of a Pod share one network, so where one has no python3, another one's answer is as good.
     Source: https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking
@@ -121,8 +123,10 @@ def volume_of(pod: Object, container: dict[str, Any], file: str) -> str:
 
 
 def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
-    """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none.
-    file: empty where its path is not known; then it may be on any volume that the app has."""
+    """Another container that can write the app's file, and the folder of the file. Raises Failed where there is none.
+
+    file: empty where its path is not known; then it may be on any volume that the app has.
+    """
     own = {m["name"] for m in app.get("volumeMounts") or [] if not m["mountPath"].startswith(ACCOUNT)}
     volumes = {volume_of(pod, app, file)} if file else own
     mounts = [

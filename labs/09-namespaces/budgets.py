@@ -31,7 +31,7 @@ def require_namespace(state: State, namespace: str) -> None:
 
 
 def fail_if_elsewhere(state: State, kind: str, namespace: str) -> None:
-    """An object that is in no team's namespace was meant for this one."""
+    """Raise Failed for an object outside the namespaces of both teams: it was meant for this one."""
     teams = {f"{state.namespace}-{team}" for team in ("blue", "green")}
     free = [o for o in state.everywhere(kind) if o.namespace not in teams]
     if free:
@@ -69,8 +69,11 @@ def require_budget(state: State, namespace: str) -> None:
 
 
 def hard(quota: Object, resource: str) -> list[tuple[str, str]]:
-    """The limits of a quota for what is requested of a resource. `cpu` and `requests.cpu` are two names of the same; and as no
-    request may be above its limit, where limits are counted requests are bound as well."""
+    """The limits of a quota for what is requested of a resource.
+
+    `cpu` and `requests.cpu` are two names of the same. A quota for limits bounds requests as well, as no request may be
+    above its limit.
+    """
     limits = quota.spec.get("hard") or {}
     names = (f"requests.{resource}", resource, f"limits.{resource}")
     return [(name, str(limits[name])) for name in names if name in limits]
@@ -86,8 +89,10 @@ Part = tuple[Object, str, str]  # a quota, the name of one of its limits, and wh
 
 
 def bounds(state: State, namespace: str, resource: str) -> list[list[Part]]:
-    """What limits how much of a resource all Pods request together: a quota that no Pod escapes, or two that share all Pods
-    between them, those with a deadline and those without."""
+    """What limits how much of a resource all Pods request together.
+
+    This is a quota that counts all Pods, or two quotas: one counts the Pods with a deadline, one the others.
+    """
     parts: dict[frozenset[str], list[Part]] = {}
     for quota in state.all("ResourceQuota", namespace):
         if not quota.is_terminating:
@@ -139,7 +144,7 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
 
 
 def require_numbers(state: State, deployment: Object) -> None:
-    """The next Pod will say what the quotas count: those that are there may be older than the quotas."""
+    """The next Pod sets what the quotas count: existing Pods may be older than the quotas."""
     namespace = deployment.namespace
     pod_spec = (deployment.spec.get("template") or {}).get("spec") or {}
     named = [*(pod_spec.get("initContainers") or []), *deployment.containers, pod_spec]

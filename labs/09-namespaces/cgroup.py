@@ -1,6 +1,6 @@
 """What the kernel counts of a container, read inside it: how often it was made to wait for CPU time.
 
-A cgroup is the kernel's own account of a container; version 2 keeps it in one folder, version 1 in one for each resource.
+A cgroup is the kernel's account of a container. Version 2 keeps it in one folder, version 1 in one for each resource.
 Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.stat) and
 https://docs.kernel.org/scheduler/sched-bwc.html (nr_periods, nr_throttled).
 """
@@ -18,7 +18,7 @@ CPU_STAT_V1 = ("/sys/fs/cgroup/cpu/cpu.stat", "/sys/fs/cgroup/cpu,cpuacct/cpu.st
 
 @dataclass(frozen=True)
 class CpuStat:
-    """Of the tenths of a second in which a container with a CPU limit wanted to run (`periods`): in how many it was made to wait."""
+    """How often a container was throttled: in `throttled` of the `periods` (0.1 s each) in which it wanted to run."""
 
     pod: str
     periods: int

@@ -49,8 +49,10 @@ def require_program(deployment: Object) -> None:
 
 
 def require_limit(state: State, deployment: Object, resource: str, most: str) -> None:
-    """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
-    to a Pod alone (a resize) goes with it."""
+    """Every container of the Deployment's Pods has a limit of at most `most`, and the next Pod's containers will.
+
+    What was changed in a Pod only (a resize) is lost with the Pod.
+    """
 
     def bounds(container: dict[str, Any], spec: dict[str, Any]) -> Any:
         """A container's own limit; of memory also what its Pod may use: the kernel kills for either."""

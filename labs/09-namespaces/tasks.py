@@ -1,4 +1,4 @@
-"""Judging lab 09: what a namespace's quota and defaults did to the Pods in it, and what the kernel did to two programs."""
+"""Judging lab 09: what a namespace's quota and defaults do to its Pods, and what the kernel does to two programs."""
 
 from checker.sdk import Object, Ref, State, fail, task
 

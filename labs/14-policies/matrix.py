@@ -1,9 +1,10 @@
-"""A matrix of paths: who reaches whom at which port, tried with real packets from the Pods themselves.
+"""A matrix of paths: which Pods reach which others at which port, tried with real packets from the Pods themselves.
 
 A deny is proven before an allow. That a connection does not come about proves nothing by itself: the other end may be
-broken or gone. A path counts as closed when it was tried in vain, its other end listens, and a policy closes it at the end
-that is asked for (see checker/diagnosis/network_policy.py). And whether anybody enforces policies at all is seen at a wall: a Pod that
-nobody may reach (cluster/observer/manifest.yaml). Where it answers, nothing can be concluded from what is open.
+broken or gone. A path counts as closed when it was tried in vain, its other end listens, and a policy closes it at the
+end that is asked for (see checker/diagnosis/network_policy.py). Whether the network plugin enforces policies at all is
+seen at a wall: a Pod to which a policy allows no connections (cluster/observer/manifest.yaml). Where it answers,
+nothing can be concluded from what is open.
 """
 
 from typing import NoReturn
@@ -14,6 +15,7 @@ from checker.sdk import (
     PathEnd,
     PlainState,
     PolicyPath,
+    Ref,
     Unknown,
     explain_path_closed,
     explain_path_open,
@@ -24,11 +26,10 @@ from checker.sdk import (
     unknown,
 )
 
-from .ways import Tried, Way, deployment_of, describe_deployment, pod_of
+from .ways import Tried, Way, deployment_of, pod_of
 
-Closed = tuple[
-    Way, Direction
-]  # a way that must be closed, and at which end: where it begins (egress) or ends (ingress)
+# A way that must be closed, and at which end: where it begins (egress) or where it ends (ingress).
+Closed = tuple[Way, Direction]
 
 
 def end_of(state: PlainState, name: str) -> PathEnd:
@@ -36,7 +37,7 @@ def end_of(state: PlainState, name: str) -> PathEnd:
     pod = pod_of(state, name)
     if not pod:
         require_working(state, deployment_of(state, name))
-        fail("pod-starting", f"No Pod of Deployment {name} runs.", object=f"Deployment/{name}", pending=True)
+        fail("pod-starting", deployment_of(state, name), form="no-running-pod", in_progress=True)
     return path_end_of(state, pod)
 
 
@@ -50,7 +51,7 @@ def require_matrix(
 ) -> None:
     """Some ways are closed by policies, and others are open. Raises Failed with the first that is not so, and why.
 
-    Raises Unknown, with what the policies would do if they were enforced, where nobody enforces them.
+    Raises Unknown, with what the policies say, where the network plugin does not enforce them.
     """
     for name in dict.fromkeys(
         name for way in [*open, *(way for way, _ in closed)] for name in (way.target, way.source)
@@ -85,11 +86,8 @@ def require_closed(state: PlainState, tried: Tried, way: Way, direction: Directi
     if tried.silent(state, way):
         _tell_silent(state, way)
     if word == "open":
-        unknown(
-            "policy-not-yet-enforced",
-            f"By its policies the path {way.words(state)} is closed, and a moment ago it was still open.",
-            expected="closed", observed=word, object="NetworkPolicy", look="kubectl get networkpolicies", pending=True,
-        )  # fmt: skip
+        policies = Ref("NetworkPolicy", "", state.namespace)
+        unknown("policy-not-yet-enforced", policies, in_progress=True, **way.facts(state))
 
 
 def require_open(state: PlainState, tried: Tried, way: Way) -> None:
@@ -100,40 +98,34 @@ def require_open(state: PlainState, tried: Tried, way: Way) -> None:
         return
     if tried.silent(state, way):
         _tell_silent(state, way)
-    fail(
-        "path-not-answering", f"The policies let connections through on the path {way.words(state)}, but none came about: {word}.",
-        expected="open", observed=word, object=deployment_of(state, way.target).ref, look="kubectl get pods -o wide", pending=True,
-    )  # fmt: skip
+    target = deployment_of(state, way.target)
+    fail("path-not-answering", target, in_progress=True, answer=word, **way.facts(state))
 
 
 def _tell_silent(state: PlainState, way: Way) -> NoReturn:
     target = deployment_of(state, way.target)
-    fail(
-        "nothing-listens",
-        f"Nothing listens on port {way.port} of the Pods of Deployment {describe_deployment(state, way.target)}, not even for themselves: "
-        f"that {way.words(state)} is closed proves no policy.",
-        expected=f"something listens on port {way.port}", observed="nothing does", object=target.ref,
-        pending=state.changed_within(TIME_TO_LISTEN, *pods_of(state, target)),
-        look=f"kubectl logs deployment/{target.name} --all-containers -n {target.namespace}",
-    )  # fmt: skip
+    new = state.changed_within(TIME_TO_LISTEN, *pods_of(state, target))
+    fail("nothing-listens", target, in_progress=new, **way.facts(state))
 
 
 def _tell_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Way, ...]) -> NoReturn:
-    """The policies as they are written, for want of a network that keeps to them."""
-    told, right = [], 0
-    for way, direction in closed:
-        is_open = path_of(state, way).side(direction).is_open
-        right += not is_open
-        told.append(f"{way.words(state)} {'open, and should be closed' if is_open else 'closed, as it should be'}")
-    for way in open:
-        is_open = path_of(state, way).is_open
-        right += is_open
-        told.append(f"{way.words(state)} {'open, as it should be' if is_open else 'closed, and should be open'}")
+    """Raise Unknown, with what the policies say: which paths they allow or close as the task asks, and which not."""
+    wanted = [*((way, direction, False) for way, direction in closed), *((way, None, True) for way in open)]
+    paths: dict[tuple[bool, bool], list[str]] = {}
+    for way, direction, must_be_open in wanted:
+        path = path_of(state, way)
+        is_open = path.side(direction).is_open if direction else path.is_open
+        paths.setdefault((is_open, must_be_open), []).append(way.notation(state))
+    right_closed, right_open = paths.get((False, False), []), paths.get((True, True), [])
     unknown(
         "policies-not-enforced",
-        "Nothing enforces policies in this cluster: Pod wall of namespace kubeclass, which a policy lets nobody reach, answers. "
-        f"If your policies were enforced as they are written: {'; '.join(told)}.",
-        expected="a network plugin that enforces policies", observed=f"by what is written, {right} of {len(told)} paths as asked",
-        # Another one for each task, so that a report shows each one's own paths.
-        object=deployment_of(state, [*(way for way, _ in closed), *open][0].target).ref, look="kubectl get daemonsets -n kube-system",
-    )  # fmt: skip
+        deployment_of(
+            state, wanted[0][0].target
+        ),  # another one for each task, so that a report shows the paths of each
+        closed=right_closed,
+        open=right_open,
+        wrongly_open=paths.get((True, False), []),
+        wrongly_closed=paths.get((False, True), []),
+        right=len(right_closed) + len(right_open),
+        paths=len(wanted),
+    )

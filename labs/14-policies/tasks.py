@@ -1,7 +1,7 @@
 """Judging lab 14: paths are tried with real packets, and a closed one counts only where a policy closes it.
 
-Whoever is not there cannot be tried. What would become of Pods that are made later, of other namespaces, and of addresses
-outside the cluster is read from the policies.
+A path from or to a Pod that does not exist cannot be tried. What the policies mean for new Pods, for other namespaces
+and for addresses outside the cluster is read from the policies.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from checker.sdk import (
     Direction,
     PathEnd,
     PathSide,
+    Phrase,
     PlainState,
     PolicyPath,
     State,
@@ -25,7 +26,6 @@ from checker.sdk import (
     fail,
     in_ip_block,
     label_sets,
-    label_words,
     namespace_labels,
     policy_rules,
     task,
@@ -62,9 +62,9 @@ MATRIX = Matrix((*(way for way, _ in CLOSED), TO_REDIS, TO_THE_PAGE), (ENTRIES, 
 WALL = Enforcement()
 VISITOR = {"role": "visitor"}
 WAYS: tuple[Direction, ...] = ("ingress", "egress")
-ELSEWHERE = "elsewhere"  # a namespace that nobody has made
+ELSEWHERE = "elsewhere"  # a namespace that does not exist
 MOST_ADDRESSES = 4096  # of a block that are tried
-OUTSIDE = "203.0.113.7"  # an address that is nobody's: https://www.rfc-editor.org/rfc/rfc5737
+OUTSIDE = "203.0.113.7"  # an address for documentation, not in use: https://www.rfc-editor.org/rfc/rfc5737
 
 
 @task("default-deny", observe=(MATRIX, WALL))
@@ -74,7 +74,7 @@ def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
     new = pod_with(state, {}, state.namespace)
     require_shut(PolicyPath(state, visitor, new, 8080), "ingress")
     require_shut(PolicyPath(state, new, visitor, 8080), "egress")
-    # Whatever its labels, some policy is about a new Pod: what that one lets through is its maker's to say.
+    # Whatever its labels, some policy isolates a new Pod. What that policy allows is for its author to say.
     for labels in label_sets([p.spec.get("podSelector") for p in state.all("NetworkPolicy")]):
         new = pod_with(state, labels, state.namespace)
         both: dict[Direction, PolicyPath] = {
@@ -87,9 +87,8 @@ def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
 
 
 def pod_with(state: PlainState, labels: dict[str, str], namespace: str) -> PathEnd:
-    """A Pod that nobody has made."""
-    name = f"{'a new Pod' if namespace == state.namespace else 'a Pod'} {f'with {label_words(labels)}' if labels else 'without labels'}"
-    return PathEnd(name, namespace, labels, namespace_labels(state, namespace))
+    """A Pod that does not exist."""
+    return PathEnd(Phrase("new-pod", {"labels": labels}), namespace, labels, namespace_labels(state, namespace))
 
 
 def namespaces_but(state: State, *names: str) -> list[str]:
@@ -102,8 +101,8 @@ def namespaces_but(state: State, *names: str) -> list[str]:
 
 
 def meant(side: PathSide, namespaces: list[str], anybody: bool = False) -> Iterator[PathEnd]:
-    """Whom the rules at one end of a path mean beside those who are there: Pods of these namespaces with labels that the rules speak of;
-    anybody: only with labels that no rule names, as are let in by what rules leave out."""
+    """Pods that do not exist and that the rules at one end of a path may match: of these namespaces, with labels that
+    the rules name. anybody: only with labels that no rule names, which match where a rule excludes others."""
     for item in (item for rule in side.rules for item in rule.peers if "ipBlock" not in item):
         for labels in label_sets([item.get("podSelector")]):
             if not anybody or set(labels.values()) <= {ANOTHER_VALUE}:
@@ -116,20 +115,20 @@ def meant(side: PathSide, namespaces: list[str], anybody: bool = False) -> Itera
 
 
 def addresses_meant(side: PathSide) -> Iterator[PathEnd]:
-    """An address of each block that the rules at one end of a path speak of, another one than that of the other end."""
+    """An address of each ipBlock of the rules at one end of a path, but not the address of the other end."""
     for block in (item["ipBlock"] for rule in side.rules for item in rule.peers if "ipBlock" in item):
         found = (str(address) for address in islice(ip_network(block["cidr"], False), MOST_ADDRESSES))
         address = next((one for one in found if in_ip_block(one, block) and one != side.other.address), "")
         if address:
-            yield PathEnd(f"the address {address}", OUTSIDE_CLUSTER, {}, {}, address, on_host=True)
+            yield PathEnd(address, OUTSIDE_CLUSTER, {}, {}, address, on_host=True)
 
 
 def made_later(state: State, name: str) -> PathEnd:
-    """A Pod that a Deployment makes later: it has the labels of the template, whatever was given to Pods by hand, and another address."""
+    """A new Pod of a Deployment: it has only the labels of the Pod template, and another address."""
     now = end_of(state, name)
     labels = deployment_of(state, name).spec["template"]["metadata"]["labels"]
     address = now.address and str(ip_address(int(ip_address(now.address)) ^ 0x80))
-    return replace(now, name=f"a new Pod of {now.name}", labels=labels, address=address)
+    return replace(now, name=Phrase("new-pod-of", {"owner": now.name}), labels=labels, address=address)
 
 
 def require_shut(path: PolicyPath, direction: Direction) -> None:
@@ -139,20 +138,24 @@ def require_shut(path: PolicyPath, direction: Direction) -> None:
 
 
 def require_lasting(state: State, way: Way, source: PathEnd, target: PathEnd) -> None:
-    """What the policies let through now they let through between new Pods too. Raises Failed otherwise."""
+    """A path that is open now is also open between new Pods. Raises Failed otherwise."""
     now, later = path_of(state, way), PolicyPath(state, source, target, way.port)
     if later.is_open or not now.is_open:
         return
     direction: Direction = "egress" if later.into.is_open else "ingress"
     rules, closing = now.side(direction).allowing, later.side(direction).policies
     policy = rules[0].policy if rules else closing[0]
-    fail(
-        "path-not-allowed", f"The way {way.words(state)} is open for the Pods that are there now only. Made anew, they have other addresses, and no labels "
-        f"but {label_words(source.labels)} and {label_words(target.labels)}: then no policy that is about {later.side(direction).end.seen_from(state.namespace)} "
-        f"({', '.join(one.name for one in closing)}) has an {direction} rule for it.",
-        expected="open for Pods that are made later", observed="open for those that are there now only", object=policy.ref,
-        look=f"kubectl describe networkpolicy {policy.name}",
-    )  # fmt: skip
+    side = later.side(direction)
+    facts = {
+        **way.facts(state),
+        "source_labels": source.labels,
+        "target_labels": target.labels,
+        "selected": side.end.name,
+        "selected_namespace": "" if side.end.namespace == state.namespace else side.end.namespace,
+        "direction": direction,
+        "policies": [one.name for one in closing],
+    }
+    fail("path-not-allowed", policy, form="new-pods", **facts)
 
 
 @task("redis", observe=(MATRIX, WALL))
@@ -195,17 +198,13 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
     answer = tried.page("visitor.visitors")
     if not answer.ok:
         state.require_working(service)
-        fail(
-            "service-does-not-answer", f"A visitor reaches the guestbook's Pod, but Service guestbook gives no good answer: {answer.words}.",
-            expected="status 200", observed=answer.words, object=service.ref, look="kubectl describe service guestbook",
-            pending=answer.never_arrived,
-        )  # fmt: skip
+        fail("service-does-not-answer", service, form="page", answer=answer.words, in_progress=answer.never_arrived)
 
 
 @task("egress", observe=(MATRIX, WALL))
 def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
-    outside = PathEnd(f"the address {OUTSIDE}", OUTSIDE_CLUSTER, {}, {}, OUTSIDE, on_host=True)
+    outside = PathEnd(OUTSIDE, OUTSIDE_CLUSTER, {}, {}, OUTSIDE, on_host=True)
     new, path = made_later(state, "guestbook"), path_of(state, TO_REDIS)
     others = namespaces_but(state, state.namespace, "kube-system")  # that of the DNS, which is asked for names
     for source in (path.source, new):
@@ -231,15 +230,11 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
         state.explain_name("redis", lookups, guestbook)
     answer = tried.page("guestbook")
     if not answer.ok:
-        fail(
-            "redis-not-answering", f"The guestbook reaches Redis and finds its name, but says of its entries: {answer.words}.",
-            expected="the entries", observed=answer.words, object=guestbook.ref, look="kubectl logs deployment/guestbook -c guestbook",
-            pending=True,
-        )  # fmt: skip
+        fail("redis-not-answering", guestbook, answer=answer.words, in_progress=True)
 
 
 def ports_out(path: PolicyPath) -> list[int]:
-    """The ports at which a way out may be open: the path's own, and those that a rule speaks of, but for the port of questions about names."""
+    """The ports at which an egress path may be open: its own and those that a rule names, without port 53 (DNS)."""
     ports = [port for rule in path.out.rules for port in rule.ports]
     spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
     return [path.port, *sorted(spoken_of - {53, path.port})]

@@ -23,7 +23,10 @@ WALL = "wall.kubeclass.svc.cluster.local.:8080"
 
 @dataclass(frozen=True)
 class Enforcement(Observation[str]):
-    """Whether policies are enforced: what came of an attempt to reach the wall. Read as a word (see Answer), `open` where they are not."""
+    """Whether policies are enforced: the answer to a connection to the wall, in one word (see Answer).
+
+    `open` where they are not enforced.
+    """
 
     asked_by = "observer"
 
@@ -36,14 +39,29 @@ class Enforcement(Observation[str]):
 
 @dataclass(frozen=True)
 class Way:
-    """One path: from a Pod of one Deployment to a port of a Pod of another. `web.data` is Deployment web of the lab's further namespace `data`."""
+    """One path: from a Pod of one Deployment to a port of a Pod of another.
+
+    `web.data` is Deployment web of the lab's further namespace `data`.
+    """
 
     source: str
     target: str
     port: int
 
-    def words(self, state: PlainState) -> str:
-        return f"{describe_deployment(state, self.source)} → {describe_deployment(state, self.target)}:{self.port}"
+    def facts(self, state: PlainState) -> dict[str, Any]:
+        """The path as facts: source, source_namespace ("" for the lab's own), target, target_namespace, port."""
+        found: dict[str, Any] = {"port": self.port}
+        for end, name in (("source", self.source), ("target", self.target)):
+            deployment, namespace = _place(state, name)
+            found[end] = f"Deployment {deployment}"
+            found[f"{end}_namespace"] = "" if namespace == state.namespace else namespace
+        return found
+
+    def notation(self, state: PlainState) -> str:
+        """The path in one line of a list: `web → learn-data/redis:6379`, without the lab's own namespace."""
+        places = (_place(state, self.source), _place(state, self.target))
+        source, target = (name if space == state.namespace else f"{space}/{name}" for name, space in places)
+        return f"{source} → {target}:{self.port}"
 
 
 def _place(state: PlainState, name: str) -> tuple[str, str]:
@@ -52,18 +70,13 @@ def _place(state: PlainState, name: str) -> tuple[str, str]:
     return deployment, f"{state.namespace}-{suffix}" if suffix else state.namespace
 
 
-def describe_deployment(state: PlainState, name: str) -> str:
-    deployment, namespace = _place(state, name)
-    return deployment if namespace == state.namespace else f"{deployment} ({namespace})"
-
-
 def deployment_of(state: PlainState, name: str) -> Object:
     """The Deployment that a Way names. Raises Failed where it is missing."""
     return require_object(state, "Deployment", *_place(state, name))
 
 
 def pod_of(state: PlainState, name: str) -> Object | None:
-    """The Pod that speaks for a Deployment: a running one, ready rather than not."""
+    """The Pod that is asked for a Deployment: a running one, a ready one first."""
     deployment = state.find("Deployment", *_place(state, name))
     pods = running_pods(state, deployment) if deployment else []
     return min(pods, key=lambda pod: (not pod.is_ready, pod.name), default=None)
@@ -71,7 +84,10 @@ def pod_of(state: PlainState, name: str) -> Object | None:
 
 @dataclass(frozen=True)
 class Also:
-    """What else is asked in the Pod of a Deployment: where names lead, and one page. In `url`, {namespace} stands for the lab's."""
+    """What else is asked in the Pod of a Deployment: DNS queries for `names`, and one page.
+
+    In `url`, {namespace} stands for the lab's namespace.
+    """
 
     source: str
     names: tuple[str, ...] = ()
@@ -79,7 +95,10 @@ class Also:
 
 
 def address(state: PlainState, way: Way, tried: Iterable[str] | None = None) -> str:
-    """`IP:port` of the end of a way; empty where there is no Pod. tried: those that were asked; then it is the one among them."""
+    """`IP:port` of the target of a way; empty where there is no Pod.
+
+    tried: the addresses that were asked; then it is the one among them.
+    """
     pod = pod_of(state, way.target)
     pods = [pod] if pod and tried is None else running_pods(state, deployment_of(state, way.target)) if pod else []
     ends = [f"{ip}:{way.port}" for pod in pods if (ip := pod.status.get("podIP"))]
@@ -96,7 +115,7 @@ class Tried:
         """What a Pod of a Deployment said to a question. Raises Unknown where it could not be asked."""
         said = answers_from_pod(self._seen.get(source, {}))
         if question not in said:
-            unknown("not-observed", f"No Pod of Deployment {source} was asked.", look="kubeclass check", pending=True)
+            unknown("not-observed", form="no-pod", deployment=source.partition(".")[0], in_progress=True)
         found = said[question]
         return answers_from_pod(found) if isinstance(found, dict) else found
 
@@ -105,7 +124,7 @@ class Tried:
         asked = self._asked(way.source, "tcp")
         word = asked.get(address(state, way, asked))
         if not word:
-            unknown("not-observed", f"The path {way.words(state)} was not tried.", look="kubeclass check", pending=True)
+            unknown("not-observed", form="path", in_progress=True, **way.facts(state))
         return str(word)
 
     def lookups(self, source: str) -> dict[str, Any]:
@@ -126,7 +145,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Matrix(PodsInside[Tried]):
-    """Every one of these ways, tried inside the Pods where they begin, all at once; those Pods' own ports too. Read as Tried."""
+    """All these ways, tried side by side inside the Pods where they begin; and those Pods' own ports. Read as Tried."""
 
     ways: tuple[Way, ...]
     also: tuple[Also, ...] = ()

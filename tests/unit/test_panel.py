@@ -132,7 +132,7 @@ def test_verdicts_arrive_by_themselves(shown: LabPanel, noted: list[tuple[int, b
     rest = [verdict(number, "failed", "none") for number in (1, 2, 3)]
     tell(result(verdict(0, "failed", "none"), *rest))
     assert shown.said == "0 of 7 points."
-    tell(result(verdict(0, "failed", "none", pending=True), *rest))
+    tell(result(verdict(0, "failed", "none", in_progress=True), *rest))
     assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("…", "waiting")
     tell(result(verdict(0, "passed"), *rest))
     assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("✔", "passed")

@@ -10,7 +10,7 @@ import pytest
 
 from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import catalogue
-from checker.model.fault import Fault, Ref
+from checker.model.fault import Fault, Phrase, Ref
 from checker.model.words import TemplateError, fill, slots
 from cluster import Problem, paths
 
@@ -76,6 +76,15 @@ def test_a_lab_adds_forms_to_a_cause_of_the_course(tmp_path: Path) -> None:
     assert fault.words(catalogue().extended(file)).message == "No Service web."
     with pytest.raises(KeyError):
         fault.words()
+
+
+def test_a_phrase_is_written_into_the_sentence_of_its_fault() -> None:
+    path = {"source": Phrase("new-pod", {"labels": {"app": "web"}}), "source_namespace": "", "port": 80}
+    selected = {"selected": Phrase("new-pod", {"labels": {}}), "selected_namespace": "", "direction": "ingress"}
+    facts = {**path, **selected, "target": "Deployment web", "target_namespace": "", "policies": [], "home": "learn"}
+    message = Fault("pod-not-isolated", Ref("Namespace", "learn"), {**facts, "elsewhere": ""}).words().message
+    assert message.startswith("No NetworkPolicy isolates a new Pod with no labels for ingress.")
+    assert "from a new Pod with app=web to port 80 of Deployment web" in message
 
 
 def calls() -> list[tuple[str, str, str, set[str], bool]]:
