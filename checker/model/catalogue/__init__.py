@@ -257,6 +257,11 @@ def say(id: str, /, **facts: Any) -> str:
     return fill(sentences[id], facts, conjunctions())
 
 
+def texts(*beginnings: str) -> dict[str, str]:
+    """The sentences without slots whose ids begin so, by id, for a front end that has no catalogue of its own."""
+    return {id: say(id) for id, text in _ui(language()).items() if id.startswith(beginnings) and not slots(text)}
+
+
 def conjunctions() -> tuple[str, str]:
     """The words between the last two items of a list: and, or."""
     sentences = _ui(language())
