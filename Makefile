@@ -43,7 +43,7 @@ gate: $(VENV)/tests
 	@$(BIN)/python -m tests.gate
 
 lint: $(VENV)/tests
-	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/python -m tests.type_check
 
 faults: $(VENV)/tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/faults tests/live tests/policies tests/labs/test_clear.py tests/labs/test_capstone.py

@@ -1,7 +1,7 @@
 """httpx, the one HTTP client of the course. Import it from here: `from cluster.http_client import httpx`.
 
-Where click, rich and pygments are installed, httpx also imports its own command line and these three. That takes longer than
-httpx itself (measured: 170 of 310 ms). None in sys.modules makes that import fail, and httpx goes on without it.
+Where click, rich and pygments are installed, httpx also imports its own command line and these three. That takes longer
+than httpx itself (measured: 170 of 310 ms). None in sys.modules makes that import fail, and httpx goes on without it.
 Source: https://docs.python.org/3/reference/import.html#the-module-cache
 """
 

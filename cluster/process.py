@@ -90,8 +90,8 @@ def finish(
     """Run a program to its end, whatever its exit status.
 
     timeout: seconds after which the program is ended, together with the programs that it started.
-    children: seconds that the programs which it started are given to end by themselves when it is stopped. A container engine
-        goes on making a container when the program that asked for it is gone.
+    children: seconds that the programs which it started are given to end by themselves when it is stopped. A container
+        engine goes on making a container when the program that asked for it is gone.
     merged: put standard error into `out`, in the order of the lines.
 
     Raises CannotStart and DidNotEnd.
@@ -164,7 +164,7 @@ def _wait_for_group(group: int, timeout: float) -> None:
 
 @contextmanager
 def stopping_everything() -> Iterator[None]:
-    """When an exception (Ctrl-C, say) leaves this block, end the programs of other threads, so that those threads end too."""
+    """When an exception (Ctrl-C, say) leaves this block, end the programs of other threads: those threads end, too."""
     _stopped.clear()
     try:
         yield

@@ -182,8 +182,8 @@ def _wait_until_ready(cluster: Cluster) -> None:
     if not wait_until(lambda: _all_ready(cluster), COME_BACK, pause=1):
         raise Problem(
             f"The nodes of cluster {cluster.name} are not all ready {COME_BACK} s after they were started.",
-            "See what is not well: kubeclass status, and whether this machine is fit: kubeclass doctor. To begin anew: kubeclass "
-            "down, then kubeclass up",
+            "See what is not well: kubeclass status, and whether this machine is fit: kubeclass doctor. "
+            "To begin anew: kubeclass down, then kubeclass up",
             kept="the cluster, and everything in it",
         )
 

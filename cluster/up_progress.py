@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.context import Cluster
 from cluster.problem import Problem
 
-# The stages of `up`, and the seconds that each takes if nothing has to be built. A stage that takes longer calls `estimate`.
+# The stages of `up`, and the seconds that each takes if nothing is built. One that takes longer calls `estimate`.
 STAGES = {
     "the container engine": 5.0,
     "kind and kubectl": 5.0,
@@ -49,7 +49,7 @@ _report: _Report | None = None  # of this process, within `reporting`
 def reporting(cluster: Cluster) -> Iterator[None]:
     """Within this block, `begin_stage` and `estimate` are written to the file, and so is a Problem that ends the block.
 
-    Any other end of the block deletes the file. Only one process at a time may be in such a block (up.py holds the lock).
+    Any other end of the block deletes the file. Only one process at a time is in such a block: up.py holds the lock.
     """
     global _report
     _report = report = _Report(_file(cluster))
@@ -85,7 +85,7 @@ def estimate(seconds: float) -> None:
 
 
 def describe(cluster: Cluster) -> str:
-    """How far `up` is, or why it failed, as a sentence; empty where no `up` is running and the last one did not fail."""
+    """How far `up` is, or why it failed, as a sentence; empty where none is running and the last one did not fail."""
     try:
         known = json.loads(_file(cluster).read_text())
     except (OSError, ValueError):

@@ -38,7 +38,7 @@ LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlin
 def collect(
     api: Api,
     namespace: str,
-    observations: Iterable[Observation] = (),
+    observations: Iterable[Observation[Any]] = (),
     manifests: Iterable[Path] = (),
     every_manifest: bool = False,
     kinds: Iterable[str] = ALWAYS,
@@ -116,7 +116,7 @@ def _list(api: Api, kind: Kind, namespace: str) -> tuple[list[dict[str, Any]], b
 def _observe(
     api: Api,
     state: State,
-    observations: list[Observation],
+    observations: list[Observation[Any]],
     pool: ThreadPoolExecutor,
     manifests: list[Path],
     every_manifest: bool,

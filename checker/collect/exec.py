@@ -1,6 +1,6 @@
 """Questions asked from inside a learner's own Pods, by exec: what their DNS says, which paths are open to them.
 
-The program that asks (cluster/observer/asking.py, unless an ask names another) goes along with the question, so a container needs
+The program that asks (cluster/observer/asking.py, unless an ask brings another) goes along with the question, so a container needs
 python3 and nothing else. Nothing is left in the container.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from cluster import Cluster, Problem, observer
@@ -18,20 +17,19 @@ from cluster.kubectl import kubectl
 TIMEOUT = 8.0  # seconds for everything that one Pod is asked; a single request inside it has 2
 # Where DNS does not answer at all, a resolver would go on asking for longer than that: 5 seconds, twice, as resolv.conf(5) says.
 _PATIENCE = 'import os; os.environ["RES_OPTIONS"] = "timeout:1 attempts:2"\n'
-_HERE = Path(__file__).parent
 _PROGRAM = observer.HERE / "asking.py"
 
 
 def ask_inside(cluster: Cluster, question: dict[str, Any]) -> dict[str, Any]:
-    """`question["asks"]`: {key: {"namespace", "pod", "container", "questions"}}, and "program", a file beside this one, where
-    it is another than asking.py. Returns {key: answers, or {"error": why}}."""
+    """`question["asks"]`: {key: {"namespace", "pod", "container", "questions"}}, and "program", the text of the
+    program that asks, if it is not asking.py. Returns {key: answers, or {"error": why}}."""
     asks = question["asks"]
     with ThreadPoolExecutor(max_workers=8) as pool:
         return dict(zip(asks, pool.map(partial(_ask, cluster), asks.values()), strict=True))
 
 
 def _ask(cluster: Cluster, ask: dict[str, Any]) -> dict[str, Any]:
-    program = _PATIENCE + (_HERE / ask["program"] if "program" in ask else _PROGRAM).read_text()
+    program = _PATIENCE + (ask.get("program") or _PROGRAM.read_text())
     try:
         said = kubectl(
             cluster, "exec", "-n", ask["namespace"], ask["pod"], "-c", ask["container"], "--",

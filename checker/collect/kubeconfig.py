@@ -1,8 +1,8 @@
-"""What a kubeconfig says about the course's context: the API server's address, the trusted certificates, the credentials.
+"""What a kubeconfig says about the course's context: the API server's address, trusted certificates, credentials.
 
-The `kubernetes` package reads every kind of kubeconfig, but its import takes a third of a second. It is used only where the
-user has an exec plugin, an auth provider or a token file. A client certificate (kind writes one), a token and a password are
-read here. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+The `kubernetes` package reads every kind of kubeconfig, but its import takes a third of a second. It is used only where
+the user has an exec plugin, an auth provider or a token file. A client certificate (kind writes one), a token and a
+password are read here. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Access:
 def access_of(cluster: Cluster) -> Access:
     """Read the course's own kubeconfig and context, whatever a current context or KUBECONFIG says.
 
-    Raises Problem where the kubeconfig is missing or cannot be read, and where it has no usable context of this cluster.
+    Raises Problem where the kubeconfig is missing, cannot be read, or has no usable context of this cluster.
     """
     if not cluster.kubeconfig.exists():
         underway = up_progress.describe(cluster)
@@ -108,7 +108,10 @@ def _authorization(user: dict[str, Any]) -> str:
 
 
 def _tls(authority: bytes, certificate: bytes, key: bytes, verify: bool) -> ssl.SSLContext:
-    """A context that shows the client's certificate. It trusts `authority` (PEM), or what this machine trusts if that is empty."""
+    """A context that shows the client's certificate.
+
+    authority: the trusted certificates (PEM); where it is empty, those that this machine trusts.
+    """
     context = ssl.create_default_context(cadata=authority.decode() or None)
     if certificate:
         with (

@@ -1,4 +1,4 @@
-"""The chain of a HorizontalPodAutoscaler: its target exists → it can be scaled → there are metrics to go by.
+"""The chain of a HorizontalPodAutoscaler: its target exists → it can be scaled → the metrics are there.
 
 Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
 """
@@ -14,31 +14,25 @@ from checker.model.verdict import fail
 
 
 def walk_autoscaler(state: State, scaler: Object) -> None:
-    """A HorizontalPodAutoscaler: its target exists → it can be scaled → there is something to go by.
-
-    Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
-    """
+    """Walk the chain of a HorizontalPodAutoscaler (see the module's text). Raises Failed with the first broken link."""
     target = scaler.spec.get("scaleTargetRef") or {}
-    evidence: dict[str, Any] = {"object": scaler.ref, "look": f"kubectl describe hpa {scaler.name}"}
     kind, name = target.get("kind", ""), target.get("name", "")
     known = sorted(o.name for o in state.all(kind, scaler.namespace)) if kind in state.objects else []
     if kind in ("Deployment", "StatefulSet", "ReplicaSet") and name not in known:
         near = nearest(name, known, cutoff=0.6)
-        fail(
-            "autoscaler-target-missing", f"HorizontalPodAutoscaler {scaler.name} is to scale {kind} {name}, which does not exist."
-            + (f" There is one called {near}." if near else ""),
-            expected=f"{kind} {name}", observed=f"{kind} objects there: {', '.join(known) or 'none'}", **evidence,
-        )  # fmt: skip
+        fail("autoscaler-target-missing", scaler, target_kind=kind, target=name, near=near, known=known)
     found = state.find(kind, name, scaler.namespace) if kind in state.objects else None
     if found:
         walk(state, found)
-    for condition, cause in (
-        ("AbleToScale", "autoscaler-target-missing"),
-        ("ScalingActive", "autoscaler-without-metrics"),
-    ):
-        told = scaler.condition(condition)
-        if told.get("status") == "False" and told.get("reason") != "ScalingDisabled":
-            fail(
-                cause, f"HorizontalPodAutoscaler {scaler.name} cannot do its work: {told.get('reason')}. {told.get('message', '')}".strip(),
-                expected=f"condition {condition} is True", observed=told.get("reason", ""), **evidence,
-            )  # fmt: skip
+    able, active = scaler.condition("AbleToScale"), scaler.condition("ScalingActive")
+    if _is_false(able):
+        reason, said = able.get("reason", ""), able.get("message", "")
+        fail("autoscaler-target-missing", scaler, form="condition", reason=reason, said=said)
+    if _is_false(active):
+        reason, said = active.get("reason", ""), active.get("message", "")
+        fail("autoscaler-without-metrics", scaler, reason=reason, said=said)
+
+
+def _is_false(condition: dict[str, Any]) -> bool:
+    """Whether a condition is False, and not because scaling was disabled (by 0 replicas)."""
+    return condition.get("status") == "False" and condition.get("reason") != "ScalingDisabled"

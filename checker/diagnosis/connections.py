@@ -1,4 +1,4 @@
-"""What a program asks for and cannot reach: names, Services and ports, told by its variables, its command and its last words.
+"""What a program cannot reach: names, Services and ports, told by its variables, its command and its last words.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 """
@@ -11,8 +11,8 @@ from typing import Any
 from checker.diagnosis.containers import last_line
 from checker.diagnosis.dns import NO_NAME, explain_name, outside_dns, service_named
 from checker.diagnosis.walking import walk
+from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed
 
 _NO_ANSWER = re.compile(r"refused|timed out|timeout|unreachable|cannot connect|could not connect|not answer", re.I)
 _ADDRESS = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([a-z](?:[a-z0-9.-]*[a-z0-9])?):(\d{1,5})(?:/.*)?$")
@@ -26,10 +26,10 @@ _TOKEN = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
 _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
 
 
-def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
-    """Whom a container needs and cannot reach: a Service that it names, in its variables or its command, and that does not work.
+def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
+    """The fault of a Service that a container names, in its variables or its command, and cannot reach.
 
-    Its own words must say that somebody was not reached; only of an init container that waits without a word is it taken for granted.
+    The container's own words must say that it did not reach something. An init container may wait without a word.
     """
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     waits = spec in (pod.spec.get("initContainers") or []) and spec.get("restartPolicy") != "Always"
@@ -38,12 +38,20 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
         return None
     env = state.env(pod, spec)
     asked = [found for found in _ASKS.findall(command) if found != "localhost"]
-    hosts = [m.group(1) for v, value in env.items() if (m := _ADDRESS.match(value) or re.fullmatch(r"([a-z][a-z0-9.-]*)", value))
-             and (_NAMES_A_HOST.search(v) or m.group(1) in said)]  # fmt: skip
+    hosts = [
+        found.group(1)
+        for variable, value in env.items()
+        if (found := _ADDRESS.match(value) or re.fullmatch(r"([a-z][a-z0-9.-]*)", value))
+        and (_NAMES_A_HOST.search(variable) or found.group(1) in said)
+    ]
     services = {s.name: s for s in state.all("Service", pod.namespace)}
     # A Service's own address, as Go programs tell it: dial tcp 10.96.3.4:5432: connect: connection refused.
-    by_address = [s.name for s in services.values() if s.spec.get("clusterIP") not in (None, "", "None")
-                  and re.search(rf"\b{re.escape(s.spec['clusterIP'])}\b", said)]  # fmt: skip
+    by_address = [
+        s.name
+        for s in services.values()
+        if s.spec.get("clusterIP") not in (None, "", "None")
+        and re.search(rf"\b{re.escape(s.spec['clusterIP'])}\b", said)
+    ]
     named = [token for token in _TOKEN.findall(command) if token in services]
     for host in dict.fromkeys([*by_address, *hosts, *asked, *named]):
         name, namespace = service_named(host, pod.namespace)
@@ -56,12 +64,12 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
             elif host in said or (waits and host in asked):
                 explain_name(state, host, pod)
         except NotPassed as root:
-            if root.word == "failed":  # also where that one is only on its way: then so is this one
-                return root
+            if root.fault.outcome == "failed":  # also where the Service is only in progress: then the container is, too
+                return root.fault
     return None
 
 
-def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
+def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
     """A Service that is well, and is not found by the container's DNS settings, or is asked on a port that it does not have.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-s-dns-policy
@@ -78,23 +86,33 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said:
         if not service:
             continue
         ports = [p["port"] for p in service.spec.get("ports") or []]
-        outside = outside_dns(pod.spec)
-        if outside and NO_NAME.search(said):
-            return Failed(
+        if outside_dns(pod.spec) and NO_NAME.search(said):
+            return Fault(
                 "dns-policy-outside",
-                f"Container {spec['name']} of Pod {pod.name} does not find {host}, though Service {service.name} is there: with "
-                f"{outside} the Pod does not ask the cluster's DNS.",
-                expected="names asked of the cluster's DNS", observed=f"dnsPolicy {pod.spec.get('dnsPolicy', 'ClusterFirst')}; {last_line(said)}", object=pod.ref,
-                look=f"kubectl exec {pod.name} -c {spec['name']} -- cat /etc/resolv.conf",
-            )  # fmt: skip
+                Ref.of(pod),
+                {
+                    "container": spec["name"],
+                    "host": host,
+                    "service": service.name,
+                    "policy": pod.spec.get("dnsPolicy", "ClusterFirst"),
+                    "host_network": "hostNetwork" if pod.spec.get("hostNetwork") else "",
+                    "said": last_line(said),
+                },
+                form="service-not-resolved",
+            )
         if port and ports and int(port) not in ports and _NO_ANSWER.search(said):
-            return Failed(
+            return Fault(
                 "service-port-unknown",
-                f"Container {spec['name']} of Pod {pod.name} asks Service {service.name} on port {port} ({variable}), and that Service takes "
-                f"requests on port {', '.join(map(str, ports))}.",
-                expected=f"a port of Service {service.name}", observed=f"{variable} leads to port {port}", object=pod.ref,
-                look=f"kubectl get service {service.name} -n {namespace}",
-            )  # fmt: skip
+                Ref.of(pod),
+                {
+                    "container": spec["name"],
+                    "service": service.name,
+                    "service_namespace": namespace,
+                    "port": int(port),
+                    "ports": ports,
+                    "variable": variable,
+                },
+            )
     return None
 
 

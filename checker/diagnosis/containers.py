@@ -20,14 +20,21 @@ def last_line(text: str) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def look_at_log(pod: Object, container: str) -> str:
-    """The command that shows what a container said before it ended: the log of the run before, where a new one runs already.
+def previous_option(pod: Object, container: str) -> str:
+    """The option with which `kubectl logs` shows what a container said before it ended: `--previous`, or empty.
 
-    Of a container that is not running, the log of the run before is gone: the kubelet keeps only the last dead container
+    It is `--previous` where the container runs again.
+
+    Of a container that does not run, an earlier log is gone: the kubelet keeps only the last dead container
     (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
     """
     running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
-    return f"kubectl logs {pod.name} -c {container}" + (" --previous" if running else "")
+    return "--previous" if running else ""
+
+
+def look_at_log(pod: Object, container: str) -> str:
+    """The command that shows what a container said before it ended."""
+    return f"kubectl logs {pod.name} -c {container} {previous_option(pod, container)}".rstrip()
 
 
 def describe(obj: Object) -> str:

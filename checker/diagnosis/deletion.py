@@ -1,4 +1,4 @@
-"""Why an object that was deleted is still there: its finalizers, and what a terminating namespace still holds.
+"""Why a deleted object still exists: its finalizers, and the objects that a terminating namespace still holds.
 
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
 """
@@ -11,40 +11,45 @@ from checker.model.verdict import fail
 
 _IN_USE = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 _WAITS_FOR_OTHERS = ("foregroundDeletion", "orphan")
+# Conditions of a namespace that say what keeps it. Source:
+# https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/
+_REMAINING = (
+    "NamespaceContentRemaining",
+    "NamespaceFinalizersRemaining",
+    "NamespaceDeletionContentFailure",
+    "NamespaceDeletionDiscoveryFailure",
+)
 
 
 def walk_deletion(state: State, obj: Object) -> None:
-    """An object that was deleted, and is still there because a finalizer holds it.
-
-    Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
-    """
+    """A deleted object that still exists because a finalizer keeps it. Raises Failed with the finalizer."""
     since = obj.metadata.get("deletionTimestamp")
     holding = [f for f in obj.metadata.get("finalizers") or [] if f not in _WAITS_FOR_OTHERS]
     if not since or not holding or state.age(since) < TIME_FOR_FINALIZER:
         return
-    look = f"kubectl get {obj.kind.lower()} {obj.name} -o jsonpath={{.metadata.finalizers}}"
+    resource = obj.kind.lower()
     if holding[0] in _IN_USE:
-        users = sorted(
-            pod.name for pod in state.objects.get("Pod", [])
-            if pod.namespace == obj.namespace and pod.status.get("phase") not in ("Succeeded", "Failed")
-            and any((v.get("persistentVolumeClaim") or {}).get("claimName") == obj.name for v in pod.spec.get("volumes") or [])
-        )  # fmt: skip
-        fail(
-            "deletion-blocked-in-use",
-            f"{obj.kind} {obj.name} was deleted and stays until nobody uses it any more"
-            + (f": Pod {', '.join(users)} does." if users else "."),
-            expected="nobody uses it", observed=f"used by {', '.join(users) or 'somebody'}", object=obj.ref, look=f"kubectl describe {obj.kind.lower()} {obj.name}",
-        )  # fmt: skip
-    fail(
-        "deletion-blocked-by-finalizer",
-        f"{obj.kind} {obj.name} was deleted and cannot go: finalizer {', '.join(holding)} says that somebody has work to do first, and nobody "
-        "has done it.",
-        expected="no finalizers left", observed=", ".join(holding), object=obj.ref, look=look,
-    )  # fmt: skip
+        users = _pods_with_claim(state, obj)
+        fail("deletion-blocked-in-use", obj, resource=resource, finalizer=holding[0], pods=users)
+    fail("deletion-blocked-by-finalizer", obj, resource=resource, finalizers=holding)
+
+
+def _pods_with_claim(state: State, claim: Object) -> list[str]:
+    """The names of the Pods that use a PersistentVolumeClaim and have not ended."""
+    return sorted(
+        pod.name
+        for pod in state.objects.get("Pod", [])
+        if pod.namespace == claim.namespace
+        and pod.status.get("phase") not in ("Succeeded", "Failed")
+        and any(
+            (volume.get("persistentVolumeClaim") or {}).get("claimName") == claim.name
+            for volume in pod.spec.get("volumes") or []
+        )
+    )
 
 
 def walk_namespace(state: State, namespace: Object) -> None:
-    """A namespace that is on its way out: what in it does not go?
+    """A terminating namespace: what in it is not deleted? Raises Failed.
 
     Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/ and the namespace's own conditions
     """
@@ -58,13 +63,10 @@ def walk_namespace(state: State, namespace: Object) -> None:
             if obj.namespace == namespace.name and obj.is_terminating:
                 walk_deletion(state, obj)
                 held = held or bool(set(obj.metadata.get("finalizers") or []) - set(_WAITS_FOR_OTHERS))
-    told = [
-        c.get("message", "") for c in namespace.status.get("conditions") or []
-        if c.get("status") == "True" and c.get("type") in ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure", "NamespaceDeletionDiscoveryFailure")
-    ]  # fmt: skip
-    fail(
-        "namespace-being-deleted",
-        f"Namespace {namespace.name} is being deleted, with everything in it: nothing new can be made there. {' '.join(told)}".strip(),
-        expected="a namespace that stays", observed="Terminating", object=namespace.ref, look=f"kubectl describe namespace {namespace.name}",
-        pending=held or state.age(namespace.metadata["deletionTimestamp"]) < 3 * TIME_FOR_FINALIZER,
-    )  # fmt: skip
+    conditions = [
+        c.get("message", "")
+        for c in namespace.status.get("conditions") or []
+        if c.get("status") == "True" and c.get("type") in _REMAINING
+    ]
+    recent = state.age(namespace.metadata["deletionTimestamp"]) < 3 * TIME_FOR_FINALIZER
+    fail("namespace-being-deleted", namespace, in_progress=held or recent, conditions=conditions)

@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from checker.diagnosis.walking import walk
+from checker.model.fault import Fault, Ref
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
+from checker.model.verdict import Unknown, fail, unknown
 
 # A name that every cluster has: when not even this one leads anywhere, DNS itself is down.
 CONTROL = "kubernetes.default"
@@ -140,14 +141,14 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
             _following.reset(token)
 
 
-def explain_dns_down(state: State, said: str) -> NotPassed | None:
-    """Names that nobody can look up: the observer cannot look up a name either that every cluster has."""
+def explain_dns_down(state: State, said: str) -> Fault | None:
+    """The fault of the cluster's DNS, where a container cannot resolve a name and the observer cannot resolve CONTROL either."""
     control = (state.observations.get(DNS_CONTROL) or {}).get(CONTROL) or {}
     if not NO_NAME.search(said) or not control.get("error"):
         return None
-    found = Failed(
-        "dns-down", f"The cluster's DNS does not answer: not even {CONTROL} leads anywhere.", expected=f"{CONTROL} leads to an address",
-        observed=control["error"], object="Deployment/coredns", look="kubectl get pods -n kube-system -l k8s-app=kube-dns",
-    )  # fmt: skip
-    found.namespace = "kube-system"
-    return found
+    return Fault(
+        "dns-down",
+        Ref("Deployment", "coredns", "kube-system"),
+        {"control": CONTROL, "error": control["error"]},
+        form="for-observer",
+    )

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis.component_words import words_of
 from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
-from checker.diagnosis.refine import refine
+from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
@@ -28,7 +29,7 @@ from checker.model.durations import (
     TIME_FOR_INIT_CONTAINER_IN_EXPLAIN,
 )
 from checker.model.explanation import Consequence, Explanation, Finding
-from checker.model.fault import Failed, Fault, NotPassed, Ref
+from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
@@ -71,8 +72,8 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         return Explanation(state.namespace, f"{kind}/{name}", **known)
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
-        fault = _examined(state, obj)
-        if fault is None or is_partitioned_rollout(state, Failed(fault)) or _as_asked(obj, fault, obj is target):
+        fault = examined(state, obj)
+        if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)
@@ -172,8 +173,8 @@ def _its_pods(state: State, target: Object) -> list[Object]:
     return [target]
 
 
-def _examined(state: State, obj: Object) -> Fault | None:
-    """The first broken link of an object, looked at closely, or None where it is well (or nothing is known of its kind)."""
+def examined(state: State, obj: Object) -> Fault | None:
+    """The exact cause of the first broken link of an object, or None where it is well (or nothing is known of its kind)."""
     if obj.kind == "Namespace" and not obj.uid:
         near = nearest(obj.name, [n.name for n in state.objects.get("Namespace", [])], 0.8)
         return Fault("namespace-missing", Ref.of(obj), {"near": near})
@@ -184,8 +185,10 @@ def _examined(state: State, obj: Object) -> Fault | None:
         _walk_where_known(state, obj)
         walk_further(state, obj)
     except NotPassed as end:
-        end.namespace = end.namespace or obj.namespace
-        return _settled(state, _closest(state, end).fault)
+        fault = end.fault
+        if not fault.object.namespace:
+            fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
+        return _settled(state, refined(state, fault))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
@@ -200,16 +203,6 @@ def _walk_where_known(state: State, obj: Object) -> None:
     except TypeError as error:
         if str(error) != f"no chain for {obj.kind}":
             raise
-
-
-def _closest(state: State, fault: NotPassed) -> NotPassed:
-    """A refinement may lead to another object, whose fault may be refined too."""
-    for _ in range(3):
-        found = refine(state, fault)
-        if found is fault:
-            break
-        fault = found
-    return fault
 
 
 def _settled(state: State, fault: Fault) -> Fault:
@@ -236,7 +229,7 @@ def _settled(state: State, fault: Fault) -> Fault:
 
 def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
     """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
-    if "statuscode" in fault.words().observed:
+    if "statuscode" in words_of(fault):
         return False
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")

@@ -6,7 +6,6 @@ And for two containers: both run → share a network → the name that the one u
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from checker.model.answers import Answer
-from checker.model.spelling import nearest
-from checker.model.verdict import fail
+from checker.model.fault import fail
+from checker.model.spelling import is_address, nearest
 
 STARTING = 5.0  # seconds in which a container that was just started may not listen yet
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -23,10 +22,10 @@ PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 @dataclass(frozen=True)
 class Container:
-    """One container: what `docker inspect` says of it (`raw`), and what was seen in it and of it.
+    """One container: what `docker inspect` says (`raw`), and what was observed.
 
     listening: [address, port] pairs, or None where that could not be read. log: its last line.
-    answer: what came back through its first published port, or None. asked: what a guestbook says when asked from within.
+    answer: the answer from its first published port, or None. asked: what a guestbook answers from within.
     began_with_data: of a Redis, whether it found data when its container was new; None where that is not known.
     """
 
@@ -43,8 +42,18 @@ class Container:
         return str(self.raw["Name"]).lstrip("/")
 
     @property
+    def kind(self) -> str:
+        """What reports call it; see `ref`."""
+        return "Container"
+
+    @property
+    def namespace(self) -> str:
+        """Empty: a container of the engine has none."""
+        return ""
+
+    @property
     def ref(self) -> str:
-        return f"Container/{self.name}"
+        return f"{self.kind}/{self.name}"
 
     @property
     def image(self) -> str:
@@ -108,7 +117,7 @@ class Container:
 
     @property
     def wished_ports(self) -> dict[str, list[dict[str, str]]]:
-        """What was asked to be published, whether or not it came about."""
+        """The ports that were to be published, even where the container did not start."""
         return (self.raw.get("HostConfig") or {}).get("PortBindings") or {}
 
     @cached_property
@@ -132,82 +141,47 @@ class Container:
 
 def require_running(container: Container) -> None:
     """Raises Failed where a container was never started, or does not keep running."""
-    state = container.state
-    look = f"docker logs {container.name}"
-    error = state.get("Error") or ""
-    if not container.runs and ("port is already allocated" in error or "address already in use" in error):
-        ports = ", ".join(
-            b["HostPort"] for bound in container.wished_ports.values() for b in bound or [] if b.get("HostPort")
-        )
-        fail(
-            "port-taken",
-            f"Container {container.name} was not started: port {ports or '?'} of this machine is in use by something else.",
-            expected="a free port", observed=error.strip()[-200:], object=container.ref, look="docker ps --format '{{.Names}} {{.Ports}}'",
-        )  # fmt: skip
     if container.runs:
         return
+    state = container.state
+    error = (state.get("Error") or "").strip()
+    if "port is already allocated" in error or "address already in use" in error:
+        bound = [b for some in container.wished_ports.values() for b in some or []]
+        ports = [b["HostPort"] for b in bound if b.get("HostPort")]
+        fail("port-taken", container, ports=ports, said=error[-200:])
     if error:
-        fail(
-            "container-start-error", f"Container {container.name} could not be started: {error.strip()[-300:]}",
-            observed=error.strip()[-200:], object=container.ref, look=f"docker inspect {container.name}",
-        )  # fmt: skip
+        fail("container-start-error", container, form="engine", said=error[-300:])
     if state.get("Status") == "created":
-        fail(
-            "container-not-started", f"Container {container.name} was created, but not started.",
-            expected="running", observed="created", object=container.ref, look="docker ps --all",
-        )  # fmt: skip
+        fail("container-not-started", container)
     code = state.get("ExitCode", 0)
-    last = f" Its last words: {container.log}" if container.log else ""
-    if code == 0 or code in (137, 143):
-        word = {0: "by itself, without an error"}.get(code, f"by a signal (exit code {code})")
-        fail(
-            "container-ends", f"Container {container.name} has ended {word}.{last}",
-            expected="running", observed=f"exit code {code}", object=container.ref, look=look,
-        )  # fmt: skip
-    fail(
-        "container-crashes", f"Container {container.name} ended with exit code {code}.{last}",
-        expected="running", observed=f"exit code {code}", object=container.ref, look=look,
-    )  # fmt: skip
+    if code == 0:
+        fail("container-ends", container, form="engine", said=container.log)
+    if code in (137, 143):
+        fail("container-ends", container, form="engine-signal", code=code, said=container.log)
+    fail("container-crashes", container, form="engine", code=code, said=container.log)
 
 
 def require_answering(container: Container) -> None:
     """Raises Failed with the first broken link between a port of this machine and the app in the container."""
     require_running(container)
-    look = f"docker port {container.name}"
     listening = sorted({port for _address, port in container.listening or []})
     if not container.published:
-        fail(
-            "port-not-published", f"Container {container.name} runs, but publishes no port: nothing outside its network reaches it.",
-            expected="a port of this machine that leads into the container", observed="none", object=container.ref, look=look,
-        )  # fmt: skip
+        fail("port-not-published", container)
     starting = container.now - started(container) < STARTING
     ports = [int(port.split("/")[0]) for port in container.published]
     if container.listening is not None and not set(ports) & set(listening):
-        fail(
-            "published-port-refused",
-            f"Container {container.name} publishes its port {', '.join(map(str, ports))}, where nothing listens in it.",
-            expected=f"port {', '.join(map(str, listening)) or '?'}, where the app listens", observed=f"port {', '.join(map(str, ports))}",
-            object=container.ref, look=look, pending=starting,
-        )  # fmt: skip
+        fail("published-port-refused", container, in_progress=starting, ports=ports, listening=listening)
     everywhere = [port for address, port in container.listening or [] if not _is_loopback(address)]
     if container.listening is not None and not set(ports) & set(everywhere):
-        fail(
-            "listens-on-loopback",
-            f"In container {container.name} the app listens on 127.0.0.1 only, so nothing outside the container reaches it, although the port is published.",
-            expected="listening on every interface (0.0.0.0)", observed=f"127.0.0.1:{', '.join(map(str, listening))}",
-            object=container.ref, look=f"docker logs {container.name}",
-        )  # fmt: skip
+        fail("listens-on-loopback", container, ports=listening)
     answer = container.answer
-    if answer is None or not answer.ok:
-        fail(
-            "container-does-not-answer", f"Container {container.name} gives no good answer through its published port: {answer.words if answer else 'not asked'}.",
-            expected="status 200", observed=answer.words if answer else "not asked", object=container.ref, look=look, pending=starting,
-        )  # fmt: skip
+    if answer is None:
+        fail("container-does-not-answer", container, form="not-asked", in_progress=starting)
+    if not answer.ok:
+        status = None if answer.error else answer.status
+        fail("container-does-not-answer", container, in_progress=starting, status=status, error=answer.error)
     if answer.host != container.hostname:
-        fail(
-            "port-leads-elsewhere", f"The published port of container {container.name} is answered by {answer.host or 'another program'}.",
-            expected=f"an answer from {container.hostname}", observed=answer.host or "something that is no guestbook", object=container.ref, look=look,
-        )  # fmt: skip
+        fail("port-leads-elsewhere", container, host=answer.host, hostname=container.hostname)
 
 
 def require_reaches(app: Container, other: Container, name: str) -> None:
@@ -216,24 +190,13 @@ def require_reaches(app: Container, other: Container, name: str) -> None:
     require_running(other)
     shared = sorted(set(app.networks) & set(other.networks))
     if not shared:
-        fail(
-            "not-same-network", f"Containers {app.name} and {other.name} share no network, so {app.name} does not find {other.name}.",
-            expected="one network that both are on", observed=f"{', '.join(sorted(app.networks))} and {', '.join(sorted(other.networks))}",
-            object=app.ref, look=f"docker inspect {app.name} {other.name}",
-        )  # fmt: skip
+        networks, other_networks = sorted(app.networks), sorted(other.networks)
+        fail("not-same-network", app, other=other.name, networks=networks, other_networks=other_networks)
     names: set[str] = set().union(*(other.names_on(network) for network in shared))
-    if _is_address(name):
-        fail(
-            "redis-by-address", f"Container {app.name} was given the address {name}; that changes when {other.name} is made again.",
-            expected="a name", observed=name, object=app.ref, look=f"docker inspect {app.name}",
-        )  # fmt: skip
+    if is_address(name):
+        fail("redis-by-address", app, other=other.name, address=name)
     if name not in names:
-        similar = nearest(name, names)
-        fail(
-            "host-name-unknown",
-            f"Container {app.name} looks for {name}, but no container on its network has that name." + (f" There is {similar}." if similar else ""),
-            expected=f"a name of {other.name}", observed=name, object=app.ref, look=f"docker inspect {app.name} {other.name}",
-        )  # fmt: skip
+        fail("host-name-unknown", app, other=other.name, host=name, near=nearest(name, names))
 
 
 def started(container: Container) -> float:
@@ -251,11 +214,3 @@ def seconds(text: str) -> float:
 
 def _is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

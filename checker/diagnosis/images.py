@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
-from checker.diagnosis.containers import container_spec, describe, statuses_with_specs
+from checker.diagnosis.component_words import words_of
+from checker.diagnosis.containers import container_spec, statuses_with_specs
+from checker.model.fault import Fault, Ref, fail
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed, fail
 
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 
@@ -34,43 +35,29 @@ def short_image(name: str) -> str:
 
 
 def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
-    image = container_spec(pod, status["name"]).get("image") or status.get("image", "")
-    node, reason = pod.spec.get("nodeName", ""), waiting.get("reason", "")
-    where = f"container {status['name']} of Pod {pod.name}"
-    look = f"kubectl describe pod {pod.name}"
+    """Raise Failed with the reason why a container's image cannot be used.
+
+    status: the container's status. waiting: its state `waiting`, with the reason and the message of the kubelet.
+    """
+    written = container_spec(pod, status["name"]).get("image") or status.get("image", "")
+    image, reason, node = short_image(written), waiting.get("reason", ""), pod.spec.get("nodeName", "")
+    facts: dict[str, Any] = {"container": status["name"], "written": written, "image": image, "reason": reason}
     if reason == "InvalidImageName":
-        fail(
-            "image-name-invalid", f"{image!r} is not an image name ({where}).",
-            expected="name[:tag]", observed=image, object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
+        fail("image-name-invalid", pod, **facts)
     known = known_images(state)
-    holders = known.get(short_image(image), set())
+    holders = known.get(image, set())
     if holders and node not in holders:
-        fail(
-            "image-not-loaded",
-            f"Image {image} is on node {', '.join(sorted(holders))}, but not on node {node}, where Pod {pod.name} runs.",
-            expected=f"{image} on node {node}", observed=f"{reason} on {node}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
+        fail("image-not-loaded", pod, node=node, nodes=sorted(holders), **facts)
     own = [name for name in known if "/" not in name]
-    repository = short_image(image).rsplit(":", 1)[0]
-    similar = nearest(short_image(image), own, cutoff=0.75)
+    similar = nearest(image, own, cutoff=0.75)
     if similar:
+        repository = image.rsplit(":", 1)[0]
         tags = sorted(name for name in own if name.rsplit(":", 1)[0] == repository)
-        hint = f"The nodes have {', '.join(tags)}." if tags else f"Did you mean {similar}?"
-        fail(
-            "image-name-typo", f"No node can get image {image} ({where}). {hint}",
-            expected="an image that exists", observed=f"{image}: {reason}", object=pod.ref, look=look, image=short_image(image),
-        )  # fmt: skip
-    fail(
-        "image-not-found",
-        f"No node has image {image} ({where}), and it cannot be pulled: {reason}. "
-        "An image built on this machine must be loaded into the cluster's nodes.",
-        expected=f"{image} on node {node}", observed=f"a pull that fails: {why}" if (why := _reason_of_pull(waiting.get("message", ""))) else reason,
-        object=pod.ref, look=look, image=short_image(image),
-    )  # fmt: skip
+        fail("image-name-typo", pod, tags=tags, near="" if tags else similar, **facts)
+    fail("image-not-found", pod, node=node, pull_error=_last_reason(waiting.get("message", "")), **facts)
 
 
-def _reason_of_pull(message: str) -> str:
+def _last_reason(message: str) -> str:
     """The last, telling part of the container runtime's chain of errors."""
     return message.rsplit(": ", 1)[-1].strip('" ')[:200]
 
@@ -78,12 +65,13 @@ def _reason_of_pull(message: str) -> str:
 _DENIED = re.compile(r"401 Unauthorized|403 Forbidden|authorization failed|unauthorized|access denied", re.I)
 _UNREACHABLE = re.compile(
     r"no such host|connection refused|i/o timeout|no route to host|network is unreachable|deadline exceeded|x509|tls:|"
-    r"server gave HTTP response|EOF|lookup .* on ", re.I
-)  # fmt: skip
+    r"server gave HTTP response|EOF|lookup .* on ",
+    re.I,
+)
 
 
-def refine_image_pull(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
-    """What a registry said to a pull: nothing at all, or no.
+def refine_image_pull(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """What a registry answered to a pull: nothing at all, or a refusal.
 
     Source: https://kubernetes.io/docs/concepts/containers/images/
     """
@@ -91,44 +79,41 @@ def refine_image_pull(state: State, pod: Object, fault: NotPassed) -> NotPassed 
         waiting = (status.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") not in ("ErrImagePull", "ImagePullBackOff"):
             continue
-        image = spec.get("image", "")
+        image, node = spec.get("image", ""), pod.spec.get("nodeName", "")
         first = image.split("/")[0]
         registry = first if "/" in image and (set(".:") & set(first) or first == "localhost") else ""
-        said = [waiting.get("message", ""), *(e["message"] for e in state.events(pod, "Failed"))]
-        told = next((m for m in said if image in m and ": " in m.split(image, 1)[1] and "failed" in m), "")
-        reason = told.rsplit(": ", 1)[-1].strip('" ')[:200]
+        messages = [waiting.get("message", ""), *(e["message"] for e in state.events(pod, "Failed"))]
+        told = next((m for m in messages if image in m and ": " in m.split(image, 1)[1] and "failed" in m), "")
+        reason = _last_reason(told)
         secrets = [ref.get("name", "") for ref in pod.spec.get("imagePullSecrets") or []]
         missing = [s for s in secrets if not state.find("Secret", s, pod.namespace)] if secrets else []
         if missing and (registry or not told):
-            similar = nearest(missing[0], [s.name for s in state.all("Secret", pod.namespace)])
-            return Failed(
+            near = nearest(missing[0], [s.name for s in state.all("Secret", pod.namespace)])
+            return Fault(
                 "pull-secret-missing",
-                f"Image {image} of Pod {pod.name} is pulled with the credentials in Secret {missing[0]}, which does not exist in "
-                f"namespace {pod.namespace}." + (f" There is one called {similar}." if similar else ""),
-                expected=f"Secret {missing[0]}", observed=reason or "no such Secret", object=pod.ref, look="kubectl get secrets",
-            )  # fmt: skip
+                Ref.of(pod),
+                {"image": image, "secret": missing[0], "near": near, "pull_error": reason},
+            )
         if not registry:
             continue
         if _DENIED.search(told):
-            return Failed(
-                "image-pull-denied", f"Registry {registry} does not give image {image} to the node of Pod {pod.name}: {reason}",
-                expected=f"{registry} gives {image}", observed=reason, object=pod.ref, look=describe(pod),
-            )  # fmt: skip
+            return Fault(
+                "image-pull-denied",
+                Ref.of(pod),
+                {"image": image, "registry": registry, "node": node, "pull_error": reason},
+            )
         if _UNREACHABLE.search(told) and not re.search(r": not found", told):
-            return Failed(
+            return Fault(
                 "registry-unreachable",
-                f"Registry {registry}, from which Pod {pod.name} wants image {image}, cannot be reached from its node: {reason}",
-                expected=f"{registry} answers", observed=reason, object=pod.ref, look=describe(pod),
-            )  # fmt: skip
+                Ref.of(pod),
+                {"image": image, "registry": registry, "node": node, "pull_error": reason},
+            )
     return None
 
 
-def refine_config_error(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_config_error(state: State, pod: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"""
-    if "runAsNonRoot" not in fault.observed:
+    message = words_of(fault)
+    if "runAsNonRoot" not in message:
         return None
-    return Failed(
-        "image-runs-as-root",
-        f"Pod {pod.name} must not run as root (runAsNonRoot), and its image would: {fault.observed}",
-        expected="a user other than root", observed=fault.observed, object=pod.ref, look=describe(pod),
-    )  # fmt: skip
+    return Fault("image-runs-as-root", Ref.of(pod), {"message": message})

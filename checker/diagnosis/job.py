@@ -1,10 +1,10 @@
 """The chains of a Job and of a CronJob.
 
-Job: not suspended → its Pods can be created → they work → it has not given up (tries, deadline, policy) → complete. A Job
-that is at work, or is being tried again, is not broken; a Job that gave up is explained from its last Pod.
+Job: not suspended → its Pods can be created → they work → it has not failed (tries, deadline, policy) → complete.
+A Job whose Pods are active, or that tries again, has no fault. A Job that has failed is explained by its last Pod.
 
-CronJob: not suspended → what runs at the moment works → it ran when it was due → its last run worked. A CronJob whose time has
-not come is not broken.
+CronJob: not suspended → its active runs work → it ran when it was due → its last run succeeded.
+A CronJob whose time has not come has no fault.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/controllers/job/,
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ and the condition reasons of
@@ -19,17 +19,16 @@ from typing import Any, NoReturn
 from checker.diagnosis.cron import Schedule, read_schedule
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_refusal
-from checker.model.spelling import counted
+from checker.model.fault import Failed, Fault, fail
 from checker.model.state import Object, State, parse_time
-from checker.model.verdict import Failed, fail
 
 BY_HAND = "cronjob.kubernetes.io/instantiate"  # annotation of a Job made by `kubectl create job --from`
-# How late (in seconds) a run may begin, or its end be noted, before that means something.
+# Seconds by which a run may start late, or its end be recorded late, without a fault.
 LATE = 15
-# Events of a CronJob that say why it did not begin.
+# Reasons of a CronJob's events that say why no run started.
 _WHY_NOT = ("MissSchedule", "FailedCreate", "UnknownTimeZone", "UnparseableSchedule", "TooManyMissedTimes")
 _GAVE_UP = {"BackoffLimitExceeded", "MaxFailedIndexesExceeded", "FailedIndexes"}
-# What says no more than that a process ended: of a Job that is the beginning of the story, not its root.
+# Causes that say only that a process ended. A Job tries again after these, so they are not its root.
 _JUST_ENDED = {"container-crashes", "container-ends"}
 
 
@@ -37,39 +36,32 @@ _JUST_ENDED = {"container-crashes", "container-ends"}
 
 
 def is_complete(job: Object) -> bool:
-    """Whether a Job has done its work."""
+    """Whether a Job is complete."""
     return job.condition("Complete").get("status") == "True"
 
 
 def failure(job: Object) -> dict[str, Any]:
-    """The condition that says that a Job has failed, or is about to have; empty where it has not."""
+    """The condition that says that a Job has failed or is about to fail; empty for any other Job."""
     return next((c for kind in ("Failed", "FailureTarget") if (c := job.condition(kind)).get("status") == "True"), {})
 
 
 def is_finished(job: Object) -> bool:
-    """Whether a Job is over, in one way or the other."""
+    """Whether a Job is complete or has failed."""
     return is_complete(job) or bool(failure(job))
 
 
 def walk_job(state: State, job: Object) -> None:
-    """Return when a Job is complete, or at work with nothing in its way. Raises Failed with the first broken link."""
-    evidence: dict[str, Any] = {"object": job.ref, "look": f"kubectl describe job {job.name}"}
+    """Return when a Job is complete, or active without a fault. Raises Failed with the first broken link."""
     if job.is_terminating:
-        fail("object-being-deleted", f"Job {job.name} is being deleted.", object=job.ref, pending=True)
+        fail("object-being-deleted", job, in_progress=True)
     if is_complete(job) or job.condition("SuccessCriteriaMet").get("status") == "True":
         return
     if failure(job):
         _explain_failure(state, job, failure(job))
     if job.spec.get("suspend"):
-        fail(
-            "job-suspended", f"Job {job.name} is suspended: it has no Pods until it is resumed.",
-            expected="a Job that runs", observed="spec.suspend: true", **evidence,
-        )  # fmt: skip
+        fail("job-suspended", job)
     if job.spec.get("parallelism", 1) == 0:
-        fail(
-            "job-suspended", f"Job {job.name} asks for 0 Pods at a time: it does nothing until that is raised.",
-            expected="a Job that runs", observed="spec.parallelism: 0", **evidence,
-        )  # fmt: skip
+        fail("job-suspended", job, form="parallelism")
     pods = [pod for pod in state.owned("Pod", job) if not pod.is_terminating]
     if not pods:
         _explain_creation(state, job)
@@ -77,20 +69,17 @@ def walk_job(state: State, job: Object) -> None:
 
 
 def require_complete(state: State, job: Object) -> None:
-    """A Job has done its work. Raises Failed with the first broken link, or, pending, because it is not done yet."""
+    """Return when a Job is complete. Raises Failed with the first broken link; in progress while the Job is active."""
     walk_job(state, job)
     if not is_complete(job):
-        done = f"{job.status.get('succeeded', 0)} of {counted(job.spec.get('completions') or 1, 'completion')}"
-        failed = tries_failed(state, job)
-        fail(
-            "job-running", f"Job {job.name} is not done yet: {done}{f'; {_tries(failed)} failed so far' if failed else ''}.",
-            expected="a Job that is complete", observed=done, object=job.ref, look=f"kubectl get job {job.name}", pending=True,
-        )  # fmt: skip
+        fail("job-running", job, in_progress=True, failed=tries_failed(state, job) or None, **_done(job))
 
 
 def tries_failed(state: State, job: Object) -> int:
-    """How many tries of a Job failed: Pods that failed, and (restartPolicy OnFailure) containers that were started again. The Job's
-    own number is right when Pods are gone, the Pods are when a podFailurePolicy says that they do not count."""
+    """How many tries of a Job failed: failed Pods, and (with restartPolicy OnFailure) restarts of containers.
+
+    The status of the Job also counts Pods that are deleted. The Pods also count where a podFailurePolicy ignores them.
+    """
     pods = state.owned("Pod", job)
     restarts: list[int] = [
         status.get("restartCount", 0) for pod in pods for status in pod.status.get("containerStatuses") or []
@@ -100,7 +89,7 @@ def tries_failed(state: State, job: Object) -> int:
 
 
 def rule_for(job: Object, code: int) -> str:
-    """What the podFailurePolicy of a Job says of a container's exit code: the action of the first rule that fits, or Count."""
+    """The action of the first rule in a Job's podFailurePolicy that matches a container's exit code, or Count."""
     for rule in (job.spec.get("podFailurePolicy") or {}).get("rules") or []:
         codes = rule.get("onExitCodes")
         if codes and (code in codes["values"]) == (codes["operator"] == "In"):
@@ -108,12 +97,13 @@ def rule_for(job: Object, code: int) -> str:
     return "Count"
 
 
-def _tries(number: int) -> str:
-    return "1 try" if number == 1 else f"{number} tries"
+def _done(job: Object) -> dict[str, Any]:
+    """How many Pods of a Job have succeeded, and how many must."""
+    return {"succeeded": job.status.get("succeeded", 0), "completions": job.spec.get("completions") or 1}
 
 
 def most_at_once(state: State, job: Object) -> int:
-    """How many Pods of a Job were at work at the same time, at most: from when a node took them on until they ended."""
+    """The largest number of Pods of a Job that ran at the same time, from their startTime to their end."""
     changes: list[tuple[datetime, int]] = []
     for pod in state.owned("Pod", job):
         begin = pod.status.get("startTime")
@@ -132,44 +122,45 @@ def most_at_once(state: State, job: Object) -> int:
 
 
 def _explain_creation(state: State, job: Object) -> None:
-    """Pods that the API server refuses: a Job has no condition for it, so its event is the only place."""
+    """Raises Failed where the API server refuses the Pods of a Job. Only an event of the Job says so."""
     message = next((event["message"] for event in state.events(job, "FailedCreate")), "")
     if message:
         explain_refusal(state, job, job, message)
 
 
 def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
-    """The Pods that have not ended: a settled fault of one of them keeps the Job from ever being done."""
+    """Raises Failed for a fault of an active Pod that will not go away by itself, or because the Job tries again."""
     failed = [pod for pod in pods if pod.status.get("phase") == "Failed"]
     active = [pod for pod in pods if pod.status.get("phase") not in ("Failed", "Succeeded")]
-    retried: Failed | None = None
+    retried: Fault | None = None
     for pod in sorted(active, key=lambda pod: pod.name):
-        try:
-            walk_pod(state, pod)
-        except Failed as fault:
-            if fault.pending:
-                continue
-            if fault.cause not in _JUST_ENDED:
-                fault.message += f" It is a Pod of Job {job.name}."
-                raise
-            retried = retried or fault
+        found = _fault_of(state, pod)
+        if not found or found.in_progress:
+            continue
+        if found.cause not in _JUST_ENDED:
+            raise Failed(found.within("job-makes-no-progress", job=job.name))
+        retried = retried or found
     if failed and not active:
         retried = _fault_of(state, max(failed, key=lambda pod: pod.created))
     if retried:
         fail(
-            "job-retrying", f"Job {job.name} tries again, later each time; {_tries(tries_failed(state, job))} failed so far. {retried.message}",
-            expected="a try that works", observed=retried.observed, object=retried.object,
-            look=retried.look, pending=True,
-        )  # fmt: skip
+            "job-retrying",
+            retried.object,
+            form="pod",
+            in_progress=True,
+            job=job.name,
+            failed=tries_failed(state, job),
+            last=retried,
+            command=retried.words().look,
+        )
 
 
-def _fault_of(state: State, pod: Object) -> Failed | None:
-    """What ended a Pod of a Job."""
+def _fault_of(state: State, pod: Object) -> Fault | None:
+    """The fault of a Pod of a Job; None where it has none."""
     try:
         walk_pod(state, pod)
-    except Failed as fault:
-        fault.observed = fault.observed.replace(", 0 restarts", "")
-        return fault
+    except Failed as end:
+        return end.fault
     return None
 
 
@@ -179,61 +170,36 @@ def _restart_policy(job: Object) -> str:
 
 
 def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> NoReturn:
-    """Why a Job gave up: its own limit, with what its last Pod said; or, where that tells more, the root in that Pod."""
+    """Raise Failed with the reason why a Job has failed: its own limit, or the fault of its last Pod."""
     reason, said = condition.get("reason", ""), condition.get("message", "")
-    wanted = job.spec.get("completions") or 1
-    done = f"{job.status.get('succeeded', 0)} of {counted(wanted, 'completion')}"
-    evidence: dict[str, Any] = {"object": job.ref, "look": f"kubectl describe job {job.name}"}
     failed = [pod for pod in state.owned("Pod", job) if pod.status.get("phase") == "Failed" and not pod.is_terminating]
-    fault = _fault_of(state, max(failed, key=lambda pod: (pod.created, pod.name))) if failed else None
-    nothing_left = (
-        " Its Pods do not stay to be looked at: with restartPolicy OnFailure they go when the Job fails."
-        if not failed and _restart_policy(job) == "OnFailure"
-        else ""
-    )
-    words = f" {fault.message}" if fault else nothing_left
-    if fault and fault.cause not in _JUST_ENDED:
-        fault.message += f" Job {job.name} has given up ({reason})."
-        raise fault
+    last = _fault_of(state, max(failed, key=lambda pod: (pod.created, pod.name))) if failed else None
+    if last and last.cause not in _JUST_ENDED:
+        raise Failed(last.within("job-has-failed", job=job.name, reason=reason))
     if reason == "DeadlineExceeded":
-        deadline = job.spec.get("activeDeadlineSeconds")
-        fail(
-            "job-deadline",
-            f"Job {job.name} was stopped after {deadline} s, with {done}: that is its activeDeadlineSeconds, and it counts for the whole Job, all tries "
-            f"and the pauses between them included.{words if fault else ''}",
-            expected="a Job that is done within its time", observed=f"{done} after {deadline} s", **evidence,
-        )  # fmt: skip
-    if fault:
-        evidence["look"] = fault.look
+        fail("job-deadline", job, deadline=job.spec.get("activeDeadlineSeconds"), last=last, **_done(job))
+    facts: dict[str, Any] = {**_done(job), "reason": reason, "said": said, "last": last}
+    # With restartPolicy OnFailure the Pods of a Job that fails are deleted; their logs go with them.
+    facts["restart_policy"] = "OnFailure" if not failed and _restart_policy(job) == "OnFailure" else ""
+    facts["command"] = last.words().look if last else ""
+    form = "pod" if last else ""
     if reason == "PodFailurePolicy":
-        fail(
-            "job-pod-failure-policy",
-            f"Job {job.name} was ended at once by a rule of its podFailurePolicy, with {done}: {said}.{words}",
-            expected="a failure that is tried again", observed=fault.observed if fault else said, **evidence,
-        )  # fmt: skip
+        fail("job-pod-failure-policy", job, form=form, **facts)
     if reason in _GAVE_UP:
         per_index = job.spec.get("backoffLimitPerIndex")
-        limit = f"backoffLimitPerIndex is {per_index}" if reason != "BackoffLimitExceeded" and per_index is not None else (
-            f"backoffLimit is {job.spec.get('backoffLimit', 6)}"
-        )  # fmt: skip
-        tries = job.status.get("failed", 0)
-        fail(
-            "job-backoff-limit",
-            f"Job {job.name} has given up, with {done}: {counted(tries, 'Pod')} failed, and its {limit}.{words}",
-            expected="a Job that tries again until it is done",
-            observed=f"{limit}; {fault.observed}" if fault else f"{limit}, {counted(tries, 'Pod')} failed", **evidence,
-        )  # fmt: skip
-    fail(
-        "job-failed", f"Job {job.name} has failed, with {done}: {said or reason}.{words}",
-        expected="a Job that is complete", observed=reason, **evidence,
-    )  # fmt: skip
+        if reason == "BackoffLimitExceeded" or per_index is None:
+            facts |= {"field": "backoffLimit", "limit": job.spec.get("backoffLimit", 6)}
+        else:
+            facts |= {"field": "backoffLimitPerIndex", "limit": per_index}
+        fail("job-backoff-limit", job, form=form, failed=job.status.get("failed", 0), **facts)
+    fail("job-failed", job, form=form, **facts)
 
 
 # -- CronJobs --------------------------------------------------------------------------------------------------------
 
 
 def schedule_of(cron_job: Object) -> Schedule | None:
-    """When a CronJob is due, or None where its schedule cannot be read here."""
+    """The schedule of a CronJob, or None where it cannot be read."""
     return read_schedule(cron_job.spec.get("schedule", ""), cron_job.spec.get("timeZone") or "")
 
 
@@ -244,39 +210,34 @@ def schedule_words(cron_job: Object) -> str:
 
 
 def runs(state: State, cron_job: Object) -> list[Object]:
-    """The Jobs that are there of a CronJob's scheduled runs, newest first."""
-    return sorted(
-        (job for job in state.owned("Job", cron_job) if not is_by_hand(job)), key=lambda job: (job.created, job.name), reverse=True
-    )  # fmt: skip
+    """The existing Jobs of a CronJob's scheduled runs, newest first."""
+    return _newest_first([job for job in state.owned("Job", cron_job) if not is_by_hand(job)])
 
 
 def trials(state: State, cron_job: Object) -> list[Object]:
-    """The Jobs that somebody made from a CronJob by hand, newest first. To its schedule they mean nothing."""
-    return sorted(
-        (job for job in state.owned("Job", cron_job) if is_by_hand(job)), key=lambda job: (job.created, job.name), reverse=True
-    )  # fmt: skip
+    """The Jobs that were created from a CronJob by hand, newest first. They are no runs of its schedule."""
+    return _newest_first([job for job in state.owned("Job", cron_job) if is_by_hand(job)])
+
+
+def _newest_first(jobs: list[Object]) -> list[Object]:
+    return sorted(jobs, key=lambda job: (job.created, job.name), reverse=True)
 
 
 def is_by_hand(job: Object) -> bool:
-    """Whether a CronJob's Job was made by hand. To the CronJob it is like its own otherwise: it counts for its history, and
-    where it ends well, for lastSuccessfulTime. (An older kubectl does not make the CronJob its controller.)
+    """Whether a CronJob's Job was created by hand.
+
+    The CronJob controller counts it like its own Jobs: for the history, and for lastSuccessfulTime. (An older kubectl
+    does not make the CronJob the controller of the Job.)
     """
     return BY_HAND in job.annotations or not job.controller
 
 
 def walk_cron_job(state: State, cron_job: Object) -> None:
-    """Return when a CronJob does its work, or its time has not come yet. Raises Failed with the first broken link."""
-    name = cron_job.name
-    evidence: dict[str, Any] = {"object": cron_job.ref, "look": f"kubectl describe cronjob {name}"}
+    """Return when a CronJob has no fault, or its time has not come yet. Raises Failed with the first broken link."""
     if cron_job.is_terminating:
-        fail("object-being-deleted", f"CronJob {name} is being deleted.", object=cron_job.ref, pending=True)
+        fail("object-being-deleted", cron_job, in_progress=True)
     if cron_job.spec.get("suspend"):
-        by_hand = trials(state, cron_job)
-        fail(
-            "cronjob-suspended", f"CronJob {name} is suspended: nothing begins until it is resumed."
-            + (f" {_made_by_hand(by_hand)}" if by_hand else ""),
-            expected="a CronJob that runs at its times", observed="spec.suspend: true", **evidence,
-        )  # fmt: skip
+        fail("cronjob-suspended", cron_job, by_hand=[job.name for job in trials(state, cron_job)])
     seen = runs(state, cron_job)
     active = [job for job in seen if not is_finished(job)]
     finished = [job for job in seen if is_finished(job)]
@@ -289,34 +250,33 @@ def walk_cron_job(state: State, cron_job: Object) -> None:
 
 
 def has_run(state: State, cron_job: Object) -> bool:
-    """Whether a scheduled run of a CronJob has ended well, its Job still there or not. One made by hand does not count, also where it
-    does not say that it was: before its first time the CronJob has begun none."""
+    """Whether a scheduled run of a CronJob has succeeded, even if its Job no longer exists.
+
+    A Job that was created by hand does not count. Without a lastScheduleTime the CronJob has had no run of its own.
+    """
     scheduled = bool(cron_job.status.get("lastScheduleTime"))
     return (scheduled and any(is_complete(job) for job in runs(state, cron_job))) or _ended_well(state, cron_job)
 
 
 def _ended_well(state: State, cron_job: Object) -> bool:
-    """Whether the last scheduled run ended well, by the CronJob's own two times, unless the second speaks of a Job made by hand."""
+    """Whether the last scheduled run succeeded, by lastScheduleTime and lastSuccessfulTime of the CronJob.
+
+    Not where lastSuccessfulTime is that of a Job that was created by hand.
+    """
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     by_hand = {job.status.get("completionTime") for job in trials(state, cron_job)}
     return bool(last and well and well not in by_hand and parse_time(well) >= parse_time(last))
 
 
-def _made_by_hand(jobs: list[Object]) -> str:
-    names = ", ".join(job.name for job in jobs)
-    return f"Job{'s' if len(jobs) > 1 else ''} {names} {'were' if len(jobs) > 1 else 'was'} made from it by hand, and not by its schedule."
-
-
 def _walk_run(state: State, cron_job: Object, job: Object) -> None:
     try:
         walk_job(state, job)
-    except Failed as fault:
-        fault.message = f"The last run of CronJob {cron_job.name}: {fault.message}"
-        raise
+    except Failed as end:
+        raise Failed(end.fault.within("run-of-cronjob", cronjob=cron_job.name)) from end
 
 
 def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
-    """The last time at which it was due was not missed. While a run is at work, a policy may leave the next one out."""
+    """Raises Failed where a CronJob missed its last time. While a run is active, a policy may skip the next run."""
     schedule = schedule_of(cron_job)
     last = cron_job.status.get("lastScheduleTime")
     since = parse_time(last) if last else cron_job.created
@@ -325,28 +285,23 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
         return
     late = state.age(due)
     deadline = cron_job.spec.get("startingDeadlineSeconds")
-    telling = next((e["message"] for reason in _WHY_NOT for e in state.events(cron_job, reason)), "")
-    observed = f"due at {due:%H:%M:%S} UTC, {'last run at ' + f'{since:%H:%M:%S} UTC' if last else 'no run so far'}"
     fail(
         "cronjob-missed",
-        f"CronJob {cron_job.name} was due {late:.0f} s ago and did not begin."
-        + (f" Its startingDeadlineSeconds is {deadline}: a run that cannot begin within that time is left out." if deadline is not None and late > deadline else "")
-        + (f" {telling}." if telling else ""),
-        expected="a run at each time of its schedule", observed=observed, object=cron_job.ref,
-        look=f"kubectl describe cronjob {cron_job.name}",
-    )  # fmt: skip
+        cron_job,
+        late=round(late),
+        deadline=deadline if deadline is not None and late > deadline else None,
+        due=f"{due:%H:%M:%S}",
+        last=f"{since:%H:%M:%S}" if last else "",
+        said=next((e["message"] for reason in _WHY_NOT for e in state.events(cron_job, reason)), ""),
+    )
 
 
 def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> None:
-    """A last run whose Job is gone: told by the CronJob's own two times."""
+    """Raises Failed for a last run that did not succeed and whose Job no longer exists, by the times of the CronJob."""
     last, well = cron_job.status.get("lastScheduleTime"), cron_job.status.get("lastSuccessfulTime")
     if not last or cron_job.status.get("active") or _ended_well(state, cron_job):
         return
     if any(job.created >= parse_time(last) for job in seen):
         return
-    fail(
-        "cronjob-run-failed",
-        f"The last run of CronJob {cron_job.name}, {state.age(last):.0f} s ago, did not end well, and its Job is not there any more.",
-        expected="a run that ends well", observed=f"lastSuccessfulTime: {well or 'none'}", object=cron_job.ref,
-        look=f"kubectl describe cronjob {cron_job.name}", pending=state.age(last) < LATE,
-    )  # fmt: skip
+    ago = state.age(last)
+    fail("cronjob-run-failed", cron_job, in_progress=ago < LATE, ago=round(ago), succeeded=well)

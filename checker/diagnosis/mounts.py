@@ -16,32 +16,33 @@ from checker.diagnosis.storage import (
     walk_claim,
 )
 from checker.model.durations import TIME_FOR_VOLUME
-from checker.model.spelling import counted
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
 RECENT = 150  # seconds: the kubelet repeats a mount that fails at least every two minutes
+# What a mount's event says of something that passes, or that another event says better.
+_PASSING = ("kube-api-access", "failed to sync", "not registered", "timed out waiting", "unmounted volumes=")
 
 
 def explain_volumes(state: State, pod: Object) -> None:
     """Return when nothing is known that keeps the volumes of a Pod with a node from being mounted. Raises Failed otherwise."""
     explain_claims(state, pod)
-    for reason, cause in (("FailedAttachVolume", "volume-attached-elsewhere"), ("FailedMount", "mount-fails")):
+    for reason in ("FailedAttachVolume", "FailedMount"):
         for event in state.events(pod, reason):
             message = event.get("message", "")
-            passing = ("kube-api-access", "failed to sync", "not registered", "timed out waiting", "unmounted volumes=")
-            if any(words in message for words in passing) or state.age(_time_of(event)) > RECENT:
+            if any(words in message for words in _PASSING) or state.age(_time_of(event)) > RECENT:
                 continue
-            if reason == "FailedAttachVolume" and "Multi-Attach" not in message:
-                cause = "mount-fails"
-            telling = message.partition('" : ')[2] or message
-            volume = message.partition('volume "')[2].partition('"')[0] or "of the Pod"
+            attaching = reason == "FailedAttachVolume"
+            multi_attach = attaching and "Multi-Attach" in message
             fail(
-                cause,
-                f"Volume {volume} cannot be mounted into Pod {pod.name} on node {pod.spec.get('nodeName')}: {telling[:300]}",
-                expected="a volume that can be mounted", observed=telling[:300], object=pod.ref,
-                look=f"kubectl describe pod {pod.name}", pending=state.age(pod.created) < TIME_FOR_VOLUME,
-            )  # fmt: skip
+                "volume-attached-elsewhere" if multi_attach else "mount-fails",
+                pod,
+                form="attach" if attaching and not multi_attach else "",
+                volume=message.partition('volume "')[2].partition('"')[0],
+                node=pod.spec.get("nodeName"),
+                reason=(message.partition('" : ')[2] or message)[:300],
+                in_progress=state.age(pod.created) < TIME_FOR_VOLUME,
+            )
 
 
 def _time_of(event: dict[str, Any]) -> str:
@@ -61,7 +62,7 @@ def volume_at(pod: Object, container: dict[str, Any], path: str) -> tuple[dict[s
 
 
 def volume_type(volume: dict[str, Any]) -> str:
-    """What a volume of a Pod is made of: `emptyDir`, `persistentVolumeClaim`, … One of which nothing is said is an emptyDir."""
+    """The type of a Pod's volume: `emptyDir`, `persistentVolumeClaim`, … A volume without a type is an emptyDir."""
     return next((key for key in volume if key != "name"), "emptyDir")
 
 
@@ -71,27 +72,18 @@ def walk_data(state: State, pod: Object, container: dict[str, Any], path: str) -
     Returns the claim that holds it, or None where another kind of lasting volume does.
     """
     found = volume_at(pod, container, path)
-    kind = volume_type(found[1]) if found else ""
-    what = f"Container {container['name']} of Pod {pod.name} writes into {path}"
-    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
-    if found and kind == "persistentVolumeClaim":
-        return _walk_claimed(state, pod, container, path, found)
-    if found and kind == "hostPath":
-        _require_pinned(
-            pod, f"{what}, a folder of node {pod.spec.get('nodeName')} ({found[1]['hostPath']['path']})", evidence
-        )
-        return None
     if not found:
         _explain_unused(state, pod, container, path)
-    own = ("configMap", "secret", "downwardAPI", "projected", "image")
-    if not found or kind in ("emptyDir", "ephemeral", *own):
-        where = {"": "its own file system", "emptyDir": "an emptyDir", "ephemeral": "an ephemeral volume"}.get(
-            kind, f"a volume of type {kind}"
-        )
-        fail(
-            "data-in-pod", f"{what}, and that is {where}: it goes when the Pod goes.",
-            expected=f"a volume at {path} that is not the Pod's own", observed=where, **evidence,
-        )  # fmt: skip
+        fail("data-in-pod", pod, form="file-system", container=container["name"], path=path)
+    volume = found[1]
+    kind = volume_type(volume)
+    if kind == "persistentVolumeClaim":
+        return _walk_claimed(state, pod, container, path, found)
+    if kind == "hostPath" and not _stays_on_one_node(pod):
+        folder, node = volume["hostPath"]["path"], pod.spec.get("nodeName")
+        fail("data-on-one-node", pod, container=container["name"], path=path, folder=folder, node=node)
+    if kind in ("emptyDir", "ephemeral", "configMap", "secret", "downwardAPI", "projected", "image"):
+        fail("data-in-pod", pod, container=container["name"], path=path, volume_type=kind)
     return None
 
 
@@ -100,62 +92,43 @@ def _walk_claimed(
 ) -> Object | None:
     mount, volume = found
     name = volume["persistentVolumeClaim"]["claimName"]
-    what = f"Container {container['name']} of Pod {pod.name} writes into {path}"
-    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
     if mount.get("readOnly") or volume["persistentVolumeClaim"].get("readOnly"):
-        fail(
-            "volume-read-only", f"{what}, where claim {name} is mounted to be read only: nothing can be kept there.",
-            expected=f"a volume at {path} that can be written", observed="readOnly: true", **evidence,
-        )  # fmt: skip
+        fail("volume-read-only", pod, container=container["name"], path=path, claim=name)
     claim = state.find("PersistentVolumeClaim", name, pod.namespace)
     if not claim:
         explain_claim_missing(state, pod, volume["name"], name)
     walk_claim(state, claim)
     bound = volume_of(state, claim)
-    if bound and "hostPath" in bound.spec and not bound.spec.get("nodeAffinity"):
-        _require_pinned(
-            pod,
-            f"{what}, on volume {bound.name}: a folder of whichever node the Pod is on, at the moment {pod.spec.get('nodeName')}",
-            evidence,
+    if bound and "hostPath" in bound.spec and not bound.spec.get("nodeAffinity") and not _stays_on_one_node(pod):
+        node = pod.spec.get("nodeName")
+        fail(
+            "data-on-one-node", pod, form="volume", container=container["name"], path=path, volume=bound.name, node=node
         )
     return claim
 
 
 def _explain_unused(state: State, pod: Object, container: dict[str, Any], path: str) -> None:
     """No volume at a path of a container, although there is a claim for it: elsewhere in the container, in the Pod, or unused."""
-    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
     for volume, name in claims_of(pod):
-        at = [m["mountPath"] for m in container.get("volumeMounts") or [] if m["name"] == volume]
-        where = f"at {', '.join(at)}" if at else "in none of its places"
-        if at:
-            fail(
-                "mounted-elsewhere",
-                f"Container {container['name']} of Pod {pod.name} writes into {path}, and claim {name} is mounted {where}: nothing of it gets there.",
-                expected=f"the claim where the container writes, {path}", observed=where, **evidence,
-            )  # fmt: skip
-        fail(
-            "volume-not-mounted",
-            f"Pod {pod.name} has claim {name} as its volume {volume}, and container {container['name']}, which writes into {path}, does not mount it.",
-            expected=f"a volumeMount of {volume}", observed="none in that container", **evidence,
-        )  # fmt: skip
+        mounts = [m["mountPath"] for m in container.get("volumeMounts") or [] if m["name"] == volume]
+        if mounts:
+            fail("mounted-elsewhere", pod, container=container["name"], path=path, claim=name, mounts=mounts)
+        fail("volume-not-mounted", pod, form="claim", container=container["name"], path=path, claim=name, volume=volume)
     idle = [c for c in state.all("PersistentVolumeClaim", pod.namespace) if not users_of(state, c)]
     if idle:
-        names = ", ".join(sorted(c.name for c in idle))
         waiting = [c.name for c in idle if c.status.get("phase") == "Pending"]
-        no_fault = (
-            f" (That {waiting[0]} is Pending does not matter: its volume is made once a Pod uses it.)"
-            if waiting and _is_late(state, idle)
-            else ""
-        )
         fail(
             "claim-not-mounted",
-            f"Container {container['name']} of Pod {pod.name} writes into {path}, its own file system. "
-            f"There is {counted(len(idle), 'claim')} that no Pod uses: {names}.{no_fault}",
-            expected=f"a claim mounted at {path}", observed="no volume there", **evidence,
-        )  # fmt: skip
+            pod,
+            container=container["name"],
+            path=path,
+            claims=sorted(c.name for c in idle),
+            waiting=waiting[0] if waiting and _binds_late(state, idle) else "",
+        )
 
 
-def _is_late(state: State, claims: list[Object]) -> bool:
+def _binds_late(state: State, claims: list[Object]) -> bool:
+    """Whether the classes of all these claims bind a volume only when a Pod uses the claim."""
     late = {
         c.name
         for c in state.objects.get("StorageClass", [])
@@ -164,17 +137,11 @@ def _is_late(state: State, claims: list[Object]) -> bool:
     return all(claim.spec.get("storageClassName") in late for claim in claims)
 
 
-def _require_pinned(pod: Object, what: str, evidence: dict[str, Any]) -> None:
-    """Data in a folder of a node is found again only by a Pod that always goes to that node.
+def _stays_on_one_node(pod: Object) -> bool:
+    """Whether a Pod names its node by rules. Only then the next Pod finds what this one wrote into a folder of the node.
 
     Source: https://kubernetes.io/docs/concepts/storage/volumes/#hostpath
     """
-    affinity = ((pod.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
-    if affinity or "kubernetes.io/hostname" in (pod.spec.get("nodeSelector") or {}):
-        return
-    fail(
-        "data-on-one-node", f"{what}. The next Pod may be put on another node, and finds nothing there.",
-        expected="a volume that the Pod finds again wherever it goes", observed=f"a folder of node {pod.spec.get('nodeName')}", **evidence,
-    )  # fmt: skip
+    affinity = (pod.spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return bool(required) or "kubernetes.io/hostname" in (pod.spec.get("nodeSelector") or {})

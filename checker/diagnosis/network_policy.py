@@ -1,10 +1,14 @@
-"""What NetworkPolicies allow: judged from the objects alone. Why a path is open or closed is in network_policy_reasons.py.
+"""What NetworkPolicies allow: judged from the objects alone.
 
-A path is closed where the policies at its beginning let nothing out to its end (egress), or where those at its end let
-nothing in from its beginning (ingress). A Pod that no policy selects for a direction is open in that direction; one that is
-selected is closed but for what some policy allows. Policies only ever add: none forbids what another allows.
+Why a path is open or closed is in network_policy_reasons.py.
 
-What is found here is what the policies say. Whether anybody keeps to it is another question (see checker/grading/matrix.py).
+A path goes from a source to a target. It is open where the source's policies allow it (egress) and the target's
+policies allow it (ingress). A Pod that no policy selects for a direction is not isolated for it: all its connections in
+that direction are allowed. An isolated Pod has only the connections that some policy allows. Policies add up: none
+forbids what another allows.
+
+What is found here is what the policies say. Whether the network plugin enforces them is another question (see
+checker/grading/matrix.py).
 
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ and
 https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
@@ -19,6 +23,7 @@ from typing import Any, Literal
 
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selects
+from checker.model.fault import Ref
 from checker.model.state import Object, State
 
 Direction = Literal["egress", "ingress"]
@@ -37,7 +42,8 @@ NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
 class End:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
 
-    on_host: it has its node's network, and no address of its own: no selector of Pods means it. ref: `Kind/name`, for a verdict.
+    name: `Kind name`; "" for a client outside the cluster. on_host: it has its node's network, and no address of its
+    own: no selector of Pods matches it. ref: `Kind/name`, for a verdict.
     """
 
     name: str
@@ -48,6 +54,14 @@ class End:
     ports: dict[tuple[str, str], int] = field(default_factory=dict)  # (name, protocol): number
     on_host: bool = False
     ref: str = ""
+
+    @property
+    def about(self) -> Ref:
+        """The object that a fault of this end is about: the workload, or the namespace where no object is known."""
+        if not self.ref:
+            return Ref("Namespace", self.namespace)
+        kind, _, name = self.ref.partition("/")
+        return Ref(kind, name, self.namespace)
 
     def seen_from(self, namespace: str) -> str:
         """Its name, with its namespace where that is another one than the reader's."""
@@ -65,9 +79,15 @@ def end_of(state: State, pod: Object) -> End:
         if port.get("name")
     }
     return End(
-        f"{owner.kind} {owner.name}", pod.namespace, pod.labels, namespace_labels(state, pod.namespace), pod.status.get("podIP", ""),
-        ports, bool(pod.spec.get("hostNetwork")), owner.ref,
-    )  # fmt: skip
+        name=f"{owner.kind} {owner.name}",
+        namespace=pod.namespace,
+        labels=pod.labels,
+        namespace_labels=namespace_labels(state, pod.namespace),
+        address=pod.status.get("podIP", ""),
+        ports=ports,
+        on_host=bool(pod.spec.get("hostNetwork")),
+        ref=owner.ref,
+    )
 
 
 def namespace_labels(state: State, name: str) -> dict[str, str]:
@@ -77,37 +97,43 @@ def namespace_labels(state: State, name: str) -> dict[str, str]:
 
 
 def cluster_dns(state: State) -> End:
-    """The cluster's DNS server, by the labels that kubeadm gives to it. Its Pods are in no State.
+    """The cluster's DNS server, with the name and the labels that kubeadm gives to it. Its Pods are in no State.
 
     Source: https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/
     """
     ports = {("dns", "UDP"): 53, ("dns-tcp", "TCP"): 53}
     return End(
-        "the cluster's DNS", "kube-system", {"k8s-app": "kube-dns"}, namespace_labels(state, "kube-system"), "", ports
+        name="Deployment coredns",
+        namespace="kube-system",
+        labels={"k8s-app": "kube-dns"},
+        namespace_labels=namespace_labels(state, "kube-system"),
+        ports=ports,
     )
 
 
 def observer(state: State) -> End:
     """The course's own observer."""
-    return End("the observer", "kubeclass", {"app": "observer"}, namespace_labels(state, "kubeclass"))
+    return End("Deployment observer", "kubeclass", {"app": "observer"}, namespace_labels(state, "kubeclass"))
 
 
 def outside() -> End:
-    """Whoever asks at a port of a node. By what address a Pod sees them hangs on the network."""
-    return End(NOWHERE, NOWHERE, {}, {}, on_host=True)
+    """A client that connects to a port of a node. Which address a Pod sees of it depends on the network plugin."""
+    return End("", NOWHERE, {}, {}, on_host=True)
 
 
 # -- the evaluation --------------------------------------------------------------------------------------------------
 
 
 def directions(policy: Object) -> set[Direction]:
-    """Which ways a policy is about: `policyTypes`, or, without it, Ingress always and Egress where it has such rules."""
+    """The directions for which a policy isolates: `policyTypes`, or, without it, Ingress always and Egress where it
+    has such rules.
+    """
     types = policy.spec.get("policyTypes") or ["Ingress", *(["Egress"] if policy.spec.get("egress") else [])]
     return {direction for direction, name in TYPE.items() if name in types}
 
 
 def covers(policy: Object, end: End) -> bool:
-    """Whether a policy selects this end, in whatever direction."""
+    """Whether a policy selects this end, for any direction."""
     return policy.namespace == end.namespace and not end.on_host and selects(policy.spec.get("podSelector"), end.labels)
 
 
@@ -127,12 +153,6 @@ class Rule:
     @property
     def ports(self) -> list[dict[str, Any]]:
         return self.raw.get("ports") or []
-
-    @property
-    def words(self) -> str:
-        """How a message calls it: the number only where there is more than one."""
-        several = len(self.policy.spec.get(self.direction) or []) > 1
-        return f"NetworkPolicy {self.policy.name}" + (f" ({self.direction} rule {self.number})" if several else "")
 
 
 def rules_of(policy: Object, direction: Direction) -> list[Rule]:
@@ -238,9 +258,9 @@ def in_block(address: str, block: dict[str, Any]) -> bool:
 
 
 def is_blocked_for_observer(state: State, pod: Object, port: int) -> bool:
-    """Whether a Pod's policies keep the course's own observer away from a port: then it says nothing that no connection came about.
+    """Whether a Pod's policies do not allow connections from the course's own observer to a port.
 
-    (Some network plugins drop what a policy keeps out, others refuse it.)
+    Then its failed connections prove nothing. (Some network plugins drop what no policy allows, others refuse it.)
     """
     if "NetworkPolicy" in state.unlisted:
         return False

@@ -1,17 +1,19 @@
-"""The chain of a node: heard of → its kubelet says that it is ready → not under pressure → open for Pods.
+"""The chain of a node: its kubelet reports → the kubelet says that the node is ready → not under pressure → not cordoned.
 
-And what a node that is lost means for its Pods: their status is the last word of a kubelet that says nothing any more.
+And what a lost node means for its Pods: their status is the last that the kubelet reported before it fell silent.
 
 Sources: https://kubernetes.io/docs/reference/node/node-status/ and https://kubernetes.io/docs/concepts/architecture/nodes/
 """
 
 from __future__ import annotations
 
-from checker.model.spelling import counted, nearest
+from typing import NoReturn
+
+from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
-PRESSURES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 # Taints that say how a node is at the moment, and not whom it is meant for:
 # https://kubernetes.io/docs/reference/labels-annotations-taints/
 OF_THE_MOMENT = "node.kubernetes.io/"
@@ -28,41 +30,41 @@ def is_cordoned(node: Object) -> bool:
 
 def walk_node(state: State, node: Object) -> None:
     """Return when a node is well and takes Pods. Raises Failed with the first broken link."""
-    condition = node.condition("Ready")
-    look = f"kubectl describe node {node.name}"
     if not is_ready(node):
-        heard = condition.get("status") != "Unknown" and bool(condition)
-        said = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
-        fail(
-            "node-not-ready",
-            f"Node {node.name} is not ready: " + (f"its kubelet says {said}." if heard else f"its kubelet has not been heard of {_since(state, condition)}."),
-            expected="condition Ready is True", observed=f"Ready is {condition.get('status', 'not there')}", object=node.ref, look=look,
-        )  # fmt: skip
-    for kind, what in PRESSURES.items():
-        if node.condition(kind).get("status") == "True":
-            fail(
-                "node-under-pressure", f"Node {node.name} is short of {what}: it takes no new Pods, and may end some of its own.",
-                expected=f"condition {kind} is False", observed=node.condition(kind).get("message") or f"{kind} is True",
-                object=node.ref, look=look,
-            )  # fmt: skip
+        _explain_not_ready(state, node)
+    for kind in PRESSURES:
+        condition = node.condition(kind)
+        if condition.get("status") == "True":
+            fail("node-under-pressure", node, condition=kind, reason=condition.get("message", ""))
     if is_cordoned(node):
-        fail(
-            "node-cordoned", f"Node {node.name} is well, but closed: no new Pods are placed on it.",
-            expected="a node that takes Pods", observed="spec.unschedulable: true", object=node.ref, look="kubectl get nodes",
-        )  # fmt: skip
+        fail("node-cordoned", node)
 
 
-def _since(state: State, condition: dict[str, str]) -> str:
+def _explain_not_ready(state: State, node: Object) -> NoReturn:
+    """Raise Failed with what the kubelet says, or with how long it has said nothing."""
+    condition = node.condition("Ready")
+    status = condition.get("status", "")
+    if status and status != "Unknown":
+        reason, said = condition.get("reason", ""), condition.get("message", "")
+        fail("node-not-ready", node, status=status, reason=reason, said=said)
+    seconds = _silent_for(state, condition)
+    if seconds is None:
+        fail("node-not-ready", node, form="never-reported", status=status)
+    fail("node-not-ready", node, form="silent", status=status, seconds=seconds)
+
+
+def _silent_for(state: State, condition: dict[str, str]) -> int | None:
+    """Seconds since a node's condition Ready became Unknown; None where no time is known. The kubelet has been silent for longer."""
     at = condition.get("lastTransitionTime")
-    return f"for {state.age(at):.0f} s and the time that it took to notice" if at else "yet"
+    return round(state.age(at)) if at else None
 
 
-def in_words(node: Object) -> str:
-    """How a node is at the moment, in a word or two."""
+def status_of(node: Object) -> str:
+    """The status of a node as `kubectl get nodes` writes it, or the condition by which it takes no new Pods."""
     if not is_ready(node):
-        return "not ready"
-    short = [what for kind, what in PRESSURES.items() if node.condition(kind).get("status") == "True"]
-    return f"short of {short[0]}" if short else "cordoned" if is_cordoned(node) else "ready"
+        return "NotReady"
+    pressures = [kind for kind in PRESSURES if node.condition(kind).get("status") == "True"]
+    return pressures[0] if pressures else "SchedulingDisabled" if is_cordoned(node) else "Ready"
 
 
 def fail_if_node_lost(state: State, pod: Object) -> None:
@@ -79,24 +81,17 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     condition = node.condition("Ready") if node else {}
     if node and condition.get("status") != "Unknown":
         return  # its kubelet still speaks, also of this Pod
-    # A Pod that was put on a node by name, past the scheduler: nobody checked the name.
+    # A Pod that was put on a node by name, past the scheduler: nothing checks the name.
     if not node and not pod.is_terminating and not pod.status.get("conditions"):
-        similar = nearest(name, nodes)
-        fail(
-            "node-name-unknown", f"Pod {pod.name} was put on node {name} by name, and there is no such node."
-            + (f" There is one called {similar}." if similar else ""),
-            expected=f"a node {name}", observed=f"nodes: {', '.join(sorted(nodes))}", object=pod.ref, look="kubectl get nodes",
-        )  # fmt: skip
-    how = f"which has not been heard of {_since(state, condition)}" if node else "which does not exist any more"
-    rest = (
-        "it is being deleted, and only its node could say that it has ended"
-        if pod.is_terminating
-        else f"that it is {pod.status.get('phase', 'Unknown')} is the last that was heard"
-    )
+        fail("node-name-unknown", pod, node=name, near=nearest(name, nodes), nodes=sorted(nodes))
+    phase = pod.status.get("phase", "Unknown")
+    if node:
+        seconds = _silent_for(state, condition)
+        form = "terminating" if pod.is_terminating else ""
+        fail("pod-on-lost-node", pod, form=form, node=name, status=status_of(node), seconds=seconds, phase=phase)
     fail(
-        "pod-on-lost-node", f"Pod {pod.name} is on node {name}, {how}; {rest}.",
-        expected=f"node {name} is ready", observed=in_words(node) if node else "no such node", object=pod.ref, look="kubectl get nodes",
-    )  # fmt: skip
+        "pod-on-lost-node", pod, form="no-node-terminating" if pod.is_terminating else "no-node", node=name, phase=phase
+    )
 
 
 def fail_if_all_closed(state: State, pod: Object, nodes: list[Object], taints: dict[str, list[str]]) -> None:
@@ -107,13 +102,7 @@ def fail_if_all_closed(state: State, pod: Object, nodes: list[Object], taints: d
     meant = [node for node in nodes if all(key.startswith(OF_THE_MOMENT) for key in taints[node.name])]
     if not meant or any(not taints[node.name] for node in meant):
         return
-    which = "the only node" if len(meant) == 1 else f"each of {counted(len(meant), 'node')}"
-    how = ", ".join(f"{node.name} is {in_words(node)}" for node in sorted(meant, key=lambda node: node.name))
-    fail(
-        "all-nodes-unschedulable",
-        f"Pod {pod.name} finds no node: {which} that is meant for it is closed at the moment ({how}).",
-        expected="a node that takes Pods", observed=how, object=pod.ref, look="kubectl get nodes",
-    )  # fmt: skip
+    fail("all-nodes-unschedulable", pod, statuses={node.name: status_of(node) for node in meant})
 
 
 def fail_if_budget_holds(state: State, pods: list[Object]) -> None:
@@ -129,12 +118,14 @@ def fail_if_budget_holds(state: State, pods: list[Object]) -> None:
             status = budget.status
             if budget.is_stale or status.get("disruptionsAllowed", 1) > 0:
                 continue
-            healthy, needed = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
-            counted_pods = counted(status.get("expectedPods", 0), "Pod")
+            healthy, pods_of_budget = status.get("currentHealthy", 0), status.get("expectedPods", 0)
             fail(
                 "budget-allows-none",
-                f"PodDisruptionBudget {budget.name} lets no Pod go: of {counted_pods} it wants {needed} to stay, and {healthy} "
-                f"{'is' if healthy == 1 else 'are'} healthy. So Pod {pod.name} stays on node {pod.spec.get('nodeName', '')}, however often it is drained.",
-                expected="a budget that lets at least one go", observed=f"disruptionsAllowed: 0 ({needed} of {healthy} must stay)",
-                object=budget.ref, look=f"kubectl get poddisruptionbudgets -n {budget.namespace}", pending=healthy < status.get("expectedPods", 0),
-            )  # fmt: skip
+                budget,
+                pods=pods_of_budget,
+                needed=status.get("desiredHealthy", 0),
+                healthy=healthy,
+                pod=pod.name,
+                node=pod.spec.get("nodeName", ""),
+                in_progress=healthy < pods_of_budget,
+            )

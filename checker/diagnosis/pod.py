@@ -10,7 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
-from checker.diagnosis.containers import container_spec, describe, last_line, look_at_log
+from checker.diagnosis.containers import container_spec, last_line, look_at_log
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes
@@ -43,9 +43,10 @@ from checker.model.durations import (
     TIME_TO_SETTLE,
     TIME_TO_SETTLE_AFTER_RESTART,
 )
+from checker.model.fault import Fault, Ref
 from checker.model.spelling import counted
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed, fail
+from checker.model.verdict import Failed, fail
 
 
 def walk_pod(state: State, pod: Object) -> None:
@@ -313,7 +314,7 @@ def _explain_probe(
     )  # fmt: skip
 
 
-def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_not_ready(state: State, pod: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate"""
     ready = pod.condition("ContainersReady")
     if ready.get("status") != "True":
@@ -323,8 +324,4 @@ def refine_not_ready(state: State, pod: Object, fault: NotPassed) -> NotPassed |
     since = ready.get("lastTransitionTime")
     if not closed or (since and state.age(since) < TIME_FOR_POD_CONTROLLER):
         return None
-    return Failed(
-        "readiness-gate-waits",
-        f"The containers of Pod {pod.name} are ready, but the Pod waits for a readiness gate that nobody has opened: {', '.join(closed)}.",
-        expected=f"condition {', '.join(closed)} is True", observed="not set", object=pod.ref, look=describe(pod),
-    )  # fmt: skip
+    return Fault("readiness-gate-waits", Ref.of(pod), {"gates": closed})

@@ -1,8 +1,8 @@
-"""Why a probe ends a container, or says nothing: told apart by what the probe got, and by what the process does instead.
+"""Why a container fails its probes: told apart by the result of the probe, and by where the process listens.
 
-A probe is asked by the kubelet of the Pod's node. What it got stands in the kubelet's events on the Pod (`Unhealthy`), and that a
-container was ended for it, too (`Killing`); events are kept for an hour, and a Pod that causes many loses some, so the container's
-own status is looked at first, and the last words of its previous run beside it.
+The kubelet of the Pod's node runs the probes. Its events on the Pod hold the results (`Unhealthy`), and say that it
+ended a container because of a probe (`Killing`). Events are kept for an hour, and a Pod with many events loses some.
+So the container's status is read first, and the log of its previous run beside it.
 
 Sources: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/ and
 https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
@@ -11,48 +11,52 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
-from checker.model.spelling import counted
+from checker.model.fault import Failed, Fault, fail
 from checker.model.state import REACH, Object, State
-from checker.model.verdict import Failed, NotPassed, fail
 
 # The observation (checker/collect/collect.py) of what answers where a failing probe asks, as {"pod/container": answer}.
 PROBED = "probed"
 ASKED = ("liveness", "startup")  # the probes that end a container
-# How a process ends that the kubelet asked to go: in good order, killed after its time to end, or by the signal itself.
+# Exit codes of a process that the kubelet ended: by itself, by SIGKILL after its grace period, or by SIGTERM.
 ENDED_ON_REQUEST = (0, 137, 143)
-# The kubelet sends its events when it comes to it, one after the other: how long (in seconds) a busy one may take.
+# Seconds that a busy kubelet may take to send its events.
 EVENTS_FOLLOW = 300
 _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
 _NO_ANSWER_THERE = re.compile(r"refused", re.I)
-# How programs say where they listen: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running mode=standalone, port=6379`.
+# How logs say where a program listens: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running … port=6379`.
 _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ =:]+|:)(\d{2,5})\b", re.I)
 
 
 def describe_probe(probe: dict[str, Any]) -> str:
-    """A probe in a few words: `HTTP GET /readyz on port 8080`."""
+    """What a probe asks, as `kubectl describe pod` writes it: `http-get http://:8080/readyz`, `exec [redis-cli ping]`.
+
+    Source: https://github.com/kubernetes/kubectl/blob/master/pkg/describe/describe.go (DescribeProbe)
+    """
     if "httpGet" in probe:
         get = probe["httpGet"]
-        return f"HTTP GET {get.get('path', '/')} on port {get.get('port')}"
+        scheme, host = get.get("scheme", "HTTP").lower(), get.get("host", "")
+        return f"http-get {scheme}://{host}:{get.get('port')}{get.get('path', '/')}"
     if "tcpSocket" in probe:
-        return f"TCP connection to port {probe['tcpSocket'].get('port')}"
+        return f"tcp-socket {probe['tcpSocket'].get('host', '')}:{probe['tcpSocket'].get('port')}"
     if "grpc" in probe:
-        return f"gRPC health check on port {probe['grpc'].get('port')}"
-    return "command " + " ".join((probe.get("exec") or {}).get("command") or [])
+        return f"grpc <pod>:{probe['grpc'].get('port')} {probe['grpc'].get('service') or ''}".rstrip()
+    return f"exec [{' '.join((probe.get('exec') or {}).get('command') or [])}]"
 
 
 def handler(probe: dict[str, Any]) -> dict[str, Any]:
-    """What a probe asks, without how often and how patiently: two probes with the same handler ask the same."""
+    """The handler of a probe, without its times: two probes with the same handler check the same."""
     return {kind: probe[kind] for kind in ("httpGet", "tcpSocket", "exec", "grpc") if kind in probe}
 
 
 def patience(probe: dict[str, Any]) -> float:
-    """Seconds from a container's start until this probe has failed as often as it may, at the latest.
+    """The most seconds from a container's start until this probe has failed failureThreshold times.
 
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#configure-probes
     """
@@ -60,39 +64,50 @@ def patience(probe: dict[str, Any]) -> float:
 
 
 def notice(probe: dict[str, Any]) -> float:
-    """Seconds in which this probe notices that a container which has started is not well any more, at most."""
+    """The most seconds until this probe has failed failureThreshold times, once the container runs."""
     return float(probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3))
 
 
 def soonest(probe: dict[str, Any]) -> float:
-    """Seconds in which this probe cannot fail as often as it may: its first failure may come at once, the others take a period each."""
+    """The fewest seconds until this probe has failed failureThreshold times.
+
+    The first failure may come at once. Each of the others takes a period.
+    """
     return notice(probe) - float(probe.get("periodSeconds", 10))
 
 
 def reckoned(probe: dict[str, Any]) -> str:
-    """How the patience of a probe comes about, in the words of its fields."""
+    """The patience of a probe as a sum of its fields: `periodSeconds 10 × failureThreshold 3`."""
     delay = probe.get("initialDelaySeconds", 0)
     fields = f"periodSeconds {probe.get('periodSeconds', 10)} × failureThreshold {probe.get('failureThreshold', 3)}"
     return f"initialDelaySeconds {delay} + {fields}" if delay else fields
 
 
 def port_of(spec: dict[str, Any], probe: dict[str, Any]) -> int | None:
-    """The number of the port that a probe asks; None where it asks none, or a name that none of the container's ports has."""
+    """The number of a probe's port; None where it has none, or a name that no port of the container has."""
     port = next((probe[kind].get("port") for kind in ("httpGet", "tcpSocket", "grpc") if kind in probe), None)
     if isinstance(port, str) and not port.isdigit():
         return next((p["containerPort"] for p in spec.get("ports") or [] if p.get("name") == port), None)
     return int(port) if port is not None else None
 
 
-def got(message: str) -> str:
-    """What a probe got, out of the kubelet's event: the part behind `… probe failed: ` (or `… probe errored …: `)."""
+def result_of(message: str) -> str:
+    """The result of a probe, from the kubelet's event: the part after `… probe failed: ` (or `… probe errored …: `).
+
+    Empty for a command that failed without an output.
+    """
     found = re.split(r"probe (?:failed|errored[^:]*): ", message, maxsplit=1)[-1]
     found = found.rsplit("unable to start container process: ", 1)[-1]  # what is behind the runtime's chain of errors
-    return re.sub(r"\s+", " ", found).strip()[:200] or "no words"
+    return re.sub(r"\s+", " ", found).strip()[:200]
+
+
+def got(message: str) -> str:
+    """`result_of` for a message that is not in the catalogue yet."""
+    return result_of(message) or "no words"
 
 
 def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> list[dict[str, Any]]:
-    """The kubelet's events on failures of one of a container's probes, newest first."""
+    """The kubelet's events about failures of one probe of a container, newest first."""
     return [
         event
         for event in state.events(pod, "Unhealthy")
@@ -100,16 +115,17 @@ def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> lis
     ]
 
 
-def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str:
-    """What one of a container's probes got lately, where it got several things: an answer rather than none, and else what it got most.
+def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str | None:
+    """The most telling of the recent results of a container's probe; None where no event holds a result.
 
-    A container that is started or ended refuses connections for a moment, whatever else is wrong with it. Empty where no event tells.
+    That is an answer, where there is one, and else the most frequent result. A container that starts or ends refuses
+    connections for a moment, whatever else is wrong with it.
     """
     found = [(state.age(e["lastTimestamp"]), e) for e in failures(state, pod, spec, which) if e.get("lastTimestamp")]
     if not found:
-        return ""
+        return None
     lately = min(age for age, _ in found) + max(30, 2 * patience(spec[f"{which}Probe"]))
-    answers = [(got(event.get("message", "")), event.get("count") or 1) for age, event in found if age <= lately]
+    answers = [(result_of(event.get("message", "")), event.get("count") or 1) for age, event in found if age <= lately]
 
     def weight(answer: str) -> tuple[bool, int]:
         kind = _kind(answer)
@@ -125,13 +141,13 @@ def _kind(answer: str) -> str:
 
 
 def _is_about(event: dict[str, Any], spec: dict[str, Any]) -> bool:
-    """Whether an event is about this container; where it does not say, it counts for every one."""
+    """Whether an event is about this container. An event that names no container counts for all of the Pod's."""
     field = (event.get("involvedObject") or {}).get("fieldPath") or ""
     return not field or field.endswith(f"{{{spec.get('name')}}}")
 
 
 def ended_by_probe(state: State, pod: Object, spec: dict[str, Any], ended: dict[str, Any]) -> str:
-    """Which probe ended the container's previous run: `liveness`, `startup`, or nothing where it was none."""
+    """Which probe ended the container's previous run: `liveness`, `startup`, or empty where no probe did."""
     for event in state.events(pod, "Killing"):
         found = _FAILED.search(event.get("message", ""))
         if found and found.group(1) == spec.get("name") and f"{found.group(2).lower()}Probe" in spec:
@@ -148,7 +164,7 @@ def ended_by_probe(state: State, pod: Object, spec: dict[str, Any], ended: dict[
 
 
 def _had_time(state: State, probe: dict[str, Any], ended: dict[str, Any]) -> bool:
-    """Whether a run lasted long enough for this probe to fail as often as it may."""
+    """Whether a run lasted long enough for this probe to fail failureThreshold times."""
     if not ended.get("startedAt") or not ended.get("finishedAt"):
         return True
     lasted = state.age(ended["startedAt"]) - state.age(ended["finishedAt"])
@@ -156,14 +172,14 @@ def _had_time(state: State, probe: dict[str, Any], ended: dict[str, Any]) -> boo
 
 
 def may_be_a_probe(state: State, spec: dict[str, Any], ended: dict[str, Any]) -> bool:
-    """Whether a probe may have ended a container's previous run, of which no event tells yet."""
+    """Whether a probe may have ended a container's previous run, and the kubelet's event may still come."""
     asked = any(spec.get(f"{which}Probe") for which in ASKED)
     at = ended.get("finishedAt")
     return bool(asked and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < EVENTS_FOLLOW)
 
 
 def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[str, Any]) -> bool:
-    """Whether the liveness probe of a running container has failed so lately that nothing says yet that it goes well again."""
+    """Whether the liveness probe of a running container failed so recently that no later result is known."""
     probe = spec.get("livenessProbe")
     found = failures(state, pod, spec, "liveness") if probe else []
     if not probe or not found or not found[0].get("lastTimestamp"):
@@ -173,102 +189,83 @@ def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[s
 
 
 def time_to_settle(spec: dict[str, Any], least: float) -> float:
-    """Seconds after which a container that a probe has restarted has been asked anew: until then its running says little."""
+    """Seconds after which a restarted container has been probed again. Before that, its state `running` says little."""
     probe = spec.get("livenessProbe") or {}
     first_answer = probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) + probe.get("timeoutSeconds", 1)
     return max(least, float(first_answer))
 
 
 def explain_restarts(
-    state: State,
-    pod: Object,
-    status: dict[str, Any],
-    spec: dict[str, Any],
-    which: str,
-    **evidence: Any,
-) -> None:
-    """Raise Failed with the reason why the liveness or startup probe (`which`) ends this container over and over."""
+    state: State, pod: Object, status: dict[str, Any], spec: dict[str, Any], which: str, pending: bool = False
+) -> NoReturn:
+    """Raise Failed with the reason why a container fails its liveness or startup probe (`which`) and is restarted."""
     probe = spec[f"{which}Probe"]
-    words, name = describe_probe(probe), spec.get("name")
-    answer = telling(state, pod, spec, which)
-    if not answer:  # its events have not come yet, and without them nothing is sure but this
-        answer, evidence["pending"] = "no answer that the events tell of", True
-    restarts = status.get("restartCount", 0)
-    story = f"Container {name} of Pod {pod.name} is restarted by its {which} probe ({words})"
-    if not restarts and evidence.get("pending"):
-        story = f"Container {name} of Pod {pod.name} is about to be restarted by its {which} probe ({words})"
-    evidence = {
-        "object": pod.ref,
-        "look": f"kubectl describe pod {pod.name}",
-        "observed": f"{answer}; {counted(restarts, 'restart')}",
-        **evidence,
+    told = telling(state, pod, spec, which)
+    pending = pending or told is None  # the kubelet's events have not come yet, and only they hold the reason
+    answer, restarts = told or "", status.get("restartCount") or None
+    fail_if_command_missing(pod, spec, which, answer, restarts=restarts, pending=pending)
+    facts: dict[str, Any] = {
+        "container": spec.get("name"),
+        "which": which,
+        "probe": describe_probe(probe),
+        "answer": answer,
+        "restarts": restarts,
     }
-    good: dict[str, Any] = {"expected": f"{words} succeeds"}
-    fail_if_command_missing(pod, spec, which, answer, **evidence)
     if "statuscode: 404" in answer:
-        fail(
-            "probe-path-not-found", f"{story}: something answers on that port, but it has no page "
-            f"{(probe.get('httpGet') or {}).get('path', '/')} (status 404).", **good, **evidence,
-        )  # fmt: skip
+        path = (probe.get("httpGet") or {}).get("path", "/")
+        fail("probe-path-not-found", pod, in_progress=pending, path=path, **facts)
     if _NO_ANSWER_THERE.search(answer):
-        _explain_refused(state, pod, spec, which, story, evidence)
+        _explain_refused(state, pod, spec, which, facts, pending)
     if _TIMED_OUT.search(answer):
-        fail(
-            "probe-times-out", f"{story}, which gets no answer in time. It waits {counted_seconds(probe.get('timeoutSeconds', 1))} "
-            f"(timeoutSeconds) for one: {answer}", expected=f"an answer within {counted_seconds(probe.get('timeoutSeconds', 1))}",
-            **evidence,
-        )  # fmt: skip
+        fail("probe-times-out", pod, in_progress=pending, timeout=probe.get("timeoutSeconds", 1), **facts)
     if which == "liveness":
         try:
             follow_dependency(state, pod, spec, answer)
-        except Failed as root:
-            fail(
-                "dependency-in-liveness", f"{story}, which fails because of somebody else: {root.message} "
-                f"Restarting {name} does not change that.", **{**good, **evidence, "pending": bool(evidence.get("pending") or root.pending)},
-            )  # fmt: skip
-    cause = "liveness-probe-fails" if which == "liveness" else "startup-probe-fails"
-    raise Failed(cause, f"{story}, which fails: {answer}", **good, **evidence)
+        except Failed as end:
+            root = end.fault
+            pending = pending or root.in_progress
+            raise Failed("dependency-in-liveness", pod, in_progress=pending, root=root, **facts) from end
+        fail("liveness-probe-fails", pod, in_progress=pending, **facts)
+    fail("startup-probe-fails", pod, form="restarts", in_progress=pending, **facts)
 
 
 def _explain_refused(
-    state: State,
-    pod: Object,
-    spec: dict[str, Any],
-    which: str,
-    story: str,
-    evidence: dict[str, Any],
+    state: State, pod: Object, spec: dict[str, Any], which: str, facts: dict[str, Any], pending: bool
 ) -> None:
-    """A connection that is refused: nothing listens there at all, or nothing does yet. Returns where the process did listen."""
+    """Raises Failed for a refused connection: nothing listens on the port, or nothing does yet.
+
+    Returns where the log says that the process listened there before.
+    """
     probe = spec[f"{which}Probe"]
     port = port_of(spec, probe)
-    open_ports, said = listening(state, pod, spec)
-    declared = sorted(p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP")
-    where = ""
-    if port not in open_ports | said:
+    open_ports, logged = listening(state, pod, spec)
+    declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
+    facts = {**facts, "port": port}
+    if port not in open_ports | logged:
         if open_ports:
-            where = f"it listens on {_listed(open_ports)}"
-        elif said:
-            where = f"it says that it listens on {_listed(said)}"
-        elif declared and port not in declared:
-            where = f"the container's ports are {_listed(set(declared))}"
-    if where:
-        fail(
-            "probe-port-refused", f"{story}, and on port {port} nothing listens (connection refused); {where}.",
-            expected=f"something listens on port {port}", **{**evidence, "observed": f"connection refused; {where}"},
-        )  # fmt: skip
-    if port in said:
+            fail("probe-port-refused", pod, form="open", in_progress=pending, ports=sorted(open_ports), **facts)
+        if logged:
+            fail("probe-port-refused", pod, form="logged", in_progress=pending, ports=sorted(logged), **facts)
+        if declared and port not in declared:
+            fail("probe-port-refused", pod, form="declared", in_progress=pending, ports=sorted(declared), **facts)
+    if port in logged:
         return
     cause = "no-startup-budget" if which == "liveness" else "startup-budget-too-short"
-    raise Failed(
-        cause, f"{story} before it has started: on port {port} nothing listened yet (connection refused). From its start until then it has "
-        f"{counted_seconds(patience(probe))} ({reckoned(probe)}).",
-        expected="a container that has started before it is judged",
-        **{**evidence, "observed": f"connection refused after {counted_seconds(patience(probe))}"},
-    )  # fmt: skip
+    raise Failed(cause, pod, form="refused", in_progress=pending, **_budget(probe), **facts)
+
+
+def _budget(probe: dict[str, Any]) -> dict[str, Any]:
+    """How long a container has until a probe gives up, in seconds, and the fields of the probe that say so."""
+    return {
+        "seconds": round(patience(probe)),
+        "delay": probe.get("initialDelaySeconds") or None,
+        "period": probe.get("periodSeconds", 10),
+        "threshold": probe.get("failureThreshold", 3),
+    }
 
 
 def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int], set[int]]:
-    """The ports of a Pod that were seen open, and those on which a container's last words say that it listens."""
+    """The open ports of a Pod, as far as they were observed, and the ports that a container's log names."""
     reach = state.observations.get(REACH) or {}
     address = pod.status.get("podIP")
     open_ports = {
@@ -278,41 +275,41 @@ def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int]
     return open_ports, {int(port) for port in _LISTENS.findall(text)}
 
 
-def fail_if_command_missing(pod: Object, spec: dict[str, Any], which: str, answer: str, **evidence: Any) -> None:
-    """Raises Failed where a probe's command could not be started at all. That a probe has a command is looked up first: the same
-    words may come from a command that was found."""
+def fail_if_command_missing(
+    pod: Object, spec: dict[str, Any], which: str, answer: str, *, restarts: int | None = None, pending: bool = False
+) -> None:
+    """Raises Failed where the command of an exec probe could not start.
+
+    Another probe may get the same words as an answer, so the probe must have a command.
+    """
     probe = spec.get(f"{which}Probe") or {}
     command = (probe.get("exec") or {}).get("command") or []
-    # What the runtime says of a command that it cannot start names it: `exec: "redis-clii": executable file not found in $PATH`.
+    # The runtime names a command that it cannot start: `exec: "redis-clii": executable file not found in $PATH`.
     if command and _NO_COMMAND.search(answer) and ("exec" in answer or command[0] in answer):
         fail(
-            "probe-command-missing", f"The {which} probe of container {spec.get('name')} (Pod {pod.name}) runs `{' '.join(command)}` in the "
-            f"container, which cannot be started there: {answer}",
-            expected="a command that the image has", **{"observed": answer, "object": pod.ref, "look": f"kubectl describe pod {pod.name}", **evidence},
-        )  # fmt: skip
+            "probe-command-missing",
+            pod,
+            in_progress=pending,
+            container=spec.get("name"),
+            which=which,
+            probe=describe_probe(probe),
+            answer=answer,
+            restarts=restarts,
+        )
 
 
 def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) -> None:
-    """Raises Failed where a probe cannot be asked at all: it names a port that there is not, or a command that the image does not have.
+    """Raises Failed where a probe cannot run: its named port does not exist, or its image does not have the command.
 
-    The kubelet takes no notice of such a probe: a container with nothing but this liveness probe looks well, and is never restarted.
+    The kubelet does not count such a probe as failed. A container with such a liveness probe is never restarted by it.
     """
     probe = spec.get(f"{which}Probe") or {}
     port = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")
     names = [p["name"] for p in spec.get("ports") or [] if p.get("name")]
     if isinstance(port, str) and not port.isdigit() and port not in names:
-        fail_port_unknown(pod, spec, which, port, names)
+        fail("probe-port-unknown", pod, container=spec["name"], which=which, port=port, ports=names)
     for event in failures(state, pod, spec, which)[:1]:
-        fail_if_command_missing(pod, spec, which, got(event["message"]))
-
-
-def fail_port_unknown(pod: Object, spec: dict[str, Any], which: str, port: str, names: list[str]) -> NoReturn:
-    fail(
-        "probe-port-unknown",
-        f"The {which} probe of Pod {pod.name} asks port {port!r}, and no port of container {spec['name']} has that name.",
-        expected=f"a port named {port}", observed=f"port names: {', '.join(names) or 'none'}", object=pod.ref,
-        look=f"kubectl describe pod {pod.name}",
-    )  # fmt: skip
+        fail_if_command_missing(pod, spec, which, result_of(event["message"]))
 
 
 def counted_seconds(seconds: float) -> str:
@@ -320,12 +317,8 @@ def counted_seconds(seconds: float) -> str:
     return f"{seconds:g} second{'' if seconds == 1 else 's'}"
 
 
-def _listed(ports: set[int]) -> str:
-    return ", ".join(map(str, sorted(ports)))
-
-
 def answered_now(state: State, pod: Object, container: str) -> str:
-    """What somebody who asks as a container's probe does gets at the moment; empty where nobody did."""
+    """What a request such as a container's probe makes gets at the moment; empty where none was made."""
     answer = (state.observations.get(PROBED) or {}).get(f"{pod.name}/{container}")
     if not isinstance(answer, dict) or "status" not in answer:
         return ""
@@ -334,18 +327,30 @@ def answered_now(state: State, pod: Object, container: str) -> str:
     return f"statuscode: {answer['status']}" + (f", {last_line(answer['text'])}" if answer["text"] else "")
 
 
-def refine_probe_failure(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_probe_failure(state: State, pod: Object, fault: Fault) -> Fault | None:
     """A probe of whose failing no event tells: what answers there at the moment."""
+    if not _is_unanswered(fault):
+        return None
     for status, _spec in statuses_with_specs(pod):
         answer = answered_now(state, pod, status["name"])
-        if (
-            "no answer seen yet" in fault.observed
-            and answer
-            and not status.get("ready")
-            and not answer.startswith("statuscode: 2")
-        ):
-            return Failed(
-                fault.cause, fault.message.replace("no answer seen yet", answer), expected=fault.expected, observed=answer,
-                object=fault.object, look=fault.look, pending=fault.pending,
-            )  # fmt: skip
+        if answer and not status.get("ready") and not answer.startswith("statuscode: 2"):
+            return _with_answer(fault, answer)
     return None
+
+
+_NO_ANSWER_YET = "no answer seen yet"  # as it is written in a fault whose words are not in the catalogue yet
+
+
+def _is_unanswered(fault: Fault) -> bool:
+    """Whether no event told what a failing probe got."""
+    if "answer" in fault.facts:
+        return not fault.facts["answer"]
+    return bool(fault.literal and _NO_ANSWER_YET in fault.literal.observed)
+
+
+def _with_answer(fault: Fault, answer: str) -> Fault:
+    """The fault of a failing probe, with what the probe got."""
+    if fault.literal is None:
+        return fault.but(facts={**fault.facts, "answer": answer})
+    told = replace(fault.literal, message=fault.literal.message.replace(_NO_ANSWER_YET, answer), observed=answer)
+    return fault.but(literal=told)

@@ -8,6 +8,7 @@ the fault is about, and the fault. It returns a more exact fault, or None where 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from checker.diagnosis.images import refine_config_error, refine_image_pull
 from checker.diagnosis.last_words import refine_by_last_words
@@ -17,10 +18,11 @@ from checker.diagnosis.probes import refine_probe_failure
 from checker.diagnosis.scheduling import refine_not_scheduled_yet, refine_unschedulable
 from checker.diagnosis.service import refine_none_ready, refine_port_refused, refine_selects_nothing
 from checker.diagnosis.workload import refine_refused, refine_rollout_in_progress, refine_zero_replicas
+from checker.model.fault import Fault, Unknown
 from checker.model.state import Object, State
-from checker.model.verdict import NotPassed
 
-Refinement = Callable[[State, Object, NotPassed], NotPassed | None]
+Refinement = Callable[[State, Object, Fault], Fault | None]
+LOOKS = 3  # how often an exact cause is looked at again: it may sit at another object, where more can be known
 
 # By cause: the refinements, in the order in which they are tried.
 REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
@@ -31,10 +33,19 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
     "container-config-error": (refine_config_error,),
     **dict.fromkeys(("image-not-found", "image-name-typo", "image-not-loaded"), (refine_image_pull,)),
     **dict.fromkeys(
-        ("container-crashes", "container-ends", "container-restarts-often", "port-clash-in-pod", "liveness-probe-fails"),
+        (
+            "container-crashes",
+            "container-ends",
+            "container-restarts-often",
+            "port-clash-in-pod",
+            "liveness-probe-fails",
+        ),
         (refine_by_last_words,),
     ),
-    **dict.fromkeys(("readiness-probe-fails", "startup-probe-fails", "probe-times-out"), (refine_by_last_words, refine_probe_failure)),
+    **dict.fromkeys(
+        ("readiness-probe-fails", "startup-probe-fails", "probe-times-out"),
+        (refine_by_last_words, refine_probe_failure),
+    ),
     "init-container-runs": (refine_by_last_words,),
     "pod-not-ready": (refine_not_ready,),
     "admission-refused": (refine_refused,),
@@ -44,20 +55,47 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
     "target-port-silent": (refine_port_refused,),
     "service-selects-nothing": (refine_selects_nothing,),
     "service-has-no-ready-pod": (refine_none_ready,),
-}  # fmt: skip
+}
 
 
-def refine(state: State, fault: NotPassed) -> NotPassed:
-    """The exact cause of a fault, or the fault itself."""
-    kind, _, name = fault.object.partition("/")
+def refined(state: State, fault: Fault) -> Fault:
+    """The most exact cause that the objects tell of a fault; the fault itself where they tell no more than it does.
+
+    `kubeclass explain` and a lab's `check` both name this cause.
+    """
+    for _ in range(LOOKS):
+        exact = refine(state, fault)
+        if exact is fault:
+            break
+        fault = exact
+    return fault
+
+
+def refine(state: State, fault: Fault) -> Fault:
+    """A more exact cause of a fault, or the fault itself."""
+    about = fault.object
     obj = next(
-        (o for o in state.objects.get(kind, []) if o.name == name and o.namespace in ("", fault.namespace)), None
+        (o for o in state.objects.get(about.kind, []) if o.name == about.name and o.namespace in ("", about.namespace)),
+        None,
     )
     if obj is None:
         return fault
     for refinement in REFINEMENTS.get(fault.cause, ()):
-        found = refinement(state, obj, fault)
-        if found is not None:
-            found.namespace = found.namespace or fault.namespace
-            return found
+        try:
+            exact = refinement(state, obj, fault)
+        except Unknown:
+            continue  # what the refinement goes by could not be listed
+        if exact is not None:
+            return _found_from(fault, exact)
     return fault
+
+
+def _found_from(fault: Fault, exact: Fault) -> Fault:
+    """An exact cause, told on the way from the same objects as the fault that it was found from."""
+    if not exact.object.namespace:
+        exact = exact.but(object=replace(exact.object, namespace=fault.object.namespace))
+    if fault.led_elsewhere and exact.object.namespace == fault.object.namespace:
+        exact = exact.but(led_elsewhere=True)
+    if fault.contexts and exact.object == fault.object and not exact.contexts:
+        exact = exact.but(contexts=fault.contexts)
+    return exact

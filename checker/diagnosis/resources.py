@@ -1,6 +1,6 @@
-"""Requests, limits and quotas: what a quantity means, and why Pods are refused for theirs.
+"""Requests, limits and quotas: what a quantity means, and why the API server refuses Pods because of theirs.
 
-A refusal is read where it is: in the condition or an event of whatever makes the Pods (a ReplicaSet, a Job, …). Sources:
+A refusal stands in a condition or an event of the object that creates the Pods (a ReplicaSet, a Job, …). Sources:
 https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ (units, what going over a limit does),
 https://kubernetes.io/docs/concepts/policy/resource-quotas/ and https://kubernetes.io/docs/concepts/policy/limit-range/.
 """
@@ -8,22 +8,22 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/ and https://kubernet
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from checker.diagnosis.owners import workload_of
+from checker.model.fault import Failed, Named, Ref, fail
 from checker.model.quantity import quantity
-from checker.model.spelling import counted
 from checker.model.state import Object, State
-from checker.model.verdict import fail
 
 MIB = Decimal(1024**2)
-# Nothing runs in less than this much memory: who writes it means another unit.
+# No program runs in less memory than this. A smaller value was meant in another unit.
 LEAST_MEMORY = MIB
-# Whole CPUs, written without a unit, from which on thousandths are more likely to be meant.
+# From so many whole CPUs on, a value without a unit was more likely meant in thousandths of a CPU.
 MANY_CPUS = 100
-# A CPU limit up to which a program that takes long to answer may be held up by it.
+# A program with a CPU limit up to this may be slow because of the limit.
 LOW_CPU = Decimal("0.2")
 
 # -- quantities ------------------------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ def is_cpu(resource: str) -> bool:
 
 
 def means(resource: str, text: str | int) -> str:
-    """What a quantity says, in words that need no unit to be known: `64m` of memory are `64 thousandths of a byte`."""
+    """What a quantity means, in words for a message: `64m` of memory is `64 thousandths of a byte`."""
     text = str(text)
     value = quantity(text)
     if is_memory(resource):
@@ -69,18 +69,12 @@ def with_meaning(resource: str, text: str | int) -> str:
     return text if plain else f"{text}: that means {means(resource, text)}"
 
 
-def slip(resource: str, text: str | int) -> str:
-    """Where a quantity is hardly what its writer means (100 for 100m CPU, 64 or 64m for 64Mi of memory): what it means instead.
-
-    Empty for any other.
-    """
-    text = str(text)
-    value = quantity(text)
-    if is_memory(resource) and 0 < value < LEAST_MEMORY:
-        return means(resource, text)
-    if is_cpu(resource) and value >= MANY_CPUS and not text.endswith("m"):
-        return means(resource, text)
-    return ""
+def is_slip(resource: str, text: str | int) -> bool:
+    """Whether a quantity probably has the wrong unit: 100 instead of 100m CPU, 64 or 64m instead of 64Mi of memory."""
+    value = quantity(str(text))
+    if is_memory(resource):
+        return 0 < value < LEAST_MEMORY
+    return is_cpu(resource) and value >= MANY_CPUS and not str(text).endswith("m")
 
 
 def slip_cause(resource: str) -> str:
@@ -88,19 +82,24 @@ def slip_cause(resource: str) -> str:
     return "memory-unit-slip" if is_memory(resource) else "cpu-unit-slip"
 
 
-def fail_if_slip(resource: str, text: str | int, where: str, **evidence: Any) -> None:
-    """Raises Failed where a quantity has the wrong unit. where: what it stands in, as the beginning of a sentence."""
-    meaning = slip(resource, text)
-    if meaning:
-        fail(
-            slip_cause(resource), f"{where} is {text}: that means {meaning}.",
-            **{"expected": _usual(resource), "observed": f"{text}: {meaning}", **evidence},
-        )  # fmt: skip
+def slip_facts(resource: str, text: str | int) -> dict[str, Any]:
+    """The facts of a slip: `value`, the quantity as it is written, and how many `bytes` or `cpus` it is."""
+    return {"value": str(text), "bytes" if is_memory(resource) else "cpus": _number(quantity(str(text)))}
 
 
-def _usual(resource: str) -> str:
-    """What quantities of a resource usually look like."""
-    return "memory in Mi or Gi" if is_memory(resource) else "a share of a CPU, or as many CPUs as a node has"
+def fail_if_slip(resource: str, text: str | int, about: Named | str, *, form: str, **facts: Any) -> None:
+    """Raises Failed where a quantity has the wrong unit.
+
+    about: the object that holds the quantity. form: the form of the cause. facts: what its sentences use, besides the
+    quantity (see `slip_facts`).
+    """
+    if is_slip(resource, text):
+        fail(slip_cause(resource), about, form=form, **slip_facts(resource, text), **facts)
+
+
+def _number(value: Decimal) -> int | float:
+    """A quantity as a number for a sentence."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _short(number: Decimal) -> str:
@@ -114,8 +113,10 @@ def limit_of(container: dict[str, Any], resource: str, which: str = "limits") ->
 
 
 def given_by_default(state: State, pod: Object, name: str, resource: str, which: str = "limits") -> str:
-    """The LimitRange from which a Pod's container has a value that its workload's template does not name. Empty where that is
-    not so, or not known."""
+    """The name of the LimitRange that gave a container its value by default.
+
+    Empty where the template of the workload sets the value itself, and where the workload is not known.
+    """
     workload = workload_of(state, pod)
     written = next((c for c in workload.containers if c["name"] == name), {}) if workload else {}
     if not workload or limit_of(written, resource, which) is not None:
@@ -133,9 +134,9 @@ def given_by_default(state: State, pod: Object, name: str, resource: str, which:
 
 
 def explain_tiny_memory(state: State, pod: Object) -> None:
-    """Raises Failed for a container that does not run because its memory limit has the wrong unit: the node cannot make it.
+    """Raises Failed for a container that does not run because its memory limit has the wrong unit.
 
-    What the node says to that is another thing with each container runtime, and often nothing at all.
+    Each container runtime reports this in another way, and some report nothing.
     """
     statuses = {s["name"]: s.get("state") or {} for s in pod.status.get("containerStatuses") or []}
     for container in pod.containers:
@@ -143,44 +144,42 @@ def explain_tiny_memory(state: State, pod: Object) -> None:
         if limit is None or "running" in statuses.get(container["name"], {}):
             continue
         source = given_by_default(state, pod, container["name"], "memory")
-        fail_if_slip(
-            "memory", limit, f"The memory limit of container {container['name']} of Pod {pod.name}"
-            + (f", which LimitRange {source} gives it," if source else ""),
-            object=f"LimitRange/{source}" if source else pod.ref,
-            look=f"kubectl describe limitrange {source}" if source else f"kubectl describe pod {pod.name}",
-        )  # fmt: skip
+        about = Ref("LimitRange", source, pod.namespace) if source else pod
+        form = "default" if source else "limit"
+        fail_if_slip("memory", limit, about, form=form, container=container["name"], pod=pod.name)
 
 
 def explain_many_cpus(pod: Object, largest: Decimal) -> None:
-    """Raises Failed for a Pod that no node has CPUs enough for because a request lost its unit. largest: what a node offers at most."""
+    """Raises Failed for a Pod that no node has enough CPUs for, because a request has the wrong unit.
+
+    largest: the CPUs of the largest node.
+    """
     for container in pod.containers:
         request = limit_of(container, "cpu", "requests")
-        if request is None or not slip("cpu", request) or quantity(request) <= largest:
-            continue
-        fail(
-            "cpu-unit-slip",
-            f"Container {container['name']} of Pod {pod.name} requests {request} CPU: that means {means('cpu', request)}, and the largest "
-            f"node has {_short(largest)}.",
-            expected=f"at most {_short(largest)} CPUs", observed=f"{request}: {means('cpu', request)}", object=pod.ref,
-            look=f"kubectl describe pod {pod.name}",
-        )  # fmt: skip
+        if request is not None and quantity(request) > largest:
+            facts = {"container": container["name"], "largest": _number(largest)}
+            fail_if_slip("cpu", request, pod, form="request", **facts)
 
 
 def memory_limit_words(limit: str) -> str:
-    """A memory limit for a message: with its meaning, where it is written in a unit that is easily taken for another."""
+    """A memory limit for a message, with its meaning where its unit is easily misread."""
     return f"{limit} ({means('memory', limit)})" if re.fullmatch(r"\d+[kMG]?", limit) else limit
 
 
-def throttling_note(container: dict[str, Any], got: str) -> str:
-    """What a low CPU limit may have to do with a probe that got no answer in time. Empty where that is not to be thought of.
+def low_cpu_limit(container: dict[str, Any], got: str) -> str:
+    """The CPU limit of a container whose probe got no answer in time; empty where it is not low enough to matter.
 
-    A container at its CPU limit is not killed, but made to wait: everything that it does takes longer.
+    The kernel does not kill a container at its CPU limit. It throttles the container: everything there takes longer.
     """
     limit = limit_of(container, "cpu")
     slow = "deadline exceeded" in got or "timeout" in got.lower() or "timed out" in got.lower()
-    if not limit or not slow or quantity(limit) > LOW_CPU:
-        return ""
-    return f" (Its CPU limit is {limit}: a container that wants more is made to wait.)"
+    return limit if limit and slow and quantity(limit) <= LOW_CPU else ""
+
+
+def throttling_note(container: dict[str, Any], got: str) -> str:
+    """`low_cpu_limit` in words, for a message that is not in the catalogue yet."""
+    limit = low_cpu_limit(container, got)
+    return f" (Its CPU limit is {limit}: a container that wants more is made to wait.)" if limit else ""
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
@@ -188,22 +187,35 @@ def throttling_note(container: dict[str, Any], got: str) -> str:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the API server does not take a Pod: cause, in words, what would be taken, what it got, and the quota's name."""
+    """Why the API server refuses a Pod: a cause, the facts that its sentences use, and the form of the cause."""
 
     cause: str
-    words: str
-    expected: str
-    observed: str
-    quota: str = ""
+    facts: Mapping[str, Any]
+    form: str = ""
+
+    @property
+    def quota(self) -> str:
+        """The name of the ResourceQuota that refuses the Pod; empty where none does."""
+        return str(self.facts.get("quota", ""))
 
 
-_EXCEEDED = re.compile(r"exceeded quota: (?P<name>[^,]+), requested: (?P<requested>\S+), used: (?P<used>\S+), limited: (?P<limited>\S+)")  # fmt: skip
+_EXCEEDED = re.compile(
+    r"exceeded quota: (?P<name>[^,]+), requested: (?P<requested>\S+), used: (?P<used>\S+), limited: (?P<limited>\S+)"
+)
 _MUST_SPECIFY = re.compile(r"failed quota: (?P<name>[^:]+): must specify (?P<what>.+)")
 _COUNTED = re.compile(r"(?:requests\.|limits\.)?\b(?:cpu|memory|ephemeral-storage)\b")
 _STATUS_UNKNOWN = re.compile(r"status unknown for quota: (?P<name>[^,]+)")
-_BOUND = re.compile(r"(?P<which>minimum|maximum) (?P<resource>\S+) usage per (?P<per>\w+) is (?P<bound>[^\s,]+?)[.,]+ +(?:but (?P<kind>limit|request) is (?P<value>[^\s,\]]+)|No (?P<none>limit|request) is specified)")  # fmt: skip
-_RATIO = re.compile(r"(?P<resource>\S+) max limit to request ratio per (?P<per>\w+) is (?P<bound>[^\s,]+), but (?P<rest>[^,\]]+)")  # fmt: skip
-_ABOVE_LIMIT = re.compile(r"Invalid value: \"?(?P<value>[^\s\":]+)\"?: must be less than or equal to (?P<resource>\S+) limit(?: of (?P<limit>[^\s,\]]+))?")  # fmt: skip
+_BOUND = re.compile(
+    r"(?P<which>minimum|maximum) (?P<resource>\S+) usage per (?P<per>\w+) is (?P<bound>[^\s,]+?)[.,]+ +"
+    r"(?:but (?P<kind>limit|request) is (?P<value>[^\s,\]]+)|No (?P<none>limit|request) is specified)"
+)
+_RATIO = re.compile(
+    r"(?P<resource>\S+) max limit to request ratio per (?P<per>\w+) is (?P<bound>[^\s,]+), but (?P<said>[^,\]]+)"
+)
+_ABOVE_LIMIT = re.compile(
+    r"Invalid value: \"?(?P<value>[^\s\":]+)\"?: must be less than or equal to (?P<resource>\S+) limit"
+    r"(?: of (?P<limit>[^\s,\]]+))?"
+)
 
 
 def telling(message: str) -> str:
@@ -212,48 +224,27 @@ def telling(message: str) -> str:
 
 
 def read_refusal(message: str) -> Refusal:
-    """What the API server says against an object, understood. Anything that is about no resource is `admission-refused`."""
-    found = _EXCEEDED.search(message)
-    if found:
+    """The cause and the facts of an API server's refusal. One that is about no resource is `admission-refused`."""
+    said = telling(message)
+    if found := _EXCEEDED.search(message):
         return _exceeded(found)
     if "exceeded quota" in message:
-        words = telling(message)
-        return Refusal("quota-exceeded", words, "Pods that fit into the namespace's quota", words)
-    found = _STATUS_UNKNOWN.search(message)
-    if found:
+        return Refusal("quota-exceeded", {"quota": "", "said": said}, "unread")
+    if found := _STATUS_UNKNOWN.search(message):
+        return Refusal("quota-not-counted-yet", {"quota": found["name"], "said": said})
+    if found := _MUST_SPECIFY.search(message):
+        fields = sorted(set(_COUNTED.findall(found["what"])))
         return Refusal(
-            "quota-not-counted-yet", f"quota {found['name']} is new, and what is in use was not counted yet",
-            "a quota that has been counted", telling(message), found["name"],
-        )  # fmt: skip
-    found = _MUST_SPECIFY.search(message)
-    if found:
-        missing = found["what"].strip().replace(" for: ", " of container ")
-        return Refusal(
-            "quota-needs-requests",
-            f"quota {found['name']} counts what containers say that they need, and these do not say it (missing: {missing})",
-            f"a value for {', '.join(sorted(set(_COUNTED.findall(missing))))}", "none", found["name"],
-        )  # fmt: skip
-    found = _BOUND.search(message)
-    if found:
+            "quota-needs-requests", {"quota": found["name"], "fields": fields, "said": found["what"].strip()}
+        )
+    if found := _BOUND.search(message):
         return _out_of_bounds(found)
-    found = _RATIO.search(message)
-    if found:
-        most = _short(quantity(found["bound"]))
-        return Refusal(
-            "limit-range-ratio",
-            f"the namespace's LimitRange allows a {found['resource']} limit of at most {most} times the request per {found['per']}, but {found['rest']}",
-            f"at most {most} times the request", found["rest"],
-        )  # fmt: skip
-    found = _ABOVE_LIMIT.search(message)
-    if found:
-        limit = found["limit"] or "the limit"
-        return Refusal(
-            "request-above-limit",
-            f"a container requests {found['value']} {found['resource']}, and its limit is {limit}: no request may be above its limit",
-            f"a request of at most {limit}", f"a request of {found['value']}",
-        )  # fmt: skip
-    words = telling(message)
-    return Refusal("admission-refused", words, "Pods that the API server accepts", words)
+    if found := _RATIO.search(message):
+        facts = {"resource": found["resource"], "per": found["per"], "said": found["said"]}
+        return Refusal("limit-range-ratio", {**facts, "most": _number(quantity(found["bound"]))})
+    if found := _ABOVE_LIMIT.search(message):
+        return Refusal("request-above-limit", found.groupdict())
+    return Refusal("admission-refused", {"said": said})
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -261,49 +252,27 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _exceeded(found: re.Match[str]) -> Refusal:
-    name = found["name"]
     requested, used, limited = _pairs(found["requested"]), _pairs(found["used"]), _pairs(found["limited"])
     for resource, allowed in limited.items():
         asked = requested.get(resource, "0")
-        for value, words in (
-            (allowed, f"quota {name} allows {resource}={allowed}"),
-            (asked, f"a Pod asks for {resource}={asked}"),
-        ):
-            # Whole CPUs beside a quota of less than one each are the same slip in smaller numbers.
-            small = is_cpu(resource) and value == asked and quantity(asked) > 10 * max(quantity(allowed), Decimal(1))
-            meaning = means(resource, value) if small else slip(resource, value)
-            if meaning:
-                return Refusal(
-                    slip_cause(resource), f"{words}, and that means {meaning}",
-                    _usual(resource), f"{value}: {meaning}", name,
-                )  # fmt: skip
-    parts = [
-        f"{resource}: {allowed} allowed, {used.get(resource, '0')} in use, {requested.get(resource, '0')} more asked for"
-        for resource, allowed in limited.items()
-    ]
-    return Refusal(
-        "quota-exceeded", f"quota {name} has no room ({'; '.join(parts)})", "Pods that fit into the namespace's quota",
-        f"requested {found['requested']}, used {found['used']}, limited {found['limited']}", name,
-    )  # fmt: skip
+        facts = {"quota": found["name"], "field": resource, "allowed": allowed}
+        if is_slip(resource, allowed):
+            return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, allowed)}, "quota-limit")
+        # A request for many times the CPUs that the quota allows is the same slip.
+        many = is_cpu(resource) and quantity(asked) > 10 * max(quantity(allowed), Decimal(1))
+        if many or is_slip(resource, asked):
+            return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, asked)}, "quota-request")
+    return Refusal("quota-exceeded", {"quota": found["name"], "limited": limited, "used": used, "requested": requested})
 
 
 def _out_of_bounds(found: re.Match[str]) -> Refusal:
-    most = found["which"] == "maximum"
-    resource, bound, value = found["resource"], found["bound"], found["value"]
-    kind = found["kind"] or found["none"]
-    meaning = slip(resource, value) if value else ""
-    if meaning:
-        return Refusal(
-            slip_cause(resource), f"a {kind} of {resource} is {value}, and that means {meaning}",
-            _usual(resource), f"{value}: {meaning}",
-        )  # fmt: skip
-    bounds = f"{bound} {resource} per {found['per']}"
-    has = f"a {kind} of {value}" if value else f"no {kind}"
-    return Refusal(
-        "above-limit-range" if most else "below-limit-range",
-        f"the namespace's LimitRange {f'allows at most {bounds}' if most else f'wants at least {bounds}'}, and there is {has}",
-        f"at {'most' if most else 'least'} {bounds}", has,
-    )  # fmt: skip
+    resource, value = found["resource"], found["value"]
+    facts = {"field": f"{found['kind'] or found['none']}s.{resource}"}
+    if value and is_slip(resource, value):
+        return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, value)}, "bounds")
+    cause = "above-limit-range" if found["which"] == "maximum" else "below-limit-range"
+    facts |= {"bound": found["bound"], "resource": resource, "per": found["per"]}
+    return Refusal(cause, {**facts, "value": value}) if value else Refusal(cause, facts, "unset")
 
 
 def refusal_cause(message: str) -> str:
@@ -313,12 +282,13 @@ def refusal_cause(message: str) -> str:
 
 
 def explain_creation(state: State, workload: Object, maker: Object) -> None:
-    """Raises Failed where the API server refuses Pods to what makes them.
+    """Raises Failed where the API server refuses Pods of a workload.
 
-    workload: what the learner made; maker: what makes its Pods (the ReplicaSet of a Deployment, else the workload itself). A
-    ReplicaSet says so in its condition ReplicaFailure; StatefulSets, DaemonSets and Jobs have none: there an event is the only place.
+    workload: what the learner created. maker: what creates its Pods (a Deployment's ReplicaSet, else the workload).
+    A ReplicaSet holds the refusal in its condition ReplicaFailure. StatefulSets, DaemonSets and Jobs have no such
+    condition: only an event holds it.
     """
-    condition = maker.condition("ReplicaFailure")  # a Deployment's own is a copy, which goes a moment later
+    condition = maker.condition("ReplicaFailure")  # the Deployment's own is a copy, which is removed a moment later
     message = condition.get("message", "") if condition.get("status") == "True" else ""
     if not message and maker.kind in ("StatefulSet", "DaemonSet", "Job") and _lacks_pods(state, maker):
         newest = next((e for e in state.events(maker) if e.get("reason") in ("FailedCreate", "SuccessfulCreate")), {})
@@ -337,37 +307,24 @@ def _lacks_pods(state: State, maker: Object) -> bool:
 
 
 def explain_refusal(state: State, workload: Object, maker: Object, message: str) -> NoReturn:
-    """Raise Failed for Pods that are refused with this message. One that no longer holds says so, and is pending: controllers
-    try again after ever longer pauses."""
+    """Raise Failed for Pods that the API server refuses with this message.
+
+    A refusal whose reason is gone is in progress (`refused-before`): the controller tries again after longer pauses.
+    """
     refusal = read_refusal(message)
-    evidence: dict[str, Any] = {"object": maker.ref, "look": f"kubectl describe {maker.kind.lower()} {maker.name}"}
-    who = f"{workload.kind} {workload.name}"
-    if refusal.cause == "admission-refused":
-        fail(
-            refusal.cause, f"The API server refuses the Pods of {who}: {refusal.words}",
-            expected=refusal.expected, observed=refusal.observed, **evidence,
-        )  # fmt: skip
-    if _is_over(state, maker, message, refusal):
-        fail(
-            "refused-before",
-            f"{who} got no Pods, because {refusal.words}. That is no longer so; {maker.kind} {maker.name} tries again by itself, after ever longer pauses.",
-            expected="Pods that are made", observed="not tried again yet", pending=True, **evidence,
-        )  # fmt: skip
-    if refusal.cause == "memory-unit-slip" and refusal.quota and refusal.words.startswith("quota"):
-        evidence = {
-            "object": f"ResourceQuota/{refusal.quota}",
-            "look": f"kubectl describe resourcequota {refusal.quota}",
-        }
-    have = len([pod for pod in state.owned("Pod", maker) if not pod.is_terminating])
-    number = f"no more than {counted(have, 'Pod')}" if have else "no Pods"
-    fail(
-        refusal.cause, f"{who} gets {number}: {refusal.words}.",
-        expected=refusal.expected, observed=refusal.observed, pending=refusal.cause == "quota-not-counted-yet", quota=refusal.quota, **evidence,
-    )  # fmt: skip
+    have = [pod for pod in state.owned("Pod", maker) if not pod.is_terminating]
+    about: Named = maker
+    facts: dict[str, Any] = {"workload_kind": workload.kind, "workload": workload.name, "pods": len(have)}
+    if refusal.cause != "admission-refused" and _is_over(state, maker, message, refusal):
+        fail("refused-before", maker, in_progress=True, said=telling(message), **facts)
+    if refusal.cause == "memory-unit-slip" and refusal.form == "quota-limit":
+        about = Ref("ResourceQuota", refusal.quota, maker.namespace)
+    pending = refusal.cause == "quota-not-counted-yet"
+    raise Failed(refusal.cause, about, form=refusal.form, in_progress=pending, **refusal.facts, **facts)
 
 
 def _is_over(state: State, maker: Object, message: str, refusal: Refusal) -> bool:
-    """Whether the reason of a refusal is gone: the quota has room now, or the LimitRange allows it, or gives what was missing."""
+    """Whether the reason of a refusal is gone: the quota has room, or the LimitRange allows or sets the value."""
     namespace = maker.namespace
     if refusal.quota:
         quota = state.find("ResourceQuota", refusal.quota, namespace)
@@ -392,7 +349,7 @@ def _is_over(state: State, maker: Object, message: str, refusal: Refusal) -> boo
 
 
 def _has_room(quota: Object, requested: dict[str, str]) -> bool:
-    """Whether a quota has room now for what was asked for. What is in use is counted anew a moment after the quota changed."""
+    """Whether a quota has room for a request. After a change of the quota, its use is counted anew a moment later."""
     hard, used = quota.spec.get("hard") or {}, quota.status.get("used") or {}
     if quota.status.get("hard") != hard:
         return False
@@ -403,17 +360,17 @@ def _has_room(quota: Object, requested: dict[str, str]) -> bool:
 
 
 def gives_defaults(state: State, namespace: str, missing: set[str]) -> bool:
-    """Whether the LimitRanges of a namespace give all that is missing (`requests.cpu`, `limits.memory`, …) to new containers."""
+    """Whether LimitRanges of a namespace have defaults for all missing values (`requests.cpu`, `limits.memory`, …)."""
     return bool(missing) and all(defaults_of(state, namespace, name) for name in missing)
 
 
 def defaults_of(state: State, namespace: str, name: str) -> list[str]:
-    """What the LimitRanges of a namespace give to a new container that does not name it (`requests.cpu`, `limits.memory`, …).
+    """The defaults of a namespace's LimitRanges for one value of a new container (`requests.cpu`, `limits.memory`, …).
 
-    Where several give something, any of them may be the first to do so.
+    Where several LimitRanges have a default, any of them may be applied.
     """
     which, _, resource = name.rpartition(".")
-    # Where only a maximum (or a minimum) is named, it is the default as well.
+    # A LimitRange that sets only a maximum (or a minimum) uses it as the default, too.
     kinds = ("default", "max") if which == "limits" else ("defaultRequest", "default", "max", "min")
     given = [
         [str(item[kind][resource]) for kind in kinds if resource in (item.get(kind) or {})]

@@ -1,4 +1,4 @@
-"""A container that runs at the moment, and has ended badly again and again."""
+"""A container that runs now, and has ended several times before."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Any
 
 from checker.diagnosis.containers import last_line
 from checker.diagnosis.pod import explain_exit
-from checker.model.spelling import counted
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
-# A container that ended badly at least so often, and lately (seconds), is not well even while it runs.
+# A container that ended at least so often, and so recently (seconds), is a fault even while it runs.
 OFTEN, LATELY = 2, 600
-COMING_BACK = 120  # seconds after its node has come back in which a Pod may find things missing
+COMING_BACK = 120  # seconds after its node is ready again in which a Pod may find things missing
 
 
 def walk_restarts(state: State, pod: Object) -> None:
-    """A container that runs at the moment, and has ended badly again and again."""
+    """A container that runs now, and has ended several times before. Raises Failed with how it ended last."""
     for status in pod.container_statuses:
         ended = (status.get("lastState") or {}).get("terminated") or {}
         running = (status.get("state") or {}).get("running")
@@ -33,33 +32,37 @@ def walk_restarts(state: State, pod: Object) -> None:
             continue
         try:
             explain_exit(state, pod, status, ended)
-        except Failed as fault:
-            if fault.cause not in ("container-crashes", "container-ends"):
+        except Failed as end:
+            if end.fault.cause not in ("container-crashes", "container-ends"):
                 raise
             said = last_line(state.logs.get(f"{pod.name}/{status['name']}", ""))
             fail(
                 "container-restarts-often",
-                f"Container {status['name']} of Pod {pod.name} runs at the moment, but has been started again "
-                f"{counted(status['restartCount'], 'time')}; it ended last with exit code {ended.get('exitCode')} ({ended.get('reason', '')})."
-                + (f" Its last words: {said}" if said else ""),
-                expected="a process that keeps running", observed=f"{status['restartCount']} restarts, exit code {ended.get('exitCode')}",
-                object=pod.ref, look=fault.look,
-            )  # fmt: skip
+                pod,
+                form="" if said else "without-output",
+                container=status["name"],
+                restarts=status["restartCount"],
+                exit_code=ended.get("exitCode"),
+                reason=ended.get("reason", ""),
+                said=said,
+            )
 
 
 def _lost_with_its_node(ended: dict[str, Any]) -> bool:
-    """Whether nobody knows how a container ended: its node went down with it, or was stopped.
+    """Whether it is not known how a container ended: its node went down with it, or was stopped.
 
-    containerd says so when it finds it dead at its own start (unknownExitReason and unknownExitCode in its
-    internal/cri/server/helpers.go), the kubelet when it finds no trace of it.
+    containerd reports this when it finds the container dead at its own start (unknownExitReason and unknownExitCode
+    in its internal/cri/server/helpers.go), and the kubelet when it finds no trace of the container.
     """
     return ended.get("reason") in ("Unknown", "ContainerStatusUnknown")
 
 
 def _node_came_back(state: State, pod: Object, ended: str) -> bool:
-    """Whether a container ended while its node was coming up again, when what it needs may not have been there yet.
+    """Whether a container ended while its node was starting again, when the things that it needs may have been
+    missing.
 
-    Told by the Pod's sandbox, which was made anew: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network
+    The sign is that the Pod's sandbox was created again:
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network
     """
     made = pod.condition("PodReadyToStartContainers").get("lastTransitionTime")
     began = pod.status.get("startTime")

@@ -9,16 +9,17 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from checker.diagnosis.containers import describe
+from checker.diagnosis.component_words import words_of
 from checker.diagnosis.node import fail_if_all_closed
 from checker.diagnosis.resources import explain_many_cpus
 from checker.diagnosis.storage import explain_claims, explain_volume_nodes
 from checker.diagnosis.taints import untolerated
 from checker.model.durations import TIME_FOR_POD_CONTROLLER
+from checker.model.fault import Fault, Ref
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest_labels, pairs
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, NotPassed, fail
+from checker.model.verdict import fail
 
 
 def explain_unscheduled(state: State, pod: Object) -> NoReturn:
@@ -89,89 +90,60 @@ def _show(resource: str, amount: Decimal) -> str:
     return f"{amount.normalize():f}" if resource == "cpu" else f"{amount / 1024**3:.1f} Gi"
 
 
-def refine_not_scheduled_yet(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_not_scheduled_yet(state: State, pod: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/"""
+    if state.age(pod.created) <= TIME_FOR_POD_CONTROLLER:
+        return None
     gates = [gate["name"] for gate in pod.spec.get("schedulingGates") or []]
-    if gates and state.age(pod.created) > TIME_FOR_POD_CONTROLLER:
-        return Failed(
-            "pod-scheduling-gated",
-            f"Pod {pod.name} is held back by a scheduling gate that nobody has taken away: {', '.join(gates)}.",
-            expected="no scheduling gates", observed=", ".join(gates), object=pod.ref, look=describe(pod),
-        )  # fmt: skip
+    if gates:
+        return Fault("pod-scheduling-gated", Ref.of(pod), {"gates": gates})
     scheduler = pod.spec.get("schedulerName", "default-scheduler")
-    if (
-        scheduler != "default-scheduler"
-        and not pod.condition("PodScheduled")
-        and state.age(pod.created) > TIME_FOR_POD_CONTROLLER
-    ):
-        return Failed(
-            "scheduler-missing",
-            f"Pod {pod.name} waits for a scheduler called {scheduler}, and none of that name has looked at it.",
-            expected=f"a scheduler {scheduler}", observed="no scheduler has looked at the Pod", object=pod.ref,
-            look=f"kubectl get pod {pod.name} -o jsonpath={{.spec.schedulerName}}",
-        )  # fmt: skip
+    if scheduler != "default-scheduler" and not pod.condition("PodScheduled"):
+        return Fault("scheduler-missing", Ref.of(pod), {"scheduler": scheduler})
     return None
 
 
-_OPERATORS = {
-    "In": "is",
-    "NotIn": "is not",
-    "Exists": "is there",
-    "DoesNotExist": "is not there",
-    "Gt": "is over",
-    "Lt": "is under",
-}
+def _selector(term: dict[str, Any]) -> str:
+    """A node selector term as kubectl writes set-based selectors: `disktype in (ssd,nvme),!spot`.
+
+    Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#set-based-requirement
+    """
+
+    def written(expression: dict[str, Any]) -> str:
+        key, values = expression["key"], ",".join(expression.get("values") or [])
+        known: dict[str, str] = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+            "Gt": f"{key}>{values}",
+            "Lt": f"{key}<{values}",
+        }
+        return known.get(expression["operator"], f"{key} {expression['operator']} ({values})")
+
+    return ",".join(map(written, [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]))
 
 
-def _expressions(terms: list[dict[str, Any]]) -> str:
-    """Node selector terms in words: any term, every expression of it."""
-
-    def words(expression: dict[str, Any]) -> str:
-        operator = _OPERATORS.get(expression["operator"], expression["operator"])
-        return f"{expression['key']} {operator} {' or '.join(expression.get('values') or [])}".strip()
-
-    return " or ".join(
-        " and ".join(map(words, [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]))
-        for term in terms
-    )
-
-
-def refine_unschedulable(state: State, pod: Object, fault: NotPassed) -> NotPassed | None:
+def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and the scheduler's own messages."""
-    message = fault.observed
-    evidence: dict[str, Any] = {"observed": message, "object": pod.ref, "look": describe(pod)}
+    message = words_of(fault)
     device = re.search(r"Insufficient ([\w.-]+/[\w.-]+)", message)
     if device:
-        return Failed(
-            "pod-unschedulable-device", f"Pod {pod.name} asks for {device[1]}, and no node has any left to offer.",
-            expected=f"a node that offers {device[1]}", **evidence,
-        )  # fmt: skip
+        return Fault("pod-unschedulable-device", Ref.of(pod), {"device": device[1], "message": message})
     if "free ports" in message:
-        ports = [str(p["hostPort"]) for c in pod.containers for p in c.get("ports") or [] if p.get("hostPort")]
-        return Failed(
-            "host-port-taken",
-            f"Pod {pod.name} wants port {', '.join(ports)} of a node for itself, and another Pod has it on every node that it could go to.",
-            expected=f"a node whose port {', '.join(ports)} is free", **evidence,
-        )  # fmt: skip
+        ports = [p["hostPort"] for c in pod.containers for p in c.get("ports") or [] if p.get("hostPort")]
+        return Fault("host-port-taken", Ref.of(pod), {"ports": ports, "message": message}, form="host-port")
     if "topology spread" in message:
         rules = pod.spec.get("topologySpreadConstraints") or []
-        keys = ", ".join(rule["topologyKey"] for rule in rules if rule.get("whenUnsatisfiable") != "ScheduleAnyway")
-        return Failed(
-            "pod-unschedulable-spread", f"No node would keep Pod {pod.name} spread as it asks (over {keys}).",
-            expected=f"a node on which the spread over {keys} is kept", **evidence,
-        )  # fmt: skip
-    if "anti-affinity" in message or "pod affinity" in message:
-        which = "wants to be away from" if "anti-affinity" in message else "wants to be beside"
-        return Failed(
-            "pod-unschedulable-pod-affinity", f"Pod {pod.name} {which} certain other Pods, and no node is left on which it would be.",
-            expected="a node on which its rules about other Pods hold", **evidence,
-        )  # fmt: skip
+        keys = [rule["topologyKey"] for rule in rules if rule.get("whenUnsatisfiable") != "ScheduleAnyway"]
+        return Fault("pod-unschedulable-spread", Ref.of(pod), {"keys": keys, "message": message})
+    if "anti-affinity" in message:
+        return Fault("pod-unschedulable-pod-affinity", Ref.of(pod), {"message": message}, form="anti-affinity")
+    if "pod affinity" in message:
+        return Fault("pod-unschedulable-pod-affinity", Ref.of(pod), {"message": message}, form="affinity")
     node_affinity = (pod.spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = (node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
     if required and "affinity/selector" in message:
-        return Failed(
-            "pod-unschedulable-affinity",
-            f"Pod {pod.name} may go only to a node where {_expressions(required)}, and none that would take it is such a node.",
-            expected=f"a node where {_expressions(required)}", **{**evidence, "look": "kubectl get nodes --show-labels"},
-        )  # fmt: skip
+        terms = [_selector(term) for term in required]
+        return Fault("pod-unschedulable-affinity", Ref.of(pod), {"terms": terms, "message": message})
     return None

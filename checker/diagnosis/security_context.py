@@ -8,36 +8,50 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from checker.diagnosis.containers import last_line, look_at_log
+from checker.diagnosis.containers import last_line, previous_option
+from checker.model.fault import Fault, Ref
 from checker.model.state import Object
-from checker.model.verdict import Failed, NotPassed
+
+_REFUSED = re.compile(r"read-only file system|permission denied|operation not permitted|EACCES|EROFS", re.I)
+_PORT_IN_USE = re.compile("address already in use", re.I)
+_RESTRICTING = ("capabilities", "runAsGroup", "runAsNonRoot", "runAsUser")
 
 
-def explain_not_permitted(pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
-    """Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"""
+def explain_not_permitted(pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
+    """What a container was refused, by its own last words (`said`); None where they tell of no refusal.
+
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
+    """
     context = {**(pod.spec.get("securityContext") or {}), **(spec.get("securityContext") or {})}
-    told = next((line for line in said.splitlines() if re.search(r"read-only file system|permission denied|operation not permitted|EACCES|EROFS", line, re.I)), "")  # fmt: skip
-    told = last_line(told)
-    evidence: dict[str, Any] = {
-        "observed": told, "object": pod.ref, "look": look_at_log(pod, spec["name"]),
-    }  # fmt: skip
+    told = _line_with(_REFUSED, said)
+    name, previous = spec["name"], previous_option(pod, spec["name"])
     if re.search(r"read-only file system|EROFS", told, re.I):
-        return Failed(
-            "file-system-read-only", f"Container {spec['name']} of Pod {pod.name} wants to write where it may only read: {told}",
-            expected="a place that can be written to", **evidence,
-        )  # fmt: skip
-    restricting = {"runAsUser", "runAsGroup", "runAsNonRoot", "capabilities"} & set(context)
+        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "said": told, "previous": previous})
+    restricting = {field: context[field] for field in _RESTRICTING if field in context}
     if told and restricting:
-        words = ", ".join(f"{name}: {context[name]}" for name in sorted(restricting))
-        return Failed(
+        return Fault(
             "container-not-permitted",
-            f"Container {spec['name']} of Pod {pod.name} is not allowed what it tries, with its security context ({words}): {told}",
-            expected="a program that gets along with its user's rights", **evidence,
-        )  # fmt: skip
-    if pod.spec.get("hostNetwork") and "address already in use" in said.lower():
-        return Failed(
-            "host-port-taken",
-            f"Pod {pod.name} uses its node's network (hostNetwork), and its port is in use on node {pod.spec.get('nodeName')}: {last_line(said)}",
-            expected="a port that is free on the node", observed=last_line(said), object=pod.ref, look="kubectl get pods -o wide --all-namespaces",
-        )  # fmt: skip
+            Ref.of(pod),
+            {"container": name, "context": _fields(restricting), "said": told, "previous": previous},
+        )
+    told = _line_with(_PORT_IN_USE, said)
+    if told and pod.spec.get("hostNetwork"):
+        node = pod.spec.get("nodeName", "")
+        return Fault("host-port-taken", Ref.of(pod), {"node": node, "said": told}, form="host-network")
     return None
+
+
+def _line_with(pattern: re.Pattern[str], said: str) -> str:
+    """The first line in which a pattern is found, cut to a readable length; empty where there is none."""
+    return last_line(next((line for line in said.splitlines() if pattern.search(line)), ""))
+
+
+def _fields(context: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of a security context by their paths: `capabilities.drop`."""
+    found: dict[str, Any] = {}
+    for name, value in context.items():
+        if isinstance(value, dict):
+            found |= _fields(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return found

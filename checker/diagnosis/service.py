@@ -14,9 +14,10 @@ from checker.diagnosis.owners import workload_of
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
+from checker.model.fault import Fault, Ref
 from checker.model.spelling import counted, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
-from checker.model.verdict import Failed, NotPassed, fail, unknown
+from checker.model.verdict import fail, unknown
 
 
 def pods_behind(state: State, service: Object) -> list[Object]:
@@ -257,7 +258,7 @@ def walk_address(state: State, service: Object) -> None:
     )  # fmt: skip
 
 
-def refine_port_refused(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+def refine_port_refused(state: State, service: Object, fault: Fault) -> Fault | None:
     """A Service whose selector also matches the Pods of another workload, which listen elsewhere."""
     reach = state.observations.get(REACH) or {}
     ready = [pod for pod in pods_behind(state, service) if pod.is_ready]
@@ -265,21 +266,24 @@ def refine_port_refused(state: State, service: Object, fault: NotPassed) -> NotP
     for pod in ready:
         maker = workload_of(state, pod) or pod
         words = [reach.get(f"{pod.status.get('podIP')}:{number}") for number in target_ports(service, pod).values()]
-        groups.setdefault(maker.ref, []).append(bool(words) and all(word == "open" for word in words))
-    silent = sorted(ref for ref, answers in groups.items() if not any(answers))
+        groups.setdefault(f"{maker.kind} {maker.name}", []).append(
+            bool(words) and all(word == "open" for word in words)
+        )
+    silent = sorted(maker for maker, answers in groups.items() if not any(answers))
     if not silent or len(silent) == len(groups):
         return None
-    at_home = sorted(set(groups) - set(silent))
-    return Failed(
+    return Fault(
         "service-selects-other-pods",
-        f"Service {service.name} sends requests to the Pods of {', '.join(at_home)}, which answer, and also to those of {', '.join(silent)}, "
-        f"which do not: its selector {pairs(service.spec.get('selector') or {})} matches both.",
-        expected="only Pods that listen on the target port", observed=f"Pods of {', '.join(silent)} as well", object=service.ref,
-        look="kubectl get pods --show-labels",
-    )  # fmt: skip
+        Ref.of(service),
+        {
+            "selector": service.spec.get("selector") or {},
+            "answering": sorted(set(groups) - set(silent)),
+            "silent": silent,
+        },
+    )
 
 
-def refine_selects_nothing(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+def refine_selects_nothing(state: State, service: Object, fault: Fault) -> Fault | None:
     """A Service whose selector is like nothing here, and exactly what Pods of another namespace have."""
     selector = service.spec.get("selector") or {}
     here = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
@@ -291,21 +295,13 @@ def refine_selects_nothing(state: State, service: Object, fault: NotPassed) -> N
     )
     if alike or not elsewhere or not selector:
         return None
-    return Failed(
-        "pods-in-other-namespace",
-        f"Service {service.name} selects no Pod: the Pods with {pairs(selector)} are in namespace {', '.join(elsewhere)}, and a Service "
-        f"selects only in its own, {service.namespace}.",
-        expected=f"Pods with {pairs(selector)} in namespace {service.namespace}", observed=f"in namespace {', '.join(elsewhere)}",
-        object=service.ref, look="kubectl get pods --all-namespaces --show-labels",
-    )  # fmt: skip
+    return Fault("pods-in-other-namespace", Ref.of(service), {"selector": selector, "namespaces": elsewhere})
 
 
-def refine_none_ready(state: State, service: Object, fault: NotPassed) -> NotPassed | None:
+def refine_none_ready(state: State, service: Object, fault: Fault) -> Fault | None:
+    """A Service that selects only Pods that have ended."""
     pods = pods_behind(state, service)
     if not pods or any(pod.status.get("phase") not in ("Succeeded", "Failed") for pod in pods):
         return None
-    return Failed(
-        "service-selects-finished-pods", f"Service {service.name} selects only Pods that have ended ({counted(len(pods), 'Pod')}).",
-        expected="Pods that run", observed=", ".join(sorted({pod.status.get("phase", "") for pod in pods})), object=service.ref,
-        look="kubectl get pods --show-labels",
-    )  # fmt: skip
+    phases = sorted({pod.status.get("phase", "") for pod in pods})
+    return Fault("service-selects-finished-pods", Ref.of(service), {"pods": len(pods), "phases": phases})

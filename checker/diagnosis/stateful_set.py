@@ -1,13 +1,15 @@
-"""What is special about a StatefulSet: the Service that gives its Pods their names, and an update that stops at a partition.
+"""What is special about a StatefulSet: the Service that gives its Pods their names, and an update that stops at a
+partition.
 
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 """
 
 from __future__ import annotations
 
+from checker.model.fault import Fault
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import NotPassed, fail
+from checker.model.verdict import fail
 
 
 def walk_governing_service(state: State, stateful_set: Object) -> None:
@@ -20,24 +22,17 @@ def walk_governing_service(state: State, stateful_set: Object) -> None:
         return
     known = sorted(s.name for s in state.all("Service", stateful_set.namespace))
     near = nearest(name, known, cutoff=0.6)
-    fail(
-        "governing-service-missing",
-        f"The Pods of StatefulSet {stateful_set.name} take their names from Service {name}, which does not exist: no name leads to any one of them."
-        + (f" There is one called {near}." if near else ""),
-        expected=f"Service {name}", observed=f"Services there: {', '.join(known) or 'none'}", object=stateful_set.ref,
-        look=f"kubectl describe statefulset {stateful_set.name}",
-    )  # fmt: skip
+    fail("governing-service-missing", stateful_set, service=name, near=near, services=known)
 
 
-def is_partitioned_rollout(state: State, fault: NotPassed) -> bool:
-    """Whether what a chain stopped at is as somebody asked for: a StatefulSet's update that stops at its partition.
+def is_partitioned_rollout(state: State, fault: Fault) -> bool:
+    """Whether a fault is a StatefulSet's rollout that stops at its partition, as its update strategy asks for.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#partitions
     """
-    kind, _, name = fault.object.partition("/")
-    if fault.cause != "rollout-in-progress" or kind != "StatefulSet":
+    if fault.cause != "rollout-in-progress" or fault.object.kind != "StatefulSet":
         return False
-    found = state.find(kind, name, fault.namespace)
+    found = state.find("StatefulSet", fault.object.name, fault.object.namespace)
     strategy = (found.spec.get("updateStrategy") or {}).get("rollingUpdate") or {} if found else {}
     if not found or not strategy.get("partition"):
         return False

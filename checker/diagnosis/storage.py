@@ -1,8 +1,8 @@
-"""The chain of stored data: the claim exists → its class exists → somebody makes a volume, or one that is there fits → bound →
-the Pod may use it, on this node → mounted, where the program writes.
+"""The chain of a claim: it exists → its class exists → a volume is provisioned, or one that exists fits → bound → usable by the
+Pod, on this node. The links from there on are in mounts.py.
 
-Sources: https://kubernetes.io/docs/concepts/storage/persistent-volumes/, https://kubernetes.io/docs/concepts/storage/storage-classes/
-and https://kubernetes.io/docs/concepts/storage/volumes/
+Sources: https://kubernetes.io/docs/concepts/storage/persistent-volumes/ and
+https://kubernetes.io/docs/concepts/storage/storage-classes/
 """
 
 from __future__ import annotations
@@ -69,16 +69,11 @@ def explain_claims(state: State, pod: Object) -> None:
 
 
 def explain_claim_missing(state: State, pod: Object, volume: str, name: str) -> NoReturn:
-    others = [o.name for o in state.all("PersistentVolumeClaim", pod.namespace)]
-    similar = nearest(name, others, cutoff=0.6)
+    """A Pod names a claim that does not exist. volume: the Pod's volume that names it. Raises Failed."""
+    others = sorted(o.name for o in state.all("PersistentVolumeClaim", pod.namespace))
     made_for_it = any(v["name"] == volume and "ephemeral" in v for v in pod.spec.get("volumes") or [])
-    fail(
-        "claim-missing",
-        f"Pod {pod.name} uses claim {name} (as its volume {volume}), and there is no such claim in namespace {pod.namespace}."
-        + (f" There is one called {similar}: is it meant?" if similar else ""),
-        expected=f"PersistentVolumeClaim {name}", observed=f"claims there: {', '.join(sorted(others)) or 'none'}",
-        object=pod.ref, look="kubectl get persistentvolumeclaims", pending=made_for_it,
-    )  # fmt: skip
+    near = nearest(name, others, cutoff=0.6)
+    fail("claim-missing", pod, claim=name, volume=volume, near=near, claims=others, in_progress=made_for_it)
 
 
 def _explain_exclusive(state: State, pod: Object, claim: Object) -> None:
@@ -89,13 +84,8 @@ def _explain_exclusive(state: State, pod: Object, claim: Object) -> None:
     others = [other for other in users_of(state, claim) if other.uid != pod.uid and other.spec.get("nodeName")]
     if pod.spec.get("nodeName") or "ReadWriteOncePod" not in modes(claim) or not others:
         return
-    fail(
-        "claim-in-use",
-        f"Claim {claim.name} has access mode ReadWriteOncePod, which is for one Pod at a time, and Pod {others[0].name} uses it: "
-        f"Pod {pod.name} waits.",
-        expected="no other Pod that uses the claim", observed=f"used by Pod {others[0].name}", object=pod.ref,
-        look="kubectl describe persistentvolumeclaim " + claim.name, pending=any(other.is_terminating for other in others),
-    )  # fmt: skip
+    leaving = any(other.is_terminating for other in others)
+    fail("claim-in-use", pod, claim=claim.name, user=others[0].name, in_progress=leaving)
 
 
 def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> None:
@@ -103,23 +93,16 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
 
     wanted_by: a Pod without a node whose chain is being walked: that its claim waits for just this Pod is no fault then.
     """
-    name, evidence = claim.name, _evidence(claim)
     if claim.is_terminating:
         users = users_of(state, claim)
-        fail(
-            "object-being-deleted",
-            f"Claim {name} is being deleted" + (f", and stays until Pod {users[0].name} no longer uses it." if users else "."),
-            expected="a claim that stays", observed="being deleted", pending=not users, **evidence,
-        )  # fmt: skip
+        if users:
+            fail("object-being-deleted", claim, form="in-use", user=users[0].name)
+        fail("object-being-deleted", claim, in_progress=True)
     phase = claim.status.get("phase", "Pending")
     if phase == "Bound":
         return
     if phase == "Lost":
-        volume = claim.spec.get("volumeName", "")
-        fail(
-            "claim-lost", f"Claim {name} was bound to volume {volume}, and that volume is gone, with what was on it.",
-            expected=f"PersistentVolume {volume}", observed="phase Lost", **evidence,
-        )  # fmt: skip
+        fail("claim-lost", claim, volume=claim.spec.get("volumeName", ""))
     chosen = claim.spec.get("volumeName")
     if chosen:
         _explain_chosen(state, claim, chosen)
@@ -140,25 +123,17 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
     users = users_of(state, claim)
     late = storage_class.raw.get("volumeBindingMode") == "WaitForFirstConsumer"
     if late and not users:
-        fail(
-            "claim-waits-for-pod",
-            f"Claim {name} is Pending, and that is no fault: class {storage_class.name} has a volume made only when a Pod uses the "
-            "claim (WaitForFirstConsumer), and no Pod does.",
-            expected="a Pod that uses the claim", observed="none", **evidence,
-        )  # fmt: skip
+        fail("claim-waits-for-pod", claim, storage_class=storage_class.name)
     if late and SELECTED_NODE not in claim.annotations:
         if wanted_by:
             return
         for pod in users:
             walk(state, pod)  # what keeps it from having a node keeps the claim from having a volume
     waited = min([state.age(pod.created) for pod in users] if late else [state.age(claim.created)], default=0.0)
-    fail(
-        "claim-not-bound-yet" if waited < TIME_FOR_VOLUME else "provisioner-silent",
-        f"Claim {name} waits for provisioner {provisioner} of class {storage_class.name}, which has made no volume"
-        + (" yet." if waited < TIME_FOR_VOLUME else f" for {waited:.0f} s, and has given no reason."),
-        expected="a volume for the claim", observed=f"Pending for {waited:.0f} s" if waited >= TIME_FOR_VOLUME else "Pending",
-        pending=waited < TIME_FOR_VOLUME, **evidence,
-    )  # fmt: skip
+    of = storage_class.name
+    if waited < TIME_FOR_VOLUME:
+        fail("claim-not-bound-yet", claim, provisioner=provisioner, storage_class=of, in_progress=True)
+    fail("provisioner-silent", claim, provisioner=provisioner, storage_class=of, seconds=round(waited))
 
 
 def modes(obj: Object) -> list[str]:
@@ -173,44 +148,32 @@ def size(obj: Object) -> str:
     return str((obj.spec.get("capacity") or asked).get("storage", "0"))
 
 
-def _evidence(claim: Object) -> dict[str, Any]:
-    return {"object": claim.ref, "look": f"kubectl describe persistentvolumeclaim {claim.name}"}
-
-
 def _explain_class(state: State, claim: Object, wanted: str) -> NoReturn:
     known = sorted(c.name for c in state.everywhere("StorageClass"))
-    similar = nearest(wanted, known, cutoff=0.6)
-    fail(
-        "class-missing",
-        f"Claim {claim.name} asks for class {wanted}, and there is none of that name."
-        + (f" There is one called {similar}: is it meant?" if similar else ""),
-        expected=f"StorageClass {wanted}", observed=f"classes: {', '.join(known) or 'none'}", object=claim.ref,
-        look="kubectl get storageclasses",
-    )  # fmt: skip
+    fail("class-missing", claim, storage_class=wanted, near=nearest(wanted, known, cutoff=0.6), classes=known)
 
 
 def _explain_modes(claim: Object, storage_class: Object, provisioner: str) -> None:
     asked = [mode for mode in modes(claim) if mode not in OFFERED.get(provisioner, (mode,))]
     if asked:
-        offered = " or ".join(OFFERED[provisioner])
         fail(
             "access-mode-not-offered",
-            f"Claim {claim.name} asks for {' and '.join(asked)}, and class {storage_class.name} cannot give that: its volumes "
-            f"({provisioner}) can be had as {offered} only.",
-            expected=offered, observed=" and ".join(asked), **_evidence(claim),
-        )  # fmt: skip
+            claim,
+            asked=asked,
+            offered=OFFERED[provisioner],
+            storage_class=storage_class.name,
+            provisioner=provisioner,
+        )
 
 
 def _explain_refused(claim: Object, storage_class: Object, message: str) -> NoReturn:
-    telling = message.partition('": ')[2] or message  # behind: failed to provision volume with StorageClass "…"
-    about_modes = "access mode" in telling.lower() or "accessmode" in telling.lower()
-    fail(
-        "access-mode-not-offered" if about_modes else "provisioning-failed",
-        f"Class {storage_class.name} makes no volume for claim {claim.name}"
-        + (f" with access mode {' and '.join(modes(claim))}" if about_modes else "")
-        + f": {telling}",
-        expected="a volume for the claim", observed=telling, **_evidence(claim),
-    )  # fmt: skip
+    """The provisioner says why it makes no volume. message: that of its event."""
+    reason = message.partition('": ')[2] or message  # behind: failed to provision volume with StorageClass "…"
+    about_modes = "access mode" in reason.lower() or "accessmode" in reason.lower()
+    of = storage_class.name
+    if about_modes:
+        fail("access-mode-not-offered", claim, form="refused", asked=modes(claim), storage_class=of, reason=reason)
+    fail("provisioning-failed", claim, storage_class=of, reason=reason)
 
 
 # -- volumes that are there already ----------------------------------------------------------------------------------
@@ -221,13 +184,8 @@ def _explain_chosen(state: State, claim: Object, name: str) -> NoReturn:
     known = state.everywhere("PersistentVolume")
     volume = next((pv for pv in known if pv.name == name), None)
     if not volume:
-        similar = nearest(name, [pv.name for pv in known if not pv.spec.get("claimRef")], cutoff=0.6)
-        fail(
-            "volume-missing",
-            f"Claim {claim.name} asks for volume {name}, and there is none of that name."
-            + (f" There is one called {similar}: is it meant?" if similar else ""),
-            expected=f"PersistentVolume {name}", observed=similar or "none", object=claim.ref, look="kubectl get persistentvolumes",
-        )  # fmt: skip
+        near = nearest(name, [pv.name for pv in known if not pv.spec.get("claimRef")], cutoff=0.6)
+        fail("volume-missing", claim, volume=name, near=near)
     _explain_misfit(claim, volume)
     _not_bound_yet(claim, volume)
 
@@ -236,26 +194,13 @@ def _explain_unmatched(state: State, claim: Object, volumes: list[Object], stora
     """No volume that is there already fits a claim for which none is made. `volumes`: those of its class."""
     users = users_of(state, claim)
     if storage_class and storage_class.raw.get("volumeBindingMode") == "WaitForFirstConsumer" and not users:
-        fail(
-            "claim-waits-for-pod",
-            f"Claim {claim.name} is Pending, and that is no fault: class {storage_class.name} binds a volume only when a Pod uses "
-            "the claim (WaitForFirstConsumer), and no Pod does.",
-            expected="a Pod that uses the claim", observed="none", **_evidence(claim),
-        )  # fmt: skip
-    name = claim.spec.get("storageClassName")
-    if name:
-        made = f"no volume is made by itself for class {name}"
-    elif name == "":
-        made = 'it asks for no class (""), so no volume is made for it'
-    else:
-        made = "it names no class, and this cluster has no default one, so no volume is made for it"
+        fail("claim-waits-for-pod", claim, form="no-provisioner", storage_class=storage_class.name)
     near = [pv for pv in volumes if _ours(pv, claim)]
     if not near:
-        fail(
-            "no-volume-fits", f"Claim {claim.name} is bound to nothing: {made}, and there is none that is free.",
-            expected="a free PersistentVolume" + (f" of class {name}" if name else " without a class"), observed="none",
-            object=claim.ref, look="kubectl get persistentvolumes",
-        )  # fmt: skip
+        wanted = claim.spec.get("storageClassName")
+        if wanted:
+            fail("no-volume-fits", claim, storage_class=wanted)
+        fail("no-volume-fits", claim, form="no-default-class" if wanted is None else "empty-class")
     fitting = [pv for pv in near if not _misfits(claim, pv)]
     if fitting:
         free = [pv for pv in fitting if not _claimed_by_another(pv, claim)]
@@ -296,38 +241,25 @@ def _misfits(claim: Object, volume: Object) -> list[str]:
 
 def _explain_misfit(claim: Object, volume: Object) -> None:
     """Raise Failed with the first thing that keeps a claim from this volume; return where there is none."""
-    wrong, look = _misfits(claim, volume), f"kubectl describe persistentvolume {volume.name}"
+    wrong, name = _misfits(claim, volume), volume.name
     if "mode" in wrong:
-        fail(
-            "access-mode-not-offered",
-            f"Claim {claim.name} asks for {' and '.join(modes(claim))}, and volume {volume.name} can be had as {' and '.join(modes(volume))} only.",
-            expected=" and ".join(modes(claim)), observed=" and ".join(modes(volume)), object=claim.ref, look=look,
-        )  # fmt: skip
-    if wrong:
-        asked = {"class": claim.spec.get("storageClassName") or "no class", "size": size(claim),
-                 "labels": "other labels"}[wrong[0]]  # fmt: skip
-        has = {"class": volume.spec.get("storageClassName") or "no class", "size": size(volume),
-               "labels": "not those"}[wrong[0]]  # fmt: skip
-        fail(
-            "no-volume-fits",
-            f"Claim {claim.name} asks for {asked}, and the nearest volume that is there, {volume.name}, has {has}.",
-            expected=asked, observed=has, object=claim.ref, look="kubectl get persistentvolumes",
-        )  # fmt: skip
+        fail("access-mode-not-offered", claim, form="volume", asked=modes(claim), offered=modes(volume), volume=name)
+    if "class" in wrong:
+        asked, has = claim.spec.get("storageClassName"), volume.spec.get("storageClassName")
+        fail("no-volume-fits", claim, form="other-class", volume=name, storage_class=asked, volume_class=has)
+    if "size" in wrong:
+        fail("no-volume-fits", claim, form="too-small", volume=name, size=size(claim), volume_size=size(volume))
+    if "labels" in wrong:
+        labels = claim.spec["selector"]["matchLabels"]
+        fail("no-volume-fits", claim, form="other-labels", volume=name, labels=labels, volume_labels=volume.labels)
     if _claimed_by_another(volume, claim):
-        owner = volume.spec["claimRef"]
         if volume.status.get("phase") in ("Released", "Failed"):
             walk_volume(volume, claim)
-        fail(
-            "no-volume-fits", f"Volume {volume.name}, which would fit claim {claim.name}, belongs to claim {owner.get('name')}.",
-            expected="a free volume", observed=f"bound to claim {owner.get('name')}", object=claim.ref, look=look,
-        )  # fmt: skip
+        fail("no-volume-fits", claim, form="bound", volume=name, owner=volume.spec["claimRef"].get("name"))
 
 
 def _not_bound_yet(claim: Object, volume: Object) -> NoReturn:
-    fail(
-        "claim-not-bound-yet", f"Claim {claim.name} fits volume {volume.name}, and is not bound to it yet.",
-        expected="phase Bound", observed="phase Pending", pending=True, **_evidence(claim),
-    )  # fmt: skip
+    fail("claim-not-bound-yet", claim, form="volume", volume=volume.name, in_progress=True)
 
 
 def walk_volume(volume: Object, claim: Object | None = None) -> None:
@@ -336,26 +268,22 @@ def walk_volume(volume: Object, claim: Object | None = None) -> None:
     Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming
     """
     phase, owner = volume.status.get("phase", "Pending"), (volume.spec.get("claimRef") or {}).get("name", "")
-    policy = volume.spec.get("persistentVolumeReclaimPolicy", "Retain")
-    evidence: dict[str, Any] = {
-        "object": (claim or volume).ref,
-        "look": f"kubectl describe persistentvolume {volume.name}",
-    }
-    would_fit = f", which would fit claim {claim.name}," if claim else ""
+    about, fits = claim or volume, claim.name if claim else ""
     if phase == "Released":
-        again = f" A claim {owner} exists again, but it is another one." if claim and claim.name == owner else ""
+        policy = volume.spec.get("persistentVolumeReclaimPolicy", "Retain")
         fail(
             "volume-released",
-            f"Volume {volume.name}{would_fit} is Released: the claim {owner} that it belonged to was deleted, and it still holds that one's "
-            f"data. It is given to nobody else as it is.{again}",
-            expected="phase Available", observed=f"phase Released, reclaim policy {policy}", pending=policy == "Delete", **evidence,
-        )  # fmt: skip
+            about,
+            volume=volume.name,
+            claim=fits,
+            owner=owner,
+            again=owner if fits == owner else "",
+            policy=policy,
+            in_progress=policy == "Delete",
+        )
     if phase == "Failed":
-        why = volume.status.get("message", "no reason given")
-        fail(
-            "volume-not-removed", f"Volume {volume.name}{would_fit} was to be removed with its claim, and that failed: {why}",
-            expected="a volume that is gone", observed=why, **evidence,
-        )  # fmt: skip
+        reason = volume.status.get("message", "")
+        fail("volume-not-removed", about, volume=volume.name, claim=fits, reason=reason)
 
 
 # -- a volume and its nodes ------------------------------------------------------------------------------------------
@@ -391,9 +319,9 @@ def explain_volume_nodes(state: State, pod: Object, open_to_it: list[Object]) ->
             continue
         fail(
             "volume-on-other-node",
-            f"The volume of claim {name} can be used on {'node ' + ', '.join(where) if where else 'no node of this cluster'} only, and Pod "
-            f"{pod.name} cannot go there.",
-            expected=f"a place for the Pod on {', '.join(where) or 'a node that has the volume'}",
-            observed=f"nodes open to the Pod: {', '.join(sorted(node.name for node in open_to_it)) or 'none'}", object=pod.ref,
-            look=f"kubectl describe persistentvolume {volume.name}",
-        )  # fmt: skip
+            pod,
+            claim=name,
+            volume=volume.name,
+            nodes=where,
+            open_nodes=sorted(node.name for node in open_to_it),
+        )

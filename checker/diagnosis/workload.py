@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from checker.diagnosis.containers import describe
+from checker.diagnosis.component_words import words_of
 from checker.diagnosis.owners import replica_sets, workload_of
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_creation
-from checker.model.spelling import counted, nearest, pairs
+from checker.model.fault import Fault, Ref
+from checker.model.spelling import counted, nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed, fail
 
@@ -114,64 +115,51 @@ def root_of(state: State, pod: Object) -> NotPassed | None:
     return None
 
 
+# Why the API server refuses Pods, by its message: cause, form and pattern. The pattern's group names what refuses or is missing.
 _REFUSED_BY: tuple[tuple[str, str, str], ...] = (
-    # cause, pattern (the groups are put into the words), words
-    ("service-account-missing", r'serviceaccount "([^"]+)" not found', "their ServiceAccount {0} does not exist"),
-    ("priority-class-unknown", r"no PriorityClass with name (\S+) was found", "there is no PriorityClass {0}"),
-    ("runtime-class-unknown", r'RuntimeClass "([^"]+)" not found', "there is no RuntimeClass {0}"),
-    ("webhook-unreachable", r'failed calling webhook "([^"]+)"', "the admission webhook {0}, which must be asked first, could not be asked"),
-    ("admission-policy-refused", r'admission webhook "([^"]+)" denied the request', "the admission webhook {0} says no"),
-    ("admission-policy-refused", r"ValidatingAdmissionPolicy '([^']+)'.* denied request", "the admission policy {0} says no"),
-    ("namespace-being-deleted", r"namespace (\S+) because it is being terminated", "namespace {0} is being deleted"),
-)  # fmt: skip
-_EXPECTED_OF = {
-    "service-account-missing": "a ServiceAccount {0}",
-    "priority-class-unknown": "a PriorityClass {0}",
-    "runtime-class-unknown": "a RuntimeClass {0}",
-    "webhook-unreachable": "an answer from webhook {0}",
-    "admission-policy-refused": "Pods that {0} admits",
-    "namespace-being-deleted": "a namespace {0} that stays",
-}
+    ("service-account-missing", "", r'serviceaccount "([^"]+)" not found'),
+    ("priority-class-unknown", "", r"no PriorityClass with name (\S+) was found"),
+    ("runtime-class-unknown", "", r'RuntimeClass "([^"]+)" not found'),
+    ("webhook-unreachable", "", r'failed calling webhook "([^"]+)"'),
+    ("admission-policy-refused", "webhook", r'admission webhook "([^"]+)" denied the request'),
+    ("admission-policy-refused", "policy", r"ValidatingAdmissionPolicy '([^']+)'.* denied request"),
+    ("namespace-being-deleted", "pods-refused", r"namespace (\S+) because it is being terminated"),
+)
 
 
-def refine_refused(state: State, maker: Object, fault: NotPassed) -> NotPassed | None:
+def refine_refused(state: State, maker: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/ and the API server's messages."""
-    message = fault.observed
-    for cause, pattern, words in _REFUSED_BY:
+    message = words_of(fault)
+    for cause, form, pattern in _REFUSED_BY:
         found = re.search(pattern, message)
         if not found:
             continue
         name = found[1].rstrip(".,")
-        hint = ""
-        if cause == "service-account-missing":
-            similar = nearest(name, [a.name for a in state.all("ServiceAccount", maker.namespace)])
-            hint = f" There is one called {similar}." if similar else ""
-        for_whom = (maker.controller or maker.ref).replace("/", " ")
-        reason = (
-            message[found.end() :].strip(": ") if cause in ("admission-policy-refused", "webhook-unreachable") else ""
-        )
-        return Failed(
-            cause,
-            f"No Pods are made for {for_whom}: {words.format(name)}{': ' + reason.rstrip('.') if reason else ''}.{hint}",
-            expected=_EXPECTED_OF[cause].format(name), observed=message, object=fault.object, look=fault.look,
-        )  # fmt: skip
+        accounts = state.all("ServiceAccount", maker.namespace) if cause == "service-account-missing" else []
+        kind, _, workload = (maker.controller or maker.ref).partition("/")
+        facts = {
+            "workload_kind": kind,
+            "workload": workload,
+            "refused_by": name,
+            "near": nearest(name, [account.name for account in accounts]),
+            "details": message[found.end() :].strip(": ").rstrip("."),
+            "message": message,
+        }
+        return Fault(cause, fault.object, facts, form=form)
     return None
 
 
-def refine_zero_replicas(state: State, daemon_set: Object, fault: NotPassed) -> NotPassed | None:
+def refine_zero_replicas(state: State, daemon_set: Object, fault: Fault) -> Fault | None:
     """Source: https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#how-daemon-pods-are-scheduled"""
     if daemon_set.kind != "DaemonSet":
         return None
-    template = (daemon_set.spec.get("template") or {}).get("spec") or {}
-    selector = template.get("nodeSelector") or {}
-    wants = f"nodes with {pairs(selector)}" if selector else "nodes that its affinity and tolerations allow"
-    return Failed(
-        "daemonset-has-no-node", f"DaemonSet {daemon_set.name} has a Pod on no node: it wants {wants}, and there is none.",
-        expected=wants, observed="0 nodes", object=daemon_set.ref, look="kubectl get nodes --show-labels",
-    )  # fmt: skip
+    selector = daemon_set.pod_spec.get("nodeSelector") or {}
+    if selector:
+        return Fault("daemonset-has-no-node", Ref.of(daemon_set), {"selector": selector}, form="node-selector")
+    return Fault("daemonset-has-no-node", Ref.of(daemon_set))
 
 
-def refine_rollout_in_progress(state: State, workload: Object, fault: NotPassed) -> NotPassed | None:
+def refine_rollout_in_progress(state: State, workload: Object, fault: Fault) -> Fault | None:
     """Sources: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#update-strategies,
     https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/"""
     strategy = workload.spec.get("updateStrategy") or {}
@@ -179,9 +167,4 @@ def refine_rollout_in_progress(state: State, workload: Object, fault: NotPassed)
         return None
     wanted = workload.spec.get("replicas", workload.status.get("desiredNumberScheduled", 0))
     updated = workload.status.get("updatedReplicas", workload.status.get("updatedNumberScheduled", 0))
-    return Failed(
-        "rollout-on-delete",
-        f"{updated} of {counted(wanted, 'Pod')} of {workload.kind} {workload.name} have the newest template: its update strategy "
-        "OnDelete replaces a Pod only when somebody deletes it.",
-        expected="Pods of the newest template", observed=f"{updated} of {wanted}", object=workload.ref, look=describe(workload),
-    )  # fmt: skip
+    return Fault("rollout-on-delete", Ref.of(workload), {"wanted": wanted, "updated": updated})

@@ -1,8 +1,8 @@
 """The Docker lab's place: the container engine of this machine. What is there is only looked at.
 
 An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes, and what was seen
-of running containers: what they listen on, what came back through their published ports, and, of the guestbook, what it
-says from within about its Redis.
+of running containers: what they listen on, what came back through their published ports, and, of the app, what a program of the
+lab's was told inside it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from checker.diagnosis.host_container import PROJECT, Container
 from checker.environments.base import run_script
-from checker.grading.container_engine import ENGINE
-from checker.grading.labs import Lab
+from checker.grading.container_engine import EngineObservation
+from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
@@ -30,39 +31,6 @@ TIMEOUT = 10.0  # seconds for one question to the engine
 REMOVAL_TIMEOUT = 120.0  # seconds for containers to end and go
 HTTP_TIMEOUT = 2.0  # seconds for one request through a published port
 _ENGINE_NAME = re.compile(r"[0-9a-f]{64}")  # the name that the engine gives to a volume that was given none
-# Run in a guestbook's container: is it ready, and what does the Redis that it was given say? RESP over one connection.
-_PROBE = """
-import json, os, socket, sys, urllib.request, urllib.error
-said = {"ready": None, "redis": None}
-try:
-    port = os.environ.get("PORT", "8080")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=3) as answer:
-        said["ready"] = [answer.status, answer.read().decode().strip()]
-except urllib.error.HTTPError as error:
-    said["ready"] = [error.code, error.read().decode().strip()]
-except OSError as error:
-    said["ready"] = [0, str(error)]
-host, _, port = os.environ.get("REDIS_HOST", "").partition(":")
-try:
-    if host:
-        stream = socket.create_connection((host, int(port or 6379)), timeout=2).makefile("rwb")
-        def ask(*words):
-            stream.write(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%s\\r\\n" % (len(w), w) for w in map(str.encode, words)))
-            stream.flush()
-            return read()
-        def read():
-            line = stream.readline().decode().strip()
-            if line[:1] == "*": return [read() for _ in range(int(line[1:]))]
-            if line[:1] == "$": return stream.read(int(line[1:]) + 2)[:-2].decode()
-            if line[:1] == "-": raise OSError(line[1:])
-            return line[1:]
-        stats = ask("INFO", "commandstats")
-        calls = [l.split("calls=")[1].split(",")[0] for l in stats.splitlines() if l.startswith(("cmdstat_rpush:", "cmdstat_lpush:"))]
-        said["redis"] = {"entries": int(ask("LLEN", "entries")), "written": sum(map(int, calls)), "dir": ask("CONFIG", "GET", "dir")[1]}
-except (OSError, ValueError, IndexError) as error:
-    said["redis"] = {"error": str(error)}
-print(json.dumps(said))
-"""
 
 
 class ContainerEngineEnvironment:
@@ -83,20 +51,27 @@ class ContainerEngineEnvironment:
         """Nobody watches the engine: it is looked at again and again."""
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
+        engine_observation = _observation_of(lab)
         try:
-            seen = self._look()
+            seen = self._look(engine_observation)
         except Problem as problem:
             seen = {"error": problem.what}
-        asked = Asked(frozenset(), observations=frozenset({ENGINE.key}))
-        return State(self.namespace, datetime.now(UTC), observations={ENGINE.key: seen}, asked=asked)
+        asked = Asked(frozenset(), observations=frozenset({engine_observation.key}))
+        seen_by_key = {engine_observation.key: seen}
+        return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=asked)
 
-    def _look(self) -> dict[str, Any]:
+    def _named(self, name: str) -> str:
+        """A name of the lab's text as it is in this environment: `my-guestbook:v1` has the suffix before its tag."""
+        repository, colon, tag = name.partition(":")
+        return f"{repository}{self.suffix}{colon}{tag}"
+
+    def _look(self, wanted: EngineObservation) -> dict[str, Any]:
         ids = self._ask("ps", "-aq", "--no-trunc").split()
         inspected = [c for c in self._inspect("container", ids) if not _is_node(c) and self._is_here(c)]
         names = {name for name in self._tags() if self.suffix in name}
         names |= {name for c in inspected for name in (c["Config"]["Image"], c["Image"])}
         with ThreadPoolExecutor(8) as pool:
-            containers = pool.map(self._see, inspected)
+            containers = pool.map(partial(self._see, wanted), inspected)
             images = pool.submit(self._inspect, "image", sorted(names))
             return {
                 "suffix": self.suffix, "now": datetime.now(UTC).timestamp(), "containers": list(containers),
@@ -135,7 +110,7 @@ class ContainerEngineEnvironment:
         names = [_short(name) for name in listed if "<none>" not in name]
         return [name for name in names if not name.startswith(("kubeclass/", "kindest/", "registry.k8s.io/"))]
 
-    def _see(self, inspect: dict[str, Any]) -> dict[str, Any]:
+    def _see(self, wanted: EngineObservation, inspect: dict[str, Any]) -> dict[str, Any]:
         container = Container(inspect, 0.0)
         seen: dict[str, Any] = {
             "inspect": _pruned(inspect),
@@ -150,10 +125,10 @@ class ContainerEngineEnvironment:
         if not container.runs:
             lines = self._log(container, "--tail", "20").split("\n")
             seen["log"] = lines[-1][:300]
-        elif container.is_guestbook or container.image == f"my-guestbook{self.suffix}:v1":
+        elif container.is_guestbook or container.image == self._named(wanted.image):
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
-            seen["asked"] = self._ask_within(container)
+            seen["asked"] = self._ask_within(container, wanted.asked)
         return seen
 
     def _log(self, container: Container, *options: str) -> str:
@@ -171,9 +146,9 @@ class ContainerEngineEnvironment:
             return None
         return listening(tables)
 
-    def _ask_within(self, container: Container) -> dict[str, Any] | None:
+    def _ask_within(self, container: Container, program: str) -> dict[str, Any] | None:
         try:
-            said: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", _PROBE))
+            said: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", program))
         except (Problem, ValueError):
             return None
         return said
@@ -191,8 +166,13 @@ class ContainerEngineEnvironment:
         self.empty()
 
     def empty(self) -> None:
-        """Remove the lab's project with its volumes, the containers made from the lab's image, and the image."""
-        name = f"my-guestbook{self.suffix}"
+        """Remove what was made for any lab of the engine: its project with its volumes, the containers made from its image, and
+        the image."""
+        for lab in map(load_lab, all_labs(drafts=True)):
+            if lab.text.needs.engine:
+                self._remove(self._named(_observation_of(lab).project))
+
+    def _remove(self, name: str) -> None:
         of_project = f"label={PROJECT}={name}"
         ids = [c["Id"] for c in self._inspect("container", self._ask("ps", "-aq").split()) if _belongs_to(name, c)]
         for what, found in {
@@ -219,6 +199,16 @@ class ContainerEngineEnvironment:
 
     def apply(self, lab: Lab, folder: str) -> None:
         raise Problem("The Docker lab has no manifests to apply.", f"Write {lab.folder / folder}/make.sh")
+
+
+def _observation_of(lab: Lab) -> EngineObservation:
+    """What a lab observes of the engine. Raises Problem if it observes nothing of it."""
+    for observation in lab.observations:
+        if isinstance(observation, EngineObservation):
+            return observation
+    raise Problem(
+        f"Lab {lab.number} observes nothing of the container engine.", f"Name an observation of it: {lab.folder}"
+    )
 
 
 def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:

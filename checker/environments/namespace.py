@@ -173,7 +173,8 @@ class NamespaceEnvironment:
 
         if not wait_until(has_account, timeout, pause=0.2):
             raise Problem(
-                f"Namespace {namespace} got no service account within {timeout:.0f} s: the controller manager may be down.",
+                f"Namespace {namespace} got no service account within {timeout:.0f} s: "
+                "the controller manager may be down.",
                 "See how the cluster is: kubeclass status",
             )
 

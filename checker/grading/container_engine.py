@@ -1,28 +1,16 @@
-"""The container engine, as the Docker lab's tasks see it: an observation, and how it reads. ContainerEngineEnvironment (checker/environments/container_engine.py) asks."""
+"""The container engine, as a lab's tasks see it: an observation, and how it reads. ContainerEngineEnvironment asks
+(checker/environments/container_engine.py)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from checker.diagnosis.host_container import Container
 from checker.grading.observations import Observation
 from checker.model.answers import Answer
 from checker.model.state import State
-
-
-@dataclass(frozen=True)
-class Engine(Observation):
-    """Everything about the engine that the lab is about. Read as an EngineView."""
-
-    asked_by = "engine"
-
-    def question(self, state: State) -> dict[str, Any] | None:
-        return None  # ContainerEngineEnvironment asks
-
-    def read(self, seen: Any) -> EngineView:
-        return EngineView(seen)
 
 
 class EngineView:
@@ -64,4 +52,22 @@ class EngineView:
         return sorted(found, key=lambda container: str(container.raw["Created"]), reverse=True)
 
 
-ENGINE = Engine()
+@dataclass(frozen=True)
+class EngineObservation(Observation[EngineView]):
+    """Base of what a lab observes of the engine: its containers, images and volumes. Read as an EngineView.
+
+    image: the image that the lab has learners build. project: their compose project, which `reset` removes. asked: the
+    text of a Python program that is run in each of the app's containers; its JSON is `Container.asked`. The names get
+    the suffix of the lab's namespace (see EngineView.named).
+    """
+
+    image: ClassVar[str]
+    project: ClassVar[str]
+    asked: ClassVar[str]
+    asked_by = "engine"
+
+    def question(self, state: State) -> dict[str, Any] | None:
+        return None  # ContainerEngineEnvironment asks
+
+    def read(self, seen: Any) -> EngineView:
+        return EngineView(seen)

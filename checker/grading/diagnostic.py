@@ -17,7 +17,7 @@ from checker.model.state import REACH, State
 
 
 @dataclass(frozen=True)
-class Reached(Observation):
+class Reached(Observation[dict[str, str]]):
     """A TCP connection to every address that a Service of the lab's namespaces sends to, and, for comparison, to the other ports of
     those Pods. Read as {"IP:port": "open", "refused" or "timeout"}."""
 
@@ -44,7 +44,7 @@ class Reached(Observation):
 
 
 @dataclass(frozen=True)
-class Probed(Observation):
+class Probed(Observation[dict[str, Any]]):
     """The request of each HTTP probe of containers that run and are not ready. Read as {"pod/container": answer}.
 
     The kubelet keeps only a status of what its probe gets, and in an event, which may come late or never.
@@ -78,7 +78,7 @@ class Probed(Observation):
 
 
 @dataclass(frozen=True)
-class DnsControl(Observation):
+class DnsControl(Observation[dict[str, Any]]):
     """A DNS query for a name that every cluster has. Read as {name: lookup}."""
 
     asked_by = "observer"
@@ -94,5 +94,5 @@ class DnsControl(Observation):
         return dict(seen)
 
 
-EVERY_CHECK: tuple[Observation, ...] = (Reached(),)
-EXPLAIN: tuple[Observation, ...] = (Reached(), Probed(), DnsControl())
+EVERY_CHECK: tuple[Observation[Any], ...] = (Reached(),)
+EXPLAIN: tuple[Observation[Any], ...] = (Reached(), Probed(), DnsControl())

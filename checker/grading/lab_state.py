@@ -1,6 +1,6 @@
 """What a lab's code is given as `state`: a State, and the questions of tasks, which end a task where the answer is no.
 
-`from checker import State` is this one.
+`from checker.sdk import State` is this one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from checker.diagnosis.missing import require
 from checker.diagnosis.network_policy import End, observer
 from checker.diagnosis.network_policy_reasons import explain_blocked
 from checker.diagnosis.owners import pods_owned
+from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import is_worker
+from checker.model.fault import Failed, Fault, NotPassed, Ref, Unknown, fail
 from checker.model.kinds import KINDS
-from checker.model.spelling import are_no, nearest
+from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import fail
 
 
 class LabState(State):
@@ -39,51 +40,45 @@ class LabState(State):
         """
         return require(self, kind, name, namespace)
 
-    def require_some(self, kind: str, words: str, found: list[Object], namespace: str | None = None) -> None:
-        """At least one object of a kind, of whatever name. Raises Failed where there is none. words: which ones are meant."""
+    def require_some(self, kind: str, image: str, found: list[Object], namespace: str | None = None) -> None:
+        """At least one object of a kind, of whatever name. Raises Failed where there is none.
+
+        found: those that count. image: the image that they must be made from; empty where any object of the kind counts.
+        """
         if not found:
-            others = ", ".join(sorted(o.name for o in self.all(kind, namespace))) or "none"
-            fail(
-                "object-missing", f"There is no {kind} {words} in namespace {namespace or self.namespace}.".replace("  ", " "),
-                expected=f"a {kind} {words}".rstrip(), observed=f"{kind} objects there: {others}", object=kind,
-                look=f"kubectl get {KINDS[kind].plural}" + (f" -n {namespace}" if namespace else ""),
-            )  # fmt: skip
+            about = Ref(kind, "", (namespace or self.namespace) if KINDS[kind].namespaced else "")
+            others = sorted(o.name for o in self.all(kind, namespace))
+            plural, elsewhere = KINDS[kind].plural, namespace or ""
+            fail("object-missing", about, form="any", image=image, others=others, plural=plural, elsewhere=elsewhere)
 
     def require_key(self, source: Object, key: str) -> None:
         """A ConfigMap or Secret has a key. Raises Failed otherwise."""
         keys = [*(source.raw.get("data") or {}), *(source.raw.get("binaryData") or {})]
         if key in keys:
             return
-        similar = nearest(key, keys, cutoff=0.6)
-        fail(
-            "key-missing",
-            f"{source.kind} {source.name} has no key {key}." + (f" It has {similar}: is it meant?" if similar else ""),
-            expected=f"a key {key}", observed=f"its keys: {', '.join(sorted(keys)) or 'none'}", object=source.ref,
-            look=f"kubectl describe {source.kind.lower()} {source.name}",
-        )  # fmt: skip
+        fail("key-missing", source, key=key, near=nearest(key, keys, cutoff=0.6), keys=sorted(keys))
 
     def require_image(self, obj: Object, image: str) -> None:
         """A Pod or workload is made from this image, whether its containers run yet or not. Raises Failed otherwise."""
         if not obj.runs(image):
-            seen = ", ".join(obj.images)
-            fail(
-                "wrong-image",
-                f"The {'image' if len(obj.images) == 1 else 'images'} of {obj.kind} {obj.name} {'is' if len(obj.images) == 1 else 'are'} {seen}.",
-                expected=image, observed=seen, object=obj.ref, look=f"kubectl describe {obj.kind.lower()} {obj.name}",
-            )  # fmt: skip
+            fail("wrong-image", obj, image=image, images=obj.images)
 
     def require_working(self, obj: Object) -> None:
-        """Walk the chain that makes this object work. Raises Failed (or Unknown) with the first broken link."""
-        diagnosis.walk(self, obj)
+        """Walk the chain that makes this object work.
+
+        Raises Failed (or Unknown) with the exact cause of the first broken link. `kubeclass explain` names the same one.
+        """
+        try:
+            diagnosis.walk(self, obj)
+        except NotPassed as end:
+            fault = refined(self, end.fault)
+            raise Failed(fault) if fault.outcome == "failed" else Unknown(fault) from end
 
     def require_lasting(self, pod: Object) -> None:
         """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise."""
         self.require_working(pod)
         if pod.status.get("phase") == "Succeeded":
-            fail(
-                "container-ends", f"Pod {pod.name} has ended by itself (exit code 0): it holds nothing of its node any more.",
-                expected="a process that keeps running", observed="phase Succeeded", object=pod.ref, look=f"kubectl describe pod {pod.name}",
-            )  # fmt: skip
+            fail("container-ends", pod, form="pod-succeeded")
         walk_restarts(self, pod)
 
     def pods_of(self, obj: Object) -> list[Object]:
@@ -110,41 +105,35 @@ class LabState(State):
         explain_name(self, host, asked_in, lookups)
 
     def require_answers(self, service: Object, answers: Any) -> None:
-        """A Service works, and every one of these answers from it (see observe.Answers) is a good one. Raises Failed otherwise.
+        """A Service works, and each of these answers from it (checker/model/answers.py) is a good one. Raises Failed otherwise.
 
         Requests that never arrived although the Service works are given time: each node's proxy learns of a Service and
         its endpoints in its own time (https://kubernetes.io/docs/reference/networking/virtual-ips/). So are other bad answers
-        where something is new: until the proxy knows the address, a request to it leaves the cluster, and whoever is there may answer.
+        where something is new: until the proxy knows the address, a request to it leaves the cluster, and another server may answer.
         """
         self.require_working(service)
         self.require_tcp_port(service)
         bad = answers.bad
-        if bad and service.spec.get("internalTrafficPolicy") == "Local" and all(answer.never_arrived for answer in bad):
-            fail(
-                "service-local-only",
-                f"Service {service.name} has internalTrafficPolicy Local: it sends requests only to Pods on the node of whoever asks, "
-                f"and from a node without such a Pod {len(bad)} of {len(answers)} requests went nowhere.",
-                expected="an answer from every node", observed=bad[0].words, object=service.ref,
-                look=f"kubectl describe service {service.name}",
-            )  # fmt: skip
-        if bad:
-            story = (
-                f"Of {len(answers)} requests to Service {service.name}, {len(bad)} got no good answer: {bad[0].words}."
-            )
-            lost = all(answer.never_arrived for answer in bad)
-            if lost:
-                self.explain_blocked(service, self.pods_of(service), story)
-            slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
-            fail(
-                "service-does-not-answer", story,
-                expected="status 200", observed=bad[0].words, object=service.ref, look=f"kubectl describe service {service.name}",
-                pending=lost or self.changed_within(10, service, *self.pods_of(service), *slices),
-            )  # fmt: skip
+        if not bad:
+            return
+        requests, failed, first = len(answers), len(bad), bad[0].words
+        lost = all(answer.never_arrived for answer in bad)
+        if lost and service.spec.get("internalTrafficPolicy") == "Local":
+            fail("service-local-only", service, requests=requests, failed=failed, answer=first)
+        facts = {"requests": requests, "failed": failed, "answer": first}
+        fault = Fault("service-does-not-answer", Ref.of(service), facts)
+        if lost:
+            self.explain_blocked(service, self.pods_of(service), fault)
+        slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+        new = self.changed_within(10, service, *self.pods_of(service), *slices)
+        raise Failed(fault.but(in_progress=lost or new))
 
-    def explain_blocked(self, service: Object, pods: list[Object], story: str, source: End | None = None) -> None:
-        """Raise Failed where policies keep whoever had no answer (by default the observer) away from one of a Service's Pods.
+    def explain_blocked(
+        self, service: Object, pods: list[Object], story: Fault | str, source: End | None = None
+    ) -> None:
+        """Raise Failed where policies block the source of the requests from one of a Service's Pods.
 
-        story: what came of asking, in a sentence.
+        story: what came of the requests; it is told first. source: by default the observer.
         """
         for pod in pods:
             for port in target_ports(service, pod).values():
@@ -155,14 +144,18 @@ class LabState(State):
         """Raise Failed if a Service has no port at which it can be sent requests over TCP."""
         ports = [(port["port"], port.get("protocol", "TCP")) for port in service.spec.get("ports") or []]
         if not any(protocol == "TCP" for _, protocol in ports):
-            words = ", ".join(f"{number}/{protocol}" for number, protocol in ports) or "none"
             fail(
-                "service-port-missing", f"Service {service.name} takes no requests over TCP. Its ports: {words}.",
-                expected="a port for TCP", observed=words, object=service.ref, look=f"kubectl describe service {service.name}",
-            )  # fmt: skip
+                "service-port-missing",
+                service,
+                form="no-tcp",
+                ports=[f"{number}/{protocol}" for number, protocol in ports],
+            )
 
     def other_backends(self, service: Object, deployment: Object, hosts: set[str]) -> set[str]:
-        """Who is behind a Service, or says so in an answer (hosts), and is no Pod of this Deployment that stays: names, or addresses of nobody known."""
+        """What is behind a Service, or answered for it (hosts), and is no Pod of this Deployment that stays.
+
+        Returns names of Pods, and addresses that belong to no Pod of the State.
+        """
         names = {pod.status.get("podIP", ""): pod.name for pod in self.all("Pod")}
         behind = {names.get(address, address) for address in self.endpoints(service)}
         return (behind | hosts) - {pod.name for pod in self.pods_of(deployment)}
@@ -176,11 +169,8 @@ class LabState(State):
         if not other_backends:
             return
         leaving = {pod.name for pod in self.pods_leaving(deployment)}
-        fail(
-            "service-answers-wrong",
-            f"Service {service.name} is answered by {', '.join(sorted(other_backends))}, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}"
-            + (" that stays." if other_backends <= leaving else "."),
-            expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=service.ref,
-            look=f"kubectl get endpointslices -l kubernetes.io/service-name={service.name} -o yaml",
-            pending=other_backends <= leaving or self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment)),
-        )  # fmt: skip
+        names, of = sorted(other_backends), deployment.name
+        if other_backends <= leaving:
+            fail("service-answers-wrong", service, form="terminating", backends=names, deployment=of, in_progress=True)
+        new = self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment))
+        fail("service-answers-wrong", service, backends=names, deployment=of, in_progress=new)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, overload
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.catalogue import Catalogue, catalogue, load, of_lab
 from checker.model.kinds import ALWAYS, KINDS
@@ -23,6 +25,10 @@ from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
 Model = TypeVar("Model", bound=BaseModel)
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+_LOADS = count(1)
 
 
 class _Strict(BaseModel):
@@ -92,36 +98,58 @@ class TaskCode:
     """A task's function and the observations that it is called with, after the State."""
 
     function: Callable[..., None]
-    observe: tuple[Observation, ...]
+    observe: tuple[Observation[Any], ...]
 
 
+@overload
+def task(id: str) -> Callable[[Callable[[LabState], None]], Callable[..., None]]: ...
+@overload
+def task(id: str, observe: Observation[A]) -> Callable[[Callable[[LabState, A], None]], Callable[..., None]]: ...
+@overload
 def task(
-    id: str, observe: Observation | tuple[Observation, ...] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Mark a function of tasks.py as the judgement of the task with this id.
+    id: str, observe: tuple[Observation[A], Observation[B]]
+) -> Callable[[Callable[[LabState, A, B], None]], Callable[..., None]]: ...
+@overload
+def task(
+    id: str, observe: tuple[Observation[A], Observation[B], Observation[C]]
+) -> Callable[[Callable[[LabState, A, B, C], None]], Callable[..., None]]: ...
+def task(id: str, observe: Any = ()) -> Callable[[Any], Any]:
+    """Mark a function as the judgement of the task with this id. observe: what it wants seen, one or several.
 
     The function gets a State and what was seen of each observation, and ends by returning (passed) or by raising
     Failed or Unknown. It must do no I/O.
     """
     observations = observe if isinstance(observe, tuple) else (observe,)
 
-    def mark(function: Callable[..., None]) -> Callable[..., None]:
-        function._kubeclass_task = (id, TaskCode(function, observations))  # type: ignore[attr-defined]
+    def mark(function: Any) -> Any:
+        function._kubeclass_task = (id, TaskCode(function, observations))
         return function
 
     return mark
 
 
-def beside(file: str | Path, name: str) -> ModuleType:
-    """The module `name`.py in the folder of a file. Raises Problem where it is not there."""
-    path = Path(file).parent / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"kubeclass_{path.parent.name}_{name}".replace("-", "_"), path)
-    if not spec or not spec.loader or not path.exists():
-        raise Problem(f"There is no {path}.", f"Write {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    return module
+def load_module(folder: Path, name: str) -> ModuleType:
+    """The module `name`.py of a lab's folder, loaded anew. Raises Problem if there is none.
+
+    A module of a lab may import the modules beside it (`from .ledger import Ledger`), at its top: while it is loaded,
+    the folder is a package. The package has a name of its own each time, so that loads in several threads do not meet.
+    """
+    if not (folder / f"{name}.py").exists():
+        raise Problem(f"There is no {folder / name}.py.", f"Write {folder / name}.py")
+    package = ModuleType(f"kubeclass_{re.sub(r'[^a-z0-9]', '_', folder.name)}_{next(_LOADS)}")
+    package.__path__ = [str(folder)]
+    sys.modules[package.__name__] = package
+    try:
+        return importlib.import_module(f"{package.__name__}.{name}")
+    finally:
+        for loaded in [known for known in list(sys.modules) if f"{known}.".startswith(f"{package.__name__}.")]:
+            del sys.modules[loaded]
+
+
+def program(module_file: str, name: str) -> str:
+    """The text of a Python program that a lab has run in learners' Pods (see `ask_in_pod`): programs/NAME.py beside a
+    module of the lab, which passes its own `__file__`. The program must need nothing but Python's standard library."""
+    return (Path(module_file).parent / "programs" / f"{name}.py").read_text()
 
 
 @dataclass(frozen=True)
@@ -135,7 +163,7 @@ class Lab:
     @cached_property
     def code(self) -> dict[str, TaskCode]:
         """The tasks' functions by id. Raises Problem where tasks.py and lab.yaml do not name the same tasks."""
-        module = beside(self.folder / "lab.yaml", "tasks")
+        module = load_module(self.folder, "tasks")
         marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
         code = dict(mark for mark in marked if mark)
         wanted = {task.id for task in self.text.tasks}
@@ -163,7 +191,7 @@ class Lab:
 
         It comes from a pure function of the lab's own, `broken(seed)` in its setup.py.
         """
-        made: dict[str, list[dict[str, Any]]] = beside(self.folder / "lab.yaml", "setup").broken(seed)
+        made: dict[str, list[dict[str, Any]]] = load_module(self.folder, "setup").broken(seed)
         return made
 
     @cached_property
@@ -173,7 +201,7 @@ class Lab:
         return ALWAYS | {kind for kind in KINDS if re.search(rf"""["']{kind}["']""", code)}
 
     @cached_property
-    def observations(self) -> list[Observation]:
+    def observations(self) -> list[Observation[Any]]:
         """Everything that the tasks want seen, each once."""
         return list({o.key: o for code in self.code.values() for o in code.observe}.values())
 

@@ -1,8 +1,8 @@
 """Observations: what a task wants seen beyond the API server's objects.
 
-A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`. Each is
-a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the answer reads.
-Asking is the collector's work; nothing here does I/O.
+A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`.
+Each is a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the
+answer reads. Asking is the collector's work; nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind, target_ports
@@ -19,10 +19,15 @@ from checker.model.answers import Answer, Answers, answers
 from checker.model.state import Object, State
 from checker.model.verdict import unknown
 
+Read = TypeVar("Read")
+
 
 @dataclass(frozen=True)
-class Observation(ABC):
-    """Base of all observations. Values are compared by what they ask, so that two tasks with the same one share it."""
+class Observation(ABC, Generic[Read]):
+    """Base of all observations; `Read` is the type of what a task gets: Http is an Observation[Answers].
+
+    Values are compared by what they ask, so that two tasks with the same one share it.
+    """
 
     asked_by: ClassVar[Literal["observer", "outside", "inside", "engine"]]
 
@@ -37,7 +42,7 @@ class Observation(ABC):
         """What to ask, given the objects; None while there is nothing to ask (the Service is not there yet)."""
 
     @abstractmethod
-    def read(self, seen: Any) -> Any:
+    def read(self, seen: Any) -> Read:
         """The answer as a task gets it."""
 
 
@@ -53,7 +58,7 @@ def service_address(state: State, name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Http(Observation):
+class Http(Observation[Answers]):
     """Requests to a Service from inside the cluster, each over a connection of its own. Read as Answers.
 
     times: how many; with per_pod, how many for each ready Pod that the Service selects (of n Pods that share requests
@@ -78,8 +83,11 @@ class Http(Observation):
 
 
 @dataclass(frozen=True)
-class PodHttp(Observation):
-    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node. Read as {Pod name: Answer}."""
+class PodHttp(Observation[dict[str, Answer]]):
+    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node.
+
+    Read as {Pod name: Answer}.
+    """
 
     service: str
     path: str = "/"
@@ -99,8 +107,9 @@ class PodHttp(Observation):
 
 
 @dataclass(frozen=True)
-class NodePorts(Observation):
-    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the cluster.
+class NodePorts(Observation[dict[str, dict[str, Answer]]]):
+    """One request to every port that the namespace's Services open on the nodes, on every node, from outside the
+    cluster.
 
     Read as {Service name, or "name:1" and so on for its further ports: {node name: Answer}}.
     """
@@ -122,7 +131,9 @@ class NodePorts(Observation):
 
 
 def ports_on_nodes(state: State, service: Object) -> list[int]:
-    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external IP is a node's."""
+    """The TCP ports that lead from the nodes' own addresses to a Service: node ports, and its own where an external
+    IP is a node's.
+    """
     tcp = [port for port in service.spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
     outside = set(service.spec.get("externalIPs") or [])
     of_nodes = outside and outside & {node_address(node) for node in state.all("Node")}
@@ -134,9 +145,18 @@ def node_address(node: Object) -> str:
     return next((a["address"] for a in node.status.get("addresses") or [] if a["type"] == "InternalIP"), node.name)
 
 
+def answers_of(seen: dict[str, Any]) -> Any:
+    """What was answered in Pods, by the key of the ask; the answers themselves where there was only one ask."""
+    found: dict[str, Any] = {key: answered(answers) for key, answers in seen.items()}
+    return found[""] if set(found) == {""} else found
+
+
 @dataclass(frozen=True)
-class PodsInside(Observation):
-    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py). Read as {key of an ask: answers}."""
+class PodsInside(Observation[Read]):
+    """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py).
+
+    Read as {key of an ask: answers}.
+    """
 
     asked_by = "inside"
 
@@ -145,13 +165,21 @@ class PodsInside(Observation):
         """What `question` returns for some asks (see `inside`), by a key each; the key "" means the only one."""
         return {"asks": asks} if asks else None
 
-    def read(self, seen: Any) -> Any:
-        found = {key: answered(answers) for key, answers in seen.items()}
-        return found[""] if set(found) == {""} else found
+    def read(self, seen: Any) -> Read:
+        read: Read = answers_of(seen)
+        return read
 
 
 @dataclass(frozen=True)
-class DnsInside(PodsInside):
+class Lookup:
+    """What a name leads to: IPv4 addresses, or an error word (see Answer)."""
+
+    addresses: list[str]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class DnsInside(PodsInside[dict[str, Lookup]]):
     """What names lead to, asked inside a running Pod of a Deployment. Read as {name: Lookup}."""
 
     deployment: str
@@ -164,19 +192,14 @@ class DnsInside(PodsInside):
         return self.ask({"": inside(pods[0], {"names": names})} if pods else {})
 
     def read(self, seen: Any) -> dict[str, Lookup]:
-        return {name: Lookup(**lookup) for name, lookup in super().read(seen)["names"].items()}
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """What a name leads to: IPv4 addresses, or an error word (see Answer)."""
-
-    addresses: list[str]
-    error: str = ""
+        return {name: Lookup(**lookup) for name, lookup in answers_of(seen)["names"].items()}
 
 
 def running_pods(state: State, workload: Object) -> list[Object]:
-    """The Pods of a workload in which something can be asked: all containers run, ready or not. The newest revision's first."""
+    """The Pods of a workload in which something can be asked: all containers run, ready or not.
+
+    The newest revision's first.
+    """
     return [
         pod
         for pod in pods_of(state, workload)
@@ -193,14 +216,14 @@ def inside(pod: Object, questions: dict[str, Any]) -> dict[str, Any]:
 def answered(seen: dict[str, Any]) -> dict[str, Any]:
     """The answers from inside one Pod. Raises Unknown where it could not be asked."""
     if set(seen) == {"error"}:
-        # A busy machine, or a container that ended after it was looked at: it may be different a moment later.
+        # A busy machine, or a container that ended after it was listed: another check may get an answer.
         late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", seen["error"], look="kubectl exec POD -- python3 --version", pending=late)
+        unknown("pod-not-askable", in_progress=late, why=seen["error"])
     return seen
 
 
 @dataclass(frozen=True)
-class Traffic(Observation):
+class Traffic(Observation[Timeline]):
     """A gentle stream of requests to a Service, from the lab's start on. Read as a Timeline."""
 
     service: str
@@ -218,18 +241,22 @@ class Traffic(Observation):
 
 
 class Unseen:
-    """Stands in for an observation that could not be made: a task that comes to use it ends as unknown (or, where what
-    the observation needs was not there, as failed with the reason for that)."""
+    """Stands in for an observation that could not be made.
 
-    def __init__(self, observation: Observation, why: str) -> None:
+    A task that uses it ends as unknown. (It ends as failed, with the reason, where it first finds that what the
+    observation needs is missing.)
+    """
+
+    def __init__(self, observation: Observation[Any], why: str) -> None:
         self._observation, self._why = observation, why
 
     def _raise(self) -> Any:
         cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
             self._observation.asked_by, "observer-unreachable"
         )
-        unknown(cause if self._why else "not-observed", self._why or f"{self._observation.key} was not observed.",
-                look="kubeclass status")  # fmt: skip
+        if not self._why:
+            unknown("not-observed", form="observation", observation=self._observation.key)
+        unknown(cause, form="observation", why=self._why)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()
@@ -246,7 +273,7 @@ class Unseen:
         return self._raise()
 
 
-def seen(state: State, observation: Observation) -> Any:
+def seen(state: State, observation: Observation[Any]) -> Any:
     """What a State holds of an observation, as a task gets it."""
     if observation.key not in state.observations:
         return Unseen(observation, "")

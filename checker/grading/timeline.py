@@ -11,14 +11,14 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
-from checker.model.spelling import are_no
+from checker.model.fault import Ref
 from checker.model.state import Object, State
 from checker.model.verdict import fail, unknown
 
 LATE = 60.0  # seconds after a lab's start by which the observer's stream of requests has long begun
 TAKEOVER = 60.0  # seconds within which one image takes over from another
-REPLACED = 5.0  # seconds within which a controller makes another Pod for one that was told to go
-SETTLE = 3.0  # seconds after a Pod has gone in which requests may still be sent to it
+REPLACED = 5.0  # seconds within which a controller creates another Pod for one that is terminating
+SETTLE = 3.0  # seconds after a Pod was deleted in which requests may still be sent to it
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A Pod that was deleted while its ReplicaSet wanted it, and the Pod that was made in its place."""
+    """A Pod that was deleted although its ReplicaSet needed it, and the Pod that was created in its place."""
 
     pod: str
     deleted: float
@@ -42,8 +42,13 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Restart:
-    """A container of a Pod was started again in the same Pod: when the new one ran. uid, owner: of the Pod, and of its controller.
-    had_been_ready: whether the Pod was ever ready before that; otherwise its container may not even have run (a runtime that failed)."""
+    """A container was restarted in its Pod.
+
+    at: when the new one ran. uid, owner: the uids of the Pod and of its controller.
+
+    had_been_ready: whether the Pod was ready at any time before. Otherwise its container may never have run (the
+    runtime failed).
+    """
 
     pod: str
     uid: str
@@ -54,8 +59,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class Absence:
-    """A Pod that was ready was not ready for a while: from when to when. `end` is None while it is not back; `restarted` tells
-    whether a container of it was started again meanwhile."""
+    """A time in which a Pod was not ready, after it had been ready. end: None while it is not ready again.
+
+    restarted: whether one of its containers was restarted in that time.
+    """
 
     pod: str
     uid: str
@@ -67,8 +74,11 @@ class Absence:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A Deployment went over to another image, in seconds since 1970: from when its first Pod was asked for (or the last old
-    one was taken away) until the last Pod that went for it, or with it, had gone, or until the next rollout began."""
+    """A Deployment's rollout of another image, in seconds since 1970.
+
+    begin: when the first new Pod was asked for, or when the old ReplicaSet was scaled down for it. end: when the last
+    Pod that this rollout removed was deleted, or when the next rollout began.
+    """
 
     begin: float
     end: float
@@ -76,7 +86,7 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Interval:
-    """A time during which a node was closed, or away: in seconds since 1970, without an end while it lasts."""
+    """A time in which a node was cordoned, or not ready: in seconds since 1970. end: inf while it lasts."""
 
     node: str
     begin: float
@@ -85,9 +95,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Drain:
-    """A node was closed while a Deployment's Pods were on it. begin, told: when the first and the last of them was told to go
-    (the closing itself, where none was); end: when the last had gone, and those that came for them were ready; pods: their
-    names; staying: those that did not go while it was closed."""
+    """A node was cordoned while Pods of a Deployment were on it.
+
+    begin, told: when the first and the last of these Pods began to terminate (when the node was cordoned, where none
+    did). end: when the last of them was deleted and their replacements were ready. pods: the names of all of them.
+    staying: the names of those that did not terminate while the node was cordoned.
+    """
 
     node: str
     begin: float
@@ -99,7 +112,7 @@ class Drain:
 
 @dataclass(frozen=True)
 class Said:
-    """A Pod answered with this first line: heard first and last, in seconds since 1970."""
+    """The first line of a Pod's answers, and when it was received first and last, in seconds since 1970."""
 
     first: float
     last: float
@@ -107,7 +120,10 @@ class Said:
 
 
 class Timeline:
-    """What the observer saw since its stream of requests began (see cluster/observer/server.py). All times in seconds since 1970."""
+    """What the observer saw since its stream of requests began (see cluster/observer/server.py).
+
+    All times in seconds since 1970.
+    """
 
     def __init__(self, seen: dict[str, Any]) -> None:
         self.since: float = seen["since"]
@@ -116,12 +132,12 @@ class Timeline:
         self._seen = seen
 
     def require_watched(self, state: State) -> None:
-        """What was not seen did not happen only if the observer was looking all the time. Raises Unknown where it was not."""
+        """The observer's record covers the time since the lab's start.
+
+        Raises Unknown where it does not: then something may have happened that was not recorded.
+        """
         if state.started and self.since - state.started.timestamp() > LATE:
-            unknown(
-                "not-observed", "The observer was restarted after the lab was started, and has not seen everything. Do this step once more.",
-                object="Deployment/guestbook",
-            )  # fmt: skip
+            unknown("not-observed", Ref("Deployment", "guestbook", state.namespace), form="observer-restarted")
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
         """The Pods that answered in that time."""
@@ -140,7 +156,11 @@ class Timeline:
         return min(begins, default=inf)
 
     def all_answer(self, deployment: Object, wanted: int, since: float) -> float:
-        """The first moment from `since` on at which so many Pods of a Deployment, not told to go, were ready and had answered; inf where there was none."""
+        """The first moment from `since` on at which this many Pods of a Deployment were ready, not terminating, and
+        had answered.
+
+        inf where there was none.
+        """
         intervals = [
             (
                 min(self.first_answer(name, pod["ready"]) for name in (pod["name"], hostname(deployment))),
@@ -152,17 +172,26 @@ class Timeline:
         moments = sorted({since, *(begin for begin, _ in intervals if begin > since)})
         return next((at for at in moments if sum(begin <= at < end for begin, end in intervals) >= wanted), inf)
 
-    def fail_for_other_backends(self, deployment: Object, begin: float, end: float, doing: str) -> None:
-        """Raise Failed if somebody answered in that time who is no Pod of this Deployment. doing: what was going on."""
+    def fail_for_other_backends(
+        self, deployment: Object, begin: float, end: float, *, replicas: int | None = None, version: str = ""
+    ) -> None:
+        """Raise Failed if anything but a Pod of this Deployment answered in that time.
+
+        The time is that of a scaling to this number of replicas, or of a rollout of this version.
+        """
         own = {hostname(deployment), *(pod["name"] for pod in self.pods_of(deployment.name))}
         other_backends = self.hosts_between(begin, end) - own
         gone = [pod["name"] for pod in self.pods() if pod["name"] in other_backends and pod["gone"]]
         if other_backends:
             fail(
-                "service-answers-wrong", f"While {doing}, {', '.join(sorted(other_backends))} answered, which {are_no(len(other_backends), 'Pod')} of Deployment {deployment.name}.",
-                expected=f"answers from Pods of Deployment {deployment.name}", observed=", ".join(sorted(other_backends)), object=deployment.ref,
-                look=f"kubectl get events --field-selector involvedObject.name={gone[0]}" if gone else "kubectl get pods --show-labels",
-            )  # fmt: skip
+                "service-answers-wrong",
+                deployment,
+                form="in-stream-deleted" if gone else "in-stream",
+                hosts=sorted(other_backends),
+                deleted=gone[0] if gone else "",
+                replicas=replicas,
+                version=version,
+            )
 
     def lost_between(self, begin: float, end: float) -> dict[str, int]:
         """Requests without a good answer in that time, counted by what went wrong."""
@@ -173,11 +202,11 @@ class Timeline:
         return lost
 
     def texts(self) -> list[tuple[float, str]]:
-        """The first line of what was answered, and since when, whenever that changed, oldest first."""
+        """Each change of the answers' first line: when, and the new line, oldest first."""
         return [(at, text) for at, text in self._seen.get("texts", [])]
 
     def said(self) -> dict[str, list[Said]]:
-        """What each Pod said, by its name: the first line of its answers, whenever that was another than before, oldest first."""
+        """The first lines of each Pod's answers, by its name: one entry for each change, oldest first."""
         return {host: [Said(*run) for run in runs] for host, runs in self._seen["said"].items()}
 
     def versions(self, hosts: Container[str] | None = None) -> dict[str, tuple[float, float]]:
@@ -194,7 +223,9 @@ class Timeline:
         return list(self._seen["pods"].values())
 
     def restarts(self, owners: Container[str] | None = None) -> list[Restart]:
-        """Every restart of a container that was seen, oldest first; with `owners`, of the Pods of these controllers (by uid)."""
+        """Every restart of a container that the observer saw, oldest first; with `owners`, of the Pods of these
+        controllers (by uid).
+        """
         found = []
         for uid, pod in self._pods_of(owners):
             had_been_ready = False
@@ -204,7 +235,7 @@ class Timeline:
         return sorted(found, key=lambda restart: restart.at)
 
     def absences(self, owners: Container[str] | None = None) -> list[Absence]:
-        """Every time that a Pod was out of rotation after it had been ready, oldest first. Pods on their way out are none of them."""
+        """Every time that a Pod was not ready after it had been ready, oldest first. Terminating Pods do not count."""
         found = []
         for uid, pod in self._pods_of(owners):
             begin: float | None = None
@@ -223,7 +254,7 @@ class Timeline:
         return sorted(found, key=lambda absence: absence.begin)
 
     def ready_throughout(self, begin: float, end: float, owners: Container[str] | None = None) -> set[str]:
-        """The Pods that were ready from the one moment to the other without a gap."""
+        """The names of the Pods that were ready all the time from `begin` to `end`."""
         found = set()
         for _, pod in self._pods_of(owners):
             at_begin = [ready for at, ready, _ in pod["changes"] if at <= begin][-1:]
@@ -245,7 +276,10 @@ class Timeline:
         return [(uid, pod) for uid, pod in self._seen["pods"].items() if owners is None or pod["owner"] in owners]
 
     def scalings(self, deployment: Object) -> list[Scaling]:
-        """Every time that the replicas of this Deployment were raised, oldest first: of it, and not of one of its name that was there before."""
+        """Every time that the replicas of this Deployment were raised, oldest first.
+
+        An earlier Deployment of that name does not count.
+        """
         changes = self._seen["replicas"].get(deployment.uid, {}).get("changes", [])
         return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before]
 
@@ -258,19 +292,27 @@ class Timeline:
         }
 
     def has_run(self, deployment: Object, image: str) -> bool:
-        """Whether this Deployment was seen with this image: it, and not one of its name that was there before it was made."""
+        """Whether the observer saw this Deployment with this image. An earlier Deployment of that name does not
+        count.
+        """
         return any(
             image in _images(owner) and owner["changes"][0][0] >= deployment.created.timestamp()
             for owner in self._sets_of(deployment.name).values()
         )
 
     def pods_rolled_out(self, deployment: str, image: str, since: float) -> list[dict[str, Any]]:
-        """The Pods of a Deployment with this image that came from that time on (or in the second before: it is told by another watch)."""
+        """The Pods of a Deployment with this image that were created from that time on.
+
+        Those of the second before count too: the observer learns of Pods and of ReplicaSets by two watches.
+        """
         sets = {uid for uid, owner in self._sets_of(deployment).items() if image in _images(owner)}
         return [pod for _, pod in self._pods_of(sets) if pod["added"] >= since - 1]
 
     def last_rollout(self, deployment: str, image: str, since: str = "") -> Rollout | None:
-        """When a Deployment last went over to an image; with `since`, from that image. None where that was not seen."""
+        """The last rollout of an image; with `since`, the last one that replaced that image.
+
+        None where the observer saw none.
+        """
         sets = self._sets_of(deployment)
         begins = _begins(sets)
 
@@ -286,7 +328,7 @@ class Timeline:
             )
 
         def follows(uid: str, at: float) -> bool:
-            """Whether it was the image `since` that went when this ReplicaSet began."""
+            """Whether this ReplicaSet replaced the image `since` when it began."""
             others = {other: last_until(other, at) for other in sets if other != uid}
             latest = max(others.values(), default=-inf)
             return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
@@ -295,8 +337,13 @@ class Timeline:
         return self._rollout(sets, of(image), max(candidates)) if candidates else None
 
     def rollback(self, deployment: str, image: str, from_image: str, since: float) -> Rollout | None:
-        """When a Deployment went back to an image from the one that it had gone over to at `since`, be it by way of others.
-        None where it went straight back to a template that still had Pods: then no new ones were asked for before the other's were gone."""
+        """The rollback from `from_image`, rolled out at `since`, to `image`.
+
+        Other images may have been rolled out between them.
+
+        None where it reused a ReplicaSet that still had Pods: then no new Pod was asked for while Pods of
+        `from_image` existed.
+        """
         sets = self._sets_of(deployment)
         left = max((pod["gone"] or inf for pod in self.pods_rolled_out(deployment, from_image, since)), default=since)
         later = sorted((at, uid) for uid, times in _begins(sets).items() for at in times if at > since)
@@ -306,13 +353,16 @@ class Timeline:
         return self._rollout(sets, {back[1]}, back[0]) if back else None
 
     def _rollout(self, sets: dict[str, dict[str, Any]], new: set[str], made: float) -> Rollout:
-        """The rollout that began when Pods of these of a Deployment's ReplicaSets were first asked for."""
+        """The rollout that began at `made`, when Pods of the ReplicaSets `new` were first asked for.
+
+        sets: all of the Deployment's.
+        """
 
         def asked(uids: Iterable[str], at: float) -> float:
             return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
 
-        # Recreate takes all the old Pods away first, and a rollout without surge one of them: then it began with that. What was
-        # taken away before the rollout before this one began was for that one.
+        # Recreate deletes all old Pods first, and a rollout without surge deletes one of them first: then the rollout
+        # began with that. A reduction before the previous rollout began belongs to the previous rollout.
         earlier = max((at for times in _begins(sets).values() for at in times if at < made), default=-inf)
         last = [[step for step in _steps(sets[uid]) if step[1] <= made][-1:] for uid in sets if uid not in new]
         reduced = [
@@ -323,12 +373,13 @@ class Timeline:
         ]
         begin = min([made, *reduced])
         following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)
-        # It was decided as soon as Pods of only one side were asked for: of the new image, or (rolled back) of the others.
+        # It was decided as soon as Pods of only one side were asked for: of the new image, or (after a rollback) of
+        # the others.
         sides = new, set(sets) - new
         changes = sorted(at for owner in sets.values() for at, _ in owner["changes"] if made <= at < following)
         decided = next((at for at in changes if not all(asked(side, at) for side in sides)), inf)
-        # A Pod that was told to go may answer for as long as its grace period, and only then it shows what that does.
-        # Of a ReplicaSet that stays, those that were told to go later went for another reason.
+        # A terminating Pod may answer until its grace period ends, and the effect shows only then.
+        # Pods of a ReplicaSet that stays, and that began to terminate later, were deleted for another reason.
         told_to_go = [
             pod
             for uid in sets
@@ -339,11 +390,12 @@ class Timeline:
         return Rollout(begin, min(last_gone + SETTLE, following))
 
     def replacements(self, deployment: str) -> list[Replacement]:
-        """Every Pod of the Deployment that went away although it was wanted, with its successor, oldest first.
+        """Every Pod of the Deployment that was deleted although its ReplicaSet needed it, with its successor, oldest
+        first.
 
-        A Pod that goes because its ReplicaSet was made smaller is not one: there the number of live Pods is over the
-        number asked for when it goes. The two facts reach the observer by two watches, so the number asked for is
-        the smallest in the second that follows.
+        A Pod that is deleted because its ReplicaSet was scaled down does not count. Then there are more Pods than the
+        ReplicaSet asks for when the Pod is deleted. The observer learns the two numbers by two watches, so the number
+        asked for is the smallest in the following second.
         """
         found = []
         for uid, owner in self._sets_of(deployment).items():
@@ -364,7 +416,7 @@ class Timeline:
     # -- nodes -------------------------------------------------------------------------------------------------------
 
     def cordoned(self) -> list[Interval]:
-        """The times in which a node took no Pods, oldest first."""
+        """The times in which a node was cordoned, oldest first."""
         return self._intervals(lambda ready, takes: not takes)
 
     def not_ready(self) -> list[Interval]:
@@ -386,11 +438,11 @@ class Timeline:
         return sorted(found, key=lambda interval: interval.begin)
 
     def pods_of(self, deployment: str) -> list[dict[str, Any]]:
-        """Every Pod of a Deployment that was seen, of all its revisions, as the observer notes it."""
+        """Every Pod of a Deployment that the observer saw, of all its revisions, as the observer notes it."""
         return [pod for _, pod in self._pods_of(self._sets_of(deployment))]
 
     def pods_on(self, node: str, moment: float, deployment: str) -> list[dict[str, Any]]:
-        """The Pods of a Deployment that were on a node at a moment and had not been told to go."""
+        """The Pods of a Deployment that were on a node at a moment and were not terminating."""
         return [
             pod
             for pod in self.pods_of(deployment)
@@ -398,7 +450,7 @@ class Timeline:
         ]
 
     def drains(self, deployment: str) -> list[Drain]:
-        """Every time that a node was closed with Pods of the Deployment on it, oldest first."""
+        """Every time that a node with Pods of the Deployment on it was cordoned, oldest first."""
         found = []
         for interval in self.cordoned():
             pods = self.pods_on(interval.node, interval.begin, deployment)
@@ -414,17 +466,19 @@ class Timeline:
 
 
 def hostname(deployment: Object) -> str:
-    """What the Pods of a Deployment call themselves where its template says so; otherwise each has its own name for it."""
+    """The hostname that a Deployment's Pod template sets; "" where it sets none, and each Pod has its own name as
+    hostname.
+    """
     return str(deployment.spec["template"]["spec"].get("hostname", ""))
 
 
 def _images(owner: dict[str, Any]) -> set[str]:
-    """The images of what a ReplicaSet makes, without a registry before their names."""
+    """The images of a ReplicaSet's Pods, without a registry before their names."""
     return {image.rpartition("/")[2] for image in owner["images"]}
 
 
 def _begins(sets: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
-    """When Pods of each ReplicaSet were asked for where there had been none."""
+    """For each ReplicaSet, when it was scaled up from 0."""
     return {uid: [at for before, at, after in _steps(owner) if not before and after] for uid, owner in sets.items()}
 
 

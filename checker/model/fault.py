@@ -15,9 +15,14 @@ Outcome = Literal["passed", "failed", "unknown"]
 class Named(Protocol):
     """What a fault can be about: an Object of a State, or a Ref."""
 
-    kind: str
-    name: str
-    namespace: str
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,10 @@ class Fault:
     contexts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     literal: Words | None = None  # words that are not in the catalogue yet
 
+    def __str__(self) -> str:
+        """The message."""
+        return self.words().message
+
     def but(self, **changes: Any) -> Fault:
         """The same fault with some fields changed."""
         return replace(self, **changes)
@@ -92,15 +101,12 @@ class Fault:
                 told = replace(told, look=fill(causes[self.cause].look, self._facts()))
         else:
             form = causes[self.cause].form(self.form)
-            facts = {
-                name: one.words(causes).message if isinstance(one, Fault) else one
-                for name, one in self._facts().items()
-            }
+            facts = _told(self._facts(), causes)
             told = Words(
                 *(fill(text, facts, conjunctions()) for text in (form.message, form.expected, form.observed, form.look))
             )
         for context, around in self.contexts:
-            told = replace(told, message=say(context, message=told.message, **around))
+            told = replace(told, message=say(context, message=told.message, **_told(around, causes)))
         if self.led_elsewhere:
             message = say("elsewhere", namespace=self.object.namespace, message=told.message)
             look = told.look + (f" -n {self.object.namespace}" if told.look and " -n " not in told.look else "")
@@ -119,6 +125,11 @@ class Fault:
         if names == ("expected",) and "expected" not in self.facts:
             return (self.words().expected,)
         return tuple(str(self.facts.get(name, "")) for name in names)
+
+
+def _told(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
+    """The facts, with the message of each fact that is a fault itself."""
+    return {name: one.words(causes).message if isinstance(one, Fault) else one for name, one in facts.items()}
 
 
 class NotPassed(Exception):
@@ -252,15 +263,13 @@ class Unknown(NotPassed):
     outcome = "unknown"
 
 
-def fail(
-    cause: str, about: Named | str = "", /, *, form: str = "", in_progress: bool = False, **facts: Any
-) -> NoReturn:
+def fail(cause: str, about: Named | str = "", /, *, form: Any = "", in_progress: Any = False, **facts: Any) -> NoReturn:
     """End as failed: `fail("service-selects-nothing", service, selector=…)`. See Fault and the catalogue."""
     raise Failed(cause, about, form=form, in_progress=in_progress, **facts)
 
 
 def unknown(
-    cause: str, about: Named | str = "", /, *, form: str = "", in_progress: bool = False, **facts: Any
+    cause: str, about: Named | str = "", /, *, form: Any = "", in_progress: Any = False, **facts: Any
 ) -> NoReturn:
     """End as unknown: it could not be seen, for this cause."""
     raise Unknown(cause, about, form=form, in_progress=in_progress, **facts)

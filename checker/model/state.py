@@ -1,8 +1,8 @@
 """State: what was seen of one lab, as plain data. Judging reads a State and nothing else.
 
-A State holds the objects of the lab's namespace (and, to say "found elsewhere", those of namespaces that nobody else
-uses), and the observations: what answered, what was logged, what the API server said to the learner's manifests.
-It saves to JSON and loads again, which is how fast tests replay what a real cluster once did.
+A State holds the objects of the lab's namespace, and those of namespaces that belong to no other lab (to tell that an
+object is there instead). It also holds the observations: answers, logs, the API server's replies to manifests.
+It is saved as JSON and loaded again. So fast tests replay what a real cluster did.
 """
 
 from __future__ import annotations
@@ -403,8 +403,10 @@ def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, 
 
 
 def foreign_namespaces(namespaces: Iterable[Object], mine: str) -> set[str]:
-    """Namespaces that belong to somebody else's lab: those that `start` marked, and those named after them (`x-…`). What is
-    on its way out belongs to nobody any more: it is no place to point a learner to."""
+    """The namespaces of other learners' labs: those that `start` labelled, and those named after them (`x-…`).
+
+    Terminating namespaces are among them: an object there is no help to a learner.
+    """
     names = {o.name for o in namespaces}
     leaving = {o.name for o in namespaces if o.is_terminating}
     marked = {o.name for o in namespaces if LAB in o.labels and o.name != mine}

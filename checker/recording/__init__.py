@@ -9,6 +9,7 @@ from typing import Any
 from checker.model.state import State
 from checker.model.verdict import Result
 from checker.recording.normalize import normalised
+from checker.recording.unread import watched
 
 
 def save(state: State, result: Result, path: Path, made_from: str = "") -> None:
@@ -25,6 +26,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> tuple[State, list[dict[str, Any]]]:
-    """A recorded State, and the verdicts that it must be given."""
+    """A recorded State, and the verdicts that it must be given. Reading a field of an object that recordings leave out
+    raises NotRecorded (checker/recording/unread.py)."""
     data = json.loads(path.read_text())
-    return State.from_json(data["state"]), data["tasks"]
+    return watched(State.from_json(data["state"])), data["tasks"]

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from checker.diagnosis.storage import DEFAULT_CLASS
-from checker.grading.applied import APPLIED
 from checker.grading.seeds import SEED, bound, seed_in
 from checker.model.kinds import KINDS
 from checker.model.state import State, parse_time
+from checker.recording.unread import leave_out
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))"')
@@ -28,16 +28,14 @@ _OTHER_IP = re.compile(r"\b(?:10\.96|172\.\d+)\.\d+\.\d+\b(?!/(?!32\b))")
 _ID, _SHORT_ID = re.compile(r"\b[0-9a-f]{64}\b"), re.compile(r"\b[0-9a-f]{12}\b")  # of containers and images
 # Annotation of a run of a CronJob: the name of that Job ends in this time.
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-_UNREAD_METADATA = ("resourceVersion", "generateName", "selfLink")
-_UNREAD_POD_SPEC = ("tolerations", "enableServiceLinks", "preemptionPolicy", "priority", "serviceAccount",
-                    "terminationGracePeriodSeconds")  # fmt: skip
 # Read only where they say something else than what is filled in when nothing is said.
 _USUAL_POD_SPEC = {
     "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "serviceAccountName": "default", "securityContext": {},
 }  # fmt: skip
-_UNREAD_POD_STATUS = ("hostIP", "hostIPs", "podIPs", "qosClass", "observedGeneration")
-_READ_OF_NODE = ("allocatable", "addresses", "conditions", "images")
-_READ_OF_EVENT = ("metadata", "involvedObject", "reason", "message", "count", "lastTimestamp", "eventTime", "type")
+
+# Seconds for which a Pod stays on a node that is away: the API server gives every Pod two tolerations with this number.
+# Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+_DEFAULT_TOLERATION = 300
 
 
 def normalised(state: State) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def normalised(state: State) -> dict[str, Any]:
         where = "name" if kind == "Namespace" else "namespace"
         objects[kind] = [o for o in items if kind == "Node" or o["metadata"].get(where, "").startswith(state.namespace)]
     telling = [e for e in objects.get("Event", []) if e.get("type") == "Warning" or "probe" in e.get("message", "")]
-    objects["Event"] = [{k: e[k] for k in _READ_OF_EVENT if k in e} for e in telling]
+    objects["Event"] = telling
     for kind, items in storage.items():
         objects[kind] = items
     for kind, items in objects.items():
@@ -103,54 +101,34 @@ def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[s
 
 
 def _prune(kind: str, item: dict[str, Any]) -> None:
-    metadata = item["metadata"]
-    for name in _UNREAD_METADATA:
-        metadata.pop(name, None)
+    """Take out of an object what no judgement reads: the fields that checker/recording/unread.py declares, and items of lists."""
     if kind == "Deployment":
-        metadata["managedFields"] = [
-            {name: entry[name] for name in ("manager", "operation", "subresource", "fieldsV1") if name in entry}
-            for entry in metadata.get("managedFields") or []
+        item["metadata"]["managedFields"] = [
+            entry
+            for entry in item["metadata"].get("managedFields") or []
             if entry.get("subresource") != "status" and entry.get("manager") != "kube-controller-manager"
         ]
-    else:
-        (metadata.get("annotations") or {}).pop(APPLIED, None)
+    leave_out(kind, item)
     if kind == "Node":
-        item["status"] = {name: item["status"][name] for name in _READ_OF_NODE if name in item["status"]}
-        metadata.pop("annotations", None)
         item["status"]["conditions"] = [c for c in item["status"]["conditions"] if c["type"] == "Ready"]
         tagged = [[n for n in i.get("names") or [] if "@" not in n] for i in item["status"].get("images", [])]
         item["status"]["images"] = [{"names": names} for names in tagged if names and "registry.k8s.io" not in names[0]]
     for spec in (item.get("spec") or {}, ((item.get("spec") or {}).get("template") or {}).get("spec") or {}):
         if "containers" in spec:
             _prune_pod_spec(spec)
-    if kind == "Pod":
-        for name in _UNREAD_POD_STATUS:
-            item["status"].pop(name, None)
-        for status in [*item["status"].get("containerStatuses", []), *item["status"].get("initContainerStatuses", [])]:
-            for name in ("volumeMounts", "user", "resources", "allocatedResources"):
-                status.pop(name, None)
-    if kind == "StorageClass":
-        for name in ("annotations", "labels", "creationTimestamp"):
-            metadata.pop(name, None)
-    if kind == "PersistentVolume":
-        for source in ("hostPath", "local"):  # the folder's name holds the namespace's
-            (item["spec"].get(source) or {}).pop("path", None)
-        (item["spec"].get("claimRef") or {}).pop("resourceVersion", None)
     if kind == "Event":
-        metadata.pop("creationTimestamp", None)
         item["involvedObject"] = {k: item["involvedObject"].get(k, "") for k in ("kind", "name", "uid", "fieldPath")}
 
 
 def _prune_pod_spec(spec: dict[str, Any]) -> None:
-    for name in _UNREAD_POD_SPEC:
-        spec.pop(name, None)
+    tolerations = [t for t in spec.pop("tolerations", None) or [] if t.get("tolerationSeconds") != _DEFAULT_TOLERATION]
+    if tolerations:
+        spec["tolerations"] = tolerations
     for name, usual in _USUAL_POD_SPEC.items():
         if spec.get(name) == usual:
             del spec[name]
     spec["volumes"] = [v for v in spec.get("volumes") or [] if not v["name"].startswith("kube-api-access")]
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
-        for name in ("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy"):
-            container.pop(name, None)
         mounts = container.get("volumeMounts") or []
         container["volumeMounts"] = [m for m in mounts if not m["name"].startswith("kube-api-access")]
 

@@ -22,26 +22,34 @@ class Report(Result):
         return text_report(self)
 
 
-# Something is missing, and the object is only where: what was expected tells one root from another.
-_MISSING = {"pod-not-isolated", "path-not-allowed", "policy-one-direction", "never-provoked"}
-
-
 def same_roots(result: Result) -> dict[str, Verdict]:
-    """For each task that fails for a root that an earlier task named, that earlier verdict."""
+    """For each task that fails for a root that an earlier task named, that earlier verdict.
+
+    Two verdicts have the same root where their cause, their object and its namespace are equal, and so are the facts
+    that the catalogue names for the cause (`same_root_by`).
+    """
+    causes = catalogue()
     first: dict[tuple[str, ...], Verdict] = {}
     repeated = {}
     for verdict in result.tasks:
         if verdict.verdict != "passed":
-            missing = verdict.expected if verdict.cause in _MISSING else ""
-            root = first.setdefault((verdict.cause, verdict.object, _namespace(verdict), missing), verdict)
+            facts = verdict.fault.root(causes) if verdict.fault else ()
+            root = first.setdefault(
+                (verdict.cause, verdict.object, _namespace(verdict) or result.namespace, *facts), verdict
+            )
             if root is not verdict:
                 repeated[verdict.id] = root
     return repeated
 
 
 def _namespace(verdict: Verdict) -> str:
-    """The further namespace that a verdict points to; empty for the lab's own. Two objects of one name may be in two."""
-    return verdict.look.partition(" -n ")[2]
+    """The namespace of the object that a verdict names; "" where it is not known, or the object has none."""
+    if not verdict.fault:
+        return ""
+    if verdict.fault.literal and not verdict.fault.object.namespace:
+        # A fault with sentences of its own (none, once all are in the catalogue) names its object without a namespace.
+        return verdict.look.partition(" -n ")[2]
+    return verdict.fault.object.namespace
 
 
 def text_report(result: Result, colour: bool = False, live: bool = False) -> str:

@@ -1,18 +1,41 @@
 """Judging lab 01: what the container engine has, what listens, who answers, and what Redis remembers."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
-from checker import State, fail, task
-from checker.diagnosis.host_container import Container, require_answering, require_reaches, require_running
-from checker.grading.container_engine import ENGINE, EngineView
-from checker.model.spelling import nearest
-from checker.model.verdict import Failed
+from checker.sdk import (
+    Container,
+    EngineObservation,
+    EngineView,
+    Failed,
+    State,
+    fail,
+    nearest,
+    program,
+    require_container_answers,
+    require_container_reaches,
+    require_container_runs,
+    task,
+)
 
 IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
 
 
-def built_image(engine: EngineView) -> dict:
+@dataclass(frozen=True)
+class Engine(EngineObservation):
+    """The engine, and what each guestbook says from inside about its Redis. Read as an EngineView."""
+
+    image = IMAGE
+    project = PROJECT
+    asked = program(__file__, "ask_guestbook")
+
+
+ENGINE = Engine()
+
+
+def built_image(engine: EngineView) -> dict[str, Any]:
     name = engine.named(IMAGE)
     image = engine.images.get(name)
     if image is None:
@@ -38,7 +61,7 @@ def built_image(engine: EngineView) -> dict:
     return image
 
 
-def is_own_build(image: dict) -> bool:
+def is_own_build(image: dict[str, Any]) -> bool:
     return not image["course"] and "VERSION=v1" in image["Env"]
 
 
@@ -76,8 +99,8 @@ def container_answers(state: State, engine: EngineView) -> None:
 def require_reached_from_here(container: Container) -> None:
     """The container answers on a port of this machine. Raises Failed with the first broken link otherwise."""
     if "host" not in container.networks:
-        return require_answering(container)
-    require_running(container)  # on the machine's own network there is nothing to publish
+        return require_container_answers(container)
+    require_container_runs(container)  # on the machine's own network there is nothing to publish
     answer = container.answer
     if answer is None or not answer.ok or answer.host != container.hostname:
         heard = answer.words if answer else "not asked"
@@ -136,7 +159,7 @@ def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
 
 def require_finds(app: Container, redis: Container) -> None:
     """The one reaches the other by a name. Raises Failed with the first broken link otherwise."""
-    require_running(app)
+    require_container_runs(app)
     host = app.env.get("REDIS_HOST", "").partition(":")[0]
     if not host:
         fail(
@@ -146,7 +169,7 @@ def require_finds(app: Container, redis: Container) -> None:
             observed="none",
             object=app.ref,
         )
-    require_reaches(app, redis, name_of(redis, app, host))
+    require_container_reaches(app, redis, name_of(redis, app, host))
     said = app.asked
     if said is None or said["ready"][0] != 200 or "entries" not in (said["redis"] or {}):
         heard = "nothing" if said is None else f"{said['ready'][0]}: {said['ready'][1]}"
@@ -182,7 +205,7 @@ def guestbook_finds_redis_by_name(state: State, engine: EngineView) -> None:
 @task("data-survives", observe=ENGINE)
 def data_outlives_its_container(state: State, engine: EngineView) -> None:
     app, redis = app_and_redis(engine)
-    memory = app.asked["redis"]
+    memory = (app.asked or {})["redis"]  # it was asked: see require_finds
     mount = redis.mount_at(memory["dir"])
     if mount is None or mount["Type"] not in ("volume", "bind") or mount["Anonymous"]:
         where = (

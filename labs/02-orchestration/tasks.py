@@ -1,8 +1,9 @@
 """Judging lab 02: the survey against the Node objects, and where Pods are, however they came there."""
 
-from checker import Object, State, fail, task, unknown
-from checker.model.quantity import quantity
-from checker.model.verdict import NotPassed
+from collections.abc import Container
+from typing import Any
+
+from checker.sdk import NotPassed, Object, State, fail, quantity, task, unknown
 
 LEAST = 2  # workers without which the lab shows nothing
 
@@ -24,7 +25,11 @@ def survey_is_right(state: State) -> None:
     survey = state.require("ConfigMap", "survey")
     said = survey.raw.get("data") or {}
     cpus = {quantity(node.status["allocatable"]["cpu"]) for node in workers(state)}
-    truth = {"nodes": {len(state.everywhere("Node"))}, "workers": {len(workers(state))}, "cpu": cpus}
+    truth: dict[str, Container[Any]] = {
+        "nodes": {len(state.everywhere("Node"))},
+        "workers": {len(workers(state))},
+        "cpu": cpus,
+    }
     for key, right in truth.items():
         state.require_key(survey, key)
         text = said.get(key, "(binary data)")
@@ -72,7 +77,7 @@ def every_worker_has_a_pod(state: State) -> None:
             if workload.name != "heavy":
                 state.require_working(workload)
         others = [pod for pod in state.all("Pod") if pod.name != "heavy" and not pod.is_terminating]
-        state.require_some("Pod", "from the image guestbook:v1", pods or others)
+        state.require_some("Pod", "guestbook:v1", pods or others)
         for other in others[:1]:
             state.require_image(other, "guestbook:v1")
     fail(

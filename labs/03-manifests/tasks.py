@@ -1,9 +1,8 @@
-"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (checker/grading/applied.py)."""
+"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (applied.py)."""
 
-from checker import Object, State, fail, task, unknown
-from checker.diagnosis.owners import REVISION
-from checker.grading.applied import differences, forgers, is_declared, managers
-from checker.model.spelling import counted
+from checker.sdk import REVISION_ANNOTATION, Object, State, counted, fail, task, unknown
+
+from .applied import differences, forgers, is_declared, managers
 
 LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
 
@@ -74,7 +73,10 @@ def image_was_overwritten(state: State) -> None:
         )  # fmt: skip
     kept = state.owned("ReplicaSet", deployment)
     if not any(rs.runs("guestbook:v1") for rs in kept):
-        limit, revision = deployment.spec.get("revisionHistoryLimit", 10), int(deployment.annotations.get(REVISION, 0))
+        limit, revision = (
+            deployment.spec.get("revisionHistoryLimit", 10),
+            int(deployment.annotations.get(REVISION_ANNOTATION, 0)),
+        )
         if revision > len(kept) > limit:
             unknown(
                 "not-observed",

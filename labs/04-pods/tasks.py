@@ -4,13 +4,25 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from checker import Answers, Http, Object, PodsInside, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.observations import inside
-from checker.model.answers import answers as read_answers
+from checker.sdk import (
+    Answers,
+    Http,
+    Object,
+    PlainState,
+    PodsInside,
+    State,
+    Timeline,
+    Traffic,
+    ask_in_pod,
+    fail,
+    read_answers,
+    task,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
-class OnLocalhost(PodsInside):
+class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
     """What answers at 127.0.0.1, asked in each container of a Pod that runs. Read as {container: {"app": answers}, or {"error": why}}.
 
     The containers of a Pod share one network, so where one has no python3, another one's answer is as good.
@@ -20,13 +32,13 @@ class OnLocalhost(PodsInside):
     pod: str
     url = "http://127.0.0.1:8080/hostname"
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         pod = state.find("Pod", self.pod)
         running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
         questions = {"app": {"do": "http", "url": self.url}}
-        return self.ask({name: inside(pod, questions) | {"container": name} for name in running}) if pod else None
+        return self.ask({name: ask_in_pod(pod, questions) | {"container": name} for name in running}) if pod else None
 
-    def read(self, seen: Any) -> dict[str, dict[str, Any]]:
+    def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return seen
 
 
@@ -93,17 +105,17 @@ def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
             )  # fmt: skip
 
 
-def command_of(container: dict) -> str:
+def command_of(container: dict[str, Any]) -> str:
     """What a container runs, as one text; empty where that is the image's own command."""
     return " ".join([*(container.get("command") or []), *(container.get("args") or [])])
 
 
-def runs_app(container: dict) -> bool:
+def runs_app(container: dict[str, Any]) -> bool:
     """Whether a container made from the guestbook's image runs the guestbook, and no other command."""
     return not command_of(container) or "app.py" in command_of(container)
 
 
-def volume_of(container: dict, file: str) -> str:
+def volume_of(container: dict[str, Any], file: str) -> str:
     """The volume on which a file is for a container. Raises Failed where it is on none."""
     mounts = container.get("volumeMounts") or []
     around = [m for m in mounts if f"{file}/".startswith(m["mountPath"].rstrip("/") + "/")]
@@ -117,7 +129,7 @@ def volume_of(container: dict, file: str) -> str:
     return max(around, key=lambda m: len(m["mountPath"]))["name"]
 
 
-def writer_of(pod: Object, app: dict, file: str) -> tuple[str, str]:
+def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
     """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none.
     file: empty where its path is not known; then it may be on any volume that the app has."""
     own = {m["name"] for m in app.get("volumeMounts") or [] if not m["mountPath"].startswith(ACCOUNT)}

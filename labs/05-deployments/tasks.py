@@ -2,10 +2,7 @@
 
 from math import inf
 
-from checker import Object, State, Timeline, Traffic, fail, task, unknown
-from checker.grading.timeline import Scaling
-from checker.model.spelling import counted
-from checker.model.verdict import NotPassed
+from checker.sdk import NotPassed, Object, Scaling, State, Timeline, Traffic, counted, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/hostname")
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
@@ -85,7 +82,7 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
 def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
     """Raises Failed if requests were lost on the way to these replicas, or others answered; Unknown while not all of them have answered."""
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
-    timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, "the Deployment was scaled")
+    timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, replicas=int(scaling.after))
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         fail(

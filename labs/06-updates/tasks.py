@@ -1,7 +1,6 @@
 """Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
 
-from checker import Object, Rollout, State, Timeline, Traffic, fail, task, unknown
-from checker.model.spelling import counted
+from checker.sdk import Object, Rollout, State, Timeline, Traffic, counted, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/version")
 
@@ -101,7 +100,7 @@ def require_over(timeline: Timeline, deployment: Object, rollout: Rollout, versi
             "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
             pending=True,
         )  # fmt: skip
-    timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, f"{version} was being released")
+    timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, version=version)
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:

@@ -1,9 +1,22 @@
 """Judging lab 07: what matters is who answers, not how the Services are written."""
 
-from checker import Answers, Http, NodePorts, Object, PodHttp, State, fail, task
-from checker.diagnosis.network_policy import outside
-from checker.grading.observations import ports_on_nodes
-from checker.grading.service_selector import lasts, require_lasting
+from typing import Any
+
+from checker.sdk import (
+    Answer,
+    Answers,
+    Http,
+    NodePorts,
+    Object,
+    PodHttp,
+    State,
+    fail,
+    outside_cluster,
+    ports_on_nodes,
+    require_selects_by_template,
+    selects_by_template,
+    task,
+)
 
 THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
 AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")
@@ -23,7 +36,7 @@ def guestbook_service(state: State) -> Object:
     """The Service guestbook, where it leads to Pods of the Deployment and to nobody else, and will when they are made anew."""
     service, deployment = state.require("Service", "guestbook"), state.require("Deployment", "guestbook")
     fail_if_other_backends_answer(state, service, {pod.name for pod in state.ready_pods(service)})
-    require_lasting(service, deployment)
+    require_selects_by_template(service, deployment)
     return service
 
 
@@ -87,7 +100,7 @@ def require_on_two_nodes(state: State, ready: list[Object], at_least: int) -> No
 
 
 @task("pods-reach-pods", observe=AT_THEIR_OWN_IP)
-def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
+def every_pod_answers_at_its_own_address(state: State, answers: dict[str, Answer]) -> None:
     service = guestbook_service(state)
     ready = state.ready_pods(service)
     require_on_two_nodes(state, ready, at_least=2)
@@ -113,7 +126,7 @@ def every_pod_answers_at_its_own_address(state: State, answers: dict) -> None:
 
 
 @task("from-outside", observe=FROM_OUTSIDE)
-def guestbook_answers_from_outside(state: State, answers: dict) -> None:
+def guestbook_answers_from_outside(state: State, answers: dict[str, dict[str, Answer]]) -> None:
     deployment = state.require("Deployment", "guestbook")  # nothing to reach without it
     services = [service for service in state.all("Service") if ports_on_nodes(state, service)]
     if not services:
@@ -126,10 +139,10 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
             object="Service/guestbook",
         )
     answering = [s for s in services if answers_well(state, s, asked_of(s, answers))]
-    if any(lasts(service, deployment) for service in answering):
+    if any(selects_by_template(service, deployment) for service in answering):
         return
     for service in answering:
-        require_lasting(service, deployment)
+        require_selects_by_template(service, deployment)
     for service in services:
         state.require_working(service)
     service = services[0]
@@ -139,7 +152,7 @@ def guestbook_answers_from_outside(state: State, answers: dict) -> None:
     story = f"Service {service.name} has a port on the nodes, but no node answers there: {heard or 'not asked yet'}."
     lost = all(answer.never_arrived for _, answer in asked)
     if asked and lost:
-        state.explain_blocked(service, state.pods_of(service), story, outside())
+        state.explain_blocked(service, state.pods_of(service), story, outside_cluster())
     fail(
         "node-port-unreachable",
         story,
@@ -159,12 +172,12 @@ def type_of(service: Object) -> str:
     return f"{kind}, and its node ports are {protocols} ports" if protocols else f"{kind} without node ports"
 
 
-def asked_of(service: Object, answers: dict) -> list[dict]:
+def asked_of(service: Object, answers: dict[str, dict[str, Answer]]) -> list[dict[str, Answer]]:
     """What the nodes answered, by name, at each port that a Service opens there."""
     return [by_node for key, by_node in answers.items() if key.partition(":")[0] == service.name]
 
 
-def answers_well(state: State, service: Object, asked: list[dict]) -> bool:
+def answers_well(state: State, service: Object, asked: list[dict[str, Any]]) -> bool:
     """Whether some port of the Service was answered on some node, and by nobody but Pods of the guestbook."""
     hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in asked]
     return any(

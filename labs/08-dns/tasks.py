@@ -3,18 +3,30 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checker import DnsInside, Lookup, Object, PodsInside, State, fail, task, unknown
-from checker.diagnosis import pods_of
-from checker.grading.observations import inside, running_pods
-from checker.grading.service_selector import require_lasting
-from checker.model.spelling import counted, is_address
-from checker.model.state import Hidden
+from checker.sdk import (
+    DnsInside,
+    HiddenValue,
+    Lookup,
+    Object,
+    PlainState,
+    PodsInside,
+    State,
+    ask_in_pod,
+    counted,
+    fail,
+    is_address,
+    pods_of,
+    require_selects_by_template,
+    running_pods,
+    task,
+    unknown,
+)
 
 VARIABLE = "REDIS_HOST"
 
 
 @dataclass(frozen=True)
-class RedisTold(PodsInside):
+class RedisTold(PodsInside[dict[str, Any]]):
     """In a running Pod of a Deployment: what its app was told about Redis, where that leads, and what the app says to /entries.
 
     Read as {"told": {"value", "addresses", "error"}, "names": {name: {"addresses", "error"}}, "entries": [answer]}.
@@ -22,37 +34,37 @@ class RedisTold(PodsInside):
 
     deployment: str
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pod = asked_pod(state, deployment) if deployment else None
-        if not pod or isinstance(told_by_template(state, pod), Hidden):
+        if not pod or isinstance(told_by_template(state, pod), HiddenValue):
             return None  # what is in a Secret stays where it is
         questions = {
             "told": {"do": "told", "variable": VARIABLE},
             "names": {"do": "dns", "names": ["kubernetes.default"]},
             "entries": {"do": "http", "url": "http://127.0.0.1:8080/entries"},
         }
-        return self.ask({"": inside(pod, questions) | {"container": app_of(state, pod)["name"]}})
+        return self.ask({"": ask_in_pod(pod, questions) | {"container": app_of(state, pod)["name"]}})
 
 
 GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
 HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 
-def asked_pod(state: State, deployment: Object) -> Object | None:
+def asked_pod(state: PlainState, deployment: Object) -> Object | None:
     """The oldest running Pod of the newest revision that has Pods: where what it was told has changed since it started, it shows there."""
     newest = [pod.owner_uids for pod in pods_of(state, deployment)][:1]
     pods = [pod for pod in running_pods(state, deployment) if pod.owner_uids in newest]
     return min(pods, key=lambda pod: pod.created, default=None)
 
 
-def app_of(state: State, pod: Object) -> dict[str, Any]:
+def app_of(state: PlainState, pod: Object) -> dict[str, Any]:
     """The container of a Pod in which the app listens on port 8080."""
     apps = [c for c in pod.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
     return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
 
 
-def told_by_template(state: State, pod: Object) -> str:
+def told_by_template(state: PlainState, pod: Object) -> str:
     """What a Pod's app is told about Redis by what its Pod template refers to now; empty where nothing is said of it."""
     return state.env(pod, app_of(state, pod)).get(VARIABLE, "")
 
@@ -66,7 +78,7 @@ def sources(container: dict[str, Any]) -> set[str]:
     return {key for given in own or whole for key in {**given, **(given.get("valueFrom") or {})}}
 
 
-def require_redis_by_name(state: State, deployment: Object, asked: dict, service: Object) -> None:
+def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any], service: Object) -> None:
     """The app of a Deployment keeps its entries in the Redis of a Service's namespace, and was told so by a name."""
     pod = asked_pod(state, deployment)
     if not pod:
@@ -76,7 +88,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
     evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {deployment.name}"}
     app = app_of(state, pod)
     now = told_by_template(state, pod)
-    if isinstance(now, Hidden):
+    if isinstance(now, HiddenValue):
         unknown(
             "not-observed", f"What Deployment {deployment.name} was told about Redis comes from a Secret, and the checker looks into none.",
             expected=f"{VARIABLE} with the name of a Service", observed="a Secret", **evidence,
@@ -142,12 +154,12 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict, service
 
 
 @task("by-name", observe=GUESTBOOK)
-def guestbook_finds_redis(state: State, asked: dict) -> None:
+def guestbook_finds_redis(state: State, asked: dict[str, Any]) -> None:
     service, redis = state.require("Service", "redis"), state.require("Deployment", "redis")
     state.require_working(service)
     state.fail_for_other_backends(service, redis, {pod.name for pod in state.ready_pods(service)})
     if service.spec.get("type") != "ExternalName":
-        require_lasting(service, redis)
+        require_selects_by_template(service, redis)
     require_redis_by_name(state, state.require("Deployment", "guestbook"), asked, service)
 
 
@@ -157,7 +169,7 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     service = state.require("Service", "guestbook-pods")
     evidence = {"object": service.ref, "look": "kubectl get service guestbook-pods -o wide"}
     state.require_working(service)
-    require_lasting(service, deployment)
+    require_selects_by_template(service, deployment)
     if service.spec.get("clusterIP") != "None":
         fail(
             "not-headless", f"The name guestbook-pods leads to one address, {service.spec.get('clusterIP')}, which stands in front of the Pods.",
@@ -186,7 +198,7 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
 
 
 @task("across", observe=ARCHIVE)
-def archive_uses_the_other_redis(state: State, asked: dict) -> None:
+def archive_uses_the_other_redis(state: State, asked: dict[str, Any]) -> None:
     archive = state.require("Deployment", "archive")
     theirs = state.find("Service", "redis", f"{state.namespace}-data")
     if not theirs:

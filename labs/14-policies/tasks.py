@@ -9,53 +9,49 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import islice
 
-from checker import State, fail, task
-from checker.diagnosis.network_policy import (
-    NAME_LABEL,
-    NOWHERE,
+from checker.sdk import (
+    ANOTHER_VALUE,
+    NAMESPACE_NAME_LABEL,
+    OUTSIDE_CLUSTER,
     Direction,
-    End,
-    Path,
-    Side,
+    PathEnd,
+    PathSide,
+    PlainState,
+    PolicyPath,
+    State,
     cluster_dns,
-    end_of,
-    in_block,
+    explain_path_closed,
+    explain_path_open,
+    fail,
+    in_ip_block,
+    label_sets,
+    label_words,
     namespace_labels,
-    rules_of,
+    policy_rules,
+    task,
 )
-from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
-from checker.diagnosis.selectors import ANOTHER, label_sets
-from checker.grading.matrix import (
-    Also,
-    Enforcement,
-    Matrix,
-    Tried,
-    Way,
-    deployment_of,
-    path_of,
-    pod_of,
-    require_matrix,
-)
-from checker.model.spelling import pairs
+
+from .matrix import Closed, end_of, path_of, require_matrix
+from .ways import Also, Enforcement, Matrix, Tried, Way, deployment_of
 
 TO_REDIS = Way("guestbook", "redis", 6379)
 TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)
-DEFAULT_DENY = (
+DEFAULT_DENY: tuple[Closed, ...] = (
     (Way("visitor.visitors", "reports", 8080), "ingress"),
     (Way("reports", "visitor.visitors", 8080), "egress"),
 )
-TO_REDIS_TOO = (
+TO_REDIS_TOO: tuple[Closed, ...] = (
     (Way("visitor.visitors", "redis", 6379), "ingress"),
     (Way("crawler.visitors", "redis", 6379), "ingress"),
     (Way("reports", "redis", 6379), "ingress"),
 )
-TO_THE_GUESTBOOK = (
+TO_THE_GUESTBOOK: tuple[Closed, ...] = (
     (Way("crawler.visitors", "guestbook", 8080), "ingress"),
     (Way("reports", "guestbook", 8080), "ingress"),
     (Way("visitor.visitors", "guestbook", 9090), "ingress"),
     (Way("crawler.visitors", "guestbook", 9090), "ingress"),
 )
-OUT_OF_THE_GUESTBOOK = (
+OUT_OF_THE_GUESTBOOK: tuple[Closed, ...] = (
     (Way("guestbook", "visitor.visitors", 8080), "egress"),
     (Way("guestbook", "reports", 8080), "egress"),
 )
@@ -76,74 +72,75 @@ def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=DEFAULT_DENY, open=())
     visitor = path_of(state, DEFAULT_DENY[0][0]).source
     new = pod_with(state, {}, state.namespace)
-    require_shut(Path(state, visitor, new, 8080), "ingress")
-    require_shut(Path(state, new, visitor, 8080), "egress")
+    require_shut(PolicyPath(state, visitor, new, 8080), "ingress")
+    require_shut(PolicyPath(state, new, visitor, 8080), "egress")
     # Whatever its labels, some policy is about a new Pod: what that one lets through is its maker's to say.
     for labels in label_sets([p.spec.get("podSelector") for p in state.all("NetworkPolicy")]):
         new = pod_with(state, labels, state.namespace)
-        for path, direction in (
-            (Path(state, visitor, new, 8080), "ingress"),
-            (Path(state, new, visitor, 8080), "egress"),
-        ):
+        both: dict[Direction, PolicyPath] = {
+            "ingress": PolicyPath(state, visitor, new, 8080),
+            "egress": PolicyPath(state, new, visitor, 8080),
+        }
+        for direction, path in both.items():
             if not path.side(direction).policies:
-                explain_open(path, direction)
+                explain_path_open(path, direction)
 
 
-def pod_with(state: State, labels: dict[str, str], namespace: str) -> End:
+def pod_with(state: PlainState, labels: dict[str, str], namespace: str) -> PathEnd:
     """A Pod that nobody has made."""
-    name = f"{'a new Pod' if namespace == state.namespace else 'a Pod'} {f'with {pairs(labels)}' if labels else 'without labels'}"
-    return End(name, namespace, labels, namespace_labels(state, namespace))
+    name = f"{'a new Pod' if namespace == state.namespace else 'a Pod'} {f'with {label_words(labels)}' if labels else 'without labels'}"
+    return PathEnd(name, namespace, labels, namespace_labels(state, namespace))
 
 
 def namespaces_but(state: State, *names: str) -> list[str]:
     """All namespaces but some: those that are there, those that a policy names, and one that is made later."""
-    rules = [rule for policy in state.all("NetworkPolicy") for way in WAYS for rule in rules_of(policy, way)]
+    rules = [rule for policy in state.all("NetworkPolicy") for way in WAYS for rule in policy_rules(policy, way)]
     spaces = label_sets(item.get("namespaceSelector") for rule in rules for item in rule.peers)
-    named = {labels.get(NAME_LABEL, ANOTHER) for labels in spaces} - {ANOTHER}
+    named = {labels.get(NAMESPACE_NAME_LABEL, ANOTHER_VALUE) for labels in spaces} - {ANOTHER_VALUE}
     found = {ELSEWHERE, *(n.name for n in state.everywhere("Namespace")), *named}
     return sorted(found - set(names))
 
 
-def meant(side: Side, namespaces: list[str], anybody: bool = False) -> Iterator[End]:
+def meant(side: PathSide, namespaces: list[str], anybody: bool = False) -> Iterator[PathEnd]:
     """Whom the rules at one end of a path mean beside those who are there: Pods of these namespaces with labels that the rules speak of;
     anybody: only with labels that no rule names, as are let in by what rules leave out."""
     for item in (item for rule in side.rules for item in rule.peers if "ipBlock" not in item):
         for labels in label_sets([item.get("podSelector")]):
-            if not anybody or set(labels.values()) <= {ANOTHER}:
+            if not anybody or set(labels.values()) <= {ANOTHER_VALUE}:
                 yield from (pod_with(side.path.state, labels, namespace) for namespace in namespaces)
                 if ELSEWHERE in namespaces:  # which may have labels, too, of values that no rule names
                     new = pod_with(side.path.state, labels, ELSEWHERE)
                     for own in label_sets([item.get("namespaceSelector")]):
-                        if set(own.values()) <= {ANOTHER}:
-                            yield replace(new, namespace_labels={**own, NAME_LABEL: ELSEWHERE})
+                        if set(own.values()) <= {ANOTHER_VALUE}:
+                            yield replace(new, namespace_labels={**own, NAMESPACE_NAME_LABEL: ELSEWHERE})
 
 
-def addresses_meant(side: Side) -> Iterator[End]:
+def addresses_meant(side: PathSide) -> Iterator[PathEnd]:
     """An address of each block that the rules at one end of a path speak of, another one than that of the other end."""
     for block in (item["ipBlock"] for rule in side.rules for item in rule.peers if "ipBlock" in item):
         found = (str(address) for address in islice(ip_network(block["cidr"], False), MOST_ADDRESSES))
-        address = next((one for one in found if in_block(one, block) and one != side.other.address), "")
+        address = next((one for one in found if in_ip_block(one, block) and one != side.other.address), "")
         if address:
-            yield End(f"the address {address}", NOWHERE, {}, {}, address, on_host=True)
+            yield PathEnd(f"the address {address}", OUTSIDE_CLUSTER, {}, {}, address, on_host=True)
 
 
-def made_later(state: State, name: str) -> End:
+def made_later(state: State, name: str) -> PathEnd:
     """A Pod that a Deployment makes later: it has the labels of the template, whatever was given to Pods by hand, and another address."""
-    now = end_of(state, pod_of(state, name))
+    now = end_of(state, name)
     labels = deployment_of(state, name).spec["template"]["metadata"]["labels"]
     address = now.address and str(ip_address(int(ip_address(now.address)) ^ 0x80))
     return replace(now, name=f"a new Pod of {now.name}", labels=labels, address=address)
 
 
-def require_shut(path: Path, direction: Direction) -> None:
+def require_shut(path: PolicyPath, direction: Direction) -> None:
     """The policies close a path at this end. Raises Failed otherwise."""
     if path.side(direction).is_open:
-        explain_open(path, direction)
+        explain_path_open(path, direction)
 
 
-def require_lasting(state: State, way: Way, source: End, target: End) -> None:
+def require_lasting(state: State, way: Way, source: PathEnd, target: PathEnd) -> None:
     """What the policies let through now they let through between new Pods too. Raises Failed otherwise."""
-    now, later = path_of(state, way), Path(state, source, target, way.port)
+    now, later = path_of(state, way), PolicyPath(state, source, target, way.port)
     if later.is_open or not now.is_open:
         return
     direction: Direction = "egress" if later.into.is_open else "ingress"
@@ -151,7 +148,7 @@ def require_lasting(state: State, way: Way, source: End, target: End) -> None:
     policy = rules[0].policy if rules else closing[0]
     fail(
         "path-not-allowed", f"The way {way.words(state)} is open for the Pods that are there now only. Made anew, they have other addresses, and no labels "
-        f"but {pairs(source.labels)} and {pairs(target.labels)}: then no policy that is about {later.side(direction).end.seen_from(state.namespace)} "
+        f"but {label_words(source.labels)} and {label_words(target.labels)}: then no policy that is about {later.side(direction).end.seen_from(state.namespace)} "
         f"({', '.join(one.name for one in closing)}) has an {direction} rule for it.",
         expected="open for Pods that are made later", observed="open for those that are there now only", object=policy.ref,
         look=f"kubectl describe networkpolicy {policy.name}",
@@ -174,7 +171,7 @@ def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> N
             *meant(replace(path, target=target).into, [state.namespace], anybody=True),
             *addresses_meant(replace(path, target=target).into),
         ):
-            require_shut(Path(state, other, target, 6379), "ingress")
+            require_shut(PolicyPath(state, other, target, 6379), "ingress")
     require_lasting(state, TO_REDIS, made_later(state, "guestbook"), new)
 
 
@@ -192,7 +189,7 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
             *addresses_meant(replace(page, target=target).into),
         ):
             for port in (8080, 9090):
-                require_shut(Path(state, other, target, port), "ingress")
+                require_shut(PolicyPath(state, other, target, port), "ingress")
     require_lasting(state, TO_THE_PAGE, replace(made_later(state, "visitor.visitors"), labels=VISITOR), new)
     service = state.require("Service", "guestbook")
     answer = tried.page("visitor.visitors")
@@ -208,7 +205,7 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
 @task("egress", observe=(MATRIX, WALL))
 def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
     require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
-    outside = End(f"the address {OUTSIDE}", NOWHERE, {}, {}, OUTSIDE, on_host=True)
+    outside = PathEnd(f"the address {OUTSIDE}", OUTSIDE_CLUSTER, {}, {}, OUTSIDE, on_host=True)
     new, path = made_later(state, "guestbook"), path_of(state, TO_REDIS)
     others = namespaces_but(state, state.namespace, "kube-system")  # that of the DNS, which is asked for names
     for source in (path.source, new):
@@ -221,16 +218,16 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
             *meant(out, [state.namespace], anybody=True),
             *addresses_meant(out),
         ):
-            for port in ports_out(Path(state, source, target, 443)):
+            for port in ports_out(PolicyPath(state, source, target, 443)):
                 for protocol in ("TCP", "UDP"):
-                    require_shut(Path(state, source, target, port, protocol), "egress")
+                    require_shut(PolicyPath(state, source, target, port, protocol), "egress")
     require_lasting(state, TO_REDIS, new, made_later(state, "redis"))
     guestbook = state.require("Deployment", "guestbook")
     lookups = tried.lookups("guestbook")
     if lookups["redis"]["error"]:
-        path = Path(state, end_of(state, pod_of(state, "guestbook")), cluster_dns(state), 53, "UDP")
+        path = PolicyPath(state, end_of(state, "guestbook"), cluster_dns(state), 53, "UDP")
         if not path.is_open:
-            explain_closed(path)
+            explain_path_closed(path)
         state.explain_name("redis", lookups, guestbook)
     answer = tried.page("guestbook")
     if not answer.ok:
@@ -241,7 +238,7 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
         )  # fmt: skip
 
 
-def ports_out(path: Path) -> list[int]:
+def ports_out(path: PolicyPath) -> list[int]:
     """The ports at which a way out may be open: the path's own, and those that a rule speaks of, but for the port of questions about names."""
     ports = [port for rule in path.out.rules for port in rule.ports]
     spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}

@@ -14,6 +14,7 @@ from checker.diagnosis.explain import explained
 from checker.model.explanation import Explanation
 from checker.model.state import State
 from checker.recording.normalize import normalised
+from checker.recording.unread import watched
 from tests.proof import digests
 
 FOLDER = Path(__file__).parent
@@ -67,20 +68,20 @@ def roots(explanation: Explanation) -> list[str]:
 def save(state: State, case: Case) -> None:
     """Write a State, and what is explained of it once it is the same from run to run (see checker/recording/normalize.py)."""
     data = normalised(state)
-    told = json.loads(json.dumps(explained(State.from_json(data)).to_json()))
+    told = json.loads(json.dumps(explained(watched(State.from_json(data))).to_json()))
     recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})
 
 
 def load(path: Path) -> tuple[State, dict[str, Any]]:
     """A recorded State, and what must be explained of it."""
     data = json.loads(path.read_text())
-    return State.from_json(data["state"]), data["explanation"]
+    return watched(State.from_json(data["state"])), data["explanation"]
 
 
 def explain_anew(case: Case) -> bool:
     """Write the words of today into what is explained of a recorded State. False, and nothing written, where it has other roots than wanted."""
     data = json.loads(case.recording.read_text())
-    found = explained(State.from_json(data["state"]))
+    found = explained(watched(State.from_json(data["state"])))
     if not case.as_wanted(roots(found)):
         return False
     recording.write(case.recording, data | {"explanation": json.loads(json.dumps(found.to_json()))})

@@ -9,7 +9,7 @@ import pytest
 
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.grade import judge
-from checker.grading.labs import beside, load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.grading.seeds import SEED, bound
 from checker.model.state import State
 from checker.model.verdict import Result
@@ -17,7 +17,7 @@ from checker.session import Session
 from tests.labs.test_cases import WAIT, explained, put_away
 
 LAB = load_lab("15")
-capstone = beside(LAB.folder / "tasks.py", "setup")
+capstone = load_module(LAB.folder, "setup")
 TASKS = {"answers", "says", "entries", "every-replica", "nothing-else"}
 SEEDS = ("10", "16", "48")  # between them twelve faults, of every group
 REPAIR = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from checker import State
 from checker.model.state import Object
+from checker.sdk import State
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMESPACE = "learn"

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.environments.namespace import default_seed
 from checker.grading.grade import judge
-from checker.grading.labs import beside, load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.grading.observations import seen as seen_of
 from checker.grading.seeds import SEED, bound, checked, seed_in, seed_of
 from checker.model.catalogue import catalogue
 from checker.model.state import STARTED, Object
 from checker.model.verdict import Failed
 from checker.recording.normalize import normalised
+from checker.sdk import State
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 
 LAB = load_lab("15")
-capstone = beside(LAB.folder / "tasks.py", "setup")
+capstone = load_module(LAB.folder, "setup")
 SEEDS = [str(number) for number in range(400)]
 
 

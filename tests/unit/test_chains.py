@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
+from checker.sdk import State
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
 

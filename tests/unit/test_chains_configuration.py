@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from checker import State, recording
-from checker.collect import compare_secrets
+from checker import recording
 from checker.diagnosis.configuration import (
     optional_and_missing,
     source_of_file,
@@ -23,13 +22,17 @@ from checker.diagnosis.configuration import (
     volume_references,
 )
 from checker.grading.grade import judge
-from checker.grading.labs import beside, load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.grading.timeline import Timeline
 from checker.model.state import Object
 from checker.model.verdict import NotPassed, Unknown
+from checker.sdk import State
 from cluster import observer
 
 from .objects import container, event, obj, pod, state
+
+PROGRAMS = load_lab("11").folder / "programs"
+compare_secrets = load_module(PROGRAMS, "compare_secrets")
 
 settings = obj("ConfigMap", "settings", data={"greeting": "hello", "app.ini": "x"})
 login = obj("Secret", "login", data={"password": ""})
@@ -91,7 +94,7 @@ WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "all variables of a Secret that is missing": ("config-object-missing", False, lambda: state(with_variables(envFrom=[{"secretRef": {"name": "logon"}}]), login)),
     "a ConfigMap is asked for, and is a Secret": ("config-kind-mixed-up", False, lambda: state(with_variables(variable("configMap", "login", "password")), login)),
     "an init container's Secret is missing": ("config-object-missing", False, lambda: state(in_init_container(), login)),
-    "only an optional one is missing": ("container-config-error", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
+    "only an optional one is missing": ("image-runs-as-root", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
     "it came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message='configmap "settings" not found'), settings)),
     "its key came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message="couldn't find key greeting in ConfigMap learn/settings"), settings)),
     "Secrets may not be listed: no object": ("config-object-missing", False, lambda: state(with_variables(variable("secret", "logon", "x"), message='secret "logon" not found'), **NOT_LISTED)),
@@ -232,7 +235,7 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
         "unset": {"variable": "NO_SUCH_WORD", "expected": "x"},
     }
     done = subprocess.run(
-        [sys.executable, "-c", Path(compare_secrets.__file__).read_text(), json.dumps(questions)],
+        [sys.executable, "-c", (PROGRAMS / "compare_secrets.py").read_text(), json.dumps(questions)],
         capture_output=True, text=True, check=True, env={**os.environ, "WORD": "tell-nobody"},
     )  # fmt: skip
     assert "tell-nobody" not in done.stdout
@@ -246,14 +249,14 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
 
 # -- lab 11: a change that the same Pod took to -------------------------------------------------------------------------
 
-LAB_11 = beside(load_lab("11").folder / "lab.yaml", "tasks")
+FOLLOWS = load_module(load_lab("11").folder, "follows")
 
 
 def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
     """Whether a Pod that said this, and whose container was restarted at these times, is taken to have followed to “new”."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
     seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
-    return LAB_11.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
+    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
 
 
 def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from checker import State
 from checker.diagnosis import pods_of
 from checker.diagnosis.cron import read_schedule
 from checker.diagnosis.job import (
@@ -24,6 +23,7 @@ from checker.diagnosis.job import (
 )
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed
+from checker.sdk import State
 
 from .objects import ago, container, event, node, obj, pod, state
 
@@ -126,7 +126,7 @@ def test_a_job_that_gave_up_says_what_its_last_pod_said_and_where_its_log_is() -
     world = state(top, tried(top, 75), logs={"import-1/app": "box 1 is in the cellar\n"})
     with pytest.raises(Failed) as end:
         world.require_working(top)
-    assert "backoffLimit is 0" in end.value.message
+    assert (end.value.facts["field"], end.value.facts["limit"]) == ("backoffLimit", 0)
     assert "box 1 is in the cellar" in end.value.message
     assert end.value.look == "kubectl logs import-1 -c app"
     assert "restarts" not in end.value.observed
@@ -171,7 +171,8 @@ def test_a_job_at_work_says_how_many_tries_failed() -> None:
     top = job(spec={"completions": 4}, succeeded=3, active=1, failed=1)
     with pytest.raises(Failed) as end:
         require_complete(state(top, pod("import-1", owner=top)), top)
-    assert end.value.message == "Job import is not done yet: 3 of 4 completions; 1 try failed so far."
+    assert end.value.facts == {"succeeded": 3, "completions": 4, "failed": 1}
+    assert end.value.message.endswith("So far 1 try has failed.")
 
 
 def test_how_many_pods_were_at_work_at_the_same_time() -> None:

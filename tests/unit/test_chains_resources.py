@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.diagnosis.resources import explain_creation, means, read_refusal, slip, throttling_note
-from checker.grading.cgroup import CPU_STAT, CPU_STAT_V1, CpuAccount, CpuStatInside, read_cpu_stat
+from checker.diagnosis import resources
+from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, means, read_refusal, throttling_note
+from checker.grading.labs import load_lab, load_module
+from checker.model.fault import Fault, Ref
 from checker.model.state import Object
 from checker.model.verdict import Failed, NotPassed, Result, Unknown, Verdict
+from checker.sdk import State
 from checker.ui.report import same_roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
+
+cgroup = load_module(load_lab("09").folder, "cgroup")
 
 
 @pytest.mark.parametrize("resource, text, meaning", [
@@ -33,14 +37,14 @@ def test_what_a_quantity_means(resource: str, text: str, meaning: str) -> None:
     assert means(resource, text) == meaning
 
 
-@pytest.mark.parametrize("resource, text, is_slip", [
+@pytest.mark.parametrize("resource, text, slip", [
     ("memory", "64", True), ("memory", "64m", True), ("memory", "512Ki", True), ("requests.memory", "256k", True),
     ("memory", "64M", False), ("memory", "4Mi", False), ("memory", "0", False), ("memory", "134217728000m", False),
     ("cpu", "100", True), ("limits.cpu", "200", True),
     ("cpu", "100m", False), ("cpu", "0.1", False), ("cpu", "64", False), ("cpu", "100000m", False), ("pods", "1", False),
 ])  # fmt: skip
-def test_which_quantities_have_hardly_the_unit_that_was_meant(resource: str, text: str, is_slip: bool) -> None:
-    assert bool(slip(resource, text)) == is_slip
+def test_which_quantities_have_hardly_the_unit_that_was_meant(resource: str, text: str, slip: bool) -> None:
+    assert is_slip(resource, text) == slip
 
 
 FORBIDDEN = 'pods "guestbook-abc-x7f2p" is forbidden: '
@@ -65,11 +69,16 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
-def test_a_refusal_is_understood(cause: str, message: str) -> None:
-    refusal = read_refusal(message)
-    assert refusal.cause == cause
-    assert refusal.words and refusal.expected and refusal.observed
-    assert "forbidden" not in refusal.words
+def test_a_refusal_is_understood_and_told(cause: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_refusal(message).cause == cause
+    monkeypatch.setattr(resources, "_is_over", lambda *_: False)
+    top = deployment()
+    with pytest.raises(Failed) as end:
+        explain_refusal(state(top), top, replica_set(top), message)
+    told = end.value.fault.words()
+    assert end.value.cause == cause
+    assert told.message and told.expected and told.observed and told.look
+    assert "forbidden" not in told.message
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
@@ -183,7 +192,7 @@ def test_whole_cpus_that_no_node_has() -> None:
     waits = pod(node="", ready=False, conditions=[condition], containers=[limited(which="requests", cpu="100")])
     end = end_of(state(waits, node()), "Pod", "guestbook-1")
     assert end.cause == "cpu-unit-slip"
-    assert "100 whole CPUs" in end.message and "4" in end.message
+    assert end.facts["cpus"] == 100 and end.facts["largest"] == 4
 
 
 def killed(message: str = "", reason: str = "OOMKilled", limit: str = "32M") -> Object:
@@ -238,30 +247,34 @@ V1 = "nr_periods 40\nnr_throttled 31\nthrottled_time 2500000000\n"
 
 @pytest.mark.parametrize("text, count", [(V2, 31), (V1, 31), ("usage_usec 812345\n", 0)])
 def test_cpu_stat_of_both_versions(text: str, count: int) -> None:
-    assert read_cpu_stat("busy-1", text).throttled == count
+    assert cgroup.read_cpu_stat("busy-1", text).throttled == count
 
 
 def test_the_account_is_asked_in_a_running_pod_and_read_where_it_is() -> None:
     top = deployment("busy")
     middle = replica_set(top, "busy-abc")
-    observation = CpuStatInside("busy")
+    observation = cgroup.CpuStatInside("busy")
     asked = observation.question(state(top, middle, pod("busy-1", owner=middle)))
     assert asked and list(asked["asks"]) == ["busy-1"]
     assert observation.question(state(top)) is None
-    seen = observation.read({"busy-1": {"cpu": {CPU_STAT: None, CPU_STAT_V1[0]: V1}}})
+    seen = observation.read({"busy-1": {"cpu": {cgroup.CPU_STAT: None, cgroup.CPU_STAT_V1[0]: V1}}})
     assert seen.of(["busy-1"]).throttled == 31
 
 
 def test_an_account_that_could_not_be_read_is_unknown() -> None:
-    for seen in ({}, {"busy-1": {"error": "Pod busy-1 could not be asked"}}, {"busy-1": {"cpu": {CPU_STAT: None}}}):
+    for seen in (
+        {},
+        {"busy-1": {"error": "Pod busy-1 could not be asked"}},
+        {"busy-1": {"cpu": {cgroup.CPU_STAT: None}}},
+    ):
         with pytest.raises(Unknown):
-            CpuAccount(seen).of(["busy-1"])
+            cgroup.CpuAccount(seen).of(["busy-1"])
 
 
 def test_two_objects_of_one_name_in_two_namespaces_are_two_roots() -> None:
     def verdict(team: str) -> Verdict:
-        look = f"kubectl describe resourcequota budget -n learn-{team}"
-        return Verdict(team, team, 1, "failed", "quota-too-large", "Why.", object="ResourceQuota/budget", look=look)
+        fault = Fault("quota-too-large", Ref("ResourceQuota", "budget", f"learn-{team}"))
+        return Verdict(team, team, 1, "failed", fault.cause, "Why.", object=str(fault.object), fault=fault)
 
     blue, green = verdict("blue"), verdict("green")
     assert same_roots(Result("09", "Lab", "learn", (blue, green))) == {}

@@ -11,19 +11,21 @@ from typing import Any
 
 import pytest
 
-from checker import State
-from checker.collect import ask_storage
 from checker.collect.exec import ask_inside
 from checker.diagnosis.mounts import volume_at, walk_data
 from checker.diagnosis.storage import allows
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object
 from checker.model.verdict import NotPassed
 from checker.recording.normalize import normalised
+from checker.sdk import State
 from cluster import Cluster
 
 from .objects import ago, container, event, node, obj, pod, service, state
 from .test_chains import broken, waiting
 
+PROGRAMS = load_lab("12").folder / "programs"
+ask_storage = load_module(PROGRAMS, "ask_storage")
 LATE, AT_ONCE = "WaitForFirstConsumer", "Immediate"
 
 
@@ -180,18 +182,18 @@ def said(world: State, kind: str, name: str) -> NotPassed:
 
 
 def test_what_is_nearly_right_is_named() -> None:
-    assert (
-        "There is one called standard: is it meant?"
-        in said(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data").message
-    )
-    assert (
-        "There is one called date: is it meant?"
-        in said(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1").message
-    )
+    wrong_class = said(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data")
+    assert wrong_class.facts["near"] == "standard"
+    assert "There is a StorageClass standard." in wrong_class.message
+    wrong_claim = said(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1")
+    assert wrong_claim.facts["near"] == "date"
+    assert "There is a PersistentVolumeClaim date." in wrong_claim.message
 
 
-def test_waiting_for_a_pod_is_said_to_be_no_fault() -> None:
-    assert "that is no fault" in said(state(claim(), storage_class()), "PersistentVolumeClaim", "data").message
+def test_waiting_for_a_pod_is_said_to_be_normal() -> None:
+    waits = said(state(claim(), storage_class()), "PersistentVolumeClaim", "data")
+    assert waits.facts["storage_class"] == "standard"
+    assert "this is normal" in waits.message
 
 
 def test_volumes_of_other_namespaces_are_not_spoken_of() -> None:
@@ -305,7 +307,7 @@ def test_who_does_not_answer_is_an_error_and_no_crash() -> None:
 
 
 def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
-    program = Path(ask_storage.__file__).read_text()
+    program = (PROGRAMS / "ask_storage.py").read_text()
     question = json.dumps({"a": {"do": "folder", "path": str(tmp_path)}})
     done = subprocess.run([sys.executable, "-I", "-c", program, question], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"a": {"files": {}, "writable": True}}
@@ -315,7 +317,7 @@ def test_an_ask_may_bring_another_program(monkeypatch: pytest.MonkeyPatch) -> No
     sent = []
     monkeypatch.setattr("checker.collect.exec.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
     asked = {"namespace": "learn", "pod": "guestbook-1", "container": "app", "questions": {}}
-    ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "ask_storage.py"}}})
+    ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "print({})"}}})
     programs = [words[words.index("-c", 6) + 1] for words in sent]
     assert sorted("Asking: requests," in program for program in programs) == [False, True]
 

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from checker import recording
-from checker.diagnosis.explain import explained, parsed
+from checker.diagnosis.explain import examined, explained, parsed
+from checker.grading.lab_state import LabState
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
+from checker.model.fault import NotPassed
 from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Object, State
 from checker.ui import causes_page
-from checker.ui.explanation import html_of, text_of
+from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
@@ -53,7 +55,6 @@ NOT_PRODUCED = {
     "too-few-workers": "takes a worker away from every other case: tests/unit/test_labs_02.py",
     "policies-not-enforced": "tests/faults opens the observer's wall",
     "claim-waits-for-pod": "no fault: a claim that no Pod uses yet",
-    "service-selects-other-pods": "tests/unit/test_explain.py",
     **dict.fromkeys(
         ("cronjob-run-failed", "job-failed", "liveness-probe-fails", "startup-probe-fails", "pod-stuck-starting"),
         "what is behind it has a cause of its own, as far as it is known: tests/unit/test_chains_*.py",
@@ -138,6 +139,34 @@ def test_states_of_the_labs_can_be_explained(number: str) -> None:
         assert [f for f in found.unseen if f.cause == "checker-crashed"] == [], path
         if all(task["verdict"] == "passed" for task in tasks):
             assert roots(found) == [], path
+
+
+CHECKED = ("Pod", "Deployment", "Service", "StatefulSet", "Job")
+
+
+def told_differently(world: State) -> list[str]:
+    """The objects of which a lab's check and explain name another cause, or another object at which it sits."""
+    given, found = LabState.of(world), []
+    objects = [one for kind in CHECKED if world.can_see(kind) for one in world.all(kind)]
+    for one in (one for one in objects if not one.is_terminating):
+        try:
+            given.require_working(one)
+        except NotPassed as end:
+            checked, told = end.fault, examined(world, one)
+            if told is None or (told.cause, told.object) != (checked.cause, checked.object):
+                found.append(f"{one.ref}: check {checked.cause}, explain {told and told.cause}")
+    return found
+
+
+@pytest.mark.parametrize("number", all_labs())
+def test_check_and_explain_name_the_same_cause_in_the_states_of_a_lab(number: str) -> None:
+    for path in (load_lab(number).folder / "recorded").glob("*.json"):
+        assert told_differently(recording.load(path)[0]) == [], path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_check_and_explain_name_the_same_cause_in_the_states_of_explain(case: Case) -> None:
+    assert told_differently(load(case.recording)[0]) == []
 
 
 # -- small worlds ----------------------------------------------------------------------------------------------------

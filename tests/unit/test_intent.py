@@ -10,12 +10,14 @@ import pytest
 
 from checker import recording
 from checker.diagnosis.owners import REVISION
-from checker.grading.applied import APPLIED, Difference, differences, forgers, is_declared
+from checker.grading.applied import APPLIED, Difference
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object, State
 
 LAB = load_lab("03")
+applied = load_module(LAB.folder, "applied")
+differences, forgers, is_declared = applied.differences, applied.forgers, applied.is_declared
 ANNOTATION = {"f:metadata": {"f:annotations": {f"f:{APPLIED}": {}}}}
 CONTAINER = 'k:{"name":"guestbook"}'
 IN_POD = "spec.template.spec"

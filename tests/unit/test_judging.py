@@ -16,6 +16,7 @@ from checker import course
 from checker.grading.grade import judge
 from checker.grading.labs import Lab, LabText, all_labs, hint, load_lab
 from checker.model.catalogue import catalogue
+from checker.model.fault import Fault, Ref
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest, nearest_labels
 from checker.model.verdict import Result, Verdict
@@ -33,7 +34,7 @@ tasks:
 - {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm]}
 """
 TASKS = """
-from checker import fail, task
+from checker.sdk import fail, task
 @task("one")
 def one(state):
     BODY
@@ -141,12 +142,16 @@ def test_the_report_shows_the_same_root_once() -> None:
 
 
 def test_what_is_missing_in_two_places_is_two_roots() -> None:
-    first, second = result("failed", "failed", cause="pod-not-isolated", object="Deployment/a").tasks
-    ways = [
-        replace(first, expected="a policy about the way in"),
-        replace(second, expected="a policy about the way out"),
-    ]
-    assert "The same root" not in text_report(Result("42", "A lab", "learn", tuple(ways)))
+    tasks = result("failed", "failed", cause="pod-not-isolated", object="Deployment/a").tasks
+
+    def judged(*directions: str) -> str:
+        about = Ref("Deployment", "a", "learn")
+        faults = [Fault("pod-not-isolated", about, {"direction": direction}) for direction in directions]
+        verdicts = tuple(replace(task, fault=fault) for task, fault in zip(tasks, faults, strict=True))
+        return text_report(Result("42", "A lab", "learn", verdicts))
+
+    assert "The same root" not in judged("ingress", "egress")
+    assert "The same root" in judged("ingress", "ingress")
 
 
 def test_other_roots_are_shown_too() -> None:
@@ -168,7 +173,7 @@ NAMED = re.compile(
 
 def causes_in_code() -> set[str]:
     found: set[str] = set()
-    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/tasks.py")]:
+    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/*.py")]:
         text = path.read_text()
         found |= {cause for cause in catalogue() if f'"{cause}"' in text}
         for match in NAMED.finditer(text):

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from checker import State, recording
+from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.state import Object
 from checker.model.verdict import Verdict
+from checker.sdk import State
 
 LAB = load_lab("10")
 Change = Callable[[State], object]

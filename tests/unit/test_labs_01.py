@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import StreamRequestHandler, TCPServer
 from threading import Thread
 from typing import Any
 from unittest.mock import patch
@@ -15,13 +19,13 @@ from checker import recording
 from checker.diagnosis.host_container import Container
 from checker.environments import container_engine
 from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
-from checker.grading.container_engine import ENGINE
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.verdict import Verdict
 from cluster.process import DidNotEnd
 
 LAB = load_lab("01")
+(ENGINE,) = LAB.observations
 ALL = {task.id: "passed" for task in LAB.text.tasks}
 
 
@@ -122,6 +126,38 @@ class Guestbook(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class Redis(StreamRequestHandler):
+    """A Redis with two entries, one of them written since it began."""
+
+    def handle(self) -> None:
+        info = b"# Commandstats\r\ncmdstat_rpush:calls=1,usec=9\r\ncmdstat_get:calls=7,usec=9"
+        for answer in (b"$%d\r\n%s\r\n" % (len(info), info), b":2\r\n", b"*2\r\n$3\r\ndir\r\n$5\r\n/data\r\n"):
+            for _ in range(2 * int(self.rfile.readline()[1:])):  # a length and a word, so many times
+                self.rfile.readline()
+            self.wfile.write(answer)
+
+
+def asked_inside(**variables: str) -> dict[str, Any]:
+    program = (LAB.folder / "programs" / "ask_guestbook.py").read_text()
+    env = {"PATH": os.environ["PATH"], "PORT": "1", **variables}
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, env=env)
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+def test_the_guestbook_is_asked_inside_its_container() -> None:
+    with HTTPServer(("127.0.0.1", 0), Guestbook) as app, TCPServer(("127.0.0.1", 0), Redis) as redis:
+        for server in (app, redis):
+            Thread(target=server.serve_forever, daemon=True).start()
+        heard = asked_inside(PORT=str(app.server_port), REDIS_HOST=f"127.0.0.1:{redis.server_address[1]}")
+        for server in (app, redis):
+            server.shutdown()
+    assert heard == {"ready": [200, ""], "redis": {"entries": 2, "written": 1, "dir": "/data"}}
+    alone, lost = asked_inside(), asked_inside(REDIS_HOST="127.0.0.1:1")
+    assert alone["ready"][0] == 0 and alone["redis"] is None
+    assert "refused" in lost["redis"]["error"]
 
 
 def test_one_port_of_several_that_answers_is_enough() -> None:

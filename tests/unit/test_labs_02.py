@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from checker import State, recording
+from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.state import Object
+from checker.sdk import State
 
 LAB = load_lab("02")
 

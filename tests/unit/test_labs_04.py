@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from checker import State, recording
+from checker import recording
 from checker.grading.grade import judge
-from checker.grading.labs import beside, load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import REACH, Object
+from checker.sdk import State
 
 LAB = load_lab("04")
-LOCALHOST = beside(LAB.folder / "tasks.py", "tasks").LOCALHOST
+LOCALHOST = load_module(LAB.folder, "tasks").LOCALHOST
 HEARD = {"app": [{"count": 1, "error": "", "host": "guestbook", "status": 200, "text": "guestbook", "version": "v1"}]}
 REFUSED = {"app": [{"count": 1, "error": "refused", "host": "", "status": 0, "text": "", "version": ""}]}
 NO_PYTHON = {"error": "Pod guestbook could not be asked: exec: python3: executable file not found in $PATH"}

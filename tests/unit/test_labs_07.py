@@ -104,7 +104,8 @@ def kept_out(**spec: object) -> State:
 def test_where_nobody_had_an_answer_the_policy_that_keeps_them_out_is_named() -> None:
     told = [task for task in judge(LAB, kept_out(policyTypes=["Ingress"])).tasks if task.verdict != "passed"]
     assert [(task.cause, task.object) for task in told] == [("path-not-allowed", "NetworkPolicy/deny-all")] * 4
-    assert all("(deny-all)" in task.message and "timeout" in task.message for task in told)
+    assert all(task.fault and task.fault.facts["policies"] == ["deny-all"] for task in told)
+    assert all("timeout" in task.message and "deny-all" in task.message for task in told)
     assert "from outside the cluster to port 8080 of Deployment guestbook" in told[3].message
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from checker import State, recording
+from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.state import Object
+from checker.sdk import State
 
 LAB = load_lab("09")
 BLUE, GREEN = "learn-blue", "learn-green"

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from checker import State, recording
+from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
+from checker.sdk import State
 
 LAB = load_lab("12")
 EMPTY = "No entries yet."

@@ -8,20 +8,17 @@ import pytest
 import yaml
 
 from checker.diagnosis import walk
-from checker.diagnosis.network_policy import (
-    Direction,
-    Path,
-    cluster_dns,
-    directions,
-    end_of,
-)
+from checker.diagnosis.network_policy import Direction, Path, cluster_dns, directions, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
 from checker.diagnosis.selectors import label_sets, selects
-from checker.grading.matrix import Also, Enforcement, Matrix, Tried, Way, require_matrix
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
+matrix = load_module(load_lab("14").folder, "matrix")
+ways = load_module(load_lab("14").folder, "ways")
+Also, Enforcement, Matrix, Tried, Way = ways.Also, ways.Enforcement, ways.Matrix, ways.Tried, ways.Way
 WEB, REDIS, GUEST, CRAWLER = {"app": "web"}, {"app": "redis"}, {"role": "guest"}, {"role": "crawler"}
 PODS = {
     "web": pod(
@@ -206,6 +203,23 @@ def test_why_a_path_is_closed(cause: str, policies: list[Object], way: str) -> N
     )
 
 
+def test_a_rule_is_told_with_the_fields_own_names_and_ports_as_kubectl_writes_them() -> None:
+    ports = [{"port": 8080}, {"port": 53, "protocol": "UDP"}, {"port": 8000, "endPort": 8090}, {"protocol": "TCP"}]
+    rules = [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}, {"from": [{**GUESTS, "podSelector": {}}], "ports": ports}]
+    with pytest.raises(Failed) as end:
+        explain_open(path([policy(ingress=rules[1:])], "guest", "web"), "ingress")
+    facts = end.value.facts
+    assert facts["item"] == "{namespaceSelector: team=guests, podSelector: {}}"
+    assert facts["ports"] == ["8080/TCP", "53/UDP", "8000-8090/TCP", "1-65535/TCP"]
+    assert (facts["source"], facts["source_namespace"], facts["port"]) == ("Pod guest", "learn-out", 8080)
+    assert facts["rule"] is None and "rule 2" not in end.value.message
+    with pytest.raises(Failed) as end:
+        explain_open(path([policy(ingress=rules)], "guest", "web"), "ingress")
+    assert (
+        "NetworkPolicy p (ingress rule 1)" in end.value.message
+    )  # the block of all Pods' addresses is the first that matches
+
+
 # -- the matrix ------------------------------------------------------------------------------------------------------
 
 OUT, IN = deployment("web"), deployment("redis")
@@ -225,7 +239,7 @@ def judged(
     seen = state(OUT, IN, *SETS, *ENDS, *policies)
     closed, open = (((WAY, "ingress"),), ()) if must_be == "closed" else ((), (WAY,))
     try:
-        require_matrix(seen, Tried(tried), wall, closed, open)
+        matrix.require_matrix(seen, Tried(tried), wall, closed, open)
     except NotPassed as end:
         return end
     return None
@@ -272,12 +286,12 @@ def test_a_wall_of_which_nothing_is_known_proves_nothing() -> None:
 
 def test_a_way_that_was_not_tried_is_unknown() -> None:
     with pytest.raises(Unknown) as end:
-        require_matrix(
+        matrix.require_matrix(
             state(OUT, IN, *SETS, *ENDS, DENY), Tried({"web": {"error": "no python3"}}), "", ((WAY, "ingress"),), ()
         )
     assert end.value.cause == "pod-not-askable"
     with pytest.raises(Unknown) as end:
-        require_matrix(state(OUT, IN, *SETS, *ENDS, DENY), Tried({}), "", ((WAY, "ingress"),), ())
+        matrix.require_matrix(state(OUT, IN, *SETS, *ENDS, DENY), Tried({}), "", ((WAY, "ingress"),), ())
     assert end.value.cause == "not-observed"
 
 

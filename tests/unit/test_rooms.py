@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -116,7 +117,67 @@ def test_no_imports_form_a_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, and names the circle
 
 
-@pytest.mark.parametrize("tasks", sorted((paths.COURSE / "labs").glob("*/tasks.py")), ids=lambda path: path.parent.name)
-def test_the_tasks_of_a_lab_import_only_pure_rooms(tasks: Path) -> None:
-    names = {name for name in imported(tasks) if is_in(name, "checker") and name.count(".") > 1}
-    assert all(name.split(".")[1] in PURE for name in names)
+LAB_MODULES = sorted((paths.COURSE / "labs").glob("*/*.py"))
+PROGRAMS = sorted((paths.COURSE / "labs").glob("*/programs/*.py"))  # which run in a learner's Pod or container
+BESIDE_STANDARD_LIBRARY = {"yaml"}
+LONGEST = 250  # lines of a module of a lab, but for setup.py: a change of it makes all its recordings stale
+
+
+def lab_module(path: Path) -> str:
+    return str(path.relative_to(paths.COURSE / "labs"))
+
+
+@pytest.mark.parametrize("module", LAB_MODULES, ids=lab_module)
+def test_a_lab_imports_the_sdk_the_standard_library_and_what_lies_beside_it(module: Path) -> None:
+    """At its top only: see load_module. And it does no I/O, but for reading its own folder."""
+    tree = ast.parse(module.read_text())
+    assert not [
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            beside = [node.module] if node.module else [alias.name for alias in node.names]
+            assert node.level == 1 and all((module.parent / f"{name}.py").exists() for name in beside), ast.unparse(
+                node
+            )
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module == "checker.sdk" or is_standard(node.module or ""), ast.unparse(node)
+        elif isinstance(node, ast.Import):
+            assert all(is_standard(alias.name) for alias in node.names), ast.unparse(node)
+
+
+def is_standard(module: str) -> bool:
+    """Whether a module is one that every lab may import, and does no I/O."""
+    top = module.partition(".")[0]
+    known = top in sys.stdlib_module_names | BESIDE_STANDARD_LIBRARY
+    return known and (top not in IO or module == "urllib.parse")
+
+
+@pytest.mark.parametrize("module", [*LAB_MODULES, *PROGRAMS], ids=lab_module)
+def test_no_module_of_a_lab_is_long(module: Path) -> None:
+    assert module.name == "setup.py" or len(module.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", PROGRAMS, ids=lab_module)
+def test_a_program_of_a_lab_needs_only_the_standard_library(module: Path) -> None:
+    assert {name.partition(".")[0] for name in imported(module)} <= sys.stdlib_module_names
+
+
+def test_the_sdk_comes_from_pure_rooms_and_everything_in_it_is_used() -> None:
+    sdk = ast.parse((ROOMS / "sdk.py").read_text())
+    given = [node for node in sdk.body if isinstance(node, ast.ImportFrom) and node.module != "__future__"]
+    assert all(node.module and node.module.split(".")[1] in PURE for node in given)
+    names = [alias.asname or alias.name for node in given for alias in node.names]
+    assert len(names) == len(set(names))
+    used = {name.rpartition(".")[2] for path in LAB_MODULES for name in sdk_names(path)}
+    assert set(names) == used
+
+
+def sdk_names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "checker.sdk":
+            yield from (alias.name for alias in node.names)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from checker import State
 from checker.grading.labs import load_lab
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
 from checker.model.kinds import ALWAYS
 from checker.model.state import REACH, Asked, Hidden, visible_objects
 from checker.model.verdict import Failed, Unknown
+from checker.sdk import State
 
 from .objects import deployment, obj, pod, replica_set, service, slice_of, state
 
@@ -39,8 +39,9 @@ def test_why_an_object_is_missing(cause: str, world: State) -> None:
 
 
 def test_a_wrong_name_asks_whether_it_was_meant() -> None:
-    with pytest.raises(Failed, match=r"There is one called guestbok: did you mean guestbook\?"):
+    with pytest.raises(Failed, match=r"Deployment guestbok has a similar name. Did you mean guestbook\?") as end:
         state(deployment("guestbok")).require("Deployment", "guestbook")
+    assert end.value.facts["near"] == "guestbok"
 
 
 def test_where_to_look_names_another_namespace() -> None:
@@ -72,13 +73,13 @@ def test_what_is_there_instead_is_told_with_what_controllers_own() -> None:
     made = pod("web-1-a", owner=replica_set(deployment("web"), "web-1"))
     for there, observed in (
         ([], "none"),
-        ([made], "none but those that controllers own"),
+        ([made], "none; owned by controllers: 1"),
         ([pod("clock")], "clock"),
-        ([pod("clock"), made], "clock, and those that controllers own"),
+        ([pod("clock"), made], "clock; owned by controllers: 1"),
     ):
         with pytest.raises(Failed) as end:
             state(*there).require("Pod", "guestbook")
-        assert end.value.observed == f"Pod objects there: {observed}"
+        assert end.value.observed == f"Pod objects: {observed}"
 
 
 def test_what_could_not_be_listed_is_unknown_and_never_missing() -> None:

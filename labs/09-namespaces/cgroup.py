@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from checker.grading.observations import PodsInside, inside, running_pods
-from checker.model.state import State
-from checker.model.verdict import unknown
+from checker.sdk import PlainState, PodsInside, ask_in_pod, running_pods, unknown
 
 CPU_STAT = "/sys/fs/cgroup/cpu.stat"
 CPU_STAT_V1 = ("/sys/fs/cgroup/cpu/cpu.stat", "/sys/fs/cgroup/cpu,cpuacct/cpu.stat")
@@ -36,7 +34,7 @@ def read_cpu_stat(pod: str, text: str, file: str = CPU_STAT) -> CpuStat:
 
 
 @dataclass(frozen=True)
-class CpuStatInside(PodsInside):
+class CpuStatInside(PodsInside["CpuAccount"]):
     """The CPU account of the first container of one running Pod of a Deployment, read in there.
 
     Read as a function that gives the CpuStat, or raises Unknown where it could not be read.
@@ -44,11 +42,11 @@ class CpuStatInside(PodsInside):
 
     deployment: str
 
-    def question(self, state: State) -> dict[str, Any] | None:
+    def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pods = running_pods(state, deployment) if deployment else []
         files = {"do": "read", "files": [CPU_STAT, *CPU_STAT_V1]}
-        return self.ask({pods[0].name: inside(pods[0], {"cpu": files})} if pods else {})
+        return self.ask({pods[0].name: ask_in_pod(pods[0], {"cpu": files})} if pods else {})
 
     def read(self, seen: Any) -> CpuAccount:
         return CpuAccount(seen)

@@ -1,0 +1,21 @@
+"""The words of a component about an object, as they are: the scheduler's, the API server's, the kubelet's, a program's."""
+
+from __future__ import annotations
+
+import re
+
+from checker.model.fault import Fault
+
+# The facts that hold such words, by name.
+_FACTS = ("message", "answer", "said")
+
+
+def words_of(fault: Fault) -> str:
+    """The component's own words in a fault. Where no fact holds them: what was observed, as a person reads it."""
+    known = [str(fault.facts[name]) for name in _FACTS if fault.facts.get(name)]
+    return known[0] if known else fault.words().observed
+
+
+def in_one_line(words: str, length: int) -> str:
+    """Words with every white space as one blank, cut after `length` characters."""
+    return re.sub(r"\s+", " ", words).strip()[:length]

@@ -1,0 +1,97 @@
+"""The two programs of the lab run as they were, with limits that let them work."""
+
+from typing import Any
+
+from checker.sdk import (
+    Object,
+    State,
+    fail,
+    fail_if_wrong_unit,
+    limit_of,
+    limit_range_defaults,
+    quantity,
+    quantity_with_meaning,
+)
+
+from .budgets import WORDS
+
+# What the two programs of setup/ are.
+PROGRAMS = {
+    "report": """python3
+-uc
+import http.server
+print("collecting 60 MiB of numbers", flush=True)
+numbers = b"7" * (60 * 1024 * 1024)
+print("all in memory", flush=True)
+http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()""",
+    "busy": """python3
+-uc
+import time
+while True:
+    begin, enough = time.monotonic(), time.thread_time() + 0.05
+    while time.thread_time() < enough:
+        sum(range(1000))
+    print(f"0.05 s of work took {time.monotonic() - begin:.2f} s", flush=True)
+    time.sleep(0.45)""",
+}
+
+
+def require_program(deployment: Object) -> None:
+    program = PROGRAMS[deployment.name].splitlines()
+    written = [
+        [line.rstrip() for word in words for line in word.splitlines() if line.strip()]
+        for container in deployment.containers
+        for words in [[*(container.get("command") or []), *(container.get("args") or [])]]
+    ]
+    if program not in written:
+        lines = max(written, key=len)
+        others = " ".join(line.strip() for line in lines if line not in program)[:80]
+        fail(
+            "program-changed", f"The Pods of Deployment {deployment.name} run another program than the one that the lab began with.",
+            expected="the program that the lab began with",
+            observed=others or ("its lines, and not all of them in their places" if lines else "the image's own command"), object=deployment.ref,
+            look=f"kubectl get deployment {deployment.name} -o yaml",
+        )  # fmt: skip
+
+
+def require_limit(state: State, deployment: Object, resource: str, most: str) -> None:
+    """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
+    to a Pod alone (a resize) goes with it."""
+    name, words = deployment.name, WORDS[resource]
+
+    def bounds(container: dict[str, Any], spec: dict[str, Any]) -> Any:
+        """A container's own limit; of memory also what its Pod may use: the kernel kills for either."""
+        return limit_of(container, resource) or (limit_of(spec, resource) if resource == "memory" else None)
+
+    held = [
+        (f"Deployment {name}", container, bounds(container, pod.spec))
+        for pod in state.pods_of(deployment)
+        for container in pod.containers
+    ]
+    given = max(limit_range_defaults(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
+    held += [
+        (
+            f"the next Pod of Deployment {name}",
+            container,
+            bounds(container, deployment.spec["template"]["spec"]) or given,
+        )
+        for container in deployment.containers
+    ]
+    evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {name}"}
+    for whose, container, limit in held:
+        where = f"Container {container['name']} of {whose}"
+        has = "would have" if whose.startswith("the next") else "has"
+        others = (container.get("resources") or {}).get("limits") or {}
+        if limit is None or quantity(limit) == 0:  # 0 is the kernel's word for no limit
+            request = limit_of(container, resource, "requests")
+            fail(
+                "memory-limit-missing" if resource == "memory" else "cpu-limit-missing",
+                f"{where} {has} no {words} limit" + (f", only a request of {request}." if request else "."),
+                expected=f"a {words} limit of at most {most}",
+                observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
+            )  # fmt: skip
+        if quantity(limit) > quantity(most):
+            form = "next-pod" if whose.startswith("the next") else "running"
+            fail_if_wrong_unit(resource, limit, deployment, form=form, container=container["name"])
+            fail("limit-too-large", f"{where} {has} a {words} limit of {quantity_with_meaning(resource, limit)}.",
+                 expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
