@@ -22,7 +22,7 @@ from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
-from checker.model.catalogue import catalogue
+from checker.model.catalogue import catalogue, problem, say
 from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
     TIME_FOR_FIRST_LOG_LINE,
@@ -33,7 +33,6 @@ from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
-from cluster import Problem
 
 # Which of several roots with equally many consequences is told first.
 ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
@@ -350,18 +349,23 @@ def _symptom(state: State, obj: Object) -> str:
     """How it shows in an object that it does not work, in the words of `kubectl get`."""
     status = obj.status
     if obj.kind == "DaemonSet":
-        return f"{status.get('numberAvailable', 0)} of {status.get('desiredNumberScheduled', 0)} Pods available"
+        available, wanted = status.get("numberAvailable", 0), status.get("desiredNumberScheduled", 0)
+        return say("explain-available", available=available, wanted=wanted)
     if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
-        return f"{status.get('availableReplicas', 0)} of {obj.spec.get('replicas', 1)} Pods available"
+        available, wanted = status.get("availableReplicas", 0), obj.spec.get("replicas", 1)
+        return say("explain-available", available=available, wanted=wanted)
     if obj.kind == "Job":
-        return f"{status.get('succeeded', 0)} of {obj.spec.get('completions', 1)} completed"
+        completed, wanted = status.get("succeeded", 0), obj.spec.get("completions", 1)
+        return say("explain-completed", completed=completed, wanted=wanted)
     if obj.kind == "Service":
         if obj.spec.get("type") == "ExternalName":
-            return f"another name for {obj.spec.get('externalName')}"
+            return say("explain-alias", name=obj.spec.get("externalName"))
         if "Pod" in state.unlisted:
-            return "its Pods could not be listed"
+            return say("explain-pods-unseen")
         pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
-        return f"{sum(pod.is_ready for pod in pods)} of {len(pods)} Pods ready" if pods else "no Pods"
+        if not pods:
+            return say("explain-no-pods")
+        return say("explain-pods-ready", ready=sum(pod.is_ready for pod in pods), number=len(pods))
     if obj.kind == "Pod":
         waiting = [(s.get("state") or {}).get("waiting") or {} for s in status.get("containerStatuses") or []]
         return next((w["reason"] for w in waiting if w.get("reason")), str(status.get("phase", "")))
@@ -379,10 +383,7 @@ def parsed(target: str, name: str = "") -> tuple[str, str]:
     known = {**{k.lower(): k for k in KINDS}, **{kind.plural: k for k, kind in KINDS.items()}, **SHORT}
     if plain not in known:
         near = nearest(plain, known)
-        raise Problem(
-            f"{kind!r} is not a kind of object that can be explained." + (f" Did you mean {near}?" if near else ""),
-            "Name a kind and a name: kubeclass explain deploy/web; or explain everything here: kubeclass explain",
-        )
+        raise problem("no-such-kind", kind=kind, near=near)
     if not name or (slash and target.count("/") > 1):
-        raise Problem(f"Which {known[plain]} is meant?", f"Name it: kubeclass explain {kind}/NAME")
+        raise problem("which-object", kind=known[plain], typed=kind)
     return known[plain], name

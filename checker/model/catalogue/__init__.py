@@ -27,6 +27,7 @@ is said in English. KUBECLASS_LANGUAGE chooses it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -34,8 +35,6 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from checker.model.words import TemplateError, fill, parse, slots
 from cluster import Problem
@@ -124,7 +123,7 @@ class Catalogue(Mapping[str, Cause]):
     def translated(self, entries: Mapping[str, Any]) -> Catalogue:
         """This catalogue, with the sentences of another language's file in place of its own."""
         where = str(HERE / f"{language()}.yaml")
-        again = {id: (yaml.safe_dump({id: entry}), where, 1) for id, entry in entries.items()}
+        again = {id: (json.dumps({id: entry}), where, 1) for id, entry in entries.items()}  # JSON is YAML
         return Catalogue(again, self) if again else self
 
 
@@ -143,7 +142,23 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
 
 def load(text: str) -> Any:
     """YAML as plain data, by libyaml where PyYAML was built with it (ten times as fast)."""
+    import yaml
+
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def load_sentences(text: str) -> dict[str, str]:
+    """ui.yaml: one `id: sentence` a line, a sentence with marks of YAML in it in double quotes.
+
+    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes. A test holds that
+    PyYAML reads the same in it.
+    """
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            id, _, sentence = line.partition(": ")
+            found[id] = sentence[1:-1].replace('\\"', '"') if sentence.startswith('"') else sentence
+    return found
 
 
 def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
@@ -154,9 +169,11 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
             f"{where}: cause {id}: {what}.", "The schema is at the top of checker/model/catalogue/__init__.py"
         )
 
+    from yaml import YAMLError
+
     try:
         data = load(text)[id]
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise broken(f"this is no YAML: {error}") from None
     if not isinstance(data, dict):
         raise broken("an entry is a mapping")
@@ -247,7 +264,7 @@ def catalogue() -> Catalogue:
 
 @cache
 def _ui(chosen: str) -> dict[str, str]:
-    english: dict[str, str] = load((ENGLISH / UI).read_text())
+    english = load_sentences((ENGLISH / UI).read_text())
     return {**english, **(_translation(chosen).get("ui") or {})}
 
 
@@ -255,6 +272,12 @@ def say(id: str, /, **facts: Any) -> str:
     """A sentence of the user interface in the chosen language, by its id in ui.yaml, with these facts in it."""
     sentences = _ui(language())
     return fill(sentences[id], facts, conjunctions())
+
+
+def problem(id: str, /, *, exit_code: int = 3, **facts: Any) -> Problem:
+    """A Problem in the chosen language: the sentence with this id, its next step (`ID-next`), and what was kept (`ID-kept`)."""
+    kept = say(f"{id}-kept", **facts) if f"{id}-kept" in _ui(language()) else ""
+    return Problem(say(id, **facts), say(f"{id}-next", **facts), kept, exit_code)
 
 
 def texts(*beginnings: str) -> dict[str, str]:
