@@ -194,10 +194,16 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
     for word in WORDS:
         _readable(known.get(word, ""), word, broken)
     if base:
-        return replace(base, **{**known, "forms": {**base.forms, **known.get("forms", {})}})
+        own = {name: _completed(form, base.forms.get(name)) for name, form in known.get("forms", {}).items()}
+        return replace(base, **{**known, "forms": {**base.forms, **own}})
     if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
         raise broken(f"{missing[0]} is missing")
     return Cause(id, **known)
+
+
+def _completed(form: Form, base: Form | None) -> Form:
+    """A form with the sentences of the base's form of the same name where it has none: a translation has no commands."""
+    return Form(*(getattr(form, word) or getattr(base, word) for word in WORDS)) if base else form
 
 
 def _forms(value: Any, broken: Any) -> dict[str, Form]:
