@@ -1,5 +1,6 @@
-"""The rooms tied together: look, judge, and where something is on its way, wait and look again. For a lab in its environment (Session),
-and for a namespace of which somebody wants to know what is broken (explain).
+"""The rooms tied together: collect, judge, and while a change is in progress, wait and collect again.
+
+Session does this for a lab in its environment, explain for what is broken in a namespace.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Session:
             pause, again = min(pause * 1.5, LONGEST_PAUSE), True
 
     def reset(self) -> None:
-        """Delete what was made for this lab and set it up anew."""
+        """Delete what was made for this lab and set it up again."""
         self.environment.clear(self.lab)
         self.environment.prepare(self.lab)
 
@@ -91,7 +92,7 @@ class Session:
 def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
     """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
-    wait: seconds that what is on its way is given. Raises Problem where there is no cluster, and for an unknown kind.
+    wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
     kind, name = parsed(target, name) if target else ("", "")
     begin, pause = time.monotonic(), PAUSE

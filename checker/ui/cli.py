@@ -264,7 +264,7 @@ def solve(lab: str, namespace: str) -> None:
 @namespace_option
 @yes_option
 def reset(lab: str, namespace: str, yes: bool) -> None:
-    """Delete what was made for a lab and set it up anew. Your files are kept."""
+    """Delete what was made for a lab and set it up again. Your files are kept."""
     from checker.model.catalogue import problem, say
     from checker.session import Session
 

@@ -9,10 +9,8 @@ from checker.model.verdict import Result, Verdict
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
-TO_DO, WAITING = (
-    "·",
-    "…",
-)  # the symbols of a task that was not checked yet, and of one whose verdict may change by itself
+TO_DO = "·"  # the symbol of a task that was not checked yet
+WAITING = "…"  # the symbol of a verdict that may change by itself
 
 
 class Report(Result):

@@ -59,7 +59,7 @@ def page_to_open(lesson: str) -> str:
 def environment(cluster: Cluster) -> dict[str, str]:
     """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
     KUBECLASS_CLUSTER, and no proxy is asked for it."""
-    own = [str(Path(sys.executable).parent), str(tools.folder())]  # kubectl may be on its way there
+    own = [str(Path(sys.executable).parent), str(tools.folder())]  # `up` may not have put kubectl there yet
     local = "127.0.0.1,localhost,::1"
     no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
     return {
@@ -100,7 +100,7 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
             tell(say("study-stop"))
             server.wait()
         except KeyboardInterrupt:
-            server.terminate()  # it may have been begun where Ctrl-C is ignored
+            server.terminate()  # Ctrl-C may be ignored where it was started
             server.wait(20)
         finally:
             if server.poll() is None:

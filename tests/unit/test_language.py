@@ -41,7 +41,7 @@ ACCENTED = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "áƀćďéƒğĥíĵķĺɱńóƥɋŕśťúṽŵẋýžÁƁĆĎÉƑĞĤÍĴĶĹṀŃÓƤɊŔŚŤÚṼŴẊÝŽ"
 )
 ENGLISH_WORD = re.compile(r"\b(the|is|are|of|not|and|has|with|this|that|from|for|was|there|its|which|but)\b", re.I)
-EVERY = 5  # of the labs’ recordings, one in so many is looked at
+EVERY = 5  # of the recordings of labs, one in so many is looked at
 
 LABS = [
     (number, path)
@@ -55,7 +55,7 @@ EXPLAINED = sorted((EXPLAIN / "recorded").glob("*.json"))
 
 
 def accented(template: str) -> str:
-    """A template with accents. The names of its facts stay; the words inside its slots (nouns, defaults) get accents too."""
+    """A template with accents. The names of its facts stay; other words inside slots get accents too."""
     return "".join(map(_accented_part, re.split(r"(\{\{|\}\}|\{[^{}]+\})", template)))
 
 

@@ -22,7 +22,9 @@
 
 How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
 A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`, `ui` and `labs`: what it does not say
-is said in English. KUBECLASS_LANGUAGE chooses it.
+is said in English. KUBECLASS_LANGUAGE chooses it. tests/unit/test_language.py holds that a language needs nothing else.
+These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer or a
+manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files; click's words.
 """
 
 from __future__ import annotations
@@ -202,7 +204,7 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
 
 
 def _completed(form: Form, base: Form | None) -> Form:
-    """A form with the sentences of the base's form of the same name where it has none: a translation has no commands."""
+    """A form, with the sentences that it lacks from the base's form of the same name, such as the command to look."""
     return Form(*(getattr(form, word) or getattr(base, word) for word in WORDS)) if base else form
 
 
@@ -281,7 +283,7 @@ def say(id: str, /, **facts: Any) -> str:
 
 
 def problem(id: str, /, *, exit_code: int = 3, **facts: Any) -> Problem:
-    """A Problem in the chosen language: the sentence with this id, its next step (`ID-next`), and what was kept (`ID-kept`)."""
+    """A Problem in the chosen language: its sentence (`ID`), the next step (`ID-next`), what was kept (`ID-kept`)."""
     kept = say(f"{id}-kept", **facts) if f"{id}-kept" in _ui(language()) else ""
     return Problem(say(id, **facts), say(f"{id}-next", **facts), kept, exit_code)
 

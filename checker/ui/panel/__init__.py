@@ -46,7 +46,7 @@ class Panel:
         return Report(**vars(result))
 
     def reset(self) -> None:
-        """Delete what was made for this lab and set it up anew."""
+        """Delete what was made for this lab and set it up again."""
         self._session.reset()
         self.result = None
         if self._live:
