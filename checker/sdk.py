@@ -18,6 +18,7 @@ from __future__ import annotations
 # -- a task: a function that gets a State, and returns (passed) or raises (failed, unknown) --------------------------
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
+from checker.model.fault import Ref
 from checker.model.state import Hidden as HiddenValue
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
@@ -40,6 +41,7 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
+from checker.model.fault import Fault
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
 from checker.model.spelling import are_no, counted, is_address, nearest
@@ -62,15 +64,15 @@ from checker.grading.service_selector import require_lasting as require_selects_
 
 # -- probes ----------------------------------------------------------------------------------------------------------
 from checker.diagnosis.probes import EVENTS_FOLLOW as KUBELET_EVENTS_DELAY
-from checker.diagnosis.probes import counted_seconds, describe_probe
+from checker.diagnosis.probes import describe_probe
 from checker.diagnosis.probes import fail_if_void as fail_if_probe_cannot_run
 from checker.diagnosis.probes import failures as probe_failures
-from checker.diagnosis.probes import got as probe_result
 from checker.diagnosis.probes import handler as probe_handler
 from checker.diagnosis.probes import notice as seconds_to_notice
 from checker.diagnosis.probes import patience as seconds_to_fail_from_start
-from checker.diagnosis.probes import reckoned as describe_probe_timing
+from checker.diagnosis.probes import result_of as probe_result
 from checker.diagnosis.probes import soonest as least_seconds_to_fail
+from checker.diagnosis.probes import timing as probe_timing
 
 # -- configuration: ConfigMaps and Secrets, as variables and files ---------------------------------------------------
 from checker.diagnosis.configuration import Source as ConfigSource
@@ -79,12 +81,12 @@ from checker.diagnosis.configuration import raise_not_in_volume as explain_not_i
 from checker.diagnosis.configuration import source_of_file, source_of_variable, volume_references
 
 # -- resources: requests, limits, LimitRanges ------------------------------------------------------------------------
-from checker.diagnosis.resources import amount as amount_words
+from checker.diagnosis.resources import amount as quantity_text
 from checker.diagnosis.resources import defaults_of as limit_range_defaults
 from checker.diagnosis.resources import fail_if_slip as fail_if_wrong_unit
 from checker.diagnosis.resources import gives_defaults as limit_ranges_give
 from checker.diagnosis.resources import limit_of
-from checker.diagnosis.resources import with_meaning as quantity_with_meaning
+from checker.diagnosis.resources import usual_unit
 
 # -- storage ---------------------------------------------------------------------------------------------------------
 from checker.diagnosis.storage import claims_of
@@ -101,7 +103,7 @@ from checker.diagnosis.job import most_at_once as most_pods_at_once
 from checker.diagnosis.job import require_complete as require_job_complete
 from checker.diagnosis.job import rule_for as failure_policy_action
 from checker.diagnosis.job import runs as scheduled_jobs
-from checker.diagnosis.job import schedule_of, schedule_words, tries_failed
+from checker.diagnosis.job import schedule_of, tries_failed
 from checker.diagnosis.job import trials as jobs_by_hand
 
 # -- Pods behind anything, and how an object comes to work -----------------------------------------------------------

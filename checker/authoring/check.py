@@ -71,6 +71,12 @@ def check_lab(lab: Lab) -> list[str]:
 
 
 def _code(lab: Lab) -> Iterator[str]:
+    try:
+        causes = lab.causes
+        _ = [causes[id] for id in causes]
+    except Problem as problem:
+        yield problem.what
+        return
     for path in sorted(lab.folder.glob("*.py")):
         if path.name != "setup.py" and (lines := path.read_text().count("\n")) > LINES:
             yield f"{path}: {lines} lines; split it by task, into modules of at most {LINES} lines"
@@ -84,10 +90,10 @@ def _code(lab: Lab) -> Iterator[str]:
             if module.split(".")[0] in ("checker", "cluster") and module != "checker.sdk":
                 yield f"{path}:{node.lineno}: imports {module}; a lab imports from checker.sdk only"  # type: ignore[attr-defined]
         for call in calls(path):
-            if wrong := wrong_with(call, lab.causes):
+            if wrong := wrong_with(call, causes):
                 yield wrong
     try:
-        _ = lab.code, [lab.causes[id] for id in lab.causes]
+        _ = lab.code
     except Problem as problem:
         yield problem.what
     except Exception as error:

@@ -110,7 +110,12 @@ def _list(api: Api, kind: Kind, namespace: str) -> tuple[list[dict[str, Any]], b
         except ApiError as error:
             if error.status != 403:
                 raise
-    return api.get(last)["items"], not kind.namespaced
+    try:
+        return api.get(last)["items"], not kind.namespaced
+    except ApiError as error:
+        if kind.name != "Namespace" or error.status != 403:
+            raise
+    return [api.get(f"{kind.path()}/{namespace}")], False  # an admin of one namespace may read that one
 
 
 def _observe(

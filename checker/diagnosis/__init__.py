@@ -22,7 +22,7 @@ from checker.diagnosis.walking import CHAINS, walk
 from checker.diagnosis.workload import walk_workload
 from checker.model.state import Object, State
 
-__all__ = ["pods_of", "walk", "walk_further"]
+__all__ = ["CHAINS", "pods_of", "walk", "walk_further"]
 
 CHAINS |= {
     "Pod": walk_pod,

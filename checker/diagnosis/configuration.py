@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, Unknown, fail
@@ -27,7 +26,7 @@ _WHOLE_VARIABLE = re.compile(r"\$\(([^()]+)\)")
 # How the kubelet says that something is not there: of an object, of a key for a variable, of a key for a file.
 _NO_OBJECT = re.compile(r'\b(configmap|secret) "([^"]+)" not found', re.I)
 _NO_KEY = re.compile(
-    r"couldn't find key (\S+) in (ConfigMap|Secret) \S+?/(\S+)|non-existent (?:config|secret) key: (\S+)"
+    r"couldn't find key (\S+) in (ConfigMap|Secret) \S+?/(\S+)|non-existent (config|secret) key: (\S+)"
 )
 # What it says when it has not been told of the object itself yet.
 _NOT_SYNCED = re.compile(r"failed to sync (?:configmap|secret) cache|not registered", re.I)
@@ -90,68 +89,58 @@ def keys_of(source: Object, for_variable: bool = False) -> list[str]:
 # -- what is missing -------------------------------------------------------------------------------------------------
 
 
-def missing(state: State, pod: Object, reference: Reference, wanted_by: str, for_volume: bool = False) -> Failed | None:
-    """The fault of a reference that leads nowhere, or None where it leads somewhere.
+@dataclass(frozen=True)
+class Need:
+    """A reference, and what of the Pod has it: a container (for its variables) or a volume. The other name is empty."""
 
-    wanted_by: who refers to it, as a message begins. Raises Unknown where objects of that kind could not be listed.
+    reference: Reference
+    container: str = ""
+    volume: str = ""
+
+
+def missing(state: State, pod: Object, need: Need, for_volume: bool = False) -> Failed | None:
+    """The fault of a reference whose object or key does not exist, or None where both exist.
+
+    for_volume: the volume keeps the Pod in ContainerCreating. Raises Unknown where objects of that kind could not be listed.
     """
-    kind, name, key = reference.kind, reference.name, reference.key
+    kind, name, key = need.reference.kind, need.reference.name, need.reference.key
     source = state.find(kind, name, pod.namespace)
-    if source and (key is None or key in keys_of(source, reference.for_variable)):
+    if source and (key is None or key in keys_of(source, need.reference.for_variable)):
         return None
-    then = " Until it is there, the Pod's containers are not made (ContainerCreating)." if for_volume else ""
+    facts: dict[str, Any] = {
+        "container": need.container,
+        "volume": need.volume,
+        "source_kind": kind,
+        "source": name,
+        "key": key,
+        "resource": kind.lower(),
+    }
     if source and key in keys_of(source):
-        return Failed(
-            "config-key-missing",
-            f"{wanted_by} needs key {key} of {kind} {name}, which has it under binaryData: its value is not text in UTF-8, and a variable is given text only.",
-            expected=f"key {key} under data in {kind} {name}", observed=f"key {key} under binaryData",
-            object=pod.ref, look=f"kubectl get {kind.lower()} {name} -o yaml",
-        )  # fmt: skip
+        return Failed("config-key-missing", pod, form="binary", **facts)
     if source:
-        similar = nearest(key or "", keys_of(source), cutoff=0.6)
-        return Failed(
-            "volume-key-missing" if for_volume else "config-key-missing",
-            f"{wanted_by} needs key {key} of {kind} {name}, which has no such key."
-            + (f" It has {similar}: is it meant?" if similar else "") + then,
-            expected=f"key {key} in {kind} {name}", observed=f"its keys: {', '.join(keys_of(source)) or 'none'}",
-            object=pod.ref, look=f"kubectl describe {kind.lower()} {name}",
-        )  # fmt: skip
+        keys = keys_of(source)
+        near = nearest(key or "", keys, cutoff=0.6)
+        return Failed("volume-key-missing" if for_volume else "config-key-missing", pod, **facts, keys=keys, near=near)
     other = OTHER_KIND[kind]
     if other not in state.unlisted and state.find(other, name, pod.namespace):
-        return Failed(
-            "config-kind-mixed-up",
-            f"{wanted_by} needs {kind} {name}, which does not exist in namespace {pod.namespace}. There is a {other} of that name.{then}",
-            expected=f"{kind} {name}", observed=f"{other} {name}", object=pod.ref, look="kubectl get configmaps,secrets",
-        )  # fmt: skip
-    others = [o.name for o in state.all(kind, pod.namespace)]
-    similar = nearest(name, others, cutoff=0.6)
-    elsewhere = sorted({o.namespace for o in state.everywhere(kind) if o.name == name})
-    hint = f" There is one called {similar}: is it meant?" if similar else ""
-    if not similar and elsewhere:
-        hint = f" There is one in namespace {', '.join(elsewhere)}, but a Pod is given only what its own namespace has."
-    return Failed(
-        "volume-source-missing" if for_volume else "config-object-missing",
-        f"{wanted_by} needs {kind} {name}, which does not exist in namespace {pod.namespace}.{hint}{then}",
-        expected=f"{kind} {name}", observed=f"{kind} objects there: {', '.join(sorted(others)) or 'none'}",
-        object=pod.ref, look=f"kubectl get {KINDS[kind].plural}",
-    )  # fmt: skip
+        form = "for-volume" if for_volume else ""
+        return Failed("config-kind-mixed-up", pod, form=form, **facts, other_kind=other)
+    known = sorted(o.name for o in state.all(kind, pod.namespace))
+    near = nearest(name, known, cutoff=0.6)
+    elsewhere = [] if near else sorted({o.namespace for o in state.everywhere(kind) if o.name == name})
+    cause = "volume-source-missing" if for_volume else "config-object-missing"
+    return Failed(cause, pod, **facts, known=known, near=near, elsewhere=elsewhere)
 
 
 def explain_environment(state: State, pod: Object, container: dict[str, Any], message: str) -> NoReturn:
     """Why a container waits with CreateContainerConfigError. message: the kubelet's, used where objects could not be seen."""
-    who = f"Container {container.get('name')} of Pod {pod.name}"
-    seen_all = _raise_first_missing(state, pod, [(who, r) for r in environment_references(container)], False)
+    name = container.get("name", "")
+    seen_all = _raise_first_missing(state, pod, [Need(r, container=name) for r in environment_references(container)])
     if not seen_all:
-        _raise_from_words(pod, who, message, for_volume=False)
+        _raise_from_message(pod, message, container=name)
     if _NO_OBJECT.search(message) or _NO_KEY.search(message) or _NOT_SYNCED.search(message):
-        fail(
-            "pod-starting", f"{who} was not made, for want of its configuration ({message}). That is there now; the kubelet tries again.",
-            expected="container is running", observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}", pending=True,
-        )  # fmt: skip
-    fail(
-        "container-config-error", f"{who} cannot be created: {message}",
-        observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}",
-    )  # fmt: skip
+        fail("pod-starting", pod, form="configuration-retried", in_progress=True, container=name, message=message)
+    fail("container-config-error", pod, container=name, message=message)
 
 
 def explain_sources(state: State, pod: Object) -> None:
@@ -159,42 +148,37 @@ def explain_sources(state: State, pod: Object) -> None:
 
     Returns where neither is known. Raises Failed otherwise.
     """
-    wanted = [
-        (f"Volume {volume['name']} of Pod {pod.name}", reference)
+    needs = [
+        Need(reference, volume=volume["name"])
         for volume in pod.spec.get("volumes") or []
         if not volume["name"].startswith(_OWN_VOLUME)
         for reference in volume_references(volume)
     ]
-    seen_all = _raise_first_missing(state, pod, wanted, True)
+    seen_all = _raise_first_missing(state, pod, needs, for_volume=True)
     events = state.events(pod, "FailedMount")
     if not events:
         return
     message = events[0].get("message", "")
     telling = re.sub(r"^MountVolume\.\w+ failed for volume \"[^\"]*\"\s*:\s*", "", message)
     named = re.search(r'for volume "([^"]+)"', message)
-    who = f"Volume {named.group(1)} of Pod {pod.name}" if named else f"A volume of Pod {pod.name}"
+    volume = named.group(1) if named else ""
     if not seen_all:
-        _raise_from_words(pod, who, message, for_volume=True)
+        _raise_from_message(pod, message, volume=volume, for_volume=True)
     passing = bool(_NO_OBJECT.search(message) or _NO_KEY.search(message) or _NOT_SYNCED.search(message))
-    own = bool(named and named.group(1).startswith(_OWN_VOLUME))
+    own = volume.startswith(_OWN_VOLUME)
     if passing or own:
-        fail(
-            "pod-starting",
-            f"{who} could not be mounted so far: {telling[:300]}"
-            + ("" if own else " That is there now; the kubelet tries again."),
-            expected="every volume is mounted", observed=telling[:200], object=pod.ref, look=f"kubectl describe pod {pod.name}",
-            pending=True,
-        )  # fmt: skip
+        form = "own-volume" if own else "mount-retried"
+        fail("pod-starting", pod, form=form, in_progress=True, volume=volume, message=telling[:300])
 
 
-def _raise_first_missing(state: State, pod: Object, wanted: list[tuple[str, Reference]], for_volume: bool) -> bool:
-    """Raise the first fault of some references that must be there. Returns whether all of them could be looked at."""
+def _raise_first_missing(state: State, pod: Object, needs: list[Need], for_volume: bool = False) -> bool:
+    """Raise the first fault of some references that must be there. Returns whether all of their objects could be listed."""
     seen_all = True
-    for who, reference in wanted:
-        if reference.optional:
+    for need in needs:
+        if need.reference.optional:
             continue
         try:
-            fault = missing(state, pod, reference, who, for_volume)
+            fault = missing(state, pod, need, for_volume)
         except Unknown:
             seen_all = False
             continue
@@ -203,35 +187,42 @@ def _raise_first_missing(state: State, pod: Object, wanted: list[tuple[str, Refe
     return seen_all
 
 
-def _raise_from_words(pod: Object, who: str, message: str, for_volume: bool) -> None:
-    """Where objects may not be listed, the kubelet's own words are what is left."""
+_KIND_OF = {"configmap": "ConfigMap", "config": "ConfigMap", "secret": "Secret"}  # by the kubelet's word
+
+
+def _raise_from_message(
+    pod: Object, message: str, container: str = "", volume: str = "", for_volume: bool = False
+) -> None:
+    """Where objects may not be listed, the kubelet's own message tells what is missing. Returns where it does not."""
     no_object, no_key = _NO_OBJECT.search(message), _NO_KEY.search(message)
-    if no_object or no_key:
-        cause = ("volume-source-missing" if for_volume else "config-object-missing") if no_object else (
-            "volume-key-missing" if for_volume else "config-key-missing"
-        )  # fmt: skip
-        fail(
-            cause, f"{who} needs something that is not there. The kubelet says: {message}",
-            expected="what it refers to", observed=message, object=pod.ref, look=f"kubectl describe pod {pod.name}",
-        )  # fmt: skip
+    facts: dict[str, Any] = {"container": container, "volume": volume, "message": message}
+    if no_object:
+        cause = "volume-source-missing" if for_volume else "config-object-missing"
+        kind = _KIND_OF[no_object[1].lower()]
+        fail(cause, pod, form="not-listed", **facts, source_kind=kind, source=no_object[2], key=None)
+    if no_key:
+        cause = "volume-key-missing" if for_volume else "config-key-missing"
+        key = no_key[1] or no_key[5]
+        kind = _KIND_OF[(no_key[2] or no_key[4]).lower()]
+        fail(cause, pod, form="not-listed", **facts, source_kind=kind, source=no_key[3] or "", key=key)
 
 
 def optional_and_missing(state: State, pod: Object, container: dict[str, Any]) -> list[Failed]:
     """What a container is said to do without if need be (`optional: true`), and does do without: its variables, and the
     volumes that it mounts. No fault by itself; the reason where something is missed."""
-    who = f"Container {container.get('name')} of Pod {pod.name}"
-    wanted = [(who, reference) for reference in environment_references(container)]
+    needs = [Need(reference, container=container.get("name", "")) for reference in environment_references(container)]
     mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
     for volume in pod.spec.get("volumes") or []:
         if volume["name"] in mounted:
-            wanted += [(f"Volume {volume['name']} of Pod {pod.name}", r) for r in volume_references(volume)]
+            needs += [Need(reference, volume=volume["name"]) for reference in volume_references(volume)]
     found = []
-    for person, reference in wanted:
-        fault = missing(state, pod, reference, person) if reference.optional else None
-        if fault:
-            fault.cause = "optional-hides-missing"
-            fault.message += " What is missing is marked as optional, so the Pod was started without it."
-            found.append(fault)
+    for need in needs:
+        end = missing(state, pod, need) if need.reference.optional else None
+        if end:
+            fault = end.fault
+            facts = {**fault.facts, "fault": fault}
+            form = "key" if fault.cause == "config-key-missing" else "object"
+            found.append(Failed("optional-hides-missing", pod, form=form, **facts))
     return found
 
 
@@ -240,14 +231,19 @@ def optional_and_missing(state: State, pod: Object, container: dict[str, Any]) -
 
 @dataclass(frozen=True)
 class Source:
-    """Where a variable or a file comes from. kind: ConfigMap or Secret; empty for anything else, which `words` describes.
-    key: None where no key gives it. mount: of a file, the volumeMount that it lies in."""
+    """Where a variable or a file comes from.
+
+    kind: ConfigMap or Secret; empty for a value in the container's own spec, or a volume of another type. key: None where no
+    key gives it. mount: of a file, the volumeMount that it lies in; files: what its volume holds where no key gives the file.
+    volume_type: of a file in a volume that is taken from no ConfigMap or Secret, such as `emptyDir`.
+    """
 
     kind: str = ""
     name: str = ""
     key: str | None = None
-    words: str = ""
     mount: dict[str, Any] | None = None
+    files: tuple[str, ...] = ()
+    volume_type: str = ""
 
     @property
     def is_sub_path(self) -> bool:
@@ -255,10 +251,17 @@ class Source:
         (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically)."""
         return bool(self.mount and (self.mount.get("subPath") or self.mount.get("subPathExpr")))
 
+    @property
+    def words(self) -> str:
+        """A source that is no ConfigMap or Secret, in English, for the labs whose sentences are not in their catalogue yet."""
+        if self.mount:
+            return f"volume {self.mount['name']} ({self.volume_type})"
+        return "the container's own spec"
+
 
 def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
     """Where a container's variable comes from, or None where it has none of that name. `env` wins over `envFrom`, and the
-    later entry over the earlier one. A value that is another variable, $(NAME), comes from where that one does, if it was set before."""
+    later entry over the earlier one. The value $(NAME) comes from the source of the variable NAME, where that is set before it."""
     variables = container.get("env") or []
     for place, variable in reversed(list(enumerate(variables))):
         if variable["name"] != name:
@@ -276,7 +279,7 @@ def source_of_variable(state: State, pod: Object, container: dict[str, Any], nam
         other = _WHOLE_VARIABLE.fullmatch(variable.get("value", ""))
         before = {**container, "env": variables[:place]}
         found = source_of_variable(state, pod, before, other[1]) if other else None
-        return found or Source(words="a value written down at the container itself")
+        return found or Source()
     for whole in reversed(container.get("envFrom") or []):
         for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             ref = whole.get(field)
@@ -306,14 +309,10 @@ def source_of_file(state: State, pod: Object, container: dict[str, Any], path: s
         if reference.key is None and inner in keys:
             return Source(reference.kind, reference.name, inner, mount=mount)
     if references:
-        return Source(references[0].kind, references[0].name, None, content_of(state, pod, volume), mount)
+        files = tuple(sorted(_files(state, pod, volume)))
+        return Source(references[0].kind, references[0].name, mount=mount, files=files)
     other = next((field for field in volume if field != "name"), "volume")
-    return Source(words=f"volume {volume['name']} ({other})", mount=mount)
-
-
-def content_of(state: State, pod: Object, volume: dict[str, Any]) -> str:
-    """The files of a volume that is taken from ConfigMaps and Secrets, for a message."""
-    return ", ".join(sorted(_files(state, pod, volume))) or "nothing"
+    return Source(mount=mount, volume_type=other)
 
 
 def _files(state: State, pod: Object, volume: dict[str, Any]) -> Iterator[str]:
@@ -336,7 +335,7 @@ _PATH = re.compile(r"/[\w./-]*[\w-]")
 
 
 def explain_hidden_file(
-    state: State, pod: Object, container: dict[str, Any], said: str, evidence: dict[str, Any]
+    state: State, pod: Object, container: dict[str, Any], said: str, in_progress: bool = False
 ) -> None:
     """A container that ends because a file is not there, at a place where a ConfigMap or Secret is mounted: the mount hides what
     the image has there. said: its last words, or the runtime's. Returns where that is not it.
@@ -348,22 +347,24 @@ def explain_hidden_file(
     for path in _PATH.findall(said):
         source = source_of_file(state, pod, container, path)
         if source and source.kind and source.mount and source.key is None:
-            raise_not_in_volume(pod, container, path, source, evidence)
+            raise_not_in_volume(pod, container, path, source, in_progress)
 
 
 def raise_not_in_volume(
-    pod: Object, container: dict[str, Any], path: str, source: Source, evidence: dict[str, Any]
+    pod: Object, container: dict[str, Any], path: str, source: Source, in_progress: bool = False
 ) -> NoReturn:
     """Fail because a file is looked for in a volume that has no such file."""
     mount = source.mount or {}
-    similar = nearest(posixpath.basename(path), source.words.split(", "), cutoff=0.6)
     fail(
         "file-not-in-volume",
-        f"Container {container['name']} of Pod {pod.name} looks for {path}. Volume {mount.get('name')} is mounted at {mount.get('mountPath')}, and "
-        f"{source.kind} {source.name} puts no such file there; what the image itself may have at that place is hidden."
-        + (f" There is {similar}: is it meant?" if similar else ""),
-        **{
-            "expected": path, "observed": f"in the volume: {source.words}", "object": pod.ref,
-            "look": f"kubectl describe pod {pod.name}", **evidence,
-        },
-    )  # fmt: skip
+        pod,
+        in_progress=in_progress,
+        container=container["name"],
+        path=path,
+        volume=mount.get("name", ""),
+        mount_path=mount.get("mountPath", ""),
+        source_kind=source.kind,
+        source=source.name,
+        files=source.files,
+        near=nearest(posixpath.basename(path), source.files, cutoff=0.6),
+    )

@@ -15,13 +15,13 @@ from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, fail, unknown
 
-# A name that every cluster has: when not even this one leads anywhere, DNS itself is down.
+# A name that every cluster has: where it does not resolve, the cluster's DNS is down.
 CONTROL = "kubernetes.default"
 # The observation (checker/collect/collect.py) that says whether the cluster's DNS knows CONTROL.
 DNS_CONTROL = "dns-control"
 # What programs say when they cannot look up a name.
 NO_NAME = re.compile(r"name resolution|not known|no such host|resol|getaddrinfo|lookup|NXDOMAIN|find address", re.I)
-# What programs say when somebody whom they need cannot be reached, and a host at the beginning of a variable's value.
+# What programs say when they cannot reach a server that they need; and a host at the beginning of a variable's value.
 _UNREACHED = re.compile(
     r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|not answer", re.I
 )  # fmt: skip
@@ -39,80 +39,76 @@ def service_named(host: str, namespace: str) -> tuple[str, str]:
     return labels[0], labels[1] if len(labels) > 1 else namespace
 
 
+def outside_policy(spec: dict[str, Any]) -> str:
+    """The dnsPolicy of a Pod's spec, where with it the Pod does not ask the cluster's DNS; empty where it does."""
+    policy = str(spec.get("dnsPolicy", "ClusterFirst"))
+    outside = policy in ("Default", "None") or (spec.get("hostNetwork") and policy == "ClusterFirst")
+    return policy if outside else ""
+
+
 def outside_dns(spec: dict[str, Any]) -> str:
-    """The dnsPolicy of a Pod's spec, where with it the Pod does not ask the cluster's DNS, and the network of the node where it has that."""
-    policy = spec.get("dnsPolicy", "ClusterFirst")
-    if policy in ("Default", "None") or (spec.get("hostNetwork") and policy == "ClusterFirst"):
-        return f"dnsPolicy {policy}" + (", and the network of its node" if spec.get("hostNetwork") else "")
-    return ""
+    """The same in English, for refine.py until its sentences are in the catalogue."""
+    policy = outside_policy(spec)
+    return f"dnsPolicy {policy}" + (" and hostNetwork" if spec.get("hostNetwork") else "") if policy else ""
 
 
 def explain_name(
-    state: State, host: str, asked_in: Object, lookups: dict[str, Any] | None = None, told_by: str = ""
+    state: State,
+    host: str,
+    asked_in: Object,
+    lookups: dict[str, Any] | None = None,
+    variable: str = "",
+    container: str = "",
 ) -> NoReturn:
-    """Raise Failed (or Unknown) with the reason why a name leads nowhere.
+    """Raise Failed (or Unknown) with the reason why a DNS name does not resolve.
 
     asked_in: the object whose Pods asked for it. lookups: what names were asked for there, CONTROL among them where it is known.
-    told_by: the variable that holds the name, in words, where it is known.
+    variable, container: the variable that holds the name, and its container, where that is known.
     """
-    says = f"{host}, the name in {told_by}," if told_by else host
-    evidence: dict[str, Any] = {"object": asked_in.ref, "expected": f"{host} leads to a Service"}
     control = (lookups or {}).get(CONTROL)
     if control and control["error"]:
-        outside = outside_dns(asked_in.spec.get("template", asked_in.raw).get("spec", {}))
-        if outside:
+        spec = asked_in.spec.get("template", asked_in.raw).get("spec", {})
+        policy = outside_policy(spec)
+        if policy:
             fail(
-                "dns-policy-outside", f"A Pod of {asked_in.ref} finds neither {host} nor even {CONTROL}: with {outside} it does not ask "
-                "the cluster's DNS.", expected="names asked of the cluster's DNS", observed=outside, object=asked_in.ref,
-                look=f"kubectl exec {asked_in.ref.lower()} -- cat /etc/resolv.conf",
-            )  # fmt: skip
-        unknown(
-            "dns-down", f"In a Pod of {asked_in.ref} no name leads anywhere, not even {CONTROL}: the cluster's DNS does not answer.",
-            observed=control["error"], look="kubectl get pods -n kube-system -l k8s-app=kube-dns", **evidence,
-        )  # fmt: skip
+                "dns-policy-outside",
+                asked_in,
+                form="no-name",
+                host=host,
+                control=CONTROL,
+                policy=policy,
+                host_network="hostNetwork" if spec.get("hostNetwork") else "",
+                resource=asked_in.kind.lower(),
+            )
+        unknown("dns-down", asked_in, form="in-pod", host=host, control=CONTROL, error=control["error"])
     name, namespace = service_named(host, asked_in.namespace)
-    known = [n.name for n in state.everywhere("Namespace")]
-    if namespace not in known:
-        similar = nearest(namespace, known)
-        fail(
-            "name-namespace-unknown", f"{says} means Service {name} of namespace {namespace}, and there is no such namespace."
-            + (f" There is one called {similar}: is it meant?" if similar else ""),
-            observed=f"no namespace {namespace}", look="kubectl get namespaces", **evidence,
-        )  # fmt: skip
+    facts: dict[str, Any] = {
+        "host": host,
+        "service": name,
+        "service_namespace": namespace,
+        "variable": variable,
+        "container": container,
+    }
+    if state.namespace_exists(namespace) is False:
+        known = [n.name for n in state.everywhere("Namespace")]
+        fail("name-namespace-unknown", asked_in, **facts, near=nearest(namespace, known))
     service = state.find("Service", name, namespace)
     if not service:
-        here = [s.name for s in state.all("Service", namespace)]
+        here = sorted(s.name for s in state.all("Service", namespace))
         elsewhere = sorted({s.namespace for s in state.everywhere("Service") if s.name == name})
-        similar = nearest(name, here, cutoff=0.6)
-        hint = (
-            f" One is in namespace {', '.join(elsewhere)}."
-            if elsewhere
-            else f" There is one called {similar}: is it meant?"
-            if similar
-            else ""
-        )
-        fail(
-            "name-unknown", f"{says} means Service {name} of namespace {namespace}, and there is no such Service.{hint}",
-            observed=f"Services of namespace {namespace}: {', '.join(sorted(here)) or 'none'}",
-            look=f"kubectl get services -n {namespace}", **evidence,
-        )  # fmt: skip
+        near = "" if elsewhere else nearest(name, here, cutoff=0.6)
+        fail("name-unknown", asked_in, **facts, services=here, elsewhere=elsewhere, near=near)
     if service.spec.get("type") == "ExternalName":
         target = service.spec.get("externalName", "")
         if target.rstrip(".").endswith(".svc.cluster.local"):
             explain_name(state, target, asked_in)
-        fail(
-            "name-unknown", f"{says} is another name for {target}, which leads nowhere.", observed=f"externalName {target}",
-            look=f"kubectl get service {name} -n {namespace}", **evidence,
-        )  # fmt: skip
+        fail("name-unknown", asked_in, form="external-name", **facts, target=target)
     walk(state, service)
-    fail(
-        "name-not-yet", f"{says} means Service {name} of namespace {namespace}, which is there, but the name led nowhere a moment ago.",
-        observed="no such host", look=f"kubectl get service {name} -n {namespace}", pending=True, **evidence,
-    )  # fmt: skip
+    fail("name-not-yet", asked_in, in_progress=True, **facts)
 
 
 def follow_dependency(state: State, pod: Object, container: dict[str, Any], said: str) -> None:
-    """Where a container that is not well needs somebody else (a host in its variables), look there.
+    """Raise the fault of a server that a failing container needs: a host that its variables name.
 
     Either its own words name that host and say that it was not reached; or it answers a probe with an error of its own (a
     status from 500 on, of which the kubelet keeps no words), and then every variable that is there to name a host counts.
@@ -134,7 +130,7 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
             if service:
                 walk(state, service)
             else:
-                explain_name(state, host, pod, told_by=f"{variable} of container {container['name']}")
+                explain_name(state, host, pod, variable=variable, container=container["name"])
         except Unknown:
             continue
         finally:

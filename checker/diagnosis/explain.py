@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from checker.diagnosis import pods_of, walk, walk_further
+from checker.diagnosis import CHAINS, pods_of, walk, walk_further
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
@@ -113,8 +113,8 @@ def _subjects(state: State, target: Object | None) -> Iterator[Object]:
     """Every object that may have a fault of its own: not those that a newer one has taken the place of."""
     if not state.objects:
         return
-    if "Namespace" not in state.unlisted:
-        here = next((n for n in state.objects.get("Namespace", []) if n.name == state.namespace), None)
+    here = next((n for n in state.objects.get("Namespace", []) if n.name == state.namespace), None)
+    if here or state.namespace_exists(state.namespace) is False:
         yield here or Object("Namespace", {"metadata": {"name": state.namespace}})
     seen_target = False
     for kind in sorted(state.objects):
@@ -181,27 +181,33 @@ def examined(state: State, obj: Object) -> Fault | None:
         walk_deletion(state, obj)
         if obj.is_terminating and obj.kind != "Namespace":
             return None
-        _walk_where_known(state, obj)
+        if obj.kind in CHAINS:
+            walk(state, obj)
         walk_further(state, obj)
     except NotPassed as end:
-        fault = end.fault
-        if not fault.object.namespace:
-            fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
-        return _settled(state, refined(state, fault))
+        return _told(state, obj, end.fault)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
-        return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
+        return _crashed(obj, error)
     return None
 
 
-def _walk_where_known(state: State, obj: Object) -> None:
-    """Walk an object's chain, where there is one for its kind."""
+def _told(state: State, obj: Object, fault: Fault) -> Fault:
+    """A fault as it is told: refined, and with words. One without words is a bug of the course, and is told as that."""
+    if not fault.object.namespace:
+        fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
     try:
-        walk(state, obj)
-    except TypeError as error:
-        if str(error) != f"no chain for {obj.kind}":
-            raise
+        fault = _settled(state, refined(state, fault))
+        fault.words()
+    except Exception as error:
+        return _crashed(obj, error)
+    return fault
+
+
+def _crashed(obj: Object, error: Exception) -> Fault:
+    """The fault that stands for an exception of the checker's own."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    facts = {"error": f"{type(error).__name__}: {error}", "where": f"{where.filename}:{where.lineno}"}
+    return Fault("checker-crashed", Ref.of(obj), facts, form="object", outcome="unknown")
 
 
 def _settled(state: State, fault: Fault) -> Fault:
@@ -346,26 +352,25 @@ def _importance(finding: Finding) -> tuple[int, int, str, str]:
 
 
 def _symptom(state: State, obj: Object) -> str:
-    """How it shows in an object that it does not work, in the words of `kubectl get`."""
+    """How the fault shows in an object that depends on it, in the words of `kubectl get`."""
     status = obj.status
     if obj.kind == "DaemonSet":
         available, wanted = status.get("numberAvailable", 0), status.get("desiredNumberScheduled", 0)
-        return say("explain-available", available=available, wanted=wanted)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
         available, wanted = status.get("availableReplicas", 0), obj.spec.get("replicas", 1)
-        return say("explain-available", available=available, wanted=wanted)
+        return say("symptom-pods-available", available=available, wanted=wanted)
     if obj.kind == "Job":
-        completed, wanted = status.get("succeeded", 0), obj.spec.get("completions", 1)
-        return say("explain-completed", completed=completed, wanted=wanted)
+        return say("symptom-completed", succeeded=status.get("succeeded", 0), wanted=obj.spec.get("completions", 1))
     if obj.kind == "Service":
         if obj.spec.get("type") == "ExternalName":
-            return say("explain-alias", name=obj.spec.get("externalName"))
+            return say("symptom-alias", target=obj.spec.get("externalName"))
         if "Pod" in state.unlisted:
-            return say("explain-pods-unseen")
+            return say("symptom-pods-not-listed")
         pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
         if not pods:
-            return say("explain-no-pods")
-        return say("explain-pods-ready", ready=sum(pod.is_ready for pod in pods), number=len(pods))
+            return say("symptom-no-pods")
+        return say("symptom-pods-ready", ready=sum(pod.is_ready for pod in pods), pods=len(pods))
     if obj.kind == "Pod":
         waiting = [(s.get("state") or {}).get("waiting") or {} for s in status.get("containerStatuses") or []]
         return next((w["reason"] for w in waiting if w.get("reason")), str(status.get("phase", "")))

@@ -22,9 +22,9 @@ def walk_ingress(state: State, ingress: Object) -> None:
         service = state.find("Service", wanted["name"], ingress.namespace)
         if service:
             walk(state, service)
-    if "IngressClass" in state.unlisted or ingress.status.get("loadBalancer", {}).get("ingress"):
+    if ingress.status.get("loadBalancer", {}).get("ingress"):
         return
-    classes = sorted(c.name for c in state.objects.get("IngressClass", []))
+    classes = sorted(c.name for c in state.everywhere("IngressClass"))  # unknown where these may not be listed
     name = ingress.spec.get("ingressClassName") or ingress.annotations.get("kubernetes.io/ingress.class", "")
     if name and name not in classes:
         fail("ingress-without-controller", ingress, ingress_class=name, classes=classes)

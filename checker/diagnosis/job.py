@@ -203,12 +203,6 @@ def schedule_of(cron_job: Object) -> Schedule | None:
     return read_schedule(cron_job.spec.get("schedule", ""), cron_job.spec.get("timeZone") or "")
 
 
-def schedule_words(cron_job: Object) -> str:
-    """A CronJob's schedule as it is written, with its time zone where it has one."""
-    zone = cron_job.spec.get("timeZone")
-    return f"{cron_job.spec.get('schedule', '')!r}" + (f" in time zone {zone}" if zone else "")
-
-
 def runs(state: State, cron_job: Object) -> list[Object]:
     """The existing Jobs of a CronJob's scheduled runs, newest first."""
     return _newest_first([job for job in state.owned("Job", cron_job) if not is_by_hand(job)])

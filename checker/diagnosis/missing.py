@@ -30,7 +30,7 @@ def _explain_absence(state: State, kind: str, name: str, namespace: str) -> NoRe
     namespaced, plural = KINDS[kind].namespaced, KINDS[kind].plural
     wanted = Ref(kind, name, namespace if namespaced else "")
     elsewhere = namespace if namespace != state.namespace else ""  # what the command to look must name
-    if "Namespace" not in state.unlisted and not state.find("Namespace", namespace):
+    if state.namespace_exists(namespace) is False:
         known = [n.name for n in state.everywhere("Namespace") if LAB not in n.labels]
         near = nearest(namespace, known, cutoff=0.8)
         fail("namespace-missing", wanted, form="of-object", missing_namespace=namespace, near=near)

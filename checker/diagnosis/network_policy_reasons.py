@@ -386,10 +386,10 @@ def _nearest_policy(side: Side) -> Object:
     return next((p for p in side.policies if rules_of(p, side.direction)), side.policies[0])
 
 
-def explain_blocked(state: State, source: End, pod: Object, port: int, story: Fault | str) -> None:
+def explain_blocked(state: State, source: End, pod: Object, port: int, story: Fault) -> None:
     """Raise Failed where a Pod's policies do not allow connections from `source`, which had no answer.
 
-    story: the answers, in a sentence.
+    story: the fault that tells the answers.
 
     Raises nothing where a rule names addresses, and that of the source is not known.
     """

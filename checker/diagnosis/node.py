@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from checker.model.durations import TIME_FOR_POD_START
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
-from checker.model.verdict import fail
+from checker.model.verdict import fail, unknown
 
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 # Taints that say how a node is at the moment, and not whom it is meant for:
@@ -75,6 +76,8 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     """
     nodes = {node.name: node for node in state.objects.get("Node", [])}
     name = pod.spec.get("nodeName", "")
+    if name and not state.can_see("Node") and _is_unheard_of(state, pod):
+        unknown("cannot-list", pod, form="node-of-pod", node=name, why=state.unlisted.get("Node", ""))
     if not name or not nodes or (name in nodes and is_ready(nodes[name])):
         return
     node = nodes.get(name)
@@ -92,6 +95,12 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     fail(
         "pod-on-lost-node", pod, form="no-node-terminating" if pod.is_terminating else "no-node", node=name, phase=phase
     )
+
+
+def _is_unheard_of(state: State, pod: Object) -> bool:
+    """Whether no kubelet has reported anything of a Pod that has a node, for longer than a kubelet takes."""
+    pending = pod.status.get("phase", "Pending") == "Pending" and not pod.status.get("conditions")
+    return pending and state.age(pod.created) > TIME_FOR_POD_START
 
 
 def fail_if_all_closed(state: State, pod: Object, nodes: list[Object], taints: dict[str, list[str]]) -> None:

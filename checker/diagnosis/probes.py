@@ -76,11 +76,18 @@ def soonest(probe: dict[str, Any]) -> float:
     return notice(probe) - float(probe.get("periodSeconds", 10))
 
 
-def reckoned(probe: dict[str, Any]) -> str:
-    """The patience of a probe as a sum of its fields: `periodSeconds 10 × failureThreshold 3`."""
-    delay = probe.get("initialDelaySeconds", 0)
-    fields = f"periodSeconds {probe.get('periodSeconds', 10)} × failureThreshold {probe.get('failureThreshold', 3)}"
-    return f"initialDelaySeconds {delay} + {fields}" if delay else fields
+def timing(probe: dict[str, Any]) -> dict[str, int | None]:
+    """The patience of a probe, and the fields of the probe that it is computed from, as facts for a sentence.
+
+    seconds: the patience, rounded. delay: initialDelaySeconds, None for 0. period, threshold: periodSeconds and
+    failureThreshold.
+    """
+    return {
+        "seconds": round(patience(probe)),
+        "delay": probe.get("initialDelaySeconds") or None,
+        "period": probe.get("periodSeconds", 10),
+        "threshold": probe.get("failureThreshold", 3),
+    }
 
 
 def port_of(spec: dict[str, Any], probe: dict[str, Any]) -> int | None:
@@ -251,17 +258,7 @@ def _explain_refused(
     if port in logged:
         return
     cause = "no-startup-budget" if which == "liveness" else "startup-budget-too-short"
-    raise Failed(cause, pod, form="refused", in_progress=pending, **_budget(probe), **facts)
-
-
-def _budget(probe: dict[str, Any]) -> dict[str, Any]:
-    """How long a container has until a probe gives up, in seconds, and the fields of the probe that say so."""
-    return {
-        "seconds": round(patience(probe)),
-        "delay": probe.get("initialDelaySeconds") or None,
-        "period": probe.get("periodSeconds", 10),
-        "threshold": probe.get("failureThreshold", 3),
-    }
+    raise Failed(cause, pod, form="refused", in_progress=pending, **timing(probe), **facts)
 
 
 def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int], set[int]]:
@@ -310,11 +307,6 @@ def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) ->
         fail("probe-port-unknown", pod, container=spec["name"], which=which, port=port, ports=names)
     for event in failures(state, pod, spec, which)[:1]:
         fail_if_command_missing(pod, spec, which, result_of(event["message"]))
-
-
-def counted_seconds(seconds: float) -> str:
-    """`1 second`, `30 seconds`."""
-    return f"{seconds:g} second{'' if seconds == 1 else 's'}"
 
 
 def answered_now(state: State, pod: Object, container: str) -> str:

@@ -62,11 +62,12 @@ def amount(resource: str, value: Decimal) -> str:
     return f"{_short(value * 1000)}m" if is_cpu(resource) and 0 < value < 1 else _short(value)
 
 
-def with_meaning(resource: str, text: str | int) -> str:
-    """A quantity for a message: as it is written, and what that means where the unit does not say it plainly."""
+def usual_unit(resource: str, text: str | int) -> str:
+    """A quantity in Mi (memory) or m (CPU); empty where it is written with such a unit: `2` CPU is `2000m`."""
     text = str(text)
-    plain = text.endswith("i") if is_memory(resource) else quantity(text) < 1
-    return text if plain else f"{text}: that means {means(resource, text)}"
+    if is_memory(resource):
+        return "" if text.endswith("i") else f"{_short(quantity(text) / MIB)}Mi"
+    return "" if text.endswith("m") else f"{_short(quantity(text) * 1000)}m"
 
 
 def is_slip(resource: str, text: str | int) -> bool:
@@ -161,11 +162,6 @@ def explain_many_cpus(pod: Object, largest: Decimal) -> None:
             fail_if_slip("cpu", request, pod, form="request", **facts)
 
 
-def memory_limit_words(limit: str) -> str:
-    """A memory limit for a message, with its meaning where its unit is easily misread."""
-    return f"{limit} ({means('memory', limit)})" if re.fullmatch(r"\d+[kMG]?", limit) else limit
-
-
 def low_cpu_limit(container: dict[str, Any], got: str) -> str:
     """The CPU limit of a container whose probe got no answer in time; empty where it is not low enough to matter.
 
@@ -174,12 +170,6 @@ def low_cpu_limit(container: dict[str, Any], got: str) -> str:
     limit = limit_of(container, "cpu")
     slow = "deadline exceeded" in got or "timeout" in got.lower() or "timed out" in got.lower()
     return limit if limit and slow and quantity(limit) <= LOW_CPU else ""
-
-
-def throttling_note(container: dict[str, Any], got: str) -> str:
-    """`low_cpu_limit` in words, for a message that is not in the catalogue yet."""
-    limit = low_cpu_limit(container, got)
-    return f" (Its CPU limit is {limit}: a container that wants more is made to wait.)" if limit else ""
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from checker.diagnosis.taints import untolerated
 from checker.model.durations import TIME_FOR_POD_CONTROLLER
 from checker.model.fault import Fault, Ref
 from checker.model.quantity import quantity
-from checker.model.spelling import nearest_labels, pairs
+from checker.model.spelling import nearest_labels
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
@@ -26,11 +26,11 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
     """Raise Failed with the first filter that leaves no node, for a Pod that has none."""
     explain_claims(state, pod)
     condition = pod.condition("PodScheduled")
-    evidence: dict[str, Any] = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
     if condition.get("reason") != "Unschedulable":
-        reason = condition.get("reason", "the scheduler has not looked at it yet")
-        fail("pod-not-scheduled-yet", f"Pod {pod.name} has no node yet: {reason}.", pending=True, **evidence)
+        fail("pod-not-scheduled-yet", pod, in_progress=True, reason=condition.get("reason", ""))
     message = condition.get("message", "").split(" preemption:", 1)[0].rstrip(".")
+    if "Node" in state.unlisted:  # what the scheduler says is known all the same
+        fail("pod-unschedulable", pod, form="nodes-not-listed", message=message, why=state.unlisted["Node"])
     nodes = state.everywhere("Node")
 
     selector = pod.spec.get("nodeSelector") or {}
@@ -38,12 +38,7 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
     if selector and not fitting:
         near = nearest_labels(selector, (node.labels for node in nodes))
         own = {k: v for k, v in (near or {}).items() if k in selector or v in selector.values()}
-        fail(
-            "pod-unschedulable-selector",
-            f"Pod {pod.name} wants a node with {pairs(selector)}, and no node has that."
-            + (f" The nearest is a node with {pairs(own)}." if own else ""),
-            expected=f"a node with {pairs(selector)}", observed=message, **evidence,
-        )  # fmt: skip
+        fail("pod-unschedulable-selector", pod, selector=selector, near=own, message=message)
 
     tolerated = [node for node in fitting if not untolerated(node, pod.spec.get("tolerations") or [])]
     explain_volume_nodes(state, pod, tolerated)
@@ -51,34 +46,28 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
         tolerations = pod.spec.get("tolerations") or []
         keeping = {node.name: [t["key"] for t in untolerated(node, tolerations)] for node in fitting}
         fail_if_all_closed(state, pod, fitting, keeping)
-        taints = sorted({_words(t) for node in fitting for t in untolerated(node, pod.spec.get("tolerations") or [])})
-        fail(
-            "pod-unschedulable-taint",
-            f"Every node that Pod {pod.name} could go to has a taint that it does not tolerate: {', '.join(taints)}.",
-            expected="a toleration, or a node without the taint", observed=message, **evidence,
-        )  # fmt: skip
+        taints = sorted({_as_kubectl_writes(t) for node in fitting for t in untolerated(node, tolerations)})
+        fail("pod-unschedulable-taint", pod, taints=taints, message=message)
 
     short = [name for name in ("cpu", "memory", "ephemeral-storage") if f"Insufficient {name}" in message]
     if "cpu" in short:
         explain_many_cpus(pod, max((_allocatable(node, "cpu") for node in tolerated), default=Decimal(0)))
     if short:
-        asked = [f"{_show(name, pod.requested(name))} {name}" for name in short]
-        largest = [f"{_show(name, max((_allocatable(node, name) for node in tolerated), default=Decimal(0)))} {name}"
-                   for name in short]  # fmt: skip
+        largest = {name: max((_allocatable(node, name) for node in tolerated), default=Decimal(0)) for name in short}
         fail(
             "pod-unschedulable-resources",
-            f"Pod {pod.name} requests {' and '.join(asked)}, and no node has that much free. "
-            f"The largest node offers {' and '.join(largest)} in all.",
-            expected=f"a node with {' and '.join(asked)} free", observed=message, **evidence,
-        )  # fmt: skip
-    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
-        fail(
-            "pod-unschedulable-volume", f"Pod {pod.name} waits for its volume: {message}", observed=message, **evidence
+            pod,
+            requested=[f"{_show(name, pod.requested(name))} {name}" for name in short],
+            largest=[f"{_show(name, amount)} {name}" for name, amount in largest.items()],
+            message=message,
         )
-    fail("pod-unschedulable", f"No node can take Pod {pod.name}: {message}", observed=message, **evidence)
+    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
+        fail("pod-unschedulable-volume", pod, message=message)
+    fail("pod-unschedulable", pod, message=message)
 
 
-def _words(taint: dict[str, Any]) -> str:
+def _as_kubectl_writes(taint: dict[str, Any]) -> str:
+    """A taint as `key=value:effect`."""
     return f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
 
 
@@ -87,7 +76,8 @@ def _allocatable(node: Object, resource: str) -> Decimal:
 
 
 def _show(resource: str, amount: Decimal) -> str:
-    return f"{amount.normalize():f}" if resource == "cpu" else f"{amount / 1024**3:.1f} Gi"
+    """A quantity as Kubernetes writes it: cores of CPU, or GiB of memory and storage."""
+    return f"{amount.normalize():f}" if resource == "cpu" else f"{amount / 1024**3:.1f}Gi"
 
 
 def refine_not_scheduled_yet(state: State, pod: Object, fault: Fault) -> Fault | None:

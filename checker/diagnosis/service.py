@@ -15,7 +15,7 @@ from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, root_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import counted, nearest, nearest_labels, pairs
+from checker.model.spelling import nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
 
@@ -33,10 +33,7 @@ def walk_service(state: State, service: Object) -> None:
     if not selector:
         if state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}):
             return  # endpoints kept by hand: https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors
-        fail(
-            "service-has-no-selector", f"Service {service.name} has no selector, so it has no Pods to send requests to.",
-            expected="a selector", observed="none", object=service.ref, look=_look(service),
-        )  # fmt: skip
+        fail("service-has-no-selector", service)
     pods = [pod for pod in pods_behind(state, service) if not pod.is_terminating]
     if not pods:
         _explain_nothing_selected(state, service, selector)
@@ -47,10 +44,6 @@ def walk_service(state: State, service: Object) -> None:
         _walk_port(state, service, port, ready)
 
 
-def _look(service: Object) -> str:
-    return f"kubectl describe service {service.name}"
-
-
 def _explain_nothing_selected(state: State, service: Object, selector: dict[str, str]) -> NoReturn:
     made: list[tuple[Object, dict[str, str]]] = []  # workloads, and the labels that they give to their Pods
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
@@ -59,7 +52,6 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
             if selector.items() <= labels.items() and not workload.controller:
                 walk_workload(state, workload)  # its Pods would match, if there were any: that is the root
             made += [] if workload.controller else [(workload, labels)]
-    expected = f"Pods with {pairs(selector)}"
     pods = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
     near = nearest_labels(selector, [*(pod.labels for pod in pods), *(labels for _, labels in made)])
     if near is not None:
@@ -67,49 +59,30 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
         alike = [pod for pod in pods if own.items() <= pod.labels.items()]
         if not alike:
             workload = next(workload for workload, labels in made if labels == near)
-            fail(
-                "service-selects-nothing",
-                f"Service {service.name} selects no Pod. Its selector is {pairs(selector)}; {workload.kind} {workload.name} gives its Pods {pairs(own)}, "
-                "and has none now.",
-                expected=expected, observed=f"{workload.kind} {workload.name}: {pairs(own)}", object=service.ref, look="kubectl describe deployments,services",
-            )  # fmt: skip
+            facts: dict[str, Any] = {"workload_kind": workload.kind, "workload": workload.name}
+            fail("service-selects-nothing", service, form="no-pods-of-workload", selector=selector, labels=own, **facts)
         ready = sum(pod.is_ready for pod in alike)
-        fail(
-            "service-selects-nothing",
-            f"Service {service.name} selects no Pod. Its selector is {pairs(selector)}; "
-            f"{counted(ready, 'ready Pod') if ready else counted(len(alike), 'Pod')} {'has' if (ready or len(alike)) == 1 else 'have'} {pairs(own)}.",
-            expected=expected, observed=f"Pods with {pairs(own)}", object=service.ref, look="kubectl get pods --show-labels",
-        )  # fmt: skip
-    elsewhere = [
-        p for p in state.everywhere("Pod") if p.namespace != service.namespace and selector.items() <= p.labels.items()
-    ]
+        form = "ready-pods" if ready else "pods"
+        fail("service-selects-nothing", service, form=form, selector=selector, labels=own, pods=ready or len(alike))
+    elsewhere = {
+        p.namespace
+        for p in state.everywhere("Pod")
+        if p.namespace != service.namespace and selector.items() <= p.labels.items()
+    }
     if elsewhere:
-        where = ", ".join(sorted({pod.namespace for pod in elsewhere}))
-        fail(
-            "pods-in-other-namespace",
-            f"Service {service.name} selects no Pod: the Pods with {pairs(selector)} are in namespace {where}, and a Service "
-            f"selects only in its own, {service.namespace}.",
-            expected=f"{expected} in namespace {service.namespace}", observed=f"in namespace {where}",
-            object=service.ref, look="kubectl get pods --all-namespaces --show-labels",
-        )  # fmt: skip
-    seen = "; ".join(sorted({pairs(pod.labels) if pod.labels else "no labels" for pod in pods}))
-    here = "the only Pod here has" if len(pods) == 1 else "the Pods here have"
-    fail(
-        "service-selects-nothing",
-        f"Service {service.name} selects no Pod. Its selector is {pairs(selector)}, and "
-        + (f"{here} {seen}." if seen else f"there is no Pod in namespace {service.namespace}."),
-        expected=expected, observed=f"Pods with {seen}" if seen else "no Pods", object=service.ref, look="kubectl get pods --show-labels",
-    )  # fmt: skip
+        fail("pods-in-other-namespace", service, selector=selector, namespaces=sorted(elsewhere))
+    if not pods:
+        fail("service-selects-nothing", service, form="no-pods", selector=selector)
+    labels = {pairs(pod.labels): pod.labels for pod in pods if pod.labels}
+    seen = [labels[written] for written in sorted(labels)]
+    fail("service-selects-nothing", service, form="other-labels", selector=selector, labels=seen, pods=len(pods))
 
 
 def _explain_none_ready(state: State, service: Object, pods: list[Object]) -> NoReturn:
     roots = [root for pod in pods if (root := root_of(state, pod))]
     if roots:
-        raise min(roots, key=lambda root: root.pending)
-    fail(
-        "service-has-no-ready-pod", f"None of the {counted(len(pods), 'Pod')} of Service {service.name} is ready.",
-        expected="a ready Pod", observed="none", object=service.ref, look="kubectl get pods", pending=True,
-    )  # fmt: skip
+        raise min(roots, key=lambda root: bool(root.in_progress))
+    fail("service-has-no-ready-pod", service, in_progress=True, pods=len(pods))
 
 
 def _named_ports(pod: Object) -> dict[str, int]:
@@ -143,27 +116,15 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     target = port.get("targetPort", port["port"])
     if isinstance(target, str) and not any(target in _named_ports(pod) for pod in ready):
         names = sorted({name for pod in ready for name in _named_ports(pod)})
-        similar = nearest(target, names, cutoff=0.5)
-        fail(
-            "target-port-name-unknown",
-            f"Service {service.name} sends to the port named {target!r}, and its Pods have no port of that name."
-            + (f" They have {similar!r}." if similar else ""),
-            expected=f"a container port named {target}", observed=f"port names: {', '.join(names) or 'none'}",
-            object=service.ref, look=_look(service),
-        )  # fmt: skip
+        near = nearest(target, names, cutoff=0.5)
+        fail("target-port-name-unknown", service, port=target, names=names, near=near)
     if not state.endpoints(service):
-        fail(
-            "endpoints-not-yet", f"Service {service.name} has ready Pods, but no endpoints yet.",
-            expected="endpoints", observed="none", object=service.ref, look="kubectl get endpointslices", pending=True,
-        )  # fmt: skip
+        fail("endpoints-not-yet", service, in_progress=True)
     if port.get("protocol", "TCP") != "TCP":
         return
     reach = state.observations.get(REACH) or {}
     if "error" in reach:
-        unknown(
-            "observer-unreachable", f"Whether the Pods of Service {service.name} answer could not be seen: {reach['error']}",
-            object=service.ref, look="kubeclass status",
-        )  # fmt: skip
+        unknown("observer-unreachable", service, form="pods-of-service", why=reach["error"])
     refused = {}
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])
@@ -174,10 +135,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         return
     number, seen, pod = next(iter(refused.values()))
     if seen is None:
-        unknown(
-            "not-observed", f"Whether Pod {pod.name} answers on port {number} was not seen: it is newer than the look.",
-            object=pod.ref, look="kubeclass check", pending=True,
-        )  # fmt: skip
+        unknown("not-observed", pod, form="port-of-pod", in_progress=True, port=number)
     settled = first_broken(state, [pod])
     if settled:
         raise settled  # a Pod that was ready a moment ago and is not well now
@@ -186,35 +144,15 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     )
     # A process that listens nowhere yet may still be starting; one that listens elsewhere has started.
     starting = not listening and state.changed_within(TIME_TO_LISTEN, pod)
-    evidence: dict[str, Any] = {"object": service.ref, "look": _look(service), "pending": starting}
     if seen == "timeout":
-        fail(
-            "target-port-silent",
-            f"Service {service.name} sends to port {number} of its Pods, and nothing comes back from there within 2 s.",
-            expected=f"port {number} accepts connections", observed="no answer", **evidence,
-        )  # fmt: skip
+        fail("target-port-silent", service, in_progress=starting, port=number)
+    facts: dict[str, Any] = {"port": number, "listening": listening}
     # A targetPort such as 80 is what people mean by a Service's own port; another wrong number is just a wrong number.
     if listening == [port["port"]] and port["port"] != number and number < 1024:
-        fail(
-            "service-ports-swapped",
-            f"Service {service.name} takes requests on port {port['port']} and sends them to port {number} of its Pods, which is "
-            f"refused; the Pods listen on {port['port']}. port and targetPort look swapped.",
-            expected=f"something listens on the targetPort {number}", observed=f"the Pods listen on {port['port']}", **evidence,
-        )  # fmt: skip
-    whose, listen, declare = (
-        ("its Pods", "they listen", "they declare") if len(refused) == len(ready)
-        else (f"its Pod {pod.name}", "it listens", "it declares")
-    )  # fmt: skip
-    known = (
-        f"{listen} on {', '.join(map(str, listening))}" if listening
-        else f"no port that {declare} is open" if declared_ports(pod)
-        else f"{declare} no port at all"
-    )  # fmt: skip
-    fail(
-        "target-port-refused",
-        f"Service {service.name} sends to port {number} of {whose}, where nothing listens (connection refused); {known}.",
-        expected=f"something listens on port {number}", observed=known, **evidence,
-    )  # fmt: skip
+        fail("service-ports-swapped", service, in_progress=starting, **facts)
+    form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"
+    facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready)}
+    fail("target-port-refused", service, form=form, in_progress=starting, **facts)
 
 
 def walk_alias(state: State, service: Object) -> None:

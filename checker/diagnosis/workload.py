@@ -14,17 +14,16 @@ from checker.diagnosis.owners import replica_sets, workload_of
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_creation
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import counted, nearest
+from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed, fail
 
 
 def walk_workload(state: State, workload: Object) -> None:
     """Return when every replica asked for runs the newest template and is available. Raises Failed otherwise."""
-    kind, name = workload.kind, workload.name
-    evidence: dict[str, Any] = {"object": workload.ref, "look": f"kubectl describe {kind.lower()} {name}"}
+    kind, resource = workload.kind, workload.kind.lower()
     if workload.is_stale or not workload.status:
-        fail("status-stale", f"The newest change to {kind} {name} has not been acted on yet.", pending=True, **evidence)
+        fail("status-stale", workload, in_progress=True, resource=resource)
     if kind == "DaemonSet":
         wanted = workload.status.get("desiredNumberScheduled", 0)
         updated = workload.status.get("updatedNumberScheduled", 0)
@@ -36,67 +35,65 @@ def walk_workload(state: State, workload: Object) -> None:
         )
         available = workload.status.get("availableReplicas", 0)
     if wanted == 0:
-        fail(
-            "zero-replicas", f"{kind} {name} asks for 0 Pods.",
-            expected="at least 1 replica", observed="replicas: 0", **evidence,
-        )  # fmt: skip
+        fail("zero-replicas", workload, form="daemon-set" if kind == "DaemonSet" else "", resource=resource)
     if workload.spec.get("paused") and updated < wanted:
-        fail(
-            "rollout-paused",
-            f"The rollout of Deployment {name} is paused: {updated} of {wanted} Pods have the newest template.",
-            expected="a rollout that goes on", observed="spec.paused: true", **evidence,
-        )  # fmt: skip
+        fail("rollout-paused", workload, updated=updated, wanted=wanted)
 
     newest = workload
     if kind == "Deployment":
         sets = replica_sets(state, workload)
         if not sets:
-            fail("rollout-in-progress", f"Deployment {name} has no ReplicaSet yet.", pending=True, **evidence)
+            fail("rollout-in-progress", workload, form="no-replica-set", in_progress=True)
         newest = sets[0]
     explain_creation(state, workload, newest)
 
     pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
     old = _old_pods(state, workload, newest)
     broken = first_broken(state, pods)
-    if broken and not (kind == "StatefulSet" and broken.pending and available == wanted):
+    if broken and not (kind == "StatefulSet" and broken.in_progress and available == wanted):
         if len(pods) > 1:
-            broken.message += "." * (broken.message[-1:] not in ".?!") + f" ({_counts(workload, wanted, pods, old)})"
+            raise Failed(broken.fault.within("pod-of-workload", **_counts(workload, wanted, pods, old)))
         raise broken
     if updated < wanted or available < wanted or len(pods) < wanted or old:
-        older = f", {len(old)} of an older revision" if old else ""
-        progress = f"{updated} of {wanted} Pods are of the newest revision{older}, {available} available"
-        condition = workload.condition("Progressing")
-        stuck = condition.get("reason") == "ProgressDeadlineExceeded"
+        stuck = workload.condition("Progressing").get("reason") == "ProgressDeadlineExceeded"
         fail(
             "rollout-stuck" if stuck else "rollout-in-progress",
-            f"The rollout of {kind} {name} {'has made no progress for too long' if stuck else 'is not finished'}: {progress}.",
-            expected=f"{wanted} available Pods of the newest revision", observed=progress, pending=not stuck, **evidence,
-        )  # fmt: skip
+            workload,
+            form="counts",
+            in_progress=not stuck,
+            resource=resource,
+            updated=updated,
+            wanted=wanted,
+            available=available,
+            old=len(old) or None,
+        )
 
 
-def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> str:
-    """How many Pods of the newest revision there are, how many of them are ready, and who serves meanwhile."""
-    serving = sum(pod.is_ready for pod in old)
-    return (
-        f"{len(pods)}{' new' if serving else ''} Pods of {workload.kind} {workload.name}; "
-        f"{sum(pod.is_ready for pod in pods)} of {wanted} ready"
-        + (f", beside {counted(serving, 'ready Pod')} of an older revision" if serving else "")
-    )
+def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> dict[str, Any]:
+    """Facts: how many Pods of the newest revision there are, how many are ready, and how many ready Pods of older revisions."""
+    return {
+        "workload_kind": workload.kind,
+        "workload": workload.name,
+        "pods": len(pods),
+        "ready": sum(pod.is_ready for pod in pods),
+        "wanted": wanted,
+        "old": sum(pod.is_ready for pod in old) or None,
+    }
 
 
 def first_broken(state: State, pods: list[Object]) -> Failed | None:
-    """What is wrong with the first of some Pods that does not work: a settled fault before one still on its way."""
+    """What is wrong with the first of some Pods that does not work: a settled fault before one in progress."""
     faults: list[Failed] = []
     for pod in sorted(pods, key=lambda pod: pod.name):
         try:
             walk_pod(state, pod)
         except Failed as fault:
             faults.append(fault)
-    return min(faults, key=lambda fault: fault.pending, default=None)
+    return min(faults, key=lambda fault: bool(fault.in_progress), default=None)
 
 
 def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
-    """The Pods of a Deployment's older revisions, without those on their way out."""
+    """The Pods of a Deployment's older revisions, without terminating Pods."""
     if workload.kind != "Deployment":
         return []
     return [p for rs in state.owned("ReplicaSet", workload) if rs is not newest

@@ -1,4 +1,4 @@
-"""Where a live object says something else than a manifest declares: what the API server filled in does not count."""
+"""Differences between a live object and its manifest. Values that the API server filled in are no differences."""
 
 from __future__ import annotations
 
@@ -10,26 +10,54 @@ from typing import Any
 from checker.model.quantity import quantity
 
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# By what the items of a list are told apart. Other lists are one value: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+# The keys that identify an item of a list. Every other list is one value:
+# https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _LIST_KEYS = {
     **dict.fromkeys(("containers", "initContainers", "env", "volumes", "imagePullSecrets"), ("name",)),
-    "ports": ("containerPort", "protocol"), "volumeMounts": ("mountPath",), "volumeDevices": ("devicePath",),
-    "hostAliases": ("ip",), "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-}  # fmt: skip
-# What the API server fills in where nothing is said. It counts as written by whoever made the object.
+    "ports": ("containerPort", "protocol"),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "hostAliases": ("ip",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+# The values that the API server fills in for fields that a manifest does not set. In managedFields the creator of the
+# object is their manager.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "replicas": (1,), "progressDeadlineSeconds": (600,), "revisionHistoryLimit": (10,), "maxSurge": ("25%",),
-    "maxUnavailable": ("25%",), "type": ("RollingUpdate", ""), "dnsPolicy": ("ClusterFirst",), "restartPolicy": ("Always",),
-    "schedulerName": ("default-scheduler",), "terminationGracePeriodSeconds": (30,), "protocol": ("TCP",),
-    "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",), "path": ("/",), "scheme": ("HTTP",),
-    "timeoutSeconds": (1,), "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,), "service": ("",),
-    "defaultMode": (0o644,), "expirationSeconds": (3600,), "apiVersion": ("v1",), "divisor": ("0",), "volumeMode": ("Filesystem",),
-}  # fmt: skip
+    "replicas": (1,),
+    "progressDeadlineSeconds": (600,),
+    "revisionHistoryLimit": (10,),
+    "maxSurge": ("25%",),
+    "maxUnavailable": ("25%",),
+    "type": ("RollingUpdate", ""),
+    "dnsPolicy": ("ClusterFirst",),
+    "restartPolicy": ("Always",),
+    "schedulerName": ("default-scheduler",),
+    "terminationGracePeriodSeconds": (30,),
+    "protocol": ("TCP",),
+    "terminationMessagePath": ("/dev/termination-log",),
+    "terminationMessagePolicy": ("File",),
+    "path": ("/",),
+    "scheme": ("HTTP",),
+    "timeoutSeconds": (1,),
+    "periodSeconds": (10,),
+    "successThreshold": (1,),
+    "failureThreshold": (3,),
+    "service": ("",),
+    "defaultMode": (0o644,),
+    "expirationSeconds": (3600,),
+    "apiVersion": ("v1",),
+    "divisor": ("0",),
+    "volumeMode": ("Filesystem",),
+}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A field of the live object that is not as declared. `by`: who wrote it, where that is known."""
+    """A field of the live object that differs from the manifest.
+
+    path: as in `spec.replicas`. declared, live: the values as `shown` writes them. by: the field manager that wrote the
+    live value, where it is known.
+    """
 
     path: str
     declared: str
@@ -38,7 +66,10 @@ class Difference:
 
 
 def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
-    """Where a live value is not as declared, below this path. What was not declared does not count: the API server fills much in."""
+    """The fields below this path whose live value differs from the declared one.
+
+    A field that is not declared is no difference.
+    """
     if declared is None:
         return
     if isinstance(declared, dict) and isinstance(live, dict):
@@ -57,7 +88,7 @@ def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
 
 
 def _partner(item: dict[str, Any], live: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
-    """The live item that stands for a declared one."""
+    """The live item with the same keys as a declared one, or None."""
     wanted, *others = ([one.get(key, *DEFAULTS.get(key, ())) for key in keys] for one in (item, *live))
     return next((one for one, other in zip(live, others, strict=True) if other == wanted), None)
 
@@ -76,6 +107,7 @@ def _same(declared: Any, live: Any) -> bool:
 
 
 def shown(value: Any) -> str:
+    """A field's value as a fact: a text as it is, any other as JSON (at most 120 characters), empty for no value."""
     if value is None:
-        return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)[:120]
+        return ""
+    return value if value and isinstance(value, str) else json.dumps(value, sort_keys=True)[:120]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from checker.grading.lab_state import LabState
-from checker.grading.labs import Lab
+from checker.grading.labs import Lab, TaskText
 from checker.grading.observations import seen
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import State
@@ -15,29 +15,35 @@ from checker.model.verdict import Result, Verdict
 def judge(lab: Lab, state: State) -> Result:
     """A verdict for every task of the lab."""
     given = LabState.of(state)
-    verdicts = []
-    for text in lab.text.tasks:
-        code = lab.code[text.id]
+    return Result(
+        lab.number, lab.text.title, state.namespace, tuple(_verdict(lab, text, given) for text in lab.text.tasks)
+    )
+
+
+def _verdict(lab: Lab, text: TaskText, state: LabState) -> Verdict:
+    """The verdict of one task. An exception of its function, or in the words of its fault, makes it unknown."""
+    code = lab.code[text.id]
+    try:
+        code.function(state, *(seen(state, observation) for observation in code.observe))
+    except NotPassed as end:
         try:
-            code.function(given, *(seen(state, observation) for observation in code.observe))
-        except NotPassed as end:
-            verdicts.append(Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes))
+            return Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes)
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            crash = Fault(
-                "checker-crashed",
-                facts={
-                    "error": f"{type(error).__name__}: {error}",
-                    "where": f"{where.filename}:{where.lineno}",
-                    "lab": lab.number,
-                },
-                form="task",
-                outcome="unknown",
-            )
-            verdicts.append(Verdict.of(text.id, text.title, text.points, crash, lab.causes))
-        else:
-            verdicts.append(Verdict(text.id, text.title, text.points, "passed"))
-    return Result(lab.number, lab.text.title, state.namespace, tuple(verdicts))
+            return _crashed(lab, text, error)
+    except Exception as error:
+        return _crashed(lab, text, error)
+    return Verdict(text.id, text.title, text.points, "passed")
+
+
+def _crashed(lab: Lab, text: TaskText, error: Exception) -> Verdict:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    facts = {
+        "error": f"{type(error).__name__}: {error}",
+        "where": f"{where.filename}:{where.lineno}",
+        "lab": lab.number,
+    }
+    fault = Fault("checker-crashed", facts=facts, form="task", outcome="unknown")
+    return Verdict.of(text.id, text.title, text.points, fault, lab.causes)
 
 
 def _of_lab(fault: Fault, lab: Lab) -> Fault:

@@ -128,12 +128,10 @@ class LabState(State):
         new = self.changed_within(10, service, *self.pods_of(service), *slices)
         raise Failed(fault.but(in_progress=lost or new))
 
-    def explain_blocked(
-        self, service: Object, pods: list[Object], story: Fault | str, source: End | None = None
-    ) -> None:
+    def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: End | None = None) -> None:
         """Raise Failed where policies block the source of the requests from one of a Service's Pods.
 
-        story: what came of the requests; it is told first. source: by default the observer.
+        story: the fault that tells what came of the requests; it is told first. source: by default the observer.
         """
         for pod in pods:
             for port in target_ports(service, pod).values():

@@ -250,6 +250,9 @@ class State:
             unknown("api-unreachable", why=self.unlisted[kind])
         if kind in self.unlisted:
             unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
+        if kind in self.asked.in_namespace and not KINDS[kind].namespaced:
+            why = f"only {kind} {self.namespace} may be read"
+            unknown("cannot-list", kind, kinds=[kind], why=why, plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
@@ -261,8 +264,19 @@ class State:
         return listed
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
-        """One object by name, or None where there is none."""
+        """One object by name, or None where there is none. Raises Unknown as `all`."""
+        if kind == "Namespace" and name == self.namespace and kind not in self.unlisted:
+            return next((o for o in self.objects.get(kind, []) if o.name == name), None)
         return next((o for o in self.all(kind, namespace) if o.name == name), None)
+
+    def namespace_exists(self, name: str) -> bool | None:
+        """Whether there is a namespace of this name; None where this user's rights do not tell."""
+        if any(o.name == name for o in self.objects.get("Namespace", [])):
+            return True
+        if name == self.namespace and any(o.namespace == name for kind in self.objects.values() for o in kind):
+            return True
+        whole = "Namespace" in self.asked.everywhere and "Namespace" not in self.unlisted
+        return False if whole or (name == self.namespace and "Namespace" in self.asked.in_namespace) else None
 
     def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
         """The objects of a kind that carry all these labels. An empty selector selects nothing here."""

@@ -11,6 +11,7 @@ import click
 from checker.ui import command
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option
+from checker.ui.lab_cli import lab as lab_commands
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in CLUSTER_COMMANDS:
+for _command in (*CLUSTER_COMMANDS, lab_commands):
     app.add_command(_command)
 
 

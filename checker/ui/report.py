@@ -31,23 +31,13 @@ def same_roots(result: Result) -> dict[str, Verdict]:
     repeated = {}
     for verdict in result.tasks:
         if verdict.verdict != "passed":
-            facts = verdict.fault.root(causes) if verdict.fault else ()
-            root = first.setdefault(
-                (verdict.cause, verdict.object, _namespace(verdict) or result.namespace, *facts), verdict
-            )
+            fault = verdict.fault
+            namespace = (fault.object.namespace if fault else "") or result.namespace
+            facts = fault.root(causes) if fault else ()
+            root = first.setdefault((verdict.cause, verdict.object, namespace, *facts), verdict)
             if root is not verdict:
                 repeated[verdict.id] = root
     return repeated
-
-
-def _namespace(verdict: Verdict) -> str:
-    """The namespace of the object that a verdict names; "" where it is not known, or the object has none."""
-    if not verdict.fault:
-        return ""
-    if verdict.fault.literal and not verdict.fault.object.namespace:
-        # A fault with sentences of its own (none, once all are in the catalogue) names its object without a namespace.
-        return verdict.look.partition(" -n ")[2]
-    return verdict.fault.object.namespace
 
 
 def text_report(result: Result, colour: bool = False, live: bool = False) -> str:

@@ -10,6 +10,7 @@ from checker.sdk import (
     EngineObservation,
     EngineView,
     Failed,
+    Ref,
     State,
     fail,
     nearest,
@@ -40,24 +41,9 @@ def built_image(engine: EngineView) -> dict[str, Any]:
     image = engine.images.get(name)
     if image is None:
         others = [other for other, known in engine.images.items() if not known["course"]]
-        similar = nearest(name, others)
-        fail(
-            "image-missing",
-            f"There is no image {name}." + (f" There is one called {similar}: did you mean {name}?" if similar else ""),
-            expected=name,
-            observed=similar or "no image of a similar name",
-            object=f"Image/{name}",
-        )
+        fail("image-missing", Ref("Image", name), near=nearest(name, others))
     if not is_own_build(image):
-        what = "one of the course's own images under another name" if image["course"] else "something else"
-        fail(
-            "image-not-built",
-            f"Image {name} is not what lessons/guestbook makes of itself as v1: it is {what}.",
-            expected="an image built from lessons/guestbook",
-            observed=what,
-            object=f"Image/{name}",
-            look=f"docker image history {name}",
-        )
+        fail("image-not-built", Ref("Image", name), form="course" if image["course"] else "")
     return image
 
 
@@ -84,14 +70,14 @@ def container_answers(state: State, engine: EngineView) -> None:
     alone = [c for c in made if not c.project]
     if not alone:
         others = [c for c in engine.containers if c.is_guestbook and not c.project]
-        but = f", but for {made[0].name} of compose project {made[0].project}" if made else ""
+        other = others[0] if others else None
         fail(
             "container-missing",
-            f"No container was made from image {name}{but}."
-            + (f" Container {others[0].name} was made from {others[0].image}." if others else ""),
-            expected=f"a container from {name}",
-            observed=f"{others[0].name} from {others[0].image}" if others else f"none{but}",
-            object=f"Image/{name}",
+            Ref("Image", name),
+            of_project=made[0].name if made else "",
+            project=made[0].project if made else "",
+            other=other.name if other else "",
+            other_image=other.image if other else "",
         )
     one_that_does(require_reached_from_here, ((container,) for container in alone))
 
@@ -103,20 +89,14 @@ def require_reached_from_here(container: Container) -> None:
     require_container_runs(container)  # on the machine's own network there is nothing to publish
     answer = container.answer
     if answer is None or not answer.ok or answer.host != container.hostname:
-        heard = answer.words if answer else "not asked"
-        fail(
-            "container-does-not-answer",
-            f"Container {container.name} is on the network of this machine, and gives no good answer there: {heard}.",
-            expected="status 200",
-            observed=heard,
-            object=container.ref,
-            look=f"docker logs {container.name}",
-            pending=True,
-        )
+        if answer is None:
+            fail("container-does-not-answer", container, form="host-network-not-asked", in_progress=True)
+        facts = {"answer": answer.words}
+        fail("container-does-not-answer", container, form="host-network", in_progress=True, **facts)
 
 
 def one_that_does(what: Callable[..., None], candidates: Iterable[tuple[Container, ...]]) -> tuple[Container, ...]:
-    """The first of these candidates of whom this is true; where there is none, fails as it does of the first."""
+    """The first of these candidates that `what` accepts. Raises what it raised for the first where it accepts none."""
     failures = []
     for candidate in candidates:
         try:
@@ -128,29 +108,18 @@ def one_that_does(what: Callable[..., None], candidates: Iterable[tuple[Containe
 
 
 def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
-    """The two containers of the project, the one able to reach the other."""
+    """The guestbook and the Redis of the project; the guestbook can reach Redis."""
     project = engine.named(PROJECT)
     members = [c for c in engine.containers if c.project == project]
     if not members:
         projects = sorted({c.project for c in engine.containers if c.project})
         similar = nearest(project, projects, 0.6) or next(iter(projects), None)
-        fail(
-            "project-missing",
-            f"There is no compose project {project}." + (f" There is one called {similar}." if similar else ""),
-            expected=f"project {project}",
-            observed=f"project {similar}" if similar else "no project",
-            object=f"Project/{project}",
-        )
+        fail("project-missing", Ref("Project", project), near=similar, projects=projects)
     apps, stores = [c for c in members if c.is_guestbook], [c for c in members if c.is_redis]
-    for found, cause, what in ((apps, "app-missing", "the guestbook"), (stores, "redis-missing", "Redis")):
+    for found, cause in ((apps, "app-missing"), (stores, "redis-missing")):
         if not found:
-            fail(
-                cause,
-                f"None of the containers of project {project} runs {what}.",
-                expected=what,
-                observed=", ".join(f"{c.service} ({c.image})" for c in members),
-                object=f"Project/{project}",
-            )
+            images = {container.name: container.image for container in members}
+            fail(cause, Ref("Project", project), images=images)
     # What `docker compose run` has left behind ended long ago.
     apps, stores = (sorted(found, key=lambda container: not container.runs) for found in (apps, stores))
     app, redis = one_that_does(require_finds, product(apps, stores))
@@ -158,34 +127,21 @@ def app_and_redis(engine: EngineView) -> tuple[Container, Container]:
 
 
 def require_finds(app: Container, redis: Container) -> None:
-    """The one reaches the other by a name. Raises Failed with the first broken link otherwise."""
+    """The guestbook reaches Redis by a name. Raises Failed with the first broken link otherwise."""
     require_container_runs(app)
     host = app.env.get("REDIS_HOST", "").partition(":")[0]
     if not host:
-        fail(
-            "redis-not-configured",
-            f"Container {app.name} has no REDIS_HOST in its environment, so it keeps entries in a file of its own.",
-            expected="REDIS_HOST with a name of the Redis container",
-            observed="none",
-            object=app.ref,
-        )
+        fail("redis-not-configured", app)
     require_container_reaches(app, redis, name_of(redis, app, host))
     said = app.asked
     if said is None or said["ready"][0] != 200 or "entries" not in (said["redis"] or {}):
-        heard = "nothing" if said is None else f"{said['ready'][0]}: {said['ready'][1]}"
-        where, expected = "At /readyz it says", "status 200 at /readyz"
-        if said and said["ready"][0] == 200:
-            heard = (said["redis"] or {}).get("error", "nothing")
-            where, expected = "Asked for the number of entries, Redis says", "a number of entries"
-        fail(
-            "redis-not-answering",
-            f"Container {app.name} finds {redis.name}, but gets no good answer from it. {where} {heard}.",
-            expected=expected,
-            observed=heard,
-            object=app.ref,
-            look=f"docker logs {redis.name}",
-            pending=True,
-        )
+        if said is None:
+            fail("redis-not-answering", app, form="not-asked", redis=redis.name, in_progress=True)
+        status, text = said["ready"]
+        if status == 200:
+            error = (said["redis"] or {}).get("error", "")
+            fail("redis-not-answering", app, form="entries", redis=redis.name, said=error, in_progress=True)
+        fail("redis-not-answering", app, redis=redis.name, status=status, said=text, in_progress=True)
 
 
 def name_of(redis: Container, app: Container, host: str) -> str:
@@ -208,39 +164,19 @@ def data_outlives_its_container(state: State, engine: EngineView) -> None:
     memory = (app.asked or {})["redis"]  # it was asked: see require_finds
     mount = redis.mount_at(memory["dir"])
     if mount is None or mount["Type"] not in ("volume", "bind") or mount["Anonymous"]:
-        where = (
-            "the container's own layer"
-            if mount is None
-            else "a volume without a name"
-            if mount["Anonymous"]
-            else f"a {mount['Type']}"
-        )
+        form = "" if mount is None else "anonymous" if mount["Anonymous"] else "mount-type"
         fail(
             "data-in-container",
-            f"Redis keeps its data in {memory['dir']} of container {redis.name}, and that is {where}: it goes with the container.",
-            expected=f"a named volume (or a folder of this machine) at {memory['dir']}",
-            observed=where,
-            object=redis.ref,
-            look=f"docker inspect {redis.name}",
+            redis,
+            form=form,
+            directory=memory["dir"],
+            mount_type=mount["Type"] if mount else "",
         )
     if not memory["entries"]:
-        fail(
-            "no-entry-written",
-            f"The guestbook of project {engine.named(PROJECT)} has no entry.",
-            expected="at least one entry",
-            observed="none",
-            object=app.ref,
-        )
-    # Redis counts the writes since it started: entries beyond those were there before. And its log goes back to the day
-    # when this container was new: a restart of the same container proves nothing.
+        fail("no-entry-written", app, project=engine.named(PROJECT))
+    # Redis counts the writes since it started: further entries are older. Its log goes back to the creation of this
+    # container: a restart of the same container proves nothing.
     survived = memory["entries"] > memory["written"]
     if not survived or redis.began_with_data is False:
-        fail(
-            "never-recreated",
-            f"Container {redis.name} began without data: it is still the one that the entries were written in."
-            if survived
-            else f"Every entry was written since Redis in container {redis.name} was started last.",
-            expected="an entry that is older than the Redis container",
-            observed=f"entries: {memory['entries']}, of them written since Redis was started last: {memory['written']}",
-            object=redis.ref,
-        )
+        form = "same-container" if survived else ""
+        fail("never-recreated", redis, form=form, entries=memory["entries"], written=memory["written"])

@@ -1,22 +1,24 @@
-"""Judging lab 02: the survey against the Node objects, and where Pods are, however they came there."""
+"""Judging lab 02: the survey against the Node objects, and on which nodes Pods run, whatever created them."""
 
 from collections.abc import Container
 from typing import Any
 
-from checker.sdk import NotPassed, Object, State, fail, quantity, task, unknown
+from checker.sdk import NotPassed, Object, Ref, State, fail, quantity, task, unknown
 
 LEAST = 2  # workers without which the lab shows nothing
 
 
 def workers(state: State) -> list[Object]:
-    """The workers. Raises Unknown where they are too few, which one taint is enough for."""
+    """The nodes that take ordinary Pods. Raises Unknown where there are too few, for example because of a taint."""
     found = state.workers()
     if len(found) < LEAST:
         unknown(
-            "too-few-workers", f"Only {len(found)} of the cluster's {len(state.everywhere('Node'))} nodes takes ordinary Pods.",
-            expected=f"at least {LEAST} workers", observed=", ".join(node.name for node in found) or "none", object="Node",
-            look="kubectl describe nodes",
-        )  # fmt: skip
+            "too-few-workers",
+            Ref("Node"),
+            workers=[node.name for node in found],
+            nodes=len(state.everywhere("Node")),
+            least=LEAST,
+        )
     return found
 
 
@@ -32,28 +34,24 @@ def survey_is_right(state: State) -> None:
     }
     for key, right in truth.items():
         state.require_key(survey, key)
-        text = said.get(key, "(binary data)")
+        if key not in said:
+            fail("value-malformed", survey, form="binary", key=key)
+        text = said[key].strip()
         try:
-            number = quantity(text.strip())
+            number = quantity(text)
         except ValueError:
-            fail(
-                "value-malformed", f"ConfigMap survey has {key}: {repr(text) if key in said else text}, which is not a number.",
-                expected="a number", observed=text, object=survey.ref, look="kubectl describe configmap survey",
-            )  # fmt: skip
+            fail("value-malformed", survey, form="not-a-number", key=key, value=text)
         if number not in right:
-            fail(
-                "value-wrong", f"ConfigMap survey has {key}: {text}. The cluster's nodes say otherwise.",
-                expected="what `kubectl describe nodes` shows", observed=text, object=survey.ref, look="kubectl describe nodes",
-            )  # fmt: skip
+            fail("value-wrong", survey, form="survey", key=key, value=text)
 
 
 def own_pods(state: State) -> list[Object]:
-    """Pods of the learner's with the app in them, however they were made."""
+    """The learner's Pods that run the guestbook, whatever created them."""
     return [pod for pod in state.all("Pod") if not pod.is_terminating and pod.runs("guestbook:v1")]
 
 
 def lasts(state: State, pod: Object) -> bool:
-    """Whether a Pod is ready, and not only until its containers end the next time. One that has only just started is believed."""
+    """Whether a Pod is ready and its containers keep running. A ready Pod that has only just started counts."""
     try:
         state.require_lasting(pod)
     except NotPassed as end:
@@ -68,7 +66,7 @@ def every_worker_has_a_pod(state: State) -> None:
     empty = [node.name for node in workers(state) if node.name not in running]
     if not empty:
         return
-    # Pod heavy counts where it runs, but that it does not run is no reason for the others' absence.
+    # Pod heavy counts where it runs. But where it does not run, that does not explain why other Pods are missing.
     besides = [pod for pod in pods if pod.name != "heavy"]
     for pod in besides:
         state.require_lasting(pod)
@@ -81,10 +79,12 @@ def every_worker_has_a_pod(state: State) -> None:
         for other in others[:1]:
             state.require_image(other, "guestbook:v1")
     fail(
-        "node-without-pod", f"No Pod of yours runs on {', '.join(sorted(empty))}.",
-        expected=f"a Pod on each of {len(workers(state))} workers",
-        observed=f"Pods on {', '.join(sorted(running)) or 'no node'}", object=f"Node/{min(empty)}", look="kubectl get pods -o wide",
-    )  # fmt: skip
+        "node-without-pod",
+        Ref("Node", min(empty)),
+        empty=sorted(empty),
+        running=sorted(running),
+        workers=len(workers(state)),
+    )
 
 
 @task("reserved")
@@ -93,11 +93,8 @@ def heavy_has_its_place(state: State) -> None:
     for resource, least in (("cpu", "500m"), ("memory", "64Mi")):
         has = pod.requested(resource)
         if has < quantity(least):
-            asked = [((c.get("resources") or {}).get("requests") or {}).get(resource, "none") for c in pod.containers]
-            fail(
-                "request-too-small", f"Pod heavy's requests for {resource}: {', '.join(map(str, asked))}. No more than that is set aside for it.",
-                expected=f"a request for at least {least} of {resource}", observed=f"{', '.join(map(str, asked))}", object=pod.ref,
-                look="kubectl describe pod heavy",
-            )  # fmt: skip
+            requests = [(container.get("resources") or {}).get("requests") or {} for container in pod.containers]
+            given = [one[resource] for one in requests if resource in one]
+            fail("request-too-small", pod, resource=resource, requests=given, least=least)
     state.require_lasting(pod)
     state.require_image(pod, "guestbook:v1")

@@ -1,96 +1,74 @@
-"""Judging lab 03: not how the Deployment is, but whether it is as it was declared (applied.py)."""
+"""Judging lab 03: not the values of the Deployment, but whether they come from an apply (applied.py)."""
 
-from checker.sdk import REVISION_ANNOTATION, Object, State, counted, fail, task, unknown
+from checker.sdk import REVISION_ANNOTATION, Object, State, fail, task, unknown
 
 from .applied import differences, forgers, is_declared, managers
 
-LOOK = "kubectl get deployment guestbook -o yaml --show-managed-fields"
+FIRST, SECOND = "guestbook:v1", "guestbook:v2"
 
 
 def declared_guestbook(state: State) -> Object:
+    """Deployment guestbook. Raises Failed where it was not applied, and Unknown where that cannot be known."""
     deployment = state.require("Deployment", "guestbook")
     if not deployment.metadata.get("managedFields"):
-        unknown(
-            "not-observed",
-            "The notes of who wrote which field of Deployment guestbook are gone, so nobody can tell what of it was applied. "
-            "Delete it, and begin anew.",
-            expected="metadata.managedFields", observed="nothing", object=deployment.ref, look=LOOK,
-        )  # fmt: skip
+        unknown("not-observed", deployment, form="field-managers")
     if not is_declared(deployment):
-        by = sorted({entry["manager"] for entry in managers(deployment, "Update")} - {"kube-controller-manager"})
-        forged = ", ".join(forgers(deployment))
-        if not forged:
-            # An apply was there before; another command took its note away.
-            by = [name for name in by if name != "kubectl-client-side-apply"]
-        fail(
-            "never-applied",
-            f"What is noted in Deployment guestbook as applied last was written there by {forged}, and no apply has changed it since; one that says `unchanged` leaves no trace."
-            if forged
-            else f"Deployment guestbook was written by {', '.join(by) or 'hand'}; it holds no manifest that was applied.",
-            expected="a manifest that was applied", observed=f"written by {forged or ', '.join(by) or 'hand'}", object=deployment.ref, look=LOOK,
-        )  # fmt: skip
+        forged = forgers(deployment)
+        if forged:
+            fail("never-applied", deployment, form="forged", managers=forged)
+        # The manager of a client-side apply stays in managedFields after another command removed the annotation.
+        ignored = {"kube-controller-manager", "kubectl-client-side-apply"}
+        by = sorted({entry["manager"] for entry in managers(deployment, "Update")} - ignored)
+        fail("never-applied", deployment, managers=by)
     return deployment
 
 
 def fail_if_refused(state: State, deployment: Object) -> None:
-    """What the API server has against the learner's file explains why the Deployment is not as the file says."""
+    """Raise Failed where the API server refuses the learner's manifest of the Deployment, or it is malformed."""
     for refusal in state.refusals:
-        if refusal["kind"] in ("Deployment", "") and refusal["name"] in ("guestbook", ""):
-            fail(
-                "manifest-refused" if refusal["kind"] else "manifest-malformed",
-                f"Your file {refusal['file']} is refused, so Deployment guestbook stays as it was: {refusal['message']}",
-                expected="a manifest that the API server takes", observed=refusal["message"], object=deployment.ref,
-                look=f"kubectl apply --dry-run=server -f FOLDER/{refusal['file']}",
-            )  # fmt: skip
+        if refusal["kind"] not in ("Deployment", "") or refusal["name"] not in ("guestbook", ""):
+            continue
+        file, reason = refusal["file"], refusal["message"]
+        if refusal["kind"]:
+            fail("manifest-refused", deployment, form="unchanged", file=file, reason=reason)
+        fail("manifest-malformed", deployment, form="unchanged", file=file, reason=reason)
 
 
 @task("declared")
 def guestbook_was_declared(state: State) -> None:
     deployment = declared_guestbook(state)
     state.require_working(deployment)
-    if not deployment.runs("guestbook:v2"):
-        state.require_image(deployment, "guestbook:v1")
+    if not deployment.runs(SECOND):
+        state.require_image(deployment, FIRST)
 
 
 @task("image-changed")
 def image_was_overwritten(state: State) -> None:
     deployment = declared_guestbook(state)
-    if not deployment.runs("guestbook:v2"):
+    if not deployment.runs(SECOND):
         fail_if_refused(state, deployment)
-        state.require_image(deployment, "guestbook:v2")
+        state.require_image(deployment, SECOND)
     by_hand = [d for d in differences(deployment) if d.path.endswith(".image")]
-    if by_hand and by_hand[0].by:
-        fail(
-            "changed-by-hand",
-            f"The image of Deployment guestbook is {by_hand[0].live}, which was written by {by_hand[0].by}, not by an apply.",
-            expected="an image that was applied", observed=f"written by {by_hand[0].by}", object=deployment.ref, look=LOOK,
-        )  # fmt: skip
     if by_hand:
-        fail(
-            "changed-by-hand",
-            f"The image of Deployment guestbook is {by_hand[0].live}, but what was applied last says {by_hand[0].declared}.",
-            expected=f"an image that was applied (the last one is {by_hand[0].declared})", observed=by_hand[0].live, object=deployment.ref, look="kubectl diff -f FILE",
-        )  # fmt: skip
+        first = by_hand[0]
+        if first.by:
+            fail("changed-by-hand", deployment, form="image-written", live=first.live, manager=first.by)
+        fail("changed-by-hand", deployment, form="image", live=first.live, declared=first.declared)
     kept = state.owned("ReplicaSet", deployment)
-    if not any(rs.runs("guestbook:v1") for rs in kept):
-        limit, revision = (
-            deployment.spec.get("revisionHistoryLimit", 10),
-            int(deployment.annotations.get(REVISION_ANNOTATION, 0)),
-        )
+    if not any(rs.runs(FIRST) for rs in kept):
+        limit = deployment.spec.get("revisionHistoryLimit", 10)
+        revision = int(deployment.annotations.get(REVISION_ANNOTATION, 0))
         if revision > len(kept) > limit:
             unknown(
                 "not-observed",
-                f"Deployment guestbook is at revision {revision} and keeps {limit} earlier ones (revisionHistoryLimit), none of them "
-                "with v1, so nobody can tell whether it ran v1 before.",
-                expected="a ReplicaSet with guestbook:v1", observed=f"{len(kept)} of {revision} revisions are kept",
-                object=deployment.ref, look="kubectl get replicasets -o wide",
-            )  # fmt: skip
-        fail(
-            "no-earlier-revision",
-            "Deployment guestbook is on v2, and was never on v1: it was made anew, or v1 was never applied.",
-            expected="a Deployment that ran guestbook:v1 before", observed="no ReplicaSet with guestbook:v1", object=deployment.ref,
-            look="kubectl get replicasets -o wide",
-        )  # fmt: skip
+                deployment,
+                form="revisions-deleted",
+                revision=revision,
+                limit=limit,
+                kept=len(kept),
+                image=FIRST,
+            )
+        fail("no-earlier-revision", deployment, form="created-again", image=SECOND, earlier=FIRST)
     state.require_working(deployment)
 
 
@@ -99,24 +77,12 @@ def nothing_differs(state: State) -> None:
     deployment = declared_guestbook(state)
     found = differences(deployment)
     if found:
-        first = found[0]
-        more = f" In all, {len(found)} fields differ." if len(found) > 1 else ""
+        first, others = found[0], [difference.path for difference in found[1:]]
         if first.by:
-            fail(
-                "imperative-leftover",
-                f"Field {first.path} of Deployment guestbook was written by {first.by}, and does not come from what was applied.{more}",
-                expected="every field as applied", observed=f"{first.path}: {first.live}", object=deployment.ref, look=LOOK,
-            )  # fmt: skip
-        fail(
-            "changed-by-hand",
-            f"Field {first.path} of Deployment guestbook is {first.live}; what was applied last says {first.declared}.{more}",
-            expected=f"{first.path}: {first.declared}", observed=first.live, object=deployment.ref, look="kubectl diff -f FILE",
-        )  # fmt: skip
-    if deployment.spec.get("replicas", 1) < 2:
+            fail("imperative-leftover", deployment, path=first.path, live=first.live, manager=first.by, others=others)
+        fail("changed-by-hand", deployment, path=first.path, live=first.live, declared=first.declared, others=others)
+    replicas = deployment.spec.get("replicas", 1)
+    if replicas < 2:
         fail_if_refused(state, deployment)
-        fail(
-            "too-few-replicas", f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}.",
-            expected="at least 2", observed=str(deployment.spec.get("replicas", 1)), object=deployment.ref,
-            look="kubectl describe deployment guestbook",
-        )  # fmt: skip
+        fail("too-few-replicas", deployment, form="spec", replicas=replicas, least=2)
     state.require_working(deployment)

@@ -62,28 +62,27 @@ def pod_answers(state: State, answers: Answers) -> None:
 
 
 def require_alone(state: State, service: Object, pod: Object) -> None:
-    """Nobody but this Pod is behind the Service, whatever name it says in its answers. Raises Failed otherwise."""
+    """This Pod is the only endpoint of the Service, whatever name it says in its answers. Raises Failed otherwise."""
     names = {other.status.get("podIP", ""): other.name for other in state.all("Pod") if not other.is_terminating}
     behind, own = state.endpoints(service), pod.status.get("podIP", "")
     if behind <= {own}:
         return
-    others = ", ".join(sorted(names.get(address, address) for address in behind - {own}))
+    others = sorted(names.get(address, address) for address in behind - {own})
     fail(
         "service-answers-wrong",
-        f"Service {service.name} sends requests to {others}" + (f" as well as to Pod {pod.name}." if own in behind else f", and none to Pod {pod.name}."),
-        expected=f"requests to Pod {pod.name} alone", observed=f"requests to {others}", object=service.ref, look="kubectl get pods --show-labels",
-        pending=not behind <= set(names) or state.changed_within(5, pod),
-    )  # fmt: skip
+        service,
+        form="also" if own in behind else "instead",
+        others=others,
+        pod=pod.name,
+        in_progress=not behind <= set(names) or state.changed_within(5, pod),
+    )
 
 
 def pod_with_two(state: State) -> Object:
     pod = state.require("Pod", "guestbook")
     names = [container["name"] for container in pod.lasting_containers]
     if len(names) < 2:
-        fail(
-            "one-container", f"Pod guestbook has one container that lasts, {names[0]}.",
-            expected="two containers that keep running", observed=", ".join(names), object=pod.ref, look="kubectl describe pod guestbook",
-        )  # fmt: skip
+        fail("one-container", pod, containers=names)
     state.require_lasting(pod)
     return pod
 
@@ -94,15 +93,12 @@ def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
     heard = {name: read_answers(said["app"])[0] for name, said in asked.items() if "app" in said}
     if not heard:
         why = next(said["error"] for said in asked.values())
-        unknown("pod-not-askable", why, object=pod.ref, pending="no answer within" in why)
+        unknown("pod-not-askable", pod, why=why, in_progress="no answer within" in why)
     for name, answer in heard.items():
         if not answer.ok:
             state.require_working(state.require("Service", "guestbook"))
-            fail(
-                "not-on-localhost", f"In container {name} of Pod guestbook, a request to {LOCALHOST.url} gets no good answer: {answer.words}.",
-                expected="an answer of the app", observed=answer.words, object=pod.ref, look="kubectl logs guestbook --all-containers",
-                pending=state.changed_within(RECENT, pod),
-            )  # fmt: skip
+            facts = {"container": name, "url": LOCALHOST.url, "answer": answer.words}
+            fail("not-on-localhost", pod, in_progress=state.changed_within(RECENT, pod), **facts)
 
 
 def command_of(container: dict[str, Any]) -> str:
@@ -115,17 +111,12 @@ def runs_app(container: dict[str, Any]) -> bool:
     return not command_of(container) or "app.py" in command_of(container)
 
 
-def volume_of(container: dict[str, Any], file: str) -> str:
-    """The volume on which a file is for a container. Raises Failed where it is on none."""
+def volume_of(pod: Object, container: dict[str, Any], file: str) -> str:
+    """The volume that holds a file of a container. Raises Failed where no volume does."""
     mounts = container.get("volumeMounts") or []
     around = [m for m in mounts if f"{file}/".startswith(m["mountPath"].rstrip("/") + "/")]
     if not around:
-        fail(
-            "volume-not-mounted",
-            f"The app reads {file}, which is in its container's own file system: no volume is mounted above it.",
-            expected=f"a volume that holds {file}", object="Pod/guestbook", look="kubectl describe pod guestbook",
-            observed="mounted: " + (", ".join(m["mountPath"] for m in mounts) or "nothing"),
-        )  # fmt: skip
+        fail("volume-not-mounted", pod, form="file", file=file, mounts=[m["mountPath"] for m in mounts])
     return max(around, key=lambda m: len(m["mountPath"]))["name"]
 
 
@@ -133,10 +124,7 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
     """The container beside the app that can write a file of its, and the folder in which. Raises Failed where there is none.
     file: empty where its path is not known; then it may be on any volume that the app has."""
     own = {m["name"] for m in app.get("volumeMounts") or [] if not m["mountPath"].startswith(ACCOUNT)}
-    volumes = {volume_of(app, file)} if file else own
-    read = (
-        f"Volume {min(volumes)}, from which the app reads {file}," if file else f"What container {app['name']} shares"
-    )
+    volumes = {volume_of(pod, app, file)} if file else own
     mounts = [
         (c["name"], m)
         for c in pod.lasting_containers
@@ -144,20 +132,13 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
         for m in c.get("volumeMounts") or []
         if m["name"] in volumes
     ]
-    what = f"volume {min(volumes)}" if file else "a volume"
-    look = {"object": pod.ref, "look": "kubectl describe pod guestbook"}
+    facts = {"container": app["name"], "file": file, "volumes": sorted(volumes)}
     if not mounts:
-        fail(
-            "volume-not-shared", f"{read} is mounted in no other container." if file else f"No volume of container {app['name']}, in which the app runs, is mounted in another one.",
-            expected=f"{what} in both containers", observed=f"only in {app['name']}" if volumes else "no volume", **look,
-        )  # fmt: skip
+        fail("volume-not-shared", pod, form="" if file else "no-file", **facts)
     writable = [(name, m["mountPath"]) for name, m in mounts if not m.get("readOnly")]
     if not writable:
-        names = ", ".join(sorted({name for name, _ in mounts}))
-        fail(
-            "volume-read-only", f"{read} is read-only in {names}: only the app itself may write it.",
-            expected=f"a container beside the app that can write on {what}", observed=f"readOnly in {names}", **look,
-        )  # fmt: skip
+        others = sorted({name for name, _ in mounts})
+        fail("volume-read-only", pod, form="file" if file else "no-file", others=others, **facts)
     return writable[0]
 
 
@@ -171,12 +152,9 @@ def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
     guestbooks = [c for c in pod.lasting_containers if c["image"].rpartition("/")[2] == "guestbook:v1"]
     apps = [c for c in guestbooks if VARIABLE in state.env(pod, c) or VARIABLE in command_of(c)]
     if not apps and len(greetings) < TEXTS:  # a script, too, may set the variable: then the greeting shows it
-        fail(
-            "variable-missing", f"No container of Pod guestbook is given a variable {VARIABLE}, so the app says its usual greeting.",
-            expected=f"{VARIABLE} in the app's container", observed="no such variable", object=pod.ref,
-            look="kubectl describe pod guestbook", pending=any(map(command_of, guestbooks)) and state.changed_within(RECENT, pod),
-        )  # fmt: skip
-    file, look = "", ""
+        new = any(map(command_of, guestbooks)) and state.changed_within(RECENT, pod)
+        fail("variable-missing", pod, variable=VARIABLE, in_progress=new)
+    file = container = folder = ""
     if apps:
         app = max(apps, key=runs_app)  # the other one may have the variable too
         # A Secret's value, one that the kubelet puts in, or one of the command's own is not known here.
@@ -184,15 +162,19 @@ def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
         if file:
             file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
         container, folder = writer_of(pod, app, file)
-        look = f"kubectl exec guestbook -c {container} -- ls -l {folder}"
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_alone(state, service, pod)
     if len(greetings) < TEXTS:
-        said = timeline.texts()[-1][1] if timeline.texts() else "nothing yet"
-        how = "has not changed for" if len(greetings) < 2 else f"has shown only {len(greetings)} texts in"
         fail(
-            "file-not-written", f"The greeting {how} {RECENT:.0f} s. The app says: {said}",
-            expected=f"{file or 'its file'} written anew every second", observed=said, object=pod.ref, look=look,
-            pending=state.changed_within(2 * RECENT, pod),
-        )  # fmt: skip
+            "file-not-written",
+            pod,
+            form="" if len(greetings) < 2 else "few-texts",
+            texts=len(greetings),
+            seconds=int(RECENT),
+            said=timeline.texts()[-1][1] if timeline.texts() else "",
+            file=file,
+            container=container,
+            folder=folder,
+            in_progress=state.changed_within(2 * RECENT, pod),
+        )

@@ -1,6 +1,9 @@
-"""Judging lab 06: what runs now from the objects; how it came to that, and what was lost on the way, from the timeline."""
+"""Judging lab 06: the version that runs, how it was rolled out, and lost requests.
 
-from checker.sdk import Object, Rollout, State, Timeline, Traffic, counted, fail, task, unknown
+The version comes from the objects, and everything else from the timeline.
+"""
+
+from checker.sdk import Object, Rollout, State, Timeline, Traffic, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/version")
 
@@ -14,11 +17,9 @@ def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
     state.require_working(service)
     state.fail_for_other_backends(service, deployment, set())
     heard = timeline.versions({pod.name for pod in state.ready_pods(deployment)})
-    if others := ", ".join(sorted(heard.keys() - {version})):
-        fail(
-            "wrong-image", f"guestbook:{version} is in the Pods of Deployment guestbook, but it is {others} that answers in them.",
-            expected=f"answers from {version}", observed=f"answers from {others}", object=deployment.ref,
-        )  # fmt: skip
+    if others := sorted(heard.keys() - {version}):
+        image = f"guestbook:{version}"
+        fail("wrong-image", deployment, form="answers", image=image, version=version, versions=others)
     return deployment
 
 
@@ -27,11 +28,8 @@ def update_lost_nothing(state: State, timeline: Timeline) -> None:
     deployment = guestbook_on(state, timeline, "v2")
     if not has_run(state, timeline, deployment, "guestbook:v1"):
         timeline.require_watched(state)
-        fail(
-            "no-earlier-revision", "This Deployment guestbook has never run v1: it was deleted and made anew, not updated.",
-            expected="the Deployment that ran guestbook:v1", observed=f"made {state.age(deployment.created):.0f} s ago",
-            object=deployment.ref, look="kubectl rollout history deployment guestbook",
-        )  # fmt: skip
+        seconds = round(state.age(deployment.created))
+        fail("no-earlier-revision", deployment, image="guestbook:v1", seconds=seconds)
     rollout = require_rollout(state, timeline, deployment, "v2", "v1")
     fail_if_lost(state, timeline, deployment, rollout)
 
@@ -42,26 +40,15 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
     served = timeline.versions().get("v3")
     if not has_run(state, timeline, deployment, "guestbook:v3"):
         timeline.require_watched(state)
-        fail(
-            "never-released", "This Deployment guestbook has not been seen with guestbook:v3 since the lab was started.",
-            expected="v3 released, and rolled back", observed="v3 was never released", object=deployment.ref,
-            look="kubectl rollout history deployment guestbook",
-        )  # fmt: skip
+        fail("never-released", deployment, image="guestbook:v3")
     rollout = require_rollout(state, timeline, deployment, "v3", "v2")
     if served and served[1] >= rollout.begin:
-        fail(
-            "bad-version-served", "v3 answered requests. It says itself that it is not ready, and was sent requests all the same.",
-            expected="no answer from v3", observed=f"answers from v3 for {served[1] - served[0]:.0f} s", object=deployment.ref,
-            look="kubectl describe replicasets",
-        )  # fmt: skip
+        seconds = round(served[1] - served[0])
+        fail("bad-version-served", deployment, form="answered", version="v3", seconds=seconds)
     if ready := [
         pod["name"] for pod in timeline.pods_rolled_out("guestbook", "guestbook:v3", rollout.begin) if pod["ready"]
     ]:
-        fail(
-            "bad-version-served", f"{counted(len(ready), 'Pod')} of guestbook:v3 counted as ready ({', '.join(sorted(ready))}): what is ready is sent requests.",
-            expected="no Pod of v3 ever ready", observed=f"{len(ready)} ready", object=deployment.ref,
-            look="kubectl describe replicasets",
-        )  # fmt: skip
+        fail("bad-version-served", deployment, form="ready", image="guestbook:v3", pods=sorted(ready))
     back = timeline.rollback("guestbook", "guestbook:v2", "guestbook:v3", rollout.begin)
     if back:
         rollout = Rollout(rollout.begin, max(rollout.end, back.end))
@@ -70,36 +57,33 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
 
 
 def has_run(state: State, timeline: Timeline, deployment: Object, image: str) -> bool:
-    """Whether this Deployment ever ran an image. A Deployment keeps its ReplicaSets for revisionHistoryLimit revisions only."""
+    """Whether this Deployment ever ran an image.
+
+    A Deployment keeps its ReplicaSets for revisionHistoryLimit revisions only.
+    """
     return any(rs.runs(image) for rs in state.owned("ReplicaSet", deployment)) or timeline.has_run(deployment, image)
 
 
 def require_rollout(state: State, timeline: Timeline, deployment: Object, version: str, since: str) -> Rollout:
-    """The last time that the Deployment went from one version to the other, when it is over. Raises Failed if others were behind the Service meanwhile."""
+    """The last rollout of the Deployment from `since` to `version`, after its end.
+
+    Raises Failed if other Pods answered during the rollout, or if it never began at `since`. Raises Unknown before its
+    end, or where the observer has not seen it.
+    """
     rollout = timeline.last_rollout("guestbook", f"guestbook:{version}", since=f"guestbook:{since}")
     if rollout is None:
         timeline.require_watched(state)
         if timeline.last_rollout("guestbook", f"guestbook:{version}"):
-            fail(
-                "released-out-of-order", f"{version} was released, but it was never {since} that ran before it.",
-                expected=f"{since}, and then {version}", observed=f"{version} after something else", object=deployment.ref,
-                look="kubectl rollout history deployment guestbook",
-            )  # fmt: skip
-        unknown(
-            "not-observed", f"The observer has not seen how {version} was released.", object="Deployment/guestbook",
-            look="kubectl rollout history deployment guestbook", pending=True,
-        )  # fmt: skip
+            fail("released-out-of-order", deployment, version=version, since=since)
+        unknown("not-observed", deployment, form="rollout-not-seen", in_progress=True, version=version)
     require_over(timeline, deployment, rollout, version)
     return rollout
 
 
 def require_over(timeline: Timeline, deployment: Object, rollout: Rollout, version: str) -> None:
-    """Raises Failed if others than the Deployment's Pods were behind the Service meanwhile."""
+    """Raises Failed if other Pods than the Deployment's answered during a rollout, and Unknown before its end."""
     if timeline.until < rollout.end:
-        unknown(
-            "not-observed", "The last old Pod is on its way out, or went only a moment ago.", object="Deployment/guestbook", look="kubectl get pods",
-            pending=True,
-        )  # fmt: skip
+        unknown("not-observed", deployment, form="old-pod-terminating", in_progress=True)
     timeline.fail_for_other_backends(deployment, rollout.begin, rollout.end, version=version)
 
 
@@ -107,28 +91,16 @@ def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: 
     lost = timeline.lost_between(rollout.begin, rollout.end)
     if not lost:
         return
-    words = ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))
-    requests = counted(sum(lost.values()), "request")
+    number = sum(lost.values())
     strategy = deployment.spec.get("strategy") or {}
-    evidence = {
-        "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words})", "object": deployment.ref,
-        "look": "kubectl describe deployment guestbook",
-    }  # fmt: skip
-    story = f"{requests} to Service guestbook {'was' if requests == '1 request' else 'were'} lost while its Pods were replaced ({words})"
     if strategy.get("type") == "Recreate":
-        fail("strategy-recreate", f"{story}. The strategy is Recreate.", **evidence)
+        fail("strategy-recreate", deployment, lost=number, errors=lost)
     allowed = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%")
     replicas = deployment.spec.get("replicas", 1)
     if (int(allowed[:-1]) * replicas // 100 if isinstance(allowed, str) else allowed) >= replicas:
-        fail(
-            "strategy-allows-outage",
-            f"{story}. The strategy's maxUnavailable is {allowed}: all {replicas} replicas may be missing at once.", **evidence,
-        )  # fmt: skip
+        facts = {"max_unavailable": allowed, "replicas": replicas}
+        fail("strategy-allows-outage", deployment, lost=number, errors=lost, **facts)
     bare = [c["name"] for c in deployment.containers if not c.get("readinessProbe")]
     if bare:
-        fail(
-            "no-readiness-probe",
-            f"{story}. Container {bare[0]} has no readiness probe: a new Pod counts as ready before it answers.",
-            **evidence,
-        )
-    fail("requests-lost", f"{story}.", **evidence)
+        fail("no-readiness-probe", deployment, lost=number, errors=lost, container=bare[0])
+    fail("requests-lost", deployment, lost=number, errors=lost)

@@ -6,18 +6,18 @@ from checker.sdk import (
     KINDS,
     Failed,
     Object,
+    Ref,
     State,
-    amount_words,
     fail,
     fail_if_wrong_unit,
     limit_of,
     limit_range_defaults,
     quantity,
-    quantity_with_meaning,
+    quantity_text,
+    usual_unit,
 )
 
 BUDGET = {"cpu": "150m", "memory": "256Mi"}
-WORDS = {"cpu": "CPU", "memory": "memory"}
 COUNTS_ALL = {"NotBestEffort"}  # scopes of a quota that leave out no Pod that requests anything
 DEADLINE, NO_DEADLINE = "Terminating", "NotTerminating"  # scopes: Pods with an activeDeadlineSeconds, and without
 
@@ -26,9 +26,8 @@ def require_namespace(state: State, namespace: str) -> None:
     if not state.find("Namespace", namespace):
         try:
             state.require("Deployment", "guestbook", namespace)  # says that the namespace is missing
-        except Failed as fault:
-            fault.object, fault.expected = f"Namespace/{namespace}", f"a namespace {namespace}"
-            raise
+        except Failed as end:
+            raise Failed(end.fault.but(object=Ref("Namespace", namespace), form="")) from None
 
 
 def fail_if_elsewhere(state: State, kind: str, namespace: str) -> None:
@@ -36,13 +35,7 @@ def fail_if_elsewhere(state: State, kind: str, namespace: str) -> None:
     teams = {f"{state.namespace}-{team}" for team in ("blue", "green")}
     free = [o for o in state.everywhere(kind) if o.namespace not in teams]
     if free:
-        astray = free[0]
-        fail(
-            "wrong-namespace",
-            f"{kind} {astray.name} is in namespace {astray.namespace}. It acts on the Pods of that namespace, and not on those of {namespace}.",
-            expected=f"a {kind} in namespace {namespace}", observed=f"in namespace {astray.namespace}", object=astray.ref,
-            look=f"kubectl get {KINDS[kind].plural} --all-namespaces",
-        )  # fmt: skip
+        fail("wrong-namespace", free[0], form="other-pods", wanted=namespace, plural=KINDS[kind].plural)
 
 
 def require_budget(state: State, namespace: str) -> None:
@@ -55,35 +48,24 @@ def require_budget(state: State, namespace: str) -> None:
         found = bounds(state, namespace, resource)
         scoped = [quota for quota in quotas if hard(quota, resource)]
         if scoped and not found:
-            scopes = " and ".join(scopes_of(scoped[0]))
-            fail(
-                "quota-does-not-bind",
-                f"ResourceQuota {scoped[0].name} of namespace {namespace} counts only Pods of its scope {scopes}: nothing limits how much {WORDS[resource]} other Pods request.",
-                expected="a quota that counts all Pods", observed=f"scope {scopes}", object=scoped[0].ref,
-                look=f"kubectl describe resourcequota {scoped[0].name} -n {namespace}",
-            )  # fmt: skip
-        names = ", ".join(sorted({name for quota in quotas for name in quota.spec.get("hard") or {}})) or "nothing"
+            fail("quota-does-not-bind", scoped[0], form="scope", resource=resource, scopes=scopes_of(scoped[0]))
         if not found:
-            fail(
-                "quota-does-not-bind",
-                f"No ResourceQuota of namespace {namespace} limits how much {WORDS[resource]} its Pods request together: what is counted there is {names}.",
-                expected=f"at most {most} of {WORDS[resource]} requested in all", observed=names, object=quotas[0].ref,
-                look=f"kubectl describe resourcequota -n {namespace}",
-            )  # fmt: skip
+            fields = sorted({name for quota in quotas for name in quota.spec.get("hard") or {}})
+            fail("quota-does-not-bind", quotas[0], resource=resource, most=most, fields=fields)
         tightest = min(found, key=allowed)
         for quota, name, text in tightest:
             if quantity(text) >= 100 * quantity(most) or resource == "memory":
                 fail_if_wrong_unit(resource, text, quota, form="budget", field=name, most=most)
         if allowed(tightest) > quantity(most):
             quota, name, text = tightest[0]
-            shared = len(tightest) > 1
-            fail(
-                "quota-too-large",
-                f"In namespace {namespace}, {in_words(tightest, resource)} of {WORDS[resource]} to be requested." if shared
-                else f"ResourceQuota {quota.name} of namespace {namespace} allows {name} up to {quantity_with_meaning(resource, text)}.",
-                expected=f"at most {most}", observed=amount_words(resource, allowed(tightest)) if shared else text, object=quota.ref,
-                look=f"kubectl describe resourcequota {'' if shared else f'{quota.name} '}-n {namespace}",
-            )  # fmt: skip
+            if len(tightest) > 1:
+                together = quantity_text(resource, allowed(tightest))
+                names = [one.name for one, _, _ in tightest]
+                fail(
+                    "quota-too-large", quota, form="shared", resource=resource, quotas=names, value=together, most=most
+                )
+            usual = usual_unit(resource, text)
+            fail("quota-too-large", quota, field=name, value=text, usual=usual, most=most)
 
 
 def hard(quota: Object, resource: str) -> list[tuple[str, str]]:
@@ -120,13 +102,6 @@ def allowed(bound: list[Part]) -> Decimal:
     return sum((quantity(text) for _, _, text in bound), Decimal(0))
 
 
-def in_words(bound: list[Part], resource: str) -> str:
-    """Which quotas allow how much."""
-    if len(bound) == 1:
-        return f"ResourceQuota {bound[0][0].name} allows {bound[0][2]}"
-    return f"ResourceQuotas {' and '.join(quota.name for quota, _, _ in bound)} together allow {amount_words(resource, allowed(bound))}"
-
-
 def counting_quotas(state: State, namespace: str) -> list[Object]:
     """The quotas of a namespace that count a Deployment's Pods, which have no deadline."""
     return [
@@ -148,17 +123,19 @@ def fail_if_over_budget(state: State, namespace: str) -> None:
         tightest = min(bounds(state, namespace, resource), key=allowed)
         used = sum((pod.requested(resource) for pod in pods), Decimal(0))
         if used > allowed(tightest):
-            quota, text = tightest[0][0], in_words(tightest, resource)
+            quota, _, text = tightest[0]
             younger = quota.created >= min(pod.created for pod in pods)
-            it = "It was made after the first of them, and takes" if younger else "It takes"
+            shared = len(tightest) > 1
             fail(
                 "quota-came-later",
-                f"The Pods of namespace {namespace} request {amount_words(resource, used)} of {WORDS[resource]} together, and {text}. "
-                f"{'They take' if len(tightest) > 1 else it} no Pod away.",
-                expected=f"at most {text.rpartition(' ')[2]}", observed=amount_words(resource, used), object=quota.ref,
-                look=f"kubectl describe resourcequota {quota.name} -n {namespace}",
-                pending=any(pod.is_terminating for pod in pods),
-            )  # fmt: skip
+                quota,
+                form="shared" if shared else "" if younger else "older",
+                quotas=[one.name for one, _, _ in tightest],
+                resource=resource,
+                used=quantity_text(resource, used),
+                allowed=quantity_text(resource, allowed(tightest)) if shared else text,
+                in_progress=any(pod.is_terminating for pod in pods),
+            )
 
 
 def require_numbers(state: State, deployment: Object) -> None:
@@ -187,11 +164,12 @@ def require_numbers(state: State, deployment: Object) -> None:
             if not any(said) and not limit_range_defaults(state, namespace, name):
                 fail(
                     "quota-needs-requests",
-                    f"Container {container['name']} of Deployment {deployment.name} in namespace {namespace} does not say its {name}, which ResourceQuota "
-                    f"{quota.name} counts, and no LimitRange gives it one. Its Pods were made before this was so; the next one will be refused.",
-                    expected=f"a value for {name}", observed="none", object=deployment.ref,
-                    look=f"kubectl describe deployment {deployment.name} -n {namespace}",
-                )  # fmt: skip
+                    deployment,
+                    form="template",
+                    container=container["name"],
+                    field=name,
+                    quota=quota.name,
+                )
 
 
 def require_counted(state: State, deployment: Object) -> None:
@@ -209,8 +187,11 @@ def require_counted(state: State, deployment: Object) -> None:
         if used < needed:
             fail(
                 "quota-not-counted-yet",
-                f"ResourceQuota {quota.name} has not counted the Pods of Deployment {deployment.name}: they request {amount_words(resource, needed)} of {WORDS[resource]}, and it "
-                f"has {amount_words(resource, used)} in use.",
-                expected="the Pods' requests in use", observed=f"{amount_words(resource, used)} in use", object=quota.ref,
-                look=f"kubectl describe resourcequota {quota.name} -n {namespace}", pending=True,
-            )  # fmt: skip
+                quota,
+                form="deployment",
+                deployment=deployment.name,
+                resource=resource,
+                needed=quantity_text(resource, needed),
+                used=quantity_text(resource, used),
+                in_progress=True,
+            )

@@ -66,6 +66,7 @@ class CpuAccount:
             for file, text in (answer.get("cpu") or {}).items():
                 if isinstance(text, str) and "nr_throttled" in text:
                     return read_cpu_stat(pod, text, file)
-            why = answer.get("error") or f"no cpu.stat could be read in Pod {pod}"
-            unknown("pod-not-askable", f"{why}.", look=f"kubectl exec {pod} -- cat {CPU_STAT}", pending=True)
-        unknown("not-observed", "The newest Pod was not asked yet.", look="kubeclass check", pending=True)
+            if why := answer.get("error"):
+                unknown("pod-not-askable", form="cpu-stat", why=why, pod=pod, file=CPU_STAT, in_progress=True)
+            unknown("pod-not-askable", form="no-cpu-stat", pod=pod, file=CPU_STAT, in_progress=True)
+        unknown("not-observed", form="newest-pod", in_progress=True)

@@ -10,10 +10,8 @@ from checker.sdk import (
     limit_of,
     limit_range_defaults,
     quantity,
-    quantity_with_meaning,
+    usual_unit,
 )
-
-from .budgets import WORDS
 
 # What the two programs of setup/ are.
 PROGRAMS = {
@@ -46,52 +44,38 @@ def require_program(deployment: Object) -> None:
     if program not in written:
         lines = max(written, key=len)
         others = " ".join(line.strip() for line in lines if line not in program)[:80]
-        fail(
-            "program-changed", f"The Pods of Deployment {deployment.name} run another program than the one that the lab began with.",
-            expected="the program that the lab began with",
-            observed=others or ("its lines, and not all of them in their places" if lines else "the image's own command"), object=deployment.ref,
-            look=f"kubectl get deployment {deployment.name} -o yaml",
-        )  # fmt: skip
+        form = "" if others else "other-order" if lines else "no-command"
+        fail("program-changed", deployment, form=form, command=others)
 
 
 def require_limit(state: State, deployment: Object, resource: str, most: str) -> None:
     """Every container of the Deployment's Pods has a limit, and none is above `most`; nor would the next Pod's: what was done
     to a Pod alone (a resize) goes with it."""
-    name, words = deployment.name, WORDS[resource]
 
     def bounds(container: dict[str, Any], spec: dict[str, Any]) -> Any:
         """A container's own limit; of memory also what its Pod may use: the kernel kills for either."""
         return limit_of(container, resource) or (limit_of(spec, resource) if resource == "memory" else None)
 
     held = [
-        (f"Deployment {name}", container, bounds(container, pod.spec))
+        ("running", container, bounds(container, pod.spec))
         for pod in state.pods_of(deployment)
         for container in pod.containers
     ]
     given = max(limit_range_defaults(state, deployment.namespace, f"limits.{resource}"), key=quantity, default=None)
     held += [
-        (
-            f"the next Pod of Deployment {name}",
-            container,
-            bounds(container, deployment.spec["template"]["spec"]) or given,
-        )
+        ("next-pod", container, bounds(container, deployment.spec["template"]["spec"]) or given)
         for container in deployment.containers
     ]
-    evidence = {"object": deployment.ref, "look": f"kubectl describe deployment {name}"}
-    for whose, container, limit in held:
-        where = f"Container {container['name']} of {whose}"
-        has = "would have" if whose.startswith("the next") else "has"
-        others = (container.get("resources") or {}).get("limits") or {}
+    for form, container, limit in held:
+        name = container["name"]
         if limit is None or quantity(limit) == 0:  # 0 is the kernel's word for no limit
             request = limit_of(container, resource, "requests")
-            fail(
-                "memory-limit-missing" if resource == "memory" else "cpu-limit-missing",
-                f"{where} {has} no {words} limit" + (f", only a request of {request}." if request else "."),
-                expected=f"a {words} limit of at most {most}",
-                observed="limits: " + (", ".join(f"{name} {value}" for name, value in sorted(others.items())) or "none"), **evidence,
-            )  # fmt: skip
+            limits = (container.get("resources") or {}).get("limits") or {}
+            facts = {"container": name, "most": most, "request": request, "limits": limits}
+            if resource == "memory":
+                fail("memory-limit-missing", deployment, form=form, **facts)
+            fail("cpu-limit-missing", deployment, form=form, **facts)
         if quantity(limit) > quantity(most):
-            form = "next-pod" if whose.startswith("the next") else "running"
-            fail_if_wrong_unit(resource, limit, deployment, form=form, container=container["name"])
-            fail("limit-too-large", f"{where} {has} a {words} limit of {quantity_with_meaning(resource, limit)}.",
-                 expected=f"at most {most}", observed=limit, **evidence)  # fmt: skip
+            fail_if_wrong_unit(resource, limit, deployment, form=form, container=name)
+            facts = {"container": name, "field": f"limits.{resource}", "value": limit, "most": most}
+            fail("limit-too-large", deployment, form=form, usual=usual_unit(resource, limit), **facts)

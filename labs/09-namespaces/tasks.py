@@ -1,6 +1,6 @@
 """Judging lab 09: what a namespace's quota and defaults did to the Pods in it, and what the kernel did to two programs."""
 
-from checker.sdk import Object, State, counted, fail, task
+from checker.sdk import Object, Ref, State, fail, task
 
 from .budgets import (
     fail_if_elsewhere,
@@ -62,11 +62,7 @@ def green_has_defaults(state: State) -> None:
 def require_replicas(state: State, deployment: Object, wanted: int) -> None:
     ready = state.ready_pods(deployment)
     if len(ready) < wanted:
-        fail(
-            "too-few-replicas", f"Deployment {deployment.name} of namespace {deployment.namespace} has {counted(len(ready), 'ready Pod')}.",
-            expected=f"at least {wanted}", observed=str(len(ready)), object=deployment.ref,
-            look=f"kubectl get pods -n {deployment.namespace}",
-        )  # fmt: skip
+        fail("too-few-replicas", deployment, ready=len(ready), wanted=wanted)
 
 
 @task("killed")
@@ -87,7 +83,11 @@ def busy_is_slowed_down(state: State, account: CpuAccount) -> None:
     stat = account.of([pod.name for pod in newest])
     if stat.throttled < OFTEN:
         fail(
-            "not-throttled", f"Container busy of Pod {stat.pod} was made to wait {counted(stat.throttled, 'time')} so far, in {stat.periods} tenths of a second.",
-            expected=f"at least {OFTEN} times", observed=counted(stat.throttled, "time"), object=f"Pod/{stat.pod}",
-            look=f"kubectl exec {stat.pod} -- cat {stat.file}", pending=state.changed_within(STARTING, *newest),
-        )  # fmt: skip
+            "not-throttled",
+            Ref("Pod", stat.pod, state.namespace),
+            throttled=stat.throttled,
+            periods=stat.periods,
+            least=OFTEN,
+            file=stat.file,
+            in_progress=state.changed_within(STARTING, *newest),
+        )

@@ -1,18 +1,18 @@
-"""The archive takes long to start, and is not restarted while it does."""
+"""The archive starts slowly, and its probes do not restart it during the start."""
 
 from math import inf
+from typing import Any
 
 from checker.sdk import (
     Failed,
     HiddenValue,
+    Object,
     State,
     Timeline,
-    counted,
-    counted_seconds,
     describe_probe,
-    describe_probe_timing,
     fail,
     least_seconds_to_fail,
+    probe_timing,
     seconds_to_fail_from_start,
     seconds_to_notice,
     task,
@@ -21,9 +21,9 @@ from checker.sdk import (
 
 from .common import TRAFFIC, main_container, sees
 
-START, WORST_START = 12, 30  # seconds: how long the archive takes to start, and takes on a bad day
-DEAD_WITHIN = 10  # seconds in which an archive that runs and is sick is to be noticed
-# What an archive that is ended too soon may look like as long as the kubelet's events have not come, on a busy machine.
+START, WORST_START = 12, 30  # seconds that the archive takes to start, usually and on a bad day
+DEAD_WITHIN = 10  # seconds in which the liveness probe must fail when an archive that runs is sick
+# Causes of an archive that is restarted too early, before the kubelet's events have come (on a busy machine).
 OF_A_RESTART = (
     "container-ends",
     "container-crashes",
@@ -34,7 +34,7 @@ OF_A_RESTART = (
 
 
 def seconds(number: str) -> float:
-    """A number as the guestbook reads it; one that it cannot read ends it, and is no short start."""
+    """A number of seconds as the guestbook reads it; inf for a text that it cannot read, which ends its process."""
     try:
         return float(number)
     except ValueError:
@@ -47,84 +47,66 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
     state.require_image(deployment, "guestbook:v1")
     container = main_container(deployment)
     liveness, startup = container.get("livenessProbe"), container.get("startupProbe")
-    evidence = {"object": deployment.ref, "look": "kubectl describe deployment archive"}
     if not liveness:
-        fail(
-            "probe-deleted", "Deployment archive began with a liveness probe, and has none now. It is not ended any more, and not restarted when it is sick either.",
-            expected="a liveness probe", observed="none", **evidence,
-        )  # fmt: skip
-    takes = state.env(deployment, container).get("STARTUP_SECONDS", "0")
+        fail("probe-deleted", deployment)
+    takes = state.env(deployment, container).get("STARTUP_SECONDS", "")
     if not isinstance(takes, HiddenValue) and seconds(takes or "0") < START:
-        fail(
-            "slow-start-removed", f"Deployment archive was told to start within {takes or 0} s (STARTUP_SECONDS).",
-            expected=f"an archive that takes {START} s to start", observed=f"{takes or 0} s", **evidence,
-        )  # fmt: skip
+        fail("slow-start-removed", deployment, value=takes, start=START)
     too_soon = not startup and seconds_to_fail_from_start(liveness) < START
     try:
         state.require_working(deployment)
-    except Failed as fault:
-        if not too_soon or not (fault.pending or fault.cause in OF_A_RESTART):
+    except Failed as end:
+        if not too_soon or not (end.fault.in_progress or end.fault.cause in OF_A_RESTART):
             raise
     if too_soon:  # and the Pod is too new to show it, or the kubelet's events have not come yet
-        fail(
-            "no-startup-budget", f"Deployment archive takes {takes or START} s to start, and its liveness probe ends it after "
-            f"{counted_seconds(seconds_to_fail_from_start(liveness))} ({describe_probe_timing(liveness)}).",
-            expected="an archive that has started before it is judged", observed=counted_seconds(seconds_to_fail_from_start(liveness)),
-            pending=True, **evidence,
-        )  # fmt: skip
+        facts = probe_timing(liveness)
+        fail("no-startup-budget", deployment, form="archive", in_progress=True, takes=takes or START, **facts)
     if not startup:
-        wait = liveness.get("initialDelaySeconds", 0)
-        waits = f"Its liveness probe asks nothing in the first {wait} s after every start, however soon the archive is there." if wait else (
-            f"Its liveness probe is as patient with a start as with a sickness: {counted_seconds(seconds_to_notice(liveness))}.")  # fmt: skip
+        if delay := liveness.get("initialDelaySeconds"):
+            fail("no-startup-probe", deployment, form="delayed", delay=delay)
+        fail("no-startup-probe", deployment, form="slow", seconds=round(seconds_to_notice(liveness)))
+    least = startup.get("initialDelaySeconds", 0) + least_seconds_to_fail(startup)
+    if least < WORST_START:
+        facts = probe_timing(startup)
         fail(
-            "no-startup-probe", f"Deployment archive has no startup probe. {waits}",
-            expected="a startup probe", observed="none", **evidence,
-        )  # fmt: skip
-    surely = startup.get("initialDelaySeconds", 0) + least_seconds_to_fail(startup)
-    if surely < WORST_START:
-        fail(
-            "startup-budget-too-short", f"The startup probe of Deployment archive gives it at most {counted_seconds(seconds_to_fail_from_start(startup))} ({describe_probe_timing(startup)}), "
-            f"and as little as {counted_seconds(surely)} if the first question comes right away. Today that was enough.",
-            expected=f"at least {WORST_START} seconds, whenever the first question comes", observed=counted_seconds(surely), **evidence,
-        )  # fmt: skip
+            "startup-budget-too-short",
+            deployment,
+            form="worst-start",
+            least=round(least),
+            worst=WORST_START,
+            **facts,
+        )
+    require_soon_noticed(deployment, liveness)
+    fail_if_started_early(state, timeline, deployment, startup)
+    if isinstance(takes, HiddenValue):
+        unknown("not-observed", deployment, form="start-not-readable", start=START)
+
+
+def require_soon_noticed(deployment: Object, liveness: dict[str, Any]) -> None:
+    """Raises Failed where the liveness probe fails too late when the archive is sick, or does not check /healthz."""
+    probe = describe_probe(liveness)
     if seconds_to_notice(liveness) > DEAD_WITHIN:
-        fail(
-            "probe-too-slow", f"The liveness probe of Deployment archive notices a sickness after up to {counted_seconds(seconds_to_notice(liveness))}: "
-            f"{describe_probe_timing({**liveness, 'initialDelaySeconds': 0})}.",
-            expected=f"at most {DEAD_WITHIN} seconds", observed=counted_seconds(seconds_to_notice(liveness)), **evidence,
-        )  # fmt: skip
-    delay = liveness.get("initialDelaySeconds", 0)
-    if seconds_to_fail_from_start(liveness) - START > DEAD_WITHIN:
-        fail(
-            "probe-too-slow", f"Deployment archive runs {START} s after its start, and its liveness probe does not ask in the first {counted_seconds(delay)}: "
-            f"it notices a sickness after up to {counted_seconds(seconds_to_fail_from_start(liveness))} ({describe_probe_timing(liveness)}).",
-            expected=f"at most {DEAD_WITHIN} seconds, as soon as the archive runs", observed=counted_seconds(seconds_to_fail_from_start(liveness) - START), **evidence,
-        )  # fmt: skip
+        facts = probe_timing({**liveness, "initialDelaySeconds": 0})
+        fail("probe-too-slow", deployment, probe=probe, most=DEAD_WITHIN, **facts)
+    late = seconds_to_fail_from_start(liveness) - START
+    if late > DEAD_WITHIN:
+        facts = probe_timing(liveness)
+        fail("probe-too-slow", deployment, form="late-start", start=START, late=round(late), most=DEAD_WITHIN, **facts)
     if not sees(liveness, "healthz"):
-        fail(
-            "probe-sees-nothing", f"The liveness probe of Deployment archive ({describe_probe(liveness)}) asks for something that goes well also while it is sick.",
-            expected="a probe that fails when /healthz says sick", observed=describe_probe(liveness), **evidence,
-        )  # fmt: skip
+        fail("probe-sees-nothing", deployment, form="archive-liveness", probe=probe)
+
+
+def fail_if_started_early(state: State, timeline: Timeline, deployment: Object, startup: dict[str, Any]) -> None:
+    """Raises Failed where a Pod was ready before the archive can have started, or was restarted before it was ready."""
+    probe = describe_probe(startup)
     for pod in state.pods_of(deployment):
         restarted = [restart for restart in timeline.restarts(pod.owner_uids) if restart.uid == pod.uid]
         ready = timeline.first_ready(pod.uid)
         took = ready - pod.created.timestamp()
         if ready and took < START - 1:
-            fail(
-                "probe-sees-nothing" if "exec" in startup else "slow-start-removed",
-                f"Pod {pod.name} was taken for started {max(0, took):.0f} s after it was made. Its startup probe: {describe_probe(startup)}.",
-                expected=f"an archive that takes {START} s to start", observed=f"{max(0, took):.0f} s", object=pod.ref,
-                look=f"kubectl describe pod {pod.name}",
-            )  # fmt: skip
+            took = max(0, round(took))
+            if "exec" in startup:
+                fail("probe-sees-nothing", pod, form="archive-startup", took=took, probe=probe, start=START)
+            fail("slow-start-removed", pod, form="ready-early", took=took, probe=probe, start=START)
         if restarted and ready and restarted[0].at < ready:
-            fail(
-                "startup-budget-too-short", f"Pod {pod.name} was restarted before it was ready for the first time.",
-                expected="no restart during a start", observed=counted(len(restarted), "restart"), object=pod.ref,
-                look=f"kubectl describe pod {pod.name}",
-            )  # fmt: skip
-    if isinstance(takes, HiddenValue):
-        unknown(
-            "not-observed", "How long Deployment archive takes to start is not written down where the checker may read it: STARTUP_SECONDS comes from "
-            "a Secret, or the kubelet puts it in.",
-            expected=f"an archive that takes {START} s to start", observed="STARTUP_SECONDS from elsewhere", **evidence,
-        )  # fmt: skip
+            fail("startup-budget-too-short", pod, form="restarted-early", restarts=len(restarted))

@@ -1,9 +1,9 @@
-"""A guestbook that is busy gets no requests for a while, and is not restarted."""
+"""A guestbook that is busy gets no requests until it is free, and is not restarted."""
 
 import re
 from typing import Any
 
-from checker.sdk import KUBELET_EVENTS_DELAY, Answer, NotReadyInterval, State, Timeline, describe_probe, fail, task
+from checker.sdk import KUBELET_EVENTS_DELAY, Answer, NotReadyInterval, Ref, State, Timeline, describe_probe, fail, task
 
 from .common import (
     ASKED,
@@ -18,8 +18,10 @@ from .common import (
     unknown_if_events_gone,
 )
 
-BUSY_FOR = 8.0  # seconds that a Pod must be out of rotation so that the observer's stream can tell (see its GAP)
-TO_LEAVE = 4.0  # seconds after a Pod stopped being ready in which it may still be sent requests
+BUSY_FOR = (
+    8.0  # seconds that a Pod must be not ready, so that the observer can tell that it got no requests (see its GAP)
+)
+TO_LEAVE = 4.0  # seconds after a Pod became not ready in which it may still get requests
 SAYS_BUSY = re.compile(r"\b503\b|\bbusy\b")
 
 
@@ -40,45 +42,42 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
         for a in unasked
     ):
         return
-    evidence = {
-        "object": deployment.ref,
-        "look": "kubectl get pods --watch",
-        "expected": "a Pod that got no requests for ten seconds, and came back",
-    }
     if spared and not unasked:
-        fail(
-            "never-out-of-rotation", f"Pod {spared[-1].pod} was not ready for {lasted(spared[-1]):.0f} s, and was sent requests all the same.",
-            observed=f"answers from {spared[-1].pod} meanwhile",
-            **{**evidence, "object": "Service/guestbook", "look": "kubectl get service guestbook -o yaml"},
-        )  # fmt: skip
-    fail_if_busy_now(seen, asked, probe, timeline)
+        service, last = Ref("Service", "guestbook", state.namespace), spared[-1]
+        fail("never-out-of-rotation", service, form="requests", pod=last.pod, seconds=round(lasted(last)))
+    fail_if_busy_now(state, timeline, seen, asked, probe)
     if unasked:
         last = unasked[-1]
         if "exec" in probe:
             unknown_if_events_gone(state, last.pod, last.begin)
         fail(
-            "probe-sees-nothing", f"Pod {last.pod} was out of rotation for {lasted(last):.0f} s, and nothing tells that it was because it was busy. "
-            f"Its readiness probe: {describe_probe(probe)}.",
-            expected="a probe that fails when /readyz says busy", observed=describe_probe(probe), object=f"Pod/{last.pod}",
-            look=f"kubectl describe pod {last.pod}", pending="exec" in probe and state.now.timestamp() - last.begin < KUBELET_EVENTS_DELAY,
-        )  # fmt: skip
+            "probe-sees-nothing",
+            Ref("Pod", last.pod, state.namespace),
+            form="not-for-busy",
+            in_progress="exec" in probe and state.now.timestamp() - last.begin < KUBELET_EVENTS_DELAY,
+            seconds=round(lasted(last)),
+            probe=describe_probe(probe),
+        )
     if back:
-        fail(
-            "never-out-of-rotation", f"Pod {back[-1].pod} was out of rotation for {lasted(back[-1]):.0f} s, and is back. That is too short to be sure of.",
-            observed=f"{lasted(back[-1]):.0f} s", **evidence,
-        )  # fmt: skip
+        last = back[-1]
+        fail("never-out-of-rotation", deployment, form="short", pod=last.pod, seconds=round(lasted(last)))
     timeline.require_watched(state)
     alone = [a for a in seen if a.end]
     fail(
-        "never-provoked", f"Deployment guestbook has a readiness probe ({describe_probe(probe)}), and since it was added no Pod has been out of rotation while others answered."
-        + (f" For {lasted(alone[-1]):.0f} s Pod {alone[-1].pod} was not ready, and no other was all that time." if alone else ""),
-        observed="none was out of rotation while others answered", **evidence,
-    )  # fmt: skip
+        "never-provoked",
+        deployment,
+        form="busy",
+        condition="busy",
+        probe=describe_probe(probe),
+        pod=alone[-1].pod if alone else None,
+        seconds=round(lasted(alone[-1])) if alone else None,
+    )
 
 
 def fail_if_busy_now(
-    seen: list[NotReadyInterval], asked: dict[str, Answer], probe: dict[str, Any], timeline: Timeline
+    state: State, timeline: Timeline, seen: list[NotReadyInterval], asked: dict[str, Answer], probe: dict[str, Any]
 ) -> None:
+    """Raises Failed where a Pod answers at the moment that it is busy."""
     busy = sorted(
         key.partition("/")[0]
         for key, a in asked.items()
@@ -87,15 +86,14 @@ def fail_if_busy_now(
     out = {absence.pod: absence for absence in seen if absence.end is None}
     for pod in busy:
         if pod in out:
-            lasts = timeline.until - out[pod].begin
+            seconds = timeline.until - out[pod].begin
             fail(
-                "still-out-of-rotation", f"Pod {pod} is out of rotation{f', for {lasts:.0f} s now' if lasts >= 1 else ''}: it says at /readyz that it is busy.",
-                expected="a Pod that comes back", observed="still busy", object=f"Pod/{pod}", look="kubectl get pods",
-            )  # fmt: skip
+                "still-out-of-rotation",
+                Ref("Pod", pod, state.namespace),
+                seconds=round(seconds) if seconds >= 1 else None,
+            )
     if busy:
-        blind = not sees(probe, "readyz")
-        fail(
-            "probe-sees-nothing" if blind else "probe-too-slow", f"Pod {busy[0]} says at /readyz that it is busy (status 503), and is ready. Its readiness probe: {describe_probe(probe)}.",
-            expected="the readiness probe fails", observed="it goes well" if blind else "still ready", object=f"Pod/{busy[0]}",
-            look=f"kubectl describe pod {busy[0]}", pending=not blind,
-        )  # fmt: skip
+        ready = Ref("Pod", busy[0], state.namespace)
+        if sees(probe, "readyz"):
+            fail("probe-too-slow", ready, form="busy-ready", in_progress=True, probe=describe_probe(probe))
+        fail("probe-sees-nothing", ready, form="busy-ready", probe=describe_probe(probe))

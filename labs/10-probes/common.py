@@ -1,4 +1,7 @@
-"""What several tasks of lab 10 look at: the probes, what the guestbook says of itself, and what the timeline and the kubelet's events tell."""
+"""What several tasks of lab 10 look at.
+
+That is the probes, the guestbook's pages /healthz and /readyz, the timeline, and the kubelet's events.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +13,11 @@ from checker.sdk import (
     Object,
     Observation,
     PlainState,
+    Ref,
     Restart,
     State,
     Timeline,
     Traffic,
-    counted,
     describe_probe,
     fail,
     probe_handler,
@@ -30,7 +33,7 @@ TRAFFIC = Traffic("guestbook", "/healthz")
 
 @dataclass(frozen=True)
 class Asked(Observation[dict[str, Answer]]):
-    """What every running Pod of the guestbook says of itself at /healthz and /readyz. Read as {"pod/page": Answer}."""
+    """What every running Pod of the guestbook answers at /healthz and /readyz. Read as {"pod/page": Answer}."""
 
     deployment: str
     asked_by = "observer"
@@ -53,7 +56,7 @@ ASKED = Asked("guestbook")
 
 
 def main_container(deployment: Object) -> dict[str, Any]:
-    """The container that the lab is about: the one of the app's own image, or the first."""
+    """The container with the image of the guestbook or of Redis; the first container where none has one."""
     named = [
         c for c in deployment.containers if c.get("image", "").rpartition("/")[2].startswith(("guestbook:", "redis:"))
     ]
@@ -61,8 +64,10 @@ def main_container(deployment: Object) -> dict[str, Any]:
 
 
 def same_probe(state: State, deployment: Object, which: str) -> set[str]:
-    """The uids of the ReplicaSets whose container is asked the same as that of the newest template: what happened to their Pods
-    counts also when something else was changed since."""
+    """The uids of the ReplicaSets whose container has the same handler in a probe (`which`) as the newest template.
+
+    What happened to their Pods still counts after a change of something else.
+    """
     wanted = probe_handler(main_container(deployment).get(which) or {})
     return {
         rs.uid
@@ -85,81 +90,76 @@ def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[fl
 
 
 def told(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> str:
-    """What the kubelet says of a Pod's probes in its events with these words, which may be gone by now."""
+    """The kubelet's events on a Pod with this reason and these words, one a line. Events may be gone by now."""
     pod = Object("Pod", {"metadata": {"name": of.pod, "uid": of.uid, "namespace": state.namespace}})
     messages = [event.get("message", "") for event in state.events(pod, reason)]
     return "\n".join(message for message in messages if words in message)
 
 
 def killed(state: State, restart: Restart) -> bool:
-    """Whether the kubelet says that it ended this Pod's container because of its liveness probe."""
+    """Whether an event of the kubelet says that it ended this Pod's container because of its liveness probe."""
     return bool(told(state, restart, "Killing", "failed liveness probe"))
 
 
 def unknown_if_events_gone(state: State, pod: str, at: float) -> None:
-    minutes = (state.now.timestamp() - at) / 60
-    if minutes * 60 > EVENTS_LAST:
-        unknown(
-            "not-observed", f"What happened to Pod {pod} was {minutes:.0f} minutes ago, and the kubelet's events, which would tell why, may be gone. "
-            "Do this step once more.", object=f"Pod/{pod}",
-        )  # fmt: skip
+    """Raises Unknown where the kubelet's events from that second (since 1970) on may be gone."""
+    seconds = state.now.timestamp() - at
+    if seconds > EVENTS_LAST:
+        unknown("not-observed", Ref("Pod", pod, state.namespace), form="events-expired", minutes=round(seconds / 60))
 
 
 def guestbook(state: State, asked: dict[str, Answer]) -> Object:
-    """The Deployment, its Pods running, and requests led to them. That one of them is sick or busy at the moment is no fault."""
+    """The Deployment, with Pods that run and a Service that sends requests to them.
+
+    Raises Failed where something is wrong. A Pod that is sick or busy at the moment is no fault.
+    """
     deployment = state.require("Deployment", "guestbook")
     try:
         state.require_working(deployment)
-    except Failed as fault:
-        pod = fault.object.partition("/")[2]
+    except Failed as end:
+        fault = end.fault
+        pod = fault.object.name
         says = {asked[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in asked}
         if fault.cause != "readiness-probe-fails" or not says & {"sick", "busy"}:
-            # It says that it is not busy any more: its probe will hear that the next time it asks.
-            fault.pending |= "ready" in says and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
-            raise
+            # The Pod answers that it is not busy any more: its next readiness probe succeeds.
+            free = "ready" in says and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
+            raise Failed(fault.but(in_progress=fault.in_progress or free)) from end
     state.require_working(state.require("Service", "guestbook"))
     state.require_image(deployment, "guestbook:v1")
     return deployment
 
 
 def require_probe(deployment: Object, which: str) -> dict[str, Any]:
-    """A probe of the Deployment's container: `livenessProbe` or `readinessProbe`."""
+    """A probe of the Deployment's container: `livenessProbe` or `readinessProbe`. Raises Failed where it has none."""
     container = main_container(deployment)
     probe = container.get(which)
     if probe:
         return probe
-    word = which.removesuffix("Probe")
-    cause = {"liveness": "no-liveness-probe", "readiness": "no-readiness-probe"}[word]
-    nobody = {
-        "liveness": "nobody restarts it while its process runs",
-        "readiness": "it gets requests as long as its process runs",
-    }[word]
-    fail(
-        cause, f"Container {container['name']} of Deployment {deployment.name} has no {word} probe: {nobody}, whatever it answers.",
-        expected=f"a {word} probe", observed="none", object=deployment.ref, look=f"kubectl describe deployment {deployment.name}",
-    )  # fmt: skip
+    if which == "livenessProbe":
+        fail("no-liveness-probe", deployment, container=container["name"])
+    fail("no-readiness-probe", deployment, container=container["name"])
 
 
 def sees(probe: dict[str, Any], page: str) -> bool:
-    """Whether a probe asks, in whatever way, for a page on which the guestbook says how it is."""
+    """Whether the path or the command of a probe names a page of the guestbook, such as `healthz`."""
     asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
     return page in asked
 
 
 def asks_redis(probe: dict[str, Any]) -> bool:
-    """Whether a probe's command asks Redis itself."""
+    """Whether a probe's command connects to Redis."""
     command = " ".join((probe.get("exec") or {}).get("command") or [])
     return any(word in command for word in ("redis-cli", "6379"))
 
 
 def needs_others(probe: dict[str, Any]) -> bool:
-    """Whether a probe asks for something that takes Redis (the pages /readyz and /entries, or Redis itself)."""
+    """Whether a probe needs Redis: it asks for the page /readyz or /entries, or connects to Redis."""
     asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
     return any(word in asked for word in ("readyz", "entries", "redis", "6379"))
 
 
 def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Object) -> None:
-    """Raises Failed where the liveness probe restarted a guestbook that had not said that it is sick."""
+    """Raises Failed where the liveness probe restarted a guestbook that had not answered that it is sick."""
     probe = main_container(deployment).get("livenessProbe") or {}
     if not needs_others(probe):
         return
@@ -171,18 +171,21 @@ def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Obje
     pods = sorted({restart.pod for restart in in_vain})
     fail(
         "dependency-in-liveness",
-        f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) restarted {', '.join(pods)}, and none of them had said at "
-        "/healthz that it was sick. What the probe asks for goes wrong also when the guestbook is busy, and when Redis does not answer.",
-        expected="restarts of what is sick, and of nothing else", observed=f"{counted(len(in_vain), 'restart')} of {counted(len(pods), 'Pod')} that were well",
-        object=deployment.ref, look=f"kubectl describe pod {pods[0]}",
-    )  # fmt: skip
+        deployment,
+        form="healthy-restarted",
+        probe=describe_probe(probe),
+        restarts=len(in_vain),
+        pods=pods,
+        pod=pods[0],
+    )
 
 
 def probe_then(state: State, restart: Restart, now: dict[str, Any]) -> dict[str, Any]:
-    """The liveness probe that a container had when it was restarted, which may have been more patient, or less, than now."""
+    """The liveness probe that a container had when it was restarted. Its times may differ from those of `now`."""
     made_by = next((rs for rs in state.all("ReplicaSet") if rs.uid == restart.owner), None)
     return (main_container(made_by).get("livenessProbe") or now) if made_by else now
 
 
 def lasted(absence: NotReadyInterval) -> float:
+    """How many seconds a Pod was not ready."""
     return (absence.end or absence.begin) - absence.begin

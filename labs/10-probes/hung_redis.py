@@ -7,6 +7,7 @@ from checker.sdk import (
     KUBELET_EVENTS_DELAY,
     Answer,
     Object,
+    Ref,
     Restart,
     State,
     Timeline,
@@ -44,17 +45,11 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     state.require_working(deployment)
     for pod in state.pods_of(deployment):
         fail_if_probe_cannot_run(state, pod, container, "liveness")
-    evidence = {"object": deployment.ref, "look": "kubectl describe deployment redis"}
     fail_if_hung_unnoticed(state, deployment, asked, liveness)
-    for word, probe, kind, way in (
-        ("liveness", liveness, "exec", "a command"),
-        ("readiness", readiness, "tcpSocket", "a TCP connection"),
-    ):
-        if kind not in probe and not (word == "readiness" and kind in (container.get("startupProbe") or {})):
-            fail(
-                "probe-of-another-kind", f"The {word} probe of Deployment redis is: {describe_probe(probe)}.",
-                expected=f"a {word} probe by {way}", observed=describe_probe(probe), **evidence,
-            )  # fmt: skip
+    for which, probe, handler in (("liveness", liveness, "exec"), ("readiness", readiness, "tcpSocket")):
+        if handler not in probe and not (which == "readiness" and handler in (container.get("startupProbe") or {})):
+            shown = describe_probe(probe)
+            fail("probe-of-another-kind", deployment, which=which, handler=handler, probe=shown)
     restarts = timeline.restarts(same_probe(state, deployment, "livenessProbe"))
     front = state.find("Deployment", "guestbook")
     if front:
@@ -72,37 +67,25 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
         settled = killed(state, last) or ended_by_itself(state, last, container)
         if not settled:
             unknown_if_events_gone(state, last.pod, last.at)
-        evidence = {
-            "expected": "a restart by the liveness probe, because Redis hung",
-            "object": f"Pod/{last.pod}",
-            "look": f"kubectl describe pod {last.pod}",
-        }
-        pending = not settled and state.now.timestamp() - last.at < KUBELET_EVENTS_DELAY
+        restarted = Ref("Pod", last.pod, state.namespace)
+        soon = not settled and state.now.timestamp() - last.at < KUBELET_EVENTS_DELAY
         if not asks:
-            fail(
-                "probe-sees-nothing", f"The container of Pod {last.pod} was restarted, and nothing tells that it was because Redis hung. Its liveness probe: {describe_probe(liveness)}.",
-                observed="a restart for another reason", pending=pending, **evidence,
-            )  # fmt: skip
-        fail(
-            "restarted-otherwise", f"The container of Pod {last.pod} was restarted, and the kubelet does not say that it was for its liveness probe.",
-            observed="a restart for another reason", pending=pending, **evidence,
-        )  # fmt: skip
+            shown = describe_probe(liveness)
+            fail("probe-sees-nothing", restarted, form="not-for-redis", in_progress=soon, probe=shown)
+        fail("restarted-otherwise", restarted, form="redis", in_progress=soon)
     for pod in state.pods_of(deployment):
-        words = [probe_result(event["message"]) for event in probe_failures(state, pod, container, "liveness")]
-        if late := [answer for answer in words if "timed out" in answer]:
-            fail(
-                "probe-too-slow", f"The liveness probe of Pod {pod.name} ({describe_probe(liveness)}) failed, and Redis was well again before its container was "
-                f"restarted: {late[0]}", expected="a Redis that hung, and was restarted", observed="no restart",
-                object=pod.ref, look=f"kubectl describe pod {pod.name}",
-            )  # fmt: skip
-    fail(
-        "never-provoked", f"Deployment redis has a liveness probe ({describe_probe(liveness)}), and its container has not been restarted since it was added.",
-        expected="a Redis that hung, and was restarted", observed="no restart", object=deployment.ref, look="kubectl get pods",
-    )  # fmt: skip
+        results = [probe_result(event["message"]) for event in probe_failures(state, pod, container, "liveness")]
+        if late := [result for result in results if "timed out" in result]:
+            shown = describe_probe(liveness)
+            fail("probe-too-slow", pod, form="redis-answers-again", probe=shown, answer=late[0])
+    fail("never-provoked", deployment, form="hung", condition="hung", probe=describe_probe(liveness))
 
 
 def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> float:
-    """Seconds, at most, for which Redis gave the guestbook no answer while its process was still there: it hung, and did not end. 0: it did not."""
+    """The most seconds for which Redis did not answer the guestbook before a restart, while its process still ran.
+
+    0 where Redis did not hang.
+    """
     down = min(
         [a.begin for a in timeline.absences() if a.uid == restart.uid and a.begin <= restart.at <= (a.end or inf)],
         default=restart.at,
@@ -116,25 +99,25 @@ def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> f
 
 
 def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
-    """Whether Redis' last words show that nobody asked its process to end from outside."""
+    """Whether the log of Redis shows that its process ended by a command, and not by a signal."""
     said = state.logs.get(f"{restart.pod}/{container['name']}", "")
     return "requested shutdown" in said and "SIGTERM" not in said
 
 
 def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
-    """Redis gives the guestbook no answer, and its own probe finds nothing wrong with it."""
-    silent = [
-        key.partition("/")[0] for key, answer in asked.items()
-        if key.endswith("/readyz") and (answer.error == "timeout" or (answer.text.startswith("Redis at redis") and "timed out" in answer.text))
-    ]  # fmt: skip
+    """Raises Failed where Redis does not answer the guestbook at the moment, and its container is not restarted."""
+    silent = [key.partition("/")[0] for key, answer in asked.items() if key.endswith("/readyz") and redis_hangs(answer)]
     pods = [pod for pod in state.pods_of(deployment) if pod.is_ready]
     if not silent or not pods:
         return
-    blind = not asks_redis(probe)
-    fail(
-        "probe-sees-nothing" if blind else "probe-too-slow", f"Redis gives the guestbook no answer (asked by Pod {sorted(silent)[0]} at /readyz), and Pod {pods[0].name} has not been restarted. "
-        f"Its liveness probe: {describe_probe(probe)}.",
-        expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=pods[0].ref,
-        # A new Redis: the nodes' proxies may not lead to it yet.
-        look=f"kubectl describe pod {pods[0].name}", pending=not blind or state.changed_within(20, *pods),
-    )  # fmt: skip
+    facts = {"client": min(silent), "probe": describe_probe(probe)}
+    if asks_redis(probe):
+        fail("probe-too-slow", pods[0], form="redis-hangs", in_progress=True, **facts)
+    # kube-proxy may not send requests to a new Redis yet.
+    new = state.changed_within(20, *pods)
+    fail("probe-sees-nothing", pods[0], form="redis-hangs", in_progress=new, **facts)
+
+
+def redis_hangs(answer: Answer) -> bool:
+    """Whether the guestbook's answer at /readyz says that Redis does not answer in time."""
+    return answer.error == "timeout" or (answer.text.startswith("Redis at redis") and "timed out" in answer.text)

@@ -1,4 +1,4 @@
-"""A guestbook that is sick is restarted, by its liveness probe."""
+"""A guestbook that is sick is restarted by its liveness probe."""
 
 import re
 from typing import Any
@@ -7,16 +7,15 @@ from checker.sdk import (
     KUBELET_EVENTS_DELAY,
     Answer,
     Object,
+    Ref,
     Restart,
     State,
     Timeline,
-    counted,
-    counted_seconds,
     describe_probe,
-    describe_probe_timing,
     fail,
     fail_if_probe_cannot_run,
     least_seconds_to_fail,
+    probe_timing,
     seconds_to_notice,
     task,
 )
@@ -37,26 +36,27 @@ from .common import (
     unknown_if_events_gone,
 )
 
-SICK_WITHIN = 15  # seconds in which a sick guestbook is to be noticed
+SICK_WITHIN = 15  # seconds in which the liveness probe of a sick guestbook must fail
 SAYS_SICK = re.compile(r"\b500\b|\bsick\b")  # what a probe gets from a sick guestbook
 
 
 def newest_pods(state: State, deployment: Object) -> list[Object]:
-    """The Pods that are asked the same as the newest template says, and are there to stay."""
+    """The Pods of the Deployment whose probes have the same handlers as those of the newest template."""
     owners = same_probe(state, deployment, "livenessProbe") & same_probe(state, deployment, "readinessProbe")
     return [pod for pod in state.pods_of(deployment) if pod.owner_uids & owners]
 
 
 def sick_before(timeline: Timeline, restart: Restart) -> float | None:
-    """Seconds from when the guestbook was first seen sick, while this Pod was there, until the restart; None where it was not."""
+    """Seconds from the guestbook's first sick answer, while this Pod existed, until the restart; None without one."""
     sick = last_sick(timeline, restart.at, within=min(120, restart.at - timeline.first_ready(restart.uid)))
     return restart.at - sick[0] if sick else None
 
 
 def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> bool:
-    """Whether it was the liveness probe of a sick guestbook that brought about this restart.
+    """Whether this container was restarted because its liveness probe failed while the guestbook was sick.
 
-    The kubelet's events may be late, lost or gone: then a probe that sees sickness, and had the time to fail as often as it may.
+    The kubelet's events may be late, lost or gone. Then a probe counts that checks /healthz and had the time to fail
+    failureThreshold times.
     """
     asks = sees(probe, "healthz")
     if killed(state, restart) and (
@@ -72,59 +72,55 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
     deployment = state.require("Deployment", "guestbook")
     probe = require_probe(deployment, "livenessProbe")
     deployment = guestbook(state, asked)
-    evidence = {"object": deployment.ref, "look": "kubectl get pods"}
     fail_if_restarted_in_vain(state, timeline, deployment)
     if seconds_to_notice(probe) > SICK_WITHIN:
-        fail(
-            "probe-too-slow", f"The liveness probe of Deployment guestbook ({describe_probe(probe)}) notices a sickness after up to {counted_seconds(seconds_to_notice(probe))}: "
-            f"{describe_probe_timing({**probe, 'initialDelaySeconds': 0})}.",
-            expected=f"at most {SICK_WITHIN} seconds", observed=counted_seconds(seconds_to_notice(probe)),
-            **{**evidence, "look": "kubectl describe deployment guestbook"},
-        )  # fmt: skip
+        facts = probe_timing({**probe, "initialDelaySeconds": 0})
+        fail("probe-too-slow", deployment, probe=describe_probe(probe), most=SICK_WITHIN, **facts)
     owners = same_probe(state, deployment, "livenessProbe")
     restarts = timeline.restarts(owners)
     if any(healed_by_probe(state, timeline, restart, probe) for restart in restarts):
         return
     for pod in newest_pods(state, deployment):
         fail_if_probe_cannot_run(state, pod, main_container(deployment), "liveness")
-    fail_if_sick_unnoticed(timeline, asked, probe)
-    fail_if_replaced_by_hand(timeline, owners, evidence)
+    fail_if_sick_unnoticed(state, timeline, asked, probe)
+    fail_if_replaced_by_hand(timeline, owners, deployment)
     timeline.require_watched(state)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
         fail_if_not_by_probe(state, timeline, restarts[-1], probe)
-        fail(
-            "restarted-otherwise", f"A container of Pod {restarts[-1].pod} was restarted, but it had not said at /healthz that it was sick.",
-            expected="a restart by the liveness probe", observed="a restart without any sickness", object=f"Pod/{restarts[-1].pod}",
-            look=f"kubectl describe pod {restarts[-1].pod}", pending=state.now.timestamp() - restarts[-1].at < KUBELET_EVENTS_DELAY,
-        )  # fmt: skip
-    fail(
-        "never-provoked", f"Deployment guestbook has a liveness probe ({describe_probe(probe)}), and no Pod has been sick since it was added.",
-        expected="a Pod that was sick, and restarted", observed="none was sick", **evidence,
-    )  # fmt: skip
+        restarted = Ref("Pod", restarts[-1].pod, state.namespace)
+        soon = state.now.timestamp() - restarts[-1].at < KUBELET_EVENTS_DELAY
+        fail("restarted-otherwise", restarted, form="not-sick", in_progress=soon)
+    fail("never-provoked", deployment, form="sick", condition="sick", probe=describe_probe(probe))
 
 
 def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> None:
-    """A guestbook was sick and its container was restarted, and the liveness probe sees no sickness, or had no time to."""
+    """Raises Failed where a sick guestbook was restarted, and not by its liveness probe.
+
+    Either the probe does not check /healthz, or it had no time to fail.
+    """
     probe, lasted = probe_then(state, restart, probe), sick_before(timeline, restart)
     if lasted is None:
         return
     if "exec" in probe:
         unknown_if_events_gone(state, restart.pod, restart.at)
-    blind = not sees(probe, "healthz")
-    words = (
-        f"and nothing tells that its liveness probe saw that: {describe_probe(probe)}" if blind
-        else f"and its liveness probe ({describe_probe(probe)}) takes {counted_seconds(least_seconds_to_fail(probe))} at the least to fail {counted(probe.get('failureThreshold', 3), 'time')}"
-    )  # fmt: skip
+    pod = Ref("Pod", restart.pod, state.namespace)
+    soon = state.now.timestamp() - restart.at < KUBELET_EVENTS_DELAY
+    facts = {"seconds": round(lasted), "probe": describe_probe(probe)}
+    if not sees(probe, "healthz"):
+        fail("probe-sees-nothing", pod, form="not-for-sick", in_progress=soon and "exec" in probe, **facts)
     fail(
-        "probe-sees-nothing" if blind else "restarted-otherwise",
-        f"The container of Pod {restart.pod} was restarted {lasted:.0f} s after the guestbook was first seen sick, {words}.",
-        expected="a restart by the liveness probe", observed=f"a restart after {lasted:.0f} s", object=f"Pod/{restart.pod}",
-        look=f"kubectl describe pod {restart.pod}",
-        pending=("exec" in probe or not blind) and state.now.timestamp() - restart.at < KUBELET_EVENTS_DELAY,
-    )  # fmt: skip
+        "restarted-otherwise",
+        pod,
+        form="too-early",
+        in_progress=soon,
+        least=round(least_seconds_to_fail(probe)),
+        threshold=probe.get("failureThreshold", 3),
+        **facts,
+    )
 
 
-def fail_if_sick_unnoticed(timeline: Timeline, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+def fail_if_sick_unnoticed(state: State, timeline: Timeline, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+    """Raises Failed where a Pod answers at the moment that it is sick."""
     sick = sorted(
         key.partition("/")[0] for key, answer in asked.items() if key.endswith("/healthz") and answer.status == 500
     )
@@ -132,28 +128,25 @@ def fail_if_sick_unnoticed(timeline: Timeline, asked: dict[str, Answer], probe: 
         return
     since = last_sick(timeline, timeline.until, within=3600)
     lasts = timeline.until - since[0] if since else 0.0
-    blind = not sees(probe, "healthz")
-    fail(
-        "probe-sees-nothing" if blind else "probe-too-slow",
-        f"Pod {sick[0]} says at /healthz that it is sick (status 500){f', for {lasts:.0f} s now' if lasts else ''}, and has not been restarted. "
-        f"Its liveness probe: {describe_probe(probe)}.",
-        expected="the liveness probe fails", observed="it goes well" if blind else "not restarted yet", object=f"Pod/{sick[0]}",
-        look=f"kubectl describe pod {sick[0]}", pending=not blind and lasts < seconds_to_notice(probe) + 20,
-    )  # fmt: skip
+    pod = Ref("Pod", sick[0], state.namespace)
+    facts = {"seconds": round(lasts) or None, "probe": describe_probe(probe)}
+    if not sees(probe, "healthz"):
+        fail("probe-sees-nothing", pod, form="sick", **facts)
+    fail("probe-too-slow", pod, form="sick", in_progress=lasts < seconds_to_notice(probe) + 20, **facts)
 
 
-def fail_if_replaced_by_hand(timeline: Timeline, owners: set[str], evidence: dict[str, Any]) -> None:
-    """A Pod that was there when somebody was sick, and was deleted then or soon after."""
+def fail_if_replaced_by_hand(timeline: Timeline, owners: set[str], deployment: Object) -> None:
+    """Raises Failed where a Pod was deleted while the guestbook was sick, or within a minute after that."""
     sick = last_sick(timeline, timeline.until, within=3600)
     if not sick:
         return
     gone = [
-        pod for pod in timeline.pods()
-        if pod["owner"] in owners and pod["deleted"] and pod["added"] < sick[0] + 1 and sick[0] - 1 <= pod["deleted"] <= sick[1] + 60
-    ]  # fmt: skip
+        pod["name"]
+        for pod in timeline.pods()
+        if pod["owner"] in owners
+        and pod["deleted"]
+        and pod["added"] < sick[0] + 1
+        and sick[0] - 1 <= pod["deleted"] <= sick[1] + 60
+    ]
     if gone:
-        names = ", ".join(sorted(pod["name"] for pod in gone))
-        fail(
-            "restarted-by-hand", f"A Pod of the guestbook was sick, and then {'a Pod was' if len(gone) == 1 else 'Pods were'} deleted ({names}). No container was restarted by the liveness probe.",
-            expected="a restart in the same Pod", observed="another Pod in its place", **evidence,
-        )  # fmt: skip
+        fail("restarted-by-hand", deployment, pods=sorted(gone))

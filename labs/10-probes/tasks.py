@@ -1,4 +1,7 @@
-"""Judging lab 10: what the probes brought about, from the timeline; why they did not, from what they ask and what the apps say of themselves."""
+"""Judging lab 10: what the probes did, and why they did nothing.
+
+The first comes from the timeline. The second comes from the probes' handlers, and from the apps' own answers.
+"""
 
 from .archive import slow_starter_is_left_alone
 from .busy import busy_one_is_spared

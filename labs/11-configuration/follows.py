@@ -1,4 +1,4 @@
-"""A guestbook that runs follows a change of its greeting, without a restart."""
+"""A running guestbook follows a change of its greeting, without a restart."""
 
 from itertools import pairwise
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from checker.sdk import FirstLineInterval, State, Timeline, Traffic, fail, task, unknown
 
 from .asked import CONFIG_MAP, GUESTBOOK, greeting_file, working_pods
-from .greeting import fail_by_sub_path, greeting_by_file
+from .greeting import SHOWN, greeting_by_file
 
 TRAFFIC = Traffic("guestbook", "/")
-LASTING = 5.0  # seconds that a new greeting is heard before it counts
-RESTART = 10.0  # seconds within which the kubelet has told of a container's restart
+LASTING = 5  # seconds: a new greeting counts when the observer has heard it for so long
+RESTART = 10  # seconds: within this time the kubelet reports the restart of a container
 
 
 @task("follows", observe=(GUESTBOOK, TRAFFIC))
@@ -22,54 +22,32 @@ def running_guestbook_follows(state: State, asked: dict[str, Any], timeline: Tim
     own = {pod["name"] for pod in timeline.pods_of("guestbook")}
     if any(name in own and followed(timeline, name, runs, first_line) for name, runs in timeline.said().items()):
         return
-    evidence = {"object": f"ConfigMap/{CONFIG_MAP}", "look": f"kubectl describe configmap {CONFIG_MAP}"}
+    config_map = state.require("ConfigMap", CONFIG_MAP)
+    deployment = state.require("Deployment", "guestbook")
+    greeting = first_line[:SHOWN]
     heard = [run for runs in timeline.said().values() for run in runs]
     if not any(run.text.strip() == first_line and run.last - run.first >= LASTING for run in heard):
         unknown(
-            "not-observed", f"The observer has not heard the greeting “{first_line[:80]}” from Service guestbook for long enough yet.",
-            pending=True, **evidence,
-        )  # fmt: skip
+            "not-observed", config_map, form="greeting-not-heard", in_progress=True, greeting=greeting, seconds=LASTING
+        )
     if state.started and timeline.since - state.started.timestamp() > 60 and len(heard) < 2:
-        unknown(
-            "not-observed",
-            "The observer was restarted after the lab was started, and has not seen everything. Change the greeting once more.",
-            **evidence,
-        )
+        unknown("not-observed", config_map, form="observer-restarted")
     if source.is_sub_path:
-        pod = working_pods(state, state.require("Deployment", "guestbook"))[0]
-        fail_by_sub_path(
-            pod,
-            greeting_file(state, pod),
-            source,
-            expected="another greeting from the same Pods",
-            observed="always the same from each",
-        )
-    called = state.require("Deployment", "guestbook").spec["template"]["spec"].get("hostname")
-    if called:
-        unknown(
-            "not-observed", f"All Pods of Deployment guestbook call themselves {called} (spec.hostname), so the observer cannot tell one from another by what "
-            "they answer. Without that name it can.",
-            object="Deployment/guestbook", look="kubectl get deployment guestbook -o yaml",
-        )  # fmt: skip
+        pod = working_pods(state, deployment)[0]
+        path = greeting_file(state, pod)
+        fail("sub-path-does-not-follow", pod, form="follows", path=path, source=CONFIG_MAP, key=source.key)
+    hostname = deployment.spec["template"]["spec"].get("hostname")
+    if hostname:
+        unknown("not-observed", deployment, form="same-hostname", hostname=hostname)
     if others:
-        unknown(
-            "not-observed", f"The greeting has several lines, and the observer hears the first of them only, “{first_line[:80]}”: no running Pod was seen to take "
-            "to another first line. Change the first line.",
-            **evidence,
-        )  # fmt: skip
-    evidence["expected"] = "another greeting from the same Pods"
-    if state.require("ConfigMap", CONFIG_MAP).raw.get("immutable"):
-        fail("config-map-immutable", f"ConfigMap {CONFIG_MAP} is marked as immutable, and no running Pod was seen with another greeting before.",
-             observed="immutable: true", **{**evidence, "look": f"kubectl get configmap {CONFIG_MAP} -o yaml"})  # fmt: skip
-    fail(
-        "value-never-changed",
-        f"The greeting “{first_line[:80]}” came with new Pods of the guestbook, and since then no running Pod was seen to take to another one.",
-        observed="each Pod has said one and the same", **evidence,
-    )  # fmt: skip
+        unknown("not-observed", config_map, form="first-line-only", greeting=greeting)
+    if config_map.raw.get("immutable"):
+        fail("config-map-immutable", config_map)
+    fail("value-never-changed", config_map, greeting=greeting)
 
 
 def followed(timeline: Timeline, name: str, runs: list[FirstLineInterval], wanted: str) -> bool:
-    """Whether this one Pod took to the wanted greeting after another one, and kept to it, without being restarted between the two."""
+    """Whether one Pod changed from another greeting to the wanted one and kept it, without a restart between."""
     again = [time for pod in timeline.pods() if pod["name"] == name for time in restarts(pod)]
     return any(
         new.text.strip() == wanted

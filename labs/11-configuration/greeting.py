@@ -1,4 +1,4 @@
-"""The greeting comes from the ConfigMap: to the guestbook as a file, to the kiosk as a variable."""
+"""The greeting comes from the ConfigMap: the guestbook has it as a file, the kiosk as a variable."""
 
 import base64
 from typing import Any
@@ -7,6 +7,7 @@ from checker.sdk import (
     ConfigSource,
     HiddenValue,
     Object,
+    Ref,
     State,
     explain_not_in_volume,
     fail,
@@ -20,125 +21,138 @@ from checker.sdk import (
 
 from .asked import CONFIG_MAP, GUESTBOOK, KIOSK, answers_of, app_container, greeting_file, working_pods
 
+SHOWN = 200  # characters of a text, at most, that a message shows
+
 
 def require_config_map(state: State) -> Object:
-    """The ConfigMap of the lab; where there is a Secret of that name instead, that is said."""
+    """The ConfigMap of the lab. Raises Failed where there is none, with its own cause where a Secret has that name."""
     if not state.find("ConfigMap", CONFIG_MAP) and "Secret" not in state.unlisted and state.find("Secret", CONFIG_MAP):
-        fail(
-            "config-kind-mixed-up", f"There is no ConfigMap {CONFIG_MAP}, but a Secret of that name.",
-            expected=f"ConfigMap {CONFIG_MAP}", observed=f"Secret {CONFIG_MAP}", object=f"ConfigMap/{CONFIG_MAP}", look="kubectl get configmaps,secrets",
-        )  # fmt: skip
+        wanted = Ref("ConfigMap", CONFIG_MAP, state.namespace)
+        fail("config-kind-mixed-up", wanted, form="config-map", source_kind="ConfigMap", source=CONFIG_MAP)
     return state.require("ConfigMap", CONFIG_MAP)
 
 
 def value(source: Object, key: str | None) -> str:
-    """The value of a ConfigMap's key, as the app would say it: without white space around it."""
+    """The value of a ConfigMap's key, without white space around it, as the app says it. Raises Failed if empty."""
     data, binary = source.raw.get("data") or {}, source.raw.get("binaryData") or {}
     text = data[key] if key in data else base64.b64decode(binary.get(key, "")).decode(errors="replace")
     if not text.strip():
-        fail("value-malformed", f"Key {key} of ConfigMap {source.name} is empty.", expected="a greeting", observed="nothing", object=source.ref,
-             look=f"kubectl describe configmap {source.name}")  # fmt: skip
+        fail("value-malformed", source, form="empty-greeting", key=key)
     return text.strip()
 
 
 def require_source(
     state: State, pod: Object, source: ConfigSource | None, what: str, kind: str, name: str
 ) -> ConfigSource:
-    """What a container is given comes from that ConfigMap or Secret. what: the variable or the file, for the message."""
+    """The source of a container's variable or file, which must be that ConfigMap or Secret. Raises Failed otherwise.
+
+    source: as found, None for none. what: the name of the variable, or the path of the file.
+    """
     container = app_container(pod)
-    evidence = {"expected": f"{what} from {kind} {name}", "object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
+    is_file = what.startswith("/")
+    wanted = {
+        "container": container["name"],
+        "variable": None if is_file else what,
+        "path": what if is_file else None,
+        "source_kind": kind,
+        "source": name,
+    }
     if source is None or (source.kind and source.key is None):
-        gaps = optional_and_missing(state, pod, container)
-        if gaps:
-            raise gaps[0]
-    if source is None and what.startswith("/"):
-        fail("volume-not-mounted", f"In container {container['name']} of Pod {pod.name} no volume is mounted where {what} is looked for.",
-             observed="no volume there", **evidence)  # fmt: skip
+        fail_if_optional_missing(state, pod, container)
+    if source is None and is_file:
+        fail("volume-not-mounted", pod, form="no-volume-at-file", **wanted)
     if source is None:
-        others = ", ".join(variables_from(state, pod, container, kind, name))
-        fail("variable-missing", f"Container {container['name']} of Pod {pod.name} has no variable {what}."
-             + (f" From {kind} {name} it has {others}." if others else ""), observed=f"no {what}",
-             **evidence | ({"expected": what} if what == "GREETING_FILE" else {}))  # fmt: skip
-    where = f"{source.kind} {source.name}" if source.kind else source.words
+        others = variables_from(state, pod, container, kind, name)
+        fail("variable-missing", pod, form="not-from-source", others=others, **wanted)
+    if not source.kind and source.mount:
+        volume = source.mount["name"]
+        fail("value-from-elsewhere", pod, form="volume", volume=volume, volume_type=source.volume_type, **wanted)
+    if not source.kind:
+        fail("value-from-elsewhere", pod, form="spec", **wanted)
     if (source.kind, source.name) != (kind, name):
-        fail("value-from-elsewhere", f"Container {container['name']} of Pod {pod.name} takes {what} not from {kind} {name}, but from {where}.",
-             observed=where, **evidence)  # fmt: skip
+        fail("value-from-elsewhere", pod, other_kind=source.kind, other=source.name, **wanted)
     if source.key is None and source.mount:
-        explain_not_in_volume(pod, container, what, source, {})
+        explain_not_in_volume(pod, container, what, source)
     if source.key is None:
-        fail("config-key-missing", f"Container {container['name']} of Pod {pod.name} takes {what} from a key that {kind} {name} no longer has.",
-             observed="the key is gone", **{**evidence, "look": f"kubectl describe {kind.lower()} {name}"})  # fmt: skip
+        fail("config-key-missing", pod, form="removed", key=None, resource=kind.lower(), **wanted)
     return source
 
 
+def fail_if_optional_missing(state: State, pod: Object, container: dict[str, Any]) -> None:
+    """Raise Failed where a ConfigMap, Secret or key is missing that the container refers to with `optional: true`."""
+    missing = optional_and_missing(state, pod, container)
+    if missing:
+        raise missing[0]
+
+
 def variables_from(state: State, pod: Object, container: dict[str, Any], kind: str, name: str) -> list[str]:
-    """The variables of a container that come from that ConfigMap or Secret."""
+    """The names of a container's variables that come from that ConfigMap or Secret."""
     source = state.find(kind, name)
-    whole = (
-        [
-            each.get("prefix", "") + key
-            for each in container.get("envFrom") or []
-            for key in keys_of(source, for_variable=True)
-        ]
-        if source
-        else []
-    )
+    keys = keys_of(source, for_variable=True) if source else []
+    whole = [each.get("prefix", "") + key for each in container.get("envFrom") or [] for key in keys]
     names = dict.fromkeys([*(variable["name"] for variable in container.get("env") or []), *whole])
     found = {one: source_of_variable(state, pod, container, one) for one in names}
     return [one for one, source in found.items() if source and (source.kind, source.name) == (kind, name)]
 
 
 def said(answer: dict[str, Any]) -> str:
-    """The greeting out of the app's front page, whose last line says who speaks; of any other answer, all of it."""
-    return answer["text"].rpartition("\n")[0].strip() or answer["text"] or f"nothing ({answer['error']})"
+    """The greeting on the app's front page: all lines but the last, which names the Pod. Else all of the text."""
+    text: str = answer["text"]
+    return text.rpartition("\n")[0].strip() or text
+
+
+def answer_facts(answer: dict[str, Any]) -> dict[str, Any]:
+    """The app's answer as facts: what it says, or the error where it says nothing."""
+    return {"said": said(answer)[:SHOWN], "error": None if answer["text"] else answer["error"]}
 
 
 def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSource]:
-    """The greeting that the ConfigMap has and every Pod of the guestbook says, and the file's source."""
+    """The greeting in the ConfigMap, and the source of the guestbook's file.
+
+    Raises Failed where a Pod of the guestbook does not say that greeting, or has no file from the ConfigMap.
+    """
     config_map = require_config_map(state)
     deployment = state.require("Deployment", "guestbook")
     for pod in working_pods(state, deployment):
-        path = greeting_file(state, pod)
-        evidence = {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"}
+        container, path = app_container(pod), greeting_file(state, pod)
         if isinstance(path, HiddenValue):
-            unknown("not-observed", f"Which file the app in Pod {pod.name} reads is not written down where the checker may read it: GREETING_FILE comes from a Secret, "
-                    "or the kubelet puts it in.", expected="GREETING_FILE", observed="GREETING_FILE from elsewhere", **evidence)  # fmt: skip
+            unknown("not-observed", pod, form="greeting-file-hidden")
         if not path:
-            require_source(state, pod, None, "GREETING_FILE", "ConfigMap", CONFIG_MAP)
-        source = require_source(
-            state, pod, source_of_file(state, pod, app_container(pod), path), path, "ConfigMap", CONFIG_MAP
-        )
+            fail_if_optional_missing(state, pod, container)
+            others = variables_from(state, pod, container, "ConfigMap", CONFIG_MAP)
+            fail(
+                "variable-missing",
+                pod,
+                form="greeting-file",
+                container=container["name"],
+                source=CONFIG_MAP,
+                others=others,
+            )
+        source = require_source(state, pod, source_of_file(state, pod, container, path), path, "ConfigMap", CONFIG_MAP)
         wanted, seen = value(config_map, source.key), answers_of(asked, pod)
         content = (seen.get("file") or {path: ""}).get(path)
         if content is None:
-            fail("file-not-in-volume", f"Container {app_container(pod)['name']} of Pod {pod.name} cannot read {path}, although a volume is mounted there.",
-                 expected=path, observed="it cannot be read", **evidence)  # fmt: skip
-        evidence |= {"expected": wanted[:200], "look": f"kubectl exec {pod.name} -- cat {path}"}
-        if not same(content, wanted) and source.is_sub_path:
-            fail_by_sub_path(pod, path, source, **evidence | {"observed": content.strip()[:200]})
+            fail("file-not-in-volume", pod, form="unreadable", container=container["name"], path=path)
+        facts = {"path": path, "source": CONFIG_MAP, "key": source.key, "wanted": wanted[:SHOWN]}
         if not same(content, wanted):
-            fail("file-not-refreshed-yet", f"In Pod {pod.name} the file {path} has not the value that key {source.key} of ConfigMap {CONFIG_MAP} has now.",
-                 observed=content.strip()[:200], pending=True, **evidence)  # fmt: skip
-        words = said(seen["page"][0])
-        if not same(words, wanted):
-            fail("app-says-otherwise", f"Pod {pod.name} has the ConfigMap's greeting in {path}, but its app says: {words[:200]}",
-                 observed=words[:200], pending=True, **evidence | {"look": f"kubectl logs {pod.name}"})  # fmt: skip
+            content = content.strip()[:SHOWN]
+            if source.is_sub_path:
+                fail("sub-path-does-not-follow", pod, content=content, **facts)
+            fail("file-not-refreshed-yet", pod, in_progress=True, content=content, **facts)
+        answer = seen["page"][0]
+        if not same(said(answer), wanted):
+            fail("app-says-otherwise", pod, in_progress=True, **facts, **answer_facts(answer))
     return wanted, source
 
 
 def same(seen: str, wanted: str) -> bool:
-    """Whether a greeting is the wanted one, as far as the beginning that is read goes. Who reads a file as text gets it with
-    line ends evened out: https://docs.python.org/3/library/functions.html#open."""
+    """Whether a greeting is the wanted one, as far as the checker reads it.
+
+    A program that reads a file as text gets `\\n` for every line end:
+    https://docs.python.org/3/library/functions.html#open.
+    """
     one, other = (text.replace("\r\n", "\n").strip()[:2000] for text in (seen, wanted))
     return one == other
-
-
-def fail_by_sub_path(pod: Object, path: str, source: ConfigSource, **evidence: str) -> None:
-    fail(
-        "sub-path-does-not-follow",
-        f"In Pod {pod.name} the file {path} is mounted by subPath: it has what key {source.key} of ConfigMap {CONFIG_MAP} had when the container was started.",
-        **evidence | {"object": pod.ref, "look": f"kubectl describe pod {pod.name}"},
-    )  # fmt: skip
 
 
 @task("from-a-file", observe=GUESTBOOK)
@@ -156,15 +170,10 @@ def kiosk_has_a_variable(state: State, asked: dict[str, Any]) -> None:
             state, pod, source_of_variable(state, pod, container, "GREETING"), "GREETING", "ConfigMap", CONFIG_MAP
         )
         wanted, seen = value(config_map, source.key), answers_of(asked, pod)
-        words = said(seen["page"][0])
-        evidence = {"object": pod.ref, "expected": wanted[:200], "observed": words[:200]}
-        path = greeting_file(state, pod)
+        answer, path = seen["page"][0], greeting_file(state, pod)
+        facts = answer_facts(answer)
         if (seen.get("file") or {}).get(path) is not None:
-            fail("value-from-elsewhere", f"Pod {pod.name} has a variable GREETING_FILE too, and the app says what is in that file: {words[:200]}",
-                 expected="an app that says its variable GREETING", observed=f"it says what is in {path}", object=pod.ref,
-                 look=f"kubectl describe pod {pod.name}")  # fmt: skip
-        if same(words, wanted):
-            continue
-        fail("environment-not-refreshed",
-             f"Pod {pod.name} still says “{words[:80]}”. Key {source.key} of ConfigMap {CONFIG_MAP} is “{wanted[:80]}” now, but was not when its container was started.",
-             look=f"kubectl exec {pod.name} -c {container['name']} -- printenv GREETING", **evidence)  # fmt: skip
+            fail("value-from-elsewhere", pod, form="greeting-file", path=path, **facts)
+        if not same(said(answer), wanted):
+            facts |= {"container": container["name"], "source": CONFIG_MAP, "key": source.key, "wanted": wanted[:SHOWN]}
+            fail("environment-not-refreshed", pod, form="greeting", **facts)

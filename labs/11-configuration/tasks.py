@@ -1,6 +1,7 @@
-"""Judging lab 11: where a value comes from, by the objects; what arrived, asked inside the Pods; and how a change came, from the timeline.
+"""Judging lab 11: the source of a value, its arrival in the Pods, and how a change of it arrives.
 
-A Secret's value never leaves its container: it is compared in there (programs/compare_secrets.py).
+The objects show the source. Observations inside the Pods show what arrived. The timeline shows how a change arrived.
+A Secret's value never leaves its container: a program compares it there (programs/compare_secrets.py).
 """
 
 from .follows import running_guestbook_follows

@@ -1,9 +1,11 @@
-"""Judging lab 12: on what Redis keeps its data, whether an entry is older than the Pod that holds it, and who else sees the files.
+"""Judging lab 12: where Redis keeps its data, whether an entry is older than Redis' Pod, and who else sees the files.
 
-That an entry is older is told by Redis: it has more entries than commands that wrote one since it began, and it began with its
-Pod; unless it found nothing in its file then, or the observer was there when the guestbook had none, for one command can write
-many. Where that cannot be told, by the
-observer: it was answered before this Pod was made, and nothing else ever since.
+Two kinds of evidence show that an entry is older than the Pod:
+- Redis has more entries than commands that added entries since it started, and it started with its Pod. This does not
+  count where Redis found no data in its file, or where the observer saw the guestbook without entries: one command can
+  add several entries.
+- Where the commands cannot be counted, the observer: the guestbook showed the entry before the Pod was created, and
+  showed nothing else after that.
 """
 
 from .backup import another_pod_sees_the_files

@@ -8,19 +8,22 @@ from typing import Any
 
 import yaml
 
-from checker.sdk import Answers, Http, Object, State, are_no, fail, other_values, parse_time, unknown
+from checker.sdk import Answers, Http, Object, Ref, State, fail, other_values, parse_time, unknown
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")
-# The ledger tells ages, and is asked a little after the cluster was looked at: by so much its lines may seem too old. And the
-# cluster writes whole seconds.
+# The ledger tells ages. The checker reads it a little after the objects, so a line may seem older by so much. And the
+# API server writes whole seconds.
 OLDER, YOUNGER = timedelta(seconds=10), timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the ledger: who came (as they call themselves), when, from which address, and (of boxes) for which box and what came
-    of it: come again, given or imported."""
+    """A line of the ledger: one request to the archive.
+
+    at: when. who: the client's name, as it gave it. address: the client's IP address.
+    box: the number of the box; -1 in other lines. what: of a box, `come again`, `given` or `imported`.
+    """
 
     at: datetime
     who: str
@@ -31,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What the archive remembers. since: from when on; it forgets when its Pod is started anew."""
+    """What the archive remembers. since: the start of its process; what came before is lost."""
 
     since: datetime
     boxes: list[Line]
@@ -57,14 +60,11 @@ def read_ledger(state: State, answers: Answers) -> Ledger:
 
         return Ledger(at(data["kept_for"]), lines("box"), lines("backup"), lines("report"))
     except (ValueError, KeyError, TypeError):
-        fail(
-            "service-answers-wrong", "Service archive is not answered by the archive that this lab began with.",
-            expected="the archive's ledger", observed=answers[0].words, object=archive.ref, look="kubectl get pods --show-labels",
-        )  # fmt: skip
+        fail("service-answers-wrong", archive, form="no-ledger", answer=answers[0].words)
 
 
 def what_it_runs(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
-    """The part of an object of the archive's by which it is this archive."""
+    """The part of an object of the archive that decides what the archive does."""
     if kind == "Deployment":
         pod = raw["spec"]["template"]["spec"]
         containers = [
@@ -75,54 +75,56 @@ def what_it_runs(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_untouched(state: State, archive: Object) -> None:
-    """The archive is the one that the lab made: whoever writes its ledger could write anything."""
-    expected = "the archive as the lab began with it"
+    """Raise Failed where the archive is not as the lab created it: another one could write any ledger."""
     for wanted in ARCHIVE:
         live = state.require(wanted["kind"], wanted["metadata"]["name"])
         for other in other_values(what_it_runs(live.kind, wanted), what_it_runs(live.kind, live.raw), live.kind):
             fail(
-                "service-answers-wrong", f"{live.kind} {live.name} is not as the lab made it, so nothing is believed that the archive says.",
-                expected=expected, observed=f"another {other.path.partition('.')[2]}", object=live.ref, look=f"kubectl get {live.kind.lower()} {live.name} -o yaml",
-            )  # fmt: skip
-    other_backends = {pod.name for pod in state.pods_of(archive)} - {
-        pod.name for pod in state.pods_of(state.require("Deployment", "archive"))
-    }
-    if other_backends:
-        fail(
-            "service-answers-wrong", f"Behind Service archive is {', '.join(sorted(other_backends))} too, which {are_no(len(other_backends), 'Pod')} of Deployment archive.",
-            expected=expected, observed=", ".join(sorted(other_backends)), object=archive.ref,
-            look="kubectl get endpointslices -l kubernetes.io/service-name=archive -o yaml",
-        )  # fmt: skip
+                "service-answers-wrong",
+                live,
+                form="archive-changed",
+                field=other.path.partition(".")[2],
+                resource=live.kind.lower(),
+            )
+    deployment = state.require("Deployment", "archive")
+    backends = {pod.name for pod in state.pods_of(archive)} - {pod.name for pod in state.pods_of(deployment)}
+    if backends:
+        fail("service-answers-wrong", archive, backends=sorted(backends), deployment=deployment.name)
 
 
 def end_of(job: Object) -> datetime | None:
-    """When a Job was done."""
+    """When a Job was complete; None where it is not."""
     return parse_time(job.status["completionTime"]) if job.status.get("completionTime") else None
 
 
 def of_job(state: State, job: Object, lines: list[Line]) -> list[Line]:
-    """What a Job's Pods came for while it was at work. The Pods of an Indexed Job call themselves by their number; a name can be
-    borrowed, so they must have come from these Pods' addresses too."""
+    """The lines of a Job's Pods from while the Job was active.
+
+    The Pods of an Indexed Job give the Job's name and their number. Any client can give a name, so the line must also
+    come from the address of one of these Pods.
+    """
     pods = state.owned("Pod", job)
     names = {name for pod in pods for name in (pod.name, pod.spec.get("hostname"))}
     addresses = {pod.status.get("podIP") for pod in pods}
     begin, end = parse_time(job.status["startTime"]) - OLDER, (end_of(job) or state.now) + YOUNGER
     return [
-        line for line in lines
-        if begin <= line.at <= end and line.address in addresses and (line.who in names or line.who.rpartition("-")[0] == job.name)
-    ]  # fmt: skip
+        line
+        for line in lines
+        if begin <= line.at <= end
+        and line.address in addresses
+        and (line.who in names or line.who.rpartition("-")[0] == job.name)
+    ]
 
 
 def not_of_others(state: State, cron_job: Object, lines: list[Line]) -> list[Line]:
-    """Lines that may be of a CronJob's Pods, which are gone: those that came from a Pod that is there, and is none of its, are not."""
+    """The lines that may come from Pods of a CronJob that no longer exist: not those from addresses of other Pods."""
     own = {pod.name for job in state.owned("Job", cron_job) for pod in state.owned("Pod", job)}
     others = {pod.status.get("podIP") for pod in state.all("Pod") if pod.name not in own}
     return [line for line in lines if line.address not in others]
 
 
-def require_remembered(ledger: Ledger, since: datetime, what: str) -> None:
+def require_remembered(ledger: Ledger, since: datetime, work: Object) -> None:
+    """Raise Unknown where the archive was restarted after `since`, the start of a Job or of a CronJob's last run."""
     if ledger.since > since + YOUNGER:
-        unknown(
-            "not-observed", f"The archive was started anew after {what}, and does not remember it. Do it once more.",
-            object="Service/archive", look="kubectl get pods",
-        )  # fmt: skip
+        archive = Ref("Service", "archive", work.namespace)
+        unknown("not-observed", archive, form="archive-restarted", work_kind=work.kind, work=work.name)

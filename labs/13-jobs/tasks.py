@@ -1,4 +1,4 @@
-"""Judging lab 13: what Jobs and CronJobs say of themselves, and, so that nobody is taken in by an exit code, the archive's ledger."""
+"""Judging lab 13: the status of Jobs and CronJobs, and the archive's ledger, as exit code 0 alone proves no work."""
 
 from .cron_jobs import backup_runs_every_minute, report_comes_every_night
 from .importing import job_imported_every_box, two_pods_at_a_time

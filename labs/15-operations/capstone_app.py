@@ -10,7 +10,10 @@ def ports(service: Object | None) -> list[int]:
 
 
 def app(workload: Object) -> dict[str, Any]:
-    """The container of a Pod, or of a Pod template, that is the guestbook: what stands beside it says nothing of it, not even from the same image."""
+    """The container of a Pod, or of a Pod template, that is the guestbook.
+
+    A sidecar is not the guestbook, even where it has the same image.
+    """
     named = [c for c in workload.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
 
     def likeness(container: dict[str, Any]) -> int:
@@ -21,20 +24,17 @@ def app(workload: Object) -> dict[str, Any]:
 
 
 def variable(state: PlainState, pod: Object, name: str) -> str:
-    """What the guestbook in a Pod is given under this name; empty where it is given nothing, or by a Secret."""
+    """The value of a variable of the guestbook in a Pod; empty where it is not set, or where a Secret sets it."""
     return state.env(pod, app(pod)).get(name, "")
 
 
 def secret_with(state: PlainState, pod: Object, name: str) -> str:
-    """The Secret that a variable of the guestbook in a Pod comes from; empty where it comes from none."""
+    """The Secret that sets an environment variable of the guestbook in a Pod; empty where no Secret sets it."""
     source = source_of_variable(state, pod, app(pod), name)
     return source.name if source and source.kind == "Secret" else ""
 
 
 def require_port(service: Object, port: int) -> None:
+    """The Service has this port, which the handbook names. Raises Failed otherwise."""
     if port not in ports(service):
-        fail(
-            "service-port-missing", f"Service {service.name} takes no requests on port {port}, where the handbook's readers ask.",
-            expected=f"port {port}", observed=f"ports: {', '.join(map(str, ports(service))) or 'none'}", object=service.ref,
-            look=f"kubectl get service {service.name}",
-        )  # fmt: skip
+        fail("service-port-missing", service, form="handbook", port=port, ports=ports(service))

@@ -6,14 +6,14 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
-from checker.sdk import Object, State, counted, fail, quantity, seed_of, task, unknown
+from checker.sdk import Object, State, fail, quantity, seed_of, task, unknown
 
 from . import setup as capstone
 from .capstone_app import app, secret_with, variable
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 URL = re.compile(r"https?://[^\s'\"]+")
-PATIENCE = 120  # seconds of failures that a readiness probe may take to be believed
+PATIENCE = 120  # seconds within which failures of a readiness probe must make the Pod not ready
 
 
 @task("every-replica")
@@ -23,73 +23,43 @@ def every_replica_works(state: State) -> None:
     state.require_working(deployment)
     ready = state.ready_pods(deployment)
     if len(ready) < right.replicas:
-        fail(
-            "too-few-replicas", f"Deployment guestbook asks for {counted(deployment.spec.get('replicas', 1), 'replica')}; ready: {len(ready)}.",
-            expected=f"at least {right.replicas}, as the handbook says", observed=str(len(ready)), object=deployment.ref,
-        )  # fmt: skip
+        replicas, least = deployment.spec.get("replicas", 1), right.replicas
+        fail("too-few-replicas", deployment, form="handbook", replicas=replicas, ready=len(ready), least=least)
     for pod in ready:
         limit = memory_limit(pod)
         if limit and quantity(limit) < quantity(right.memory):
-            fail(
-                "limit-too-small", f"The guestbook of Pod {pod.name} is killed when it uses more than {limit} of memory, and the handbook says that it may need more.",
-                expected="as much as the handbook says that it may need", observed=f"limits.memory: {limit}", object=deployment.ref,
-                look="kubectl describe deployment guestbook",
-            )  # fmt: skip
+            fail("limit-too-small", deployment, pod=pod.name, limit=limit)
     probe = app(deployment).get("readinessProbe")
-    evidence = {
-        "expected": "a readiness probe that asks for /readyz",
-        "object": deployment.ref,
-        "look": "kubectl describe deployment guestbook",
-    }
     if not probe:
-        fail(
-            "no-readiness-probe", "The Pods of Deployment guestbook have no readiness probe any more: they count as ready, whatever they say.",
-            observed="none", **evidence,
-        )  # fmt: skip
+        fail("no-readiness-probe", deployment, form="removed")
     get, command = probe.get("httpGet") or {}, (probe.get("exec") or {}).get("command") or []
     service = state.require("Service", "guestbook")
     if service.spec.get("publishNotReadyAddresses"):
-        fail(
-            "probe-weakened", "Service guestbook sends requests to its Pods whether they are ready or not (publishNotReadyAddresses): what /readyz says changes nothing.",
-            observed="publishNotReadyAddresses: true", expected="requests for ready Pods only", object=service.ref, look="kubectl get service guestbook -o yaml",
-        )  # fmt: skip
-    elsewhere = asks_elsewhere(state, ready[0], get, command)
-    if elsewhere:
-        fail(
-            "probe-weakened", f"The readiness probe of Deployment guestbook does not ask the app of its own Pod: it asks {elsewhere}.",
-            observed=elsewhere, **evidence,
-        )  # fmt: skip
+        fail("probe-weakened", service, form="not-ready-addresses")
+    if port := another_port(state, ready[0], get):
+        fail("probe-weakened", deployment, form="another-port", port=port)
+    if server := another_server(ready[0], command):
+        fail("probe-weakened", deployment, form="another-server", server=server)
     path = f"/{get['path'].removeprefix('/')}" if get.get("path") else ""  # the kubelet adds a slash that is missing
-    asks = path + " ".join(command)
+    runs = " ".join(command)
     heeded = heeds_readyz(command)
     if command and heeded is None:
-        unknown(
-            "not-observed", f"The readiness probe of Deployment guestbook runs {asks!r}, and from that the checker cannot tell whether it fails when the app "
-            "does not say at /readyz that it is ready. A plainer command, or a probe of kind httpGet, it understands.",
-            observed=asks, **evidence,
-        )  # fmt: skip
-    does = (
-        f"it runs {asks}"
-        if command
-        else " ".join(filter(None, ("it asks", get.get("host"), "for", path)))
-        if path
-        else "it only connects"
-    )
-    if not heeded and (get.get("host") or asks.partition("?")[0] != "/readyz"):
-        fail(
-            "probe-weakened", f"The readiness probe of Deployment guestbook does not depend on what the app says at /readyz: {does}.",
-            observed=asks or "a connection, and nothing more", **evidence,
-        )  # fmt: skip
-    patience = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
-    if patience > PATIENCE:
-        fail(
-            "probe-weakened", f"The readiness probe of Deployment guestbook is only believed after {patience} s of failures: until then a replica that cannot take requests gets them.",
-            observed=f"{patience} s", **evidence,
-        )  # fmt: skip
+        unknown("not-observed", deployment, form="probe-command", command=runs)
+    if not heeded:
+        if command:
+            fail("probe-weakened", deployment, form="command", command=runs)
+        host = get.get("host", "")
+        if path and (host or path.partition("?")[0] != "/readyz"):
+            fail("probe-weakened", deployment, form="path", path=path, host=host)
+        if not path:
+            fail("probe-weakened", deployment, form="connection")
+    seconds = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+    if seconds > PATIENCE:
+        fail("probe-weakened", deployment, form="slow", seconds=seconds, most=PATIENCE)
 
 
-def asks_elsewhere(state: State, pod: Object, get: dict[str, Any], command: list[str]) -> str:
-    """Whom a probe asks, where that is surely not the app in the same Pod; else empty."""
+def another_port(state: State, pod: Object, get: dict[str, Any]) -> str:
+    """The port of an httpGet probe of the Pod itself, where the app does not listen on it; else empty."""
     container = app(pod)
     told = variable(state, pod, "PORT") or str(
         capstone.plan(seed_of(state)).listens if secret_with(state, pod, "PORT") else 8080
@@ -97,7 +67,12 @@ def asks_elsewhere(state: State, pod: Object, get: dict[str, Any], command: list
     names = {port["name"]: str(port["containerPort"]) for port in container.get("ports") or [] if port.get("name")}
     port = str(get.get("port", ""))
     if port and not get.get("host") and names.get(port, port) != told:
-        return f"port {port}"
+        return port
+    return ""
+
+
+def another_server(pod: Object, command: list[str]) -> str:
+    """The host and port that a probe's command requests, where they are surely not those of the Pod; else empty."""
     urls = [urlsplit(url) for word in command for url in URL.findall(word)]
     return next(
         (url.netloc for url in urls if "$" not in url.netloc and url.hostname not in (*LOCAL, pod.status.get("podIP"))),
@@ -106,7 +81,10 @@ def asks_elsewhere(state: State, pod: Object, get: dict[str, Any], command: list
 
 
 def heeds_readyz(command: list[str]) -> bool | None:
-    """Whether a probe's command fails whenever the app does not say at /readyz that it is ready; None where its text does not tell."""
+    """Whether a probe's command fails whenever the app's answer to /readyz is not that it is ready.
+
+    None where the text of the command does not tell.
+    """
     words = command
     if command[:1] and command[0].endswith("sh") and command[1:2] == ["-c"]:
         script = "".join(command[2:3]).strip().replace("\n", ";")
@@ -121,11 +99,11 @@ def heeds_readyz(command: list[str]) -> bool | None:
     if words[-3:-1] == ["||", "exit"] and words[-1] != "0":
         words = words[:-3]
     if words is not command and any(word != "&&" and not set(word) - set("();<>|&") for word in words):
-        return False if words[-1] in ("true", ":", "0", "&") else None  # these make light of any answer
+        return False if words[-1] in ("true", ":", "0", "&") else None  # these succeed after any answer
     parts = [list(part) for between, part in groupby(words, "&&".__eq__) if not between]
     program, *given = next(part for part in parts if any("/readyz" in word for word in part))
     while given and program.rpartition("/")[2] in ("exec", "env", "timeout"):
-        given = given[1:] if program.rpartition("/")[2] == "timeout" else given  # how long
+        given = given[1:] if program.rpartition("/")[2] == "timeout" else given  # without the seconds
         program, *given = given or [""]
     if not program.rpartition("/")[2].startswith("python"):
         return None
@@ -135,7 +113,7 @@ def heeds_readyz(command: list[str]) -> bool | None:
 
 
 def memory_limit(pod: Object) -> str:
-    """What the guestbook in a Pod may use, by its own limit or by the Pod's; empty where there is none."""
+    """The memory limit of the guestbook in a Pod: its own, or the Pod's; empty where there is none."""
     for limited in (app(pod), pod.spec):
         if limit := ((limited.get("resources") or {}).get("limits") or {}).get("memory"):
             return str(limit)

@@ -1,16 +1,16 @@
-"""What both failover tasks look at: the Deployment live, the workers, and the observer's timeline."""
+"""What both failover tasks judge: the Deployment in namespace live, the workers, and the observer's timeline."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from checker.sdk import Drain, Object, PlainState, State, Timeline, Traffic, counted, fail
+from checker.sdk import Drain, Object, PlainState, Ref, State, Timeline, Traffic, fail
 
-SETTLE = 3.0  # seconds in which a Pod that was told to go may still be sent requests
+SETTLE = 3.0  # seconds in which a terminating Pod may still get requests
 
 
 @dataclass(frozen=True)
 class LiveTraffic(Traffic):
-    """The stream of requests to the guestbook that people use, in the lab's further namespace."""
+    """The observer's stream of requests to the guestbook in the lab's namespace live."""
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         namespace = f"{state.namespace}-live"
@@ -26,35 +26,25 @@ LIVE = LiveTraffic("guestbook", "/hostname")
 
 
 def live_deployment(state: State) -> Object:
-    """The Deployment that people use, working, and its Service too."""
+    """The Deployment in namespace live. Raises Failed where it or its Service does not exist, or it does not work."""
     namespace = f"{state.namespace}-live"
     for kind in ("Deployment", "Service"):
         if not state.find(kind, "guestbook", namespace):
-            fail(
-                "object-missing", f"{kind} guestbook of namespace {namespace}, which people use, is gone.",
-                expected=f"{kind} guestbook in namespace {namespace}", observed="none", object=f"{kind}/guestbook",
-                look=f"kubectl get deployments,services -n {namespace}",
-            )  # fmt: skip
+            others = sorted(one.name for one in state.all(kind, namespace))
+            fail("object-missing", Ref(kind, "guestbook", namespace), form="begun-with", others=others)
     return state.require("Deployment", "guestbook", namespace)
 
 
 def workers(state: State) -> dict[str, Object]:
-    """The workers by name, also one that somebody's own taint keeps Pods away from."""
+    """The workers by name, also those with a taint of the learner's own."""
     return {n.name: n for n in state.everywhere("Node") if "node-role.kubernetes.io/control-plane" not in n.labels}
 
 
 def since_start(state: State, moment: float) -> bool:
-    """Whether something happened after the lab was started: the observer may have been looking before."""
+    """Whether a moment (seconds since 1970) is after the lab's start. The observer's record may begin before it."""
     return not state.started or moment >= state.started.timestamp()
 
 
-def words(lost: dict[str, int]) -> str:
-    return ", ".join(f"{count} {error}" for error, count in sorted(lost.items()))
-
-
-def were_lost(lost: dict[str, int]) -> str:
-    return f"{counted(sum(lost.values()), 'request')} {'was' if sum(lost.values()) == 1 else 'were'} lost"
-
-
 def lost_in(timeline: Timeline, drain: Drain) -> dict[str, int]:
+    """How many requests were lost during a drain, by error."""
     return timeline.lost_between(drain.begin, drain.end + SETTLE)

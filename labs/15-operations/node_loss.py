@@ -1,4 +1,4 @@
-"""A worker was lost and came back; it takes Pods again."""
+"""A worker was lost and became ready again, no request was lost, and the worker takes Pods again."""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ from checker.sdk import (
     CONDITION_TAINT_PREFIX,
     NodeInterval,
     Object,
+    Ref,
     State,
     Timeline,
     fail,
@@ -16,9 +17,9 @@ from checker.sdk import (
     untolerated_taints,
 )
 
-from .failover import LIVE, SETTLE, live_deployment, since_start, were_lost, words, workers
+from .failover import LIVE, SETTLE, live_deployment, since_start, workers
 
-SILENCE = 60.0  # seconds within which the control plane notices that a node is away
+SILENCE = 60.0  # seconds within which the control plane marks a lost node as NotReady
 
 
 @task("node-back", observe=LIVE)
@@ -39,76 +40,55 @@ def a_worker_was_lost_and_came_back(state: State, timeline: Timeline) -> None:
     ]
     for interval in whole:
         node = known[interval.node]
-        if not unschedulable_reason(node) and node.condition("Ready").get("status") == "True":
+        if takes_pods(node) and node.condition("Ready").get("status") == "True":
             state.require_working(state.require("Service", "guestbook", deployment.namespace))
             if timeline.until < interval.end + SETTLE:
-                unknown(
-                    "not-observed",
-                    "The node came back only a moment ago.",
-                    object=node.ref,
-                    look="kubectl get nodes",
-                    pending=True,
-                )
+                unknown("not-observed", node, form="ready-just-now", in_progress=True)
             return
     if not intervals:
         timeline.require_watched(state)
         if away:
-            fail(
-                "node-never-drained",
-                f"Node {away[-1].node} was away, but no Pod of the guestbook of namespace {deployment.namespace} had been on it before: nobody could notice.",
-                expected="the worker that was drained", observed="one that never had its Pods", object=f"Node/{away[-1].node}",
-                look=f"kubectl get pods -o wide -n {deployment.namespace}",
-            )  # fmt: skip
-        fail(
-            "node-never-lost", "No worker was seen going away since the lab was started.",
-            expected="a worker that was NotReady, and is ready again", observed="all were ready all the time", object="Node",
-            look="kubectl get nodes",
-        )  # fmt: skip
+            about, live = Ref("Node", away[-1].node), deployment.namespace
+            fail("node-never-drained", about, form="lost-without-pods", deployment=deployment.name, live=live)
+        fail("node-never-lost", Ref("Node"))
     interval = (whole or intervals)[-1]
     node = known[interval.node]
     if node.condition("Ready").get("status") != "True":
         require_node_well(state, node)
     if interval in whole:
-        fail(
-            "node-left-cordoned", f"Node {node.name} was away, nobody noticed, and it is ready again; but it takes no Pods yet.",
-            expected="a node that takes Pods", observed=unschedulable_reason(node), object=node.ref,
-            look="kubectl get nodes" if node.spec.get("unschedulable") else f"kubectl describe node {node.name}",
-        )  # fmt: skip
-    lost, pods = lost_while_away(timeline, interval), had_pods(timeline, interval)
-    evidence = {
-        "expected": "every request answered", "observed": f"{sum(lost.values())} lost ({words(lost)})" if lost else "none was lost, by luck",
-        "object": node.ref, "look": f"kubectl get pods -o wide -n {deployment.namespace}",
-    }  # fmt: skip
+        if node.spec.get("unschedulable"):
+            fail("node-left-cordoned", node)
+        fail("node-left-cordoned", node, form="tainted", taints=own_taints(node))
+    errors, live = lost_while_away(timeline, interval), deployment.namespace
+    lost, pods = sum(errors.values()), sorted(pod["name"] for pod in had_pods(timeline, interval))
     if pods:
-        names = ", ".join(sorted(pod["name"] for pod in pods))
-        fail(
-            "lost-with-pods", f"Node {node.name} went away with Pods of the guestbook on it ({names}), and {were_lost(lost)} around that time.",
-            **evidence,
-        )  # fmt: skip
-    fail(
-        "requests-lost",
-        f"{were_lost(lost)} around the time that node {node.name} was away.",
-        **evidence,
-    )
+        name = deployment.name
+        fail("lost-with-pods", node, deployment=name, live=live, pods=pods, lost=lost, errors=errors)
+    fail("requests-lost", node, form="node-lost", live=live, lost=lost, errors=errors)
 
 
-def unschedulable_reason(node: Object) -> str:
-    """What keeps Pods away from a node that is ready, in words; empty where nothing does."""
-    if node.spec.get("unschedulable"):
-        return "Ready,SchedulingDisabled"
-    own = [
-        taint["key"] for taint in untolerated_taints(node, []) if not taint["key"].startswith(CONDITION_TAINT_PREFIX)
-    ]
-    return f"Ready, with a taint: {own[0]}" if own else ""
+def takes_pods(node: Object) -> bool:
+    """Whether the scheduler may bind Pods to a node, as far as cordoning and the learner's own taints go."""
+    return not node.spec.get("unschedulable") and not own_taints(node)
+
+
+def own_taints(node: Object) -> list[str]:
+    """The keys of a node's taints that the node controller did not set, and that keep Pods away."""
+    keys = [taint["key"] for taint in untolerated_taints(node, [])]
+    return [key for key in keys if not key.startswith(CONDITION_TAINT_PREFIX)]
 
 
 def had_pods(timeline: Timeline, interval: NodeInterval) -> list[dict[str, Any]]:
-    """The guestbook's Pods that were on a node when it went away."""
+    """The guestbook's Pods that were on a node when it was lost."""
     return timeline.pods_on(interval.node, interval.begin, "guestbook")
 
 
 def lost_while_away(timeline: Timeline, interval: NodeInterval) -> dict[str, int]:
-    """What was lost from when the node may have gone until it was back; what its own draining lost before is not counted again."""
+    """How many requests were lost from the node's loss until it was ready again, by error.
+
+    The loss may be SILENCE seconds before the node became NotReady. Requests that an earlier drain of this node lost
+    do not count.
+    """
     drained = [
         drain.end + SETTLE + 1
         for drain in timeline.drains("guestbook")

@@ -17,7 +17,24 @@ from typing import Any
 
 BROKEN = 4  # faults in one guestbook
 AT_MOST = 2  # of one group
-TOWNS = ("Bergen", "Cadiz", "Delft", "Essen", "Faro", "Genoa", "Hilo", "Kyoto", "Lund", "Nice", "Oslo", "Porto", "Quito", "Riga", "Tartu", "York")  # fmt: skip
+TOWNS = (
+    "Bergen",
+    "Cadiz",
+    "Delft",
+    "Essen",
+    "Faro",
+    "Genoa",
+    "Hilo",
+    "Kyoto",
+    "Lund",
+    "Nice",
+    "Oslo",
+    "Porto",
+    "Quito",
+    "Riga",
+    "Tartu",
+    "York",
+)
 COLOURS = ("amber", "azure", "coral", "ivory", "khaki", "lilac", "mauve", "olive", "rusty", "sepia", "umber", "white")
 STORES = ("attic", "cellar", "drawer", "ledger", "locker", "pantry", "shelf", "vault")
 WORDS = ("MOTTO", "SLOGAN", "WELCOME", "HEADLINE", "SALUTATION", "OPENING")
@@ -78,7 +95,8 @@ def plan(seed: str) -> Plan:
     of = partial(pick, seed)
     street = COLOURS[of("street", len(COLOURS))].capitalize()
     return Plan(
-        greeting=f"Welcome to {TOWNS[of('town', len(TOWNS))]}, {1000 + of('house', 9000)} {street} Street, floor {10 + of('floor', 90)}!",
+        greeting=f"Welcome to {TOWNS[of('town', len(TOWNS))]}, {1000 + of('house', 9000)} {street} Street, "
+        f"floor {10 + of('floor', 90)}!",
         config=f"words-{COLOURS[of('config', len(COLOURS))]}",
         key=WORDS[of("key", len(WORDS))],
         port=8000 + of("port", 900),
@@ -91,7 +109,7 @@ def plan(seed: str) -> Plan:
         store_port=7000 + of("store port", 900),
         memory=f"{96 + 4 * of('memory', 5)}Mi",
         quota=f"{800 + 10 * of('quota', 20)}Mi",
-    )  # fmt: skip
+    )
 
 
 # -- as it should be -------------------------------------------------------------------------------------------------
@@ -103,7 +121,8 @@ def whole(seed: str) -> Objects:
     """The guestbook as it should be, with what lives beside it."""
     right = plan(seed)
     guestbook = {
-        "name": "guestbook", "image": right.image,
+        "name": "guestbook",
+        "image": right.image,
         "ports": [{"name": right.port_name, "containerPort": right.listens}],
         "env": [
             {"name": "PORT", "value": str(right.listens)},
@@ -113,7 +132,7 @@ def whole(seed: str) -> Objects:
         ],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": right.port_name}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"memory": right.memory}},
-    }  # fmt: skip
+    }
     objects = [
         _object("v1", "ConfigMap", right.config, data={right.key: right.greeting}),
         _deployment("guestbook", right.labels, right.replicas, guestbook),
@@ -122,13 +141,24 @@ def whole(seed: str) -> Objects:
         _service(right.store, {"app": right.store}, right.store_port, 6379),
         _deployment("cache", CACHE, 1, _redis("24Mi")),
         _service("cache", CACHE, 6379, 6379),
-        _object("networking.k8s.io/v1", "NetworkPolicy", "cache", spec={
-            "podSelector": {"matchLabels": CACHE}, "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {"matchLabels": {"team": "cellar"}}}], "ports": [{"protocol": "TCP", "port": 6379}]}],
-        }),
+        _object(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "cache",
+            spec={
+                "podSelector": {"matchLabels": CACHE},
+                "policyTypes": ["Ingress"],
+                "ingress": [
+                    {
+                        "from": [{"podSelector": {"matchLabels": {"team": "cellar"}}}],
+                        "ports": [{"protocol": "TCP", "port": 6379}],
+                    }
+                ],
+            },
+        ),
         _object("v1", "ResourceQuota", "house", spec={"hard": {"limits.memory": right.quota}}),
         _object("v1", "ConfigMap", "handbook", data={"handbook.txt": handbook(right)}),
-    ]  # fmt: skip
+    ]
     return {f"{o['kind']}/{o['metadata']['name']}": o for o in objects}
 
 
@@ -148,17 +178,26 @@ def _deployment(name: str, labels: dict[str, str], replicas: int, container: dic
         "metadata": {"labels": dict(labels)},
         "spec": {"containers": [container]},
     }
-    return _object("apps/v1", "Deployment", name, spec={
-        "replicas": replicas, "selector": {"matchLabels": {"app": labels["app"]}}, "template": pod,
-    })  # fmt: skip
+    return _object(
+        "apps/v1",
+        "Deployment",
+        name,
+        spec={
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": labels["app"]}},
+            "template": pod,
+        },
+    )
 
 
 def _redis(memory: str) -> dict[str, Any]:
     return {
-        "name": "redis", "image": "redis:8", "args": ["redis-server", "--save", "", "--maxmemory", "8mb"],
+        "name": "redis",
+        "image": "redis:8",
+        "args": ["redis-server", "--save", "", "--maxmemory", "8mb"],
         "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "5m", "memory": "12Mi"}, "limits": {"memory": memory}},
-    }  # fmt: skip
+    }
 
 
 def handbook(right: Plan) -> str:

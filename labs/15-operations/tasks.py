@@ -1,5 +1,8 @@
-"""Judging lab 15. Failover from the observer's timeline: what was closed, drained and away, and whether anybody noticed. The capstone from
-what it is like now, beside what its seed says is right; nothing is read from what a learner could write there."""
+"""The tasks of lab 15.
+
+Failover is judged from the observer's timeline: cordoned, drained and lost nodes, and lost requests. The capstone is
+judged by its present state and by what its seed says is right: nothing is read that a learner could have written.
+"""
 
 from .capstone_guestbook import guestbook_answers, guestbook_says_what_it_should
 from .capstone_policy import nothing_else_was_changed

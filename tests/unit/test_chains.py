@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from checker.diagnosis.dns import CONTROL, explain_name
+from checker.grading.observations import DnsInside, Http, NodePorts, Observation, seen
 from checker.model.state import REACH, Object
-from checker.model.verdict import NotPassed
+from checker.model.verdict import Failed, NotPassed, Unknown
 from checker.sdk import State
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
@@ -50,6 +52,11 @@ def unscheduled(message: str, **spec: Any) -> Object:
     return found
 
 
+def not_started(found: Object) -> Object:
+    found.status["containerStatuses"][0]["started"] = False
+    return found
+
+
 def from_config(kind: str, key: str = "GREETING") -> list[dict[str, Any]]:
     return [container(env=[{"name": "GREETING", "valueFrom": {f"{kind}KeyRef": {"name": "settings", "key": key}}}])]
 
@@ -64,6 +71,7 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "no node has room": ("pod-unschedulable-resources", False, lambda: state(unscheduled("0/1 nodes are available: 1 Insufficient cpu.", containers=BIG), node())),
     "no node has the label": ("pod-unschedulable-selector", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", nodeSelector={"disk": "ssd"}), node())),
     "every node keeps it away": ("pod-unschedulable-taint", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), node(taints=[{"key": "gpu", "effect": "NoSchedule"}]))),
+    "its claim is not bound": ("pod-unschedulable-volume", False, lambda: state(unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), node())),
     "the scheduler has not looked yet": ("pod-not-scheduled-yet", True, lambda: state(pod(node="", ready=False, age=1))),
     "the image is one letter off": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbok:v1")], container_state=waiting("ErrImagePull")), node())),
     "the tag does not exist": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbook:v9")], container_state=waiting("ImagePullBackOff")), node())),
@@ -78,6 +86,7 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "its command does not exist": ("command-not-runnable", False, lambda: state(crash(128, "StartError", 'exec: "pyhton3": executable file not found in $PATH'))),
     "the node fails to start it": ("container-start-error", False, lambda: state(crash(128, "StartError", "runc create failed: no such device"))),
     "it crashes": ("container-crashes", False, lambda: state(crash(1))),
+    "its command may not be executed": ("container-crashes", False, lambda: state(crash(126))),
     "it comes to its end": ("container-ends", False, lambda: state(crash(0, "Completed"))),
     "it needs too much memory": ("container-oom-killed", False, lambda: state(crash(137, "OOMKilled"))),
     "it was restarted a moment ago": ("container-crashes", True, lambda: state(pod(since=2, last=ended(1), restarts=1))),
@@ -85,6 +94,8 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "its liveness probe restarts it": ("liveness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")))(crash(137, containers=[container(livenessProbe=PROBE)]))),
     "its readiness probe fails": ("readiness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")))(pod(ready=False, containers=[container(readinessProbe=PROBE)]))),
     "its readiness probe has time left": ("readiness-probe-fails", True, lambda: state(pod(ready=False, since=2, containers=[container(readinessProbe=PROBE)]))),
+    "it has only just started": ("pod-starting", True, lambda: state(pod(ready=False))),
+    "its startup probe has time left": ("startup-probe-fails", True, lambda: state(not_started(pod(ready=False, since=2, containers=[container(startupProbe=PROBE)])))),
     "its probe asks an unknown port": ("probe-port-unknown", False, lambda: state(pod(ready=False, containers=[container(readinessProbe={"httpGet": {"path": "/", "port": "web"}})]))),
     "the cluster ended it": ("pod-evicted", False, lambda: state(pod(phase="Failed", reason="Evicted", ready=False))),
     "it is on its way out": ("object-being-deleted", True, lambda: (lambda p: (p.metadata.update(deletionTimestamp=ago(1)), state(p))[1])(pod())),
@@ -94,6 +105,16 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
 @pytest.mark.parametrize("cause, pending, world", POD_WORLDS.values(), ids=list(POD_WORLDS))
 def test_pod_chain(cause: str, pending: bool, world: Callable[[], State]) -> None:
     assert broken(world(), "Pod", "guestbook-1") == (cause, pending)
+
+
+def test_a_pod_without_a_node_is_told_by_the_scheduler_where_nodes_may_not_be_listed() -> None:
+    said = "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: }."
+    world = state(unscheduled(f"{said} preemption: 0/1 nodes are available"), unlisted={"Node": "nodes is forbidden"})
+    with pytest.raises(Failed) as end:
+        world.require_working(world.require("Pod", "guestbook-1"))
+    assert (end.value.cause, end.value.object, end.value.in_progress) == ("pod-unschedulable", "Pod/guestbook-1", False)
+    assert end.value.facts["message"] == said.rstrip(".")
+    assert "nodes is forbidden" in end.value.message
 
 
 def test_not_ready_says_what_the_probe_got() -> None:
@@ -168,6 +189,7 @@ SERVICE_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "no selector, endpoints kept by hand": ("", False, lambda: behind(service(selector={}), slice_of())),
     "a name outside the cluster": ("", False, lambda: behind(service(selector={}, type="ExternalName"))),
     "a letter of the selector": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), pod())),
+    "a letter of the selector, and its Pod is not ready": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), crash(1))),
     "nothing to select": ("service-selects-nothing", False, lambda: behind(service())),
     "the Pods are elsewhere": ("pods-in-other-namespace", False, lambda: behind(service(), pod(namespace="other"))),
     "the workload behind it asks for nothing": ("zero-replicas", False, lambda: behind(service(), deployment(replicas=0), replica_set(deployment()))),
@@ -188,6 +210,55 @@ def test_service_chain(cause: str, pending: bool, world: Callable[[], State]) ->
     assert broken(world(), "Service") == (cause, pending)
 
 
+NO_DNS = {CONTROL: {"addresses": [], "error": "no-answer"}}
+NAMES: dict[str, tuple[str, bool, str, State, dict[str, Any]]] = {
+    "a Service that is not there": ("name-unknown", False, "redos", state(service("redis")), {}),
+    "another name for nothing": (
+        "name-unknown",
+        False,
+        "shop",
+        state(service("shop", type="ExternalName", externalName="shop.example")),
+        {},
+    ),
+    "a Service that works": ("name-not-yet", True, "guestbook", behind(service(), pod(), slice_of()), {}),
+    "a namespace that is not there": ("name-namespace-unknown", False, "redis.learm", state(service("redis")), {}),
+    "no name leads anywhere": ("dns-down", False, "redis", state(), NO_DNS),
+}
+
+
+@pytest.mark.parametrize("cause, pending, host, world, lookups", NAMES.values(), ids=list(NAMES))
+def test_name_chain(cause: str, pending: bool, host: str, world: State, lookups: dict[str, Any]) -> None:
+    with pytest.raises(NotPassed) as end:
+        explain_name(world, host, pod("asking"), lookups)
+    assert (end.value.cause, end.value.pending, end.value.object) == (cause, pending, "Pod/asking")
+    assert host in end.value.expected
+
+
+def test_a_pod_that_asks_another_dns_is_told_by_its_policy() -> None:
+    asking = deployment("asking")
+    asking.spec["template"]["spec"] |= {"dnsPolicy": "ClusterFirst", "hostNetwork": True}
+    with pytest.raises(Failed) as end:
+        explain_name(state(), "redis", asking, NO_DNS)
+    assert (end.value.cause, end.value.object) == ("dns-policy-outside", "Deployment/asking")
+    assert end.value.observed == "dnsPolicy ClusterFirst, hostNetwork"
+
+
+ASKED = (
+    (Http("guestbook"), "observer-unreachable"),
+    (NodePorts(), "outside-unreachable"),
+    (DnsInside("app", ("redis",)), "pod-not-askable"),
+)
+
+
+@pytest.mark.parametrize("observation, cause", ASKED)
+def test_an_observation_that_could_not_be_made_is_told_when_it_is_used(observation: Observation, cause: str) -> None:
+    for observations, expected in ({observation.key: {"error": "no answer"}}, cause), ({}, "not-observed"):
+        with pytest.raises(Unknown) as end:
+            len(seen(state(observations=observations), observation))
+        assert end.value.cause == expected
+        assert ("no answer" if observations else observation.key) in end.value.message
+
+
 def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
     world = behind(
         service(selector={"app": "guestbok"}),
@@ -197,7 +268,7 @@ def test_a_selector_that_matches_nothing_shows_the_nearest_labels() -> None:
     )
     with pytest.raises(NotPassed) as end:
         world.require_working(world.require("Service", "guestbook"))
-    assert "Its selector is app=guestbok; 2 ready Pods have app=guestbook." in end.value.message
+    assert "Its selector is app=guestbok. 2 ready Pods have app=guestbook." in end.value.message
     assert end.value.look == "kubectl get pods --show-labels"
 
 
@@ -206,10 +277,8 @@ def test_a_selector_that_matches_nothing_shows_what_pods_there_would_be() -> Non
     world = behind(service(selector={"app": "guestbok"}), none, pod("c", labels={"app": "cache"}))
     with pytest.raises(NotPassed) as end:
         world.require_working(world.require("Service", "guestbook"))
-    assert (
-        "Its selector is app=guestbok; Deployment guestbook gives its Pods app=guestbook, and has none now."
-        in end.value.message
-    )
+    assert (end.value.fault.form, end.value.facts["workload"]) == ("no-pods-of-workload", "guestbook")
+    assert end.value.facts["labels"] == {"app": "guestbook"}
 
 
 def test_a_daemon_set_that_no_controller_has_looked_at_wants_nodes_all_the_same() -> None:
@@ -229,8 +298,8 @@ def test_the_counts_beside_a_broken_pod_are_of_its_own_revision() -> None:
     sick = [pod(f"guestbook-new-{i}", owner=newest, ready=False, container_state=waiting("ErrImagePull")) for i in "ab"]
     old = [pod(f"guestbook-old-{i}", owner=older) for i in "ab"]
     for there, counts in (
-        (old, "(2 new Pods of Deployment guestbook; 0 of 2 ready, beside 2 ready Pods of an older revision)"),
-        ([], "(2 Pods of Deployment guestbook; 0 of 2 ready)"),
+        (old, "(Deployment guestbook: 2 Pods of the newest revision, 0 of 2 ready; 2 ready Pods of older revisions)"),
+        ([], "(Deployment guestbook: 2 Pods of the newest revision, 0 of 2 ready)"),
     ):
         with pytest.raises(NotPassed) as end:
             state(top, older, newest, *sick, *there, node()).require_working(top)
@@ -244,4 +313,4 @@ def test_a_rollout_that_waits_for_its_old_pods_names_them() -> None:
     with pytest.raises(NotPassed) as end:
         state(top, older, newest, pod("a", owner=older), pod("b", owner=newest), node()).require_working(top)
     assert end.value.cause == "rollout-in-progress"
-    assert end.value.observed == "1 of 1 Pods are of the newest revision, 1 of an older revision, 1 available"
+    assert {"updated": 1, "wanted": 1, "available": 1, "old": 1}.items() <= end.value.facts.items()

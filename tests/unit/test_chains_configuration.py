@@ -109,6 +109,7 @@ WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "a volume's ConfigMap came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map()), 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found', settings)),
     "a volume's key came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map(items=item("greeting"))), 'MountVolume.SetUp failed for volume "v" : configmap references non-existent config key: greeting', settings)),
     "Secrets may not be listed: no volume": ("volume-source-missing", False, lambda: (lambda p: state(p, event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "logon" not found'), **NOT_LISTED))(with_volumes({"name": "v", "secret": {"secretName": "logon"}}))),
+    "Secrets may not be listed: no key of a volume": ("volume-key-missing", False, lambda: (lambda p: state(p, event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : references non-existent secret key: passwort'), **NOT_LISTED))(with_volumes({"name": "v", "secret": {"secretName": "login", "items": item("passwort")}}))),
     "the node cannot mount it": ("mount-fails", False, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
     "the node could not mount it so far": ("mount-fails", True, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}, age=5), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
     "the cluster's own volume is on its way": ("pod-starting", True, lambda: with_event(with_volumes(), 'MountVolume.SetUp failed for volume "kube-api-access-abcde" : configmap "kube-root-ca.crt" not found')),
@@ -134,14 +135,14 @@ def test_configuration_chain(cause: str, pending: bool, world: Callable[[], Stat
 
 
 def test_a_fault_of_configuration_shows_what_is_nearly_right() -> None:
-    assert "settings: is it meant?" in fault(state(with_volumes(config_map("setings")), settings)).message
+    assert "Did you mean settings?" in fault(state(with_volumes(config_map("setings")), settings)).message
     end = fault(state(with_variables(variable("configMap", "settings", "greting")), settings))
-    assert "greeting: is it meant?" in end.message and end.observed == "its keys: app.ini, greeting"
+    assert (end.facts["near"], end.facts["keys"]) == ("greeting", ["app.ini", "greeting"])
     elsewhere = obj("ConfigMap", "common", namespace="other", data={})
-    assert "There is one in namespace other" in fault(state(with_volumes(config_map("common")), elsewhere)).message
+    assert "in namespace other." in fault(state(with_volumes(config_map("common")), elsewhere)).message
     hidden = fault(crash(NO_APP, MOUNT, config_map()))
-    assert "/app/app.py" in hidden.message and hidden.observed == "in the volume: app.ini, greeting"
-    assert "app.ini: is it meant?" in fault(crash("cannot open '/app/ap.ini'", MOUNT, config_map())).message
+    assert (hidden.facts["path"], hidden.facts["files"]) == ("/app/app.py", ("app.ini", "greeting"))
+    assert "Did you mean app.ini?" in fault(crash("cannot open '/app/ap.ini'", MOUNT, config_map())).message
 
 
 def test_what_may_not_be_listed_is_unknown_and_no_fault() -> None:

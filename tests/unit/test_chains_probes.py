@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, reckoned, soonest
+from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, soonest, timing
 from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
@@ -219,7 +219,8 @@ def test_a_workload_tells_it_too() -> None:
 def test_fields_in_seconds() -> None:
     assert (notice({}), patience({"initialDelaySeconds": 5, "periodSeconds": 2})) == (30, 11)
     assert (soonest({}), soonest({"periodSeconds": 15, "failureThreshold": 2})) == (20, 15)
-    assert reckoned({"initialDelaySeconds": 5}) == "initialDelaySeconds 5 + periodSeconds 10 × failureThreshold 3"
+    assert timing({}) == {"seconds": 30, "delay": None, "period": 10, "threshold": 3}
+    assert timing({"initialDelaySeconds": 5}) == {"seconds": 35, "delay": 5, "period": 10, "threshold": 3}
 
 
 def test_probes_in_words() -> None:

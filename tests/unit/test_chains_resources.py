@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis import resources
-from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, means, read_refusal, throttling_note
+from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, low_cpu_limit, means, read_refusal
 from checker.grading.labs import load_lab, load_module
 from checker.model.fault import Fault, Ref
 from checker.model.state import Object
@@ -209,7 +209,8 @@ def killed(message: str = "", reason: str = "OOMKilled", limit: str = "32M") -> 
 def test_a_kill_for_memory_says_what_the_limit_means() -> None:
     end = end_of(state(killed()), "Pod", "guestbook-1")
     assert end.cause == "container-oom-killed"
-    assert "32M (32,000,000 bytes, which is 30.5Mi)" in end.message
+    assert (end.facts["limit"], end.facts["bytes"], end.facts["mebibytes"]) == ("32M", 32_000_000, "30.5Mi")
+    assert "32M (32000000 bytes), which is 30.5Mi" in end.message
 
 
 @pytest.mark.parametrize("ready, cause", [(False, "container-oom-killed"), (True, "")])
@@ -237,8 +238,8 @@ def test_a_limit_in_which_not_even_the_first_process_fits() -> None:
     ("2", "context deadline exceeded", False),
 ])  # fmt: skip
 def test_a_probe_that_got_no_answer_in_time_is_told_of_a_low_cpu_limit(limit: str, got: str, noted: bool) -> None:
-    assert bool(throttling_note(limited(cpu=limit), got)) == noted
-    assert throttling_note(container(), got) == ""
+    assert bool(low_cpu_limit(limited(cpu=limit), got)) == noted
+    assert low_cpu_limit(container(), got) == ""
 
 
 V2 = "usage_usec 812345\nuser_usec 700000\nnr_periods 40\nnr_throttled 31\nthrottled_usec 2500000\n"

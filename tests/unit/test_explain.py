@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import NotPassed
-from checker.model.kinds import ALWAYS
-from checker.model.state import REACH, Object, State
+from checker.model.kinds import ALWAYS, KINDS
+from checker.model.state import REACH, Asked, Object, State
 from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
@@ -691,3 +692,34 @@ def test_events_alone_do_not_make_a_fault() -> None:
         )
         == []
     )
+
+
+CLUSTER_SCOPED = {kind for kind, what in KINDS.items() if not what.namespaced}
+
+
+def as_admin_of_the_namespace(seen: State) -> State:
+    """The same State with the rights of a namespace's admin: its objects, and nothing of the cluster's."""
+    return replace(
+        seen,
+        objects={
+            kind: [o for o in found if o.namespace == seen.namespace]
+            for kind, found in seen.objects.items()
+            if kind not in CLUSTER_SCOPED
+        },
+        unlisted={**seen.unlisted, **{kind: f"{KINDS[kind].plural} is forbidden" for kind in CLUSTER_SCOPED}},
+        forbidden=frozenset(CLUSTER_SCOPED),
+        asked=Asked(frozenset(CLUSTER_SCOPED), frozenset(KINDS) - CLUSTER_SCOPED),
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_with_the_rights_of_a_namespaces_admin_no_object_that_is_not_well_is_dropped(case: Case) -> None:
+    """A chain degrades to what can be seen: another cause, or what could not be seen; never silence."""
+    seen = load(case.recording)[0]
+    less = explained(as_admin_of_the_namespace(seen))
+    told = {one.object for one in less.findings} | {c.object for one in less.findings for c in one.consequences}
+    told |= {one.object for one in (*less.unseen, *less.in_progress)}
+    for finding in explained(seen).findings:
+        if not finding.object.startswith("Namespace/"):  # its own conditions are the cluster's
+            concerned = {finding.object, *(one.object for one in finding.consequences)}
+            assert concerned & told or less.unseen, finding.root

@@ -97,6 +97,13 @@ def test_a_grader_that_raises_is_unknown_and_never_a_zero(lab_folder: Path, body
     assert "tasks.py" in verdict.message
 
 
+def test_a_fault_whose_sentence_lacks_a_fact_is_unknown(lab_folder: Path) -> None:
+    (lab_folder / "tasks.py").write_text(TASKS.replace("BODY", "fail('namespace-missing', 'Namespace/x')"))
+    (verdict,) = judge(load_lab("42"), state()).tasks
+    assert (verdict.verdict, verdict.cause) == ("unknown", "checker-crashed")
+    assert "no fact 'near'" in verdict.message
+
+
 def result(*words: str, cause: str = "object-missing", object: str = "Service/a") -> Result:
     tasks = tuple(
         Verdict(

@@ -98,7 +98,7 @@ def test_a_container_of_the_project_is_not_said_to_be_missing() -> None:
     lab.seen["containers"].remove(lab.alone)
     verdict = lab.judged()["container-answers"]
     assert verdict.cause == "container-missing"
-    assert "but for my-guestbook-learn-guestbook-1 of compose project my-guestbook-learn" in verdict.message
+    assert verdict.fault and verdict.fault.facts["of_project"] == "my-guestbook-learn-guestbook-1"
 
 
 def test_on_the_machines_own_network_nothing_is_published() -> None:

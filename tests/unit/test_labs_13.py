@@ -29,7 +29,7 @@ def spec_of_import(state: State) -> Any:
 
 
 def visited(times: int) -> Callable[[State], None]:
-    """Nobody of the Job's is in the archive's ledger any more: others came after them, so many times."""
+    """The archive's ledger with so many lines of another client in place of the lines of the Job's Pods."""
 
     def change(state: State) -> None:
         answer = next(value for key, value in state.observations.items() if key.startswith("Http"))[0]
@@ -43,7 +43,7 @@ def visited(times: int) -> Callable[[State], None]:
 def test_what_the_archive_had_no_room_for_is_unknown() -> None:
     verdict, cause, message = import_after(visited(24), "solution")
     assert (verdict, cause) == ("unknown", "not-observed")
-    assert "the last was other-3" in message
+    assert "other-3" in message
 
 
 def test_what_is_not_in_a_ledger_that_has_room_was_not_done() -> None:
