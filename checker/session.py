@@ -1,5 +1,6 @@
-"""The rooms tied together: look, judge, and where something is on its way, wait and look again. For a lab in its environment (Session),
-and for a namespace of which somebody wants to know what is broken (explain).
+"""The rooms tied together: collect, judge, and while a change is in progress, wait and collect again.
+
+Session does this for a lab in its environment, explain for what is broken in a namespace.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from checker.diagnosis.explain import explained, parsed
 from checker.environments import Environment, environment_of
 from checker.grading.grade import judge
 from checker.grading.labs import Case, Lab, load_lab
+from checker.model.catalogue import problem
 from checker.model.explanation import Explanation
 from checker.model.state import State
 from checker.model.verdict import Result
-from cluster import Problem
 from cluster.context import DEFAULT_NAMESPACE
 
 # Seconds that a check gives a change in progress. A slow machine may be given more.
@@ -37,17 +38,15 @@ class Session:
     def start(self, clear_other: Callable[[str], bool] = lambda other: False) -> None:
         """Set the lab up. The same call twice is safe.
 
-        clear_other: asked with another lab's number where that one was begun here before; True clears what it left.
-        Raises Problem where it says no.
+        clear_other: called with the number of another lab that was started here before. If it returns True, what that
+        lab left is deleted; otherwise Problem is raised.
         """
         other = self.environment.leftovers(self.lab)
         if other:
             if not clear_other(other):
-                raise Problem(
-                    f"Lab {other} was begun in namespace {self.environment.namespace} before, and what it left would be in the way.",
-                    f"Clear it and begin: kubeclass start {self.lab.number} --yes",
-                    kept=f"everything in namespace {self.environment.namespace}",
-                )
+                namespace = self.environment.namespace
+                elsewhere = "" if namespace == DEFAULT_NAMESPACE else namespace
+                raise problem("other-lab", other=other, namespace=namespace, lab=self.lab.number, elsewhere=elsewhere)
             self.environment.clear(load_lab(other))
         self.environment.prepare(self.lab)
 
@@ -73,7 +72,7 @@ class Session:
             pause, again = min(pause * 1.5, LONGEST_PAUSE), True
 
     def reset(self) -> None:
-        """Delete what was made for this lab and set it up anew."""
+        """Delete what was made for this lab and set it up again."""
         self.environment.clear(self.lab)
         self.environment.prepare(self.lab)
 
@@ -93,7 +92,7 @@ class Session:
 def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
     """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
-    wait: seconds that what is on its way is given. Raises Problem where there is no cluster, and for an unknown kind.
+    wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
     kind, name = parsed(target, name) if target else ("", "")
     begin, pause = time.monotonic(), PAUSE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,32 @@ class Call:
 
 def calls(path: Path) -> Iterator[Call]:
     """The calls of a module that make a fault and name its cause."""
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
-        if not (
-            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS and node.args
-        ):
+    tree = ast.parse(path.read_text(), str(path))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {name.name for node in imports if (node.module or "").startswith("checker") for name in node.names}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
             continue
         cause, named = node.args[0], {keyword.arg: keyword.value for keyword in node.keywords}
         form = named.get("form", ast.Constant(""))
-        if isinstance(cause, ast.Constant) and isinstance(form, ast.Constant):
-            facts = frozenset(name for name in named if name) - {"form", "in_progress"}
-            yield Call(f"{path}:{node.lineno}", str(cause.value), str(form.value), facts, None in named)
+        if not isinstance(cause, ast.Constant) or not isinstance(form, ast.Constant):
+            continue
+        if node.func.id == "Fault" and "Fault" in imported:
+            facts, more = _facts_of_a_fault(node, named)
+        elif node.func.id in MAKERS:
+            facts, more = {name for name in named if name} - {"form", "in_progress"}, None in named
+        else:
+            continue
+        yield Call(f"{path}:{node.lineno}", str(cause.value), str(form.value), frozenset(facts), more)
+
+
+def _facts_of_a_fault(node: ast.Call, named: dict[str | None, ast.expr]) -> tuple[set[str], bool]:
+    """The names of the facts in Fault(cause, object, facts, …), and whether there are more that the call does not name."""
+    facts = node.args[2] if len(node.args) > 2 else named.get("facts", ast.Dict([], []))
+    if not isinstance(facts, ast.Dict):
+        return set(), True
+    names = {str(key.value) for key in facts.keys if isinstance(key, ast.Constant)}
+    return names, len(names) < len(facts.keys)
 
 
 def wrong_with(call: Call, causes: Catalogue) -> str:
@@ -59,6 +74,7 @@ def wrong_with(call: Call, causes: Catalogue) -> str:
     if not sentences.message:
         return f"{call.where}: cause {call.cause} has no message" + (f" in form {call.form}" if call.form else "")
     used: set[str] = set().union(*(slots(text) for text in vars(sentences).values()))
+    used |= set(cause.same_root_by)
     lacking = sorted(used - call.facts - OWN_FACTS)
     if lacking and not call.open:
         return f"{call.where}: the sentences of {call.cause} use the fact {lacking[0]}, which the call does not pass"
@@ -146,10 +162,6 @@ def _cases(lab: Lab) -> Iterator[str]:
         if case.fails or case.unknown:
             yield f"{lab.folder / 'accepted' / f'{name}.yaml'}: an accepted answer fails nothing"
     yield from (f"{lab.folder / 'mistakes'}: no mistake fails task {id}" for id in sorted(tasks - failed))
-    names = sorted([*found["accepted"], *found["mistakes"]])
-    for one, other in pairwise(names):
-        if other.startswith(one):
-            yield f"{lab.folder}: the name of case {one} is a prefix of {other}; rename one of them"
 
 
 def _proof(lab: Lab) -> Iterator[str]:

@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from cluster import Cluster, Problem, up_progress
+from checker.model.catalogue import problem, say
+from cluster import Cluster, up_progress
 
 NEEDS_THE_PACKAGE = ("exec", "auth-provider", "tokenFile")  # fields of a user
 
@@ -44,27 +45,16 @@ def access_of(cluster: Cluster) -> Access:
     Raises Problem where the kubeconfig is missing, cannot be read, or has no usable context of this cluster.
     """
     if not cluster.kubeconfig.exists():
-        underway = up_progress.describe(cluster)
-        raise Problem(
-            underway or f"The cluster {cluster.name} is not there: it has no kubeconfig ({cluster.kubeconfig}).",
-            "See how far it is: kubeclass status"
-            if up_progress.is_running(cluster)
-            else "Start the course's cluster: kubeclass up",
-        )
+        what = up_progress.describe(cluster) or say("no-kubeconfig", cluster=cluster.name, file=cluster.kubeconfig)
+        raise problem("coming-up" if up_progress.is_running(cluster) else "not-there", what=what)
     try:
         content = cluster.kubeconfig.read_bytes()
     except OSError as error:
-        raise Problem(
-            f"The kubeconfig {cluster.kubeconfig} cannot be read: {error.strerror}.", "Write it anew: kubeclass up"
-        ) from None
+        raise problem("kubeconfig-unreadable", file=cluster.kubeconfig, why=error.strerror) from None
     try:
         return _access(content, cluster)
     except Exception:  # malformed in one of many ways, each with an exception of its own
-        raise Problem(
-            f"The kubeconfig {cluster.kubeconfig} has no usable context {cluster.context}.",
-            "Write it anew: kubeclass up",
-            kept="nothing was asked of any cluster",
-        ) from None
+        raise problem("kubeconfig-broken", file=cluster.kubeconfig, context=cluster.context) from None
 
 
 def _access(content: bytes, cluster: Cluster) -> Access:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from checker.model.catalogue import problem
 from cluster import Problem
 from cluster.http_client import get, httpx
 from cluster.process import finish
@@ -65,14 +66,11 @@ def _get_from_neighbour(service: str, node: str, question: dict[str, Any]) -> di
     try:
         curl = ("curl", "-s", "-m", str(TIMEOUT), "-w", "\n%{http_code}", _url(service, node, question))
         done = finish(command(), "exec", neighbour, *curl, timeout=TIMEOUT + 3)
-    except Problem as problem:
-        raise Problem(
-            f"No node of the cluster can be reached from this machine ({problem.what.rstrip('.')}).",
-            "See kubeclass doctor",
-        ) from None
+    except Problem as away:
+        raise problem("nodes-unreachable", why=away.what.rstrip(".")) from None
     if done.returncode in (7, 28):
         return _answer(error={7: "refused", 28: "timeout"}[done.returncode])
     if done.returncode != 0:
-        raise Problem(f"Requests from node {neighbour} could not be made: {done.err.strip()}", "See kubeclass doctor")
+        raise problem("node-cannot-ask", node=neighbour, why=done.err.strip())
     text, _, status = done.out.rpartition("\n")
     return _answer(int(status), text.strip())

@@ -22,7 +22,7 @@ from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
-from checker.model.catalogue import catalogue, say
+from checker.model.catalogue import catalogue, problem, say
 from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
     TIME_FOR_FIRST_LOG_LINE,
@@ -33,7 +33,6 @@ from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
-from cluster import Problem
 
 # Which of several roots with equally many consequences is told first.
 ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
@@ -389,10 +388,7 @@ def parsed(target: str, name: str = "") -> tuple[str, str]:
     known = {**{k.lower(): k for k in KINDS}, **{kind.plural: k for k, kind in KINDS.items()}, **SHORT}
     if plain not in known:
         near = nearest(plain, known)
-        raise Problem(
-            say("kind-not-known", word=kind, near=near),
-            say("kind-not-known-advice"),
-        )
+        raise problem("no-such-kind", kind=kind, near=near)
     if not name or (slash and target.count("/") > 1):
-        raise Problem(say("name-missing", kind=known[plain]), say("name-missing-advice", word=kind))
+        raise problem("which-object", kind=known[plain], typed=kind)
     return known[plain], name

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from checker.grading.labs import Lab
+from checker.model.catalogue import problem
 from checker.model.state import State
-from cluster import Problem
 from cluster.process import DidNotEnd, finish
 
 if TYPE_CHECKING:
@@ -39,11 +39,7 @@ def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], t
             env={**os.environ, "NAMESPACE": namespace, **env},
         )  # fmt: skip
     except DidNotEnd:
-        raise Problem(
-            f"A script of {folder} did not end within {timeout:.0f} s.", "Try again: kubeclass status"
-        ) from None
+        raise problem("script-endless", folder=folder, seconds=f"{timeout:.0f}") from None
     if done.returncode != 0:
-        raise Problem(
-            f"A script of {folder} failed: {done.err.strip() or done.out.strip()}", "Try again: kubeclass status"
-        )
+        raise problem("script-failed", folder=folder, output=done.err.strip() or done.out.strip())
     return done.out

@@ -21,6 +21,7 @@ from checker.diagnosis.host_container import PROJECT, Container
 from checker.environments.base import run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
+from checker.model.catalogue import problem
 from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
@@ -88,12 +89,12 @@ class ContainerEngineEnvironment:
     def _ask(self, *arguments: str, timeout: float = TIMEOUT) -> str:
         try:
             done = finish(self.command, *arguments, timeout=timeout)
-        except Problem as problem:
-            raise Problem(
-                f"{self.command} does not answer: {problem.what}", engine.how_to_start(self.command)
-            ) from None
+        except Problem as away:
+            how_to_start = engine.how_to_start(self.command)
+            raise problem("engine-away", engine=self.command, why=away.what, how_to_start=how_to_start) from None
         if done.returncode != 0 and not done.out.strip():
-            raise Problem(f"{self.command} {arguments[0]} failed: {done.err.strip()}", "See kubeclass doctor")
+            why = done.err.strip()
+            raise problem("engine-command-failed", engine=self.command, command=arguments[0], why=why)
         return done.out
 
     def _inspect(self, kind: str, names: list[str]) -> list[dict[str, Any]]:
@@ -198,7 +199,7 @@ class ContainerEngineEnvironment:
         return run_script(script, folder, self.namespace, env, timeout)
 
     def apply(self, lab: Lab, folder: str) -> None:
-        raise Problem("The Docker lab has no manifests to apply.", f"Write {lab.folder / folder}/make.sh")
+        raise problem("engine-has-no-manifests", folder=lab.folder / folder)
 
 
 def _observation_of(lab: Lab) -> EngineObservation:

@@ -19,7 +19,7 @@ from checker.diagnosis.taints import is_worker
 from checker.environments.base import run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
-from checker.model.spelling import counted
+from checker.model.catalogue import problem
 from checker.model.state import LAB, STARTED, Object, State
 from cluster import Cluster, Problem, current, engine, paths
 from cluster.context import DEFAULT_NAMESPACE, in_namespace
@@ -115,18 +115,12 @@ class NamespaceEnvironment:
         try:
             nodes = [Object("Node", raw) for raw in self.api.get("/api/v1/nodes")["items"]] if needs.workers else []
             if nodes and (have := sum(map(is_worker, nodes))) < needs.workers:
-                raise Problem(
-                    f"Lab {lab.number} needs {counted(needs.workers, 'worker node')}; this cluster has {have}.",
-                    "Make the course's cluster anew: kubeclass down, then kubeclass up",
-                )
+                raise problem("too-few-workers-for-lab", lab=lab.number, wanted=needs.workers, have=have)
             if needs.metrics:
                 self.api.get("/apis/metrics.k8s.io/v1beta1")
         except ApiError as error:
             if error.status == 404:
-                raise Problem(
-                    f"Lab {lab.number} needs metrics-server, and this cluster has none.",
-                    "Install it: kubeclass up --metrics",
-                ) from None
+                raise problem("no-metrics-server", lab=lab.number) from None
             if error.status != 403:
                 raise unreachable(error) from None
 
@@ -172,11 +166,7 @@ class NamespaceEnvironment:
                 return False
 
         if not wait_until(has_account, timeout, pause=0.2):
-            raise Problem(
-                f"Namespace {namespace} got no service account within {timeout:.0f} s: "
-                "the controller manager may be down.",
-                "See how the cluster is: kubeclass status",
-            )
+            raise problem("no-service-account", namespace=namespace, seconds=f"{timeout:.0f}")
 
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""
@@ -184,11 +174,7 @@ class NamespaceEnvironment:
 
         found = self._namespace()
         if found and self.namespace != DEFAULT_NAMESPACE and LAB not in (found["metadata"].get("labels") or {}):
-            raise Problem(
-                f"Namespace {self.namespace} was not started by the course.",
-                f"Begin the lab there first: kubeclass start {lab.number} --namespace {self.namespace}",
-                kept="everything in that namespace",
-            )
+            raise problem("not-of-the-course", namespace=self.namespace, lab=lab.number)
         further = lab.namespaces(self.namespace).values()
         observer.forget(self.api, self.namespace, *further)
         if further:
@@ -277,12 +263,5 @@ def default_seed(namespace: str) -> str:
 def unreachable(error: ApiError) -> Problem:
     """The Problem that stands for an API server that does not answer, or refuses."""
     if error.status == 403:
-        return Problem(
-            f"Your rights do not reach: {error.message}",
-            "Ask whoever gave you this cluster for access to the namespace",
-        )
-    if 400 <= error.status < 500:
-        return Problem(f"The cluster refuses: {error.message}", "See how it is: kubeclass status")
-    return Problem(
-        f"The cluster does not answer: {error.message}.", "See how it is: kubeclass status; start it: kubeclass up"
-    )
+        return problem("no-access", message=error.message)
+    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.message)

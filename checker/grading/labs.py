@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.catalogue import Catalogue, catalogue, load, of_lab
+from checker.model.catalogue import Catalogue, catalogue, load, of_lab, problem
 from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
@@ -248,7 +248,7 @@ def load_lab(name: str) -> Lab:
     folder = next((path for key, path in known.items() if wanted in (key, key[:2], key[3:])), None)
     if folder is None:
         finished = [load_lab(number).folder.name for number in all_labs()]
-        raise Problem(f"There is no lab {name!r}.", f"The labs are: {', '.join(finished)}")
+        raise problem("no-such-lab", name=name, labs=finished)
     text = _load(folder / "lab.yaml", LabText)
     return Lab(folder.name[:2], folder, _translated(text, of_lab(folder.name[:2])))
 
@@ -266,8 +266,7 @@ def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESP
     """
     text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)
     if text is None:
-        known = ", ".join(t.id for t in lab.text.tasks)
-        raise Problem(f"Lab {lab.number} has no task {task_id!r}.", f"Its tasks are: {known}")
+        raise problem("no-such-task", lab=lab.number, task=task_id, tasks=[t.id for t in lab.text.tasks])
     return text.hints[min(max(level, 1), len(text.hints)) - 1], level < len(text.hints)
 
 

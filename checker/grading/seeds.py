@@ -11,9 +11,9 @@ import hashlib
 import re
 from typing import Any
 
+from checker.model.catalogue import problem
 from checker.model.fault import Ref, fail
 from checker.model.state import State
-from cluster import Problem
 
 SEED = "kubeclass.dev/seed"  # annotation of a lab's namespace: its seed, and what binds it to this namespace
 _FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}[A-Za-z0-9]|[A-Za-z0-9]")
@@ -22,7 +22,7 @@ _FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}[A-Za-z0-9]|[A-Za-z0-9]")
 def checked(seed: str) -> str:
     """A seed that was given, as it is. Raises Problem where it is none."""
     if not _FORM.fullmatch(seed):
-        raise Problem(f"{seed!r} is no seed.", "Use letters, digits and hyphens, 40 at most")
+        raise problem("no-seed", seed=seed)
     return seed
 
 

@@ -79,7 +79,7 @@ _SAYS_WHERE = {"-n", "--namespace", "-A", "--all-namespaces", "node", "nodes", "
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still on its way."""
+    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still in progress."""
 
     namespace: str
     object: str = ""  # the one object that was asked about

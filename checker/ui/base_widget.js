@@ -49,7 +49,7 @@ function attend(model, listeners) {
     if (answered) {
       answered = false;
     } else {
-      write(silent, "The kernel has not answered for a while: it is busy, or was restarted. After a restart, run this cell again.");
+      write(silent, model.get("view").texts["widget-silent"]);
       show(silent, true);
     }
     model.send({ do: "here" });

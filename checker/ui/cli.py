@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from checker.ui import command
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option
 from checker.ui.lab_cli import lab as lab_commands
 from cluster.context import DEFAULT_NAMESPACE
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from checker.grading.labs import Lab
+    from cluster import Problem
 
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
-class _Commands(click.Group):
-    """The commands, listed in the order of their definition. Ctrl-C in any of them ends in one sentence."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+class _Commands(command.Group):
+    """The commands. Ctrl-C in any of them ends in one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from cluster import Problem
-
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Problem(
-                "Stopped.", "Nothing is half-done: the same command goes on where it was", exit_code=STOPPED
-            ) from None
+            from checker.model.catalogue import problem
+
+            raise problem("stopped", exit_code=STOPPED) from None
 
 
-def _namespace_option(help: str) -> Callable[[Decorated], Decorated]:
-    return click.option("--namespace", "-n", metavar="NAME", default=DEFAULT_NAMESPACE, show_default=True, help=help)
+def _namespace_option(help: str) -> Callable[[command.Decorated], command.Decorated]:
+    """help: an id of ui.yaml."""
+    return command.option("--namespace", "-n", metavar="NAME", default=DEFAULT_NAMESPACE, show_default=True, help=help)
 
 
-lab_argument = click.argument("lab", metavar="LAB", help="The lab's number, such as 07, or its name.")
-namespace_option = _namespace_option("The namespace that the lab happens in.")
-any_namespace_option = _namespace_option("Any namespace.")
-wait_option = click.option(
+lab_argument = command.argument("lab", metavar="LAB", help="help-lab")
+namespace_option = _namespace_option("help-lab-namespace")
+any_namespace_option = _namespace_option("help-namespace")
+wait_option = command.option(
     "--wait",
     type=click.FloatRange(0, 300),
     metavar="SECONDS",
@@ -50,33 +49,21 @@ wait_option = click.option(
     envvar="KUBECLASS_WAIT",
     show_default=True,
     show_envvar=True,
-    help="Seconds to give a change that is in progress.",
+    help="help-wait",
 )
-yes_option = click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
-target_argument = click.argument(
-    "target",
-    metavar="[KIND/NAME]",
-    required=False,
-    default="",
-    help="One object, such as deploy/web; without it, everything there.",
-)
-target_name_argument = click.argument(
-    "name",
-    metavar="[NAME]",
-    required=False,
-    default="",
-    help="The name, where the kind stands alone: pod web-1.",
-)
+yes_option = command.option("--yes", "-y", is_flag=True, help="help-yes")
+target_argument = command.argument("target", metavar="[KIND/NAME]", required=False, default="", help="help-target")
+target_name_argument = command.argument("name", metavar="[NAME]", required=False, default="", help="help-target-name")
 
 
 @click.group(
     name="kubeclass",
     cls=_Commands,
-    help="Learn Kubernetes hands-on: a local kind cluster, lessons in JupyterLab, and labs that are graded from the cluster.",
+    help="help",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@command.option("--debug", is_flag=True, help="help-debug")
 def app(debug: bool) -> None:
     """`debug` is read by `main` from the command line: it also concerns errors before the command runs."""
 
@@ -87,42 +74,59 @@ def _print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+def _elsewhere(namespace: str) -> str:
+    """The namespace for a command that is advised: empty where it is the default one, which need not be named."""
+    return "" if namespace == DEFAULT_NAMESPACE else namespace
+
+
 def _confirmed(question: str, yes: bool) -> bool:
     """Whether to go ahead: with --yes always, on a terminal when the answer is yes, otherwise not."""
     return yes or (sys.stdin.isatty() and click.confirm(question))
 
 
-@app.command()
+@app.command(help="help-start")
 @lab_argument
 @namespace_option
 @yes_option
-@click.option(
+@command.option(
     "--seed",
     metavar="SEED",
     default="",
     envvar="KUBECLASS_SEED",
     show_envvar=True,
-    help="For a lab that is another one for each learner: which one.",
+    help="help-start-seed",
 )
 def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     """Set a lab up in its namespace. Twice is safe."""
-    from checker.model.spelling import counted
+    from checker.model.catalogue import say
     from checker.session import Session
     from checker.ui import progress
 
     session = Session(lab, namespace, seed=seed)
-    session.start(lambda other: _confirmed(f"Lab {other} was begun here before. Clear what it left?", yes))
+    session.start(lambda other: _confirmed(say("start-clear-other", other=other), yes))
     if namespace == DEFAULT_NAMESPACE:
         progress.seen(session.lab.number)
-    text = session.lab.text
-    click.echo(f"Lab {session.lab.number}: {text.title}. {text.goal}")
-    click.echo(f"It is ready in namespace {session.environment.namespace}. The tasks:")
-    for task in session.lab.tasks(session.environment.namespace):
-        click.echo(f"  {task.id} ({counted(task.points, 'point')}): {task.text.strip()}")
-    click.echo(f"Check your work as often as you like: kubeclass check {session.lab.number}")
+    click.echo(started(session.lab, namespace))
 
 
-@app.command()
+def started(lab: Lab, namespace: str) -> str:
+    """What `start` says of a lab that is ready in a namespace."""
+    from checker.model.catalogue import say
+
+    tasks = [
+        say("start-task", task=task.id, points=task.points, text=task.text.strip()) for task in lab.tasks(namespace)
+    ]
+    return "\n".join(
+        [
+            say("start-title", lab=lab.number, title=lab.text.title, goal=lab.text.goal),
+            say("start-ready", namespace=namespace),
+            *(f"  {task}" for task in tasks),
+            say("start-check", lab=lab.number, elsewhere=_elsewhere(namespace)),
+        ]
+    )
+
+
+@app.command(help="help-check")
 @lab_argument
 @namespace_option
 @as_json_option
@@ -143,7 +147,7 @@ def check(lab: str, namespace: str, as_json: bool, wait: float) -> None:
     sys.exit(result.exit_code)
 
 
-@app.command()
+@app.command(help="help-watch")
 @lab_argument
 @namespace_option
 def watch(lab: str, namespace: str) -> None:
@@ -156,6 +160,7 @@ def watch(lab: str, namespace: str) -> None:
     from rich.text import Text
 
     from checker.live import Live
+    from checker.model.catalogue import say
     from checker.model.verdict import Result
     from checker.session import Session
     from checker.ui import progress
@@ -163,7 +168,7 @@ def watch(lab: str, namespace: str) -> None:
 
     session, console = Session(lab, namespace), Console()
     last: Result | None = None
-    screen = Screen("Looking at the cluster …", console=console, auto_refresh=False) if console.is_terminal else None
+    screen = Screen(say("panel-looking"), console=console, auto_refresh=False) if console.is_terminal else None
 
     def show(result: Result) -> None:
         nonlocal last
@@ -171,9 +176,8 @@ def watch(lab: str, namespace: str) -> None:
         if namespace == DEFAULT_NAMESPACE:
             progress.note(result, asked=False)
         if screen:
-            screen.update(
-                Text.from_ansi(f"{text_report(result, colour=True, live=True)}\n\nCtrl-C ends this."), refresh=True
-            )
+            report = text_report(result, colour=True, live=True)
+            screen.update(Text.from_ansi(f"{report}\n\n{say('watch-end')}"), refresh=True)
         else:
             click.echo(text_report(result, live=True))
 
@@ -184,11 +188,11 @@ def watch(lab: str, namespace: str) -> None:
         sys.exit(last.exit_code if last else STOPPED)
 
 
-@app.command()
+@app.command(help="help-picture")
 @target_argument
 @target_name_argument
 @any_namespace_option
-@click.option("--svg", "as_svg", is_flag=True, help="Print it as an SVG instead of in words.")
+@command.option("--svg", "as_svg", is_flag=True, help="help-picture-svg")
 def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
     """Show what runs where, which Service leads to whom, and what is broken. In a notebook, `picture()` moves with the cluster."""
     from checker.ui.picture import Picture
@@ -199,7 +203,7 @@ def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
     sys.exit(2 if seen.view["away"] else 0)
 
 
-@app.command()
+@app.command(help="help-explain")
 @target_argument
 @target_name_argument
 @any_namespace_option
@@ -218,78 +222,81 @@ def explain(target: str, name: str, namespace: str, as_json: bool, wait: float) 
     sys.exit(explanation.exit_code)
 
 
-@app.command()
+@app.command(help="help-hint")
 @lab_argument
-@click.argument("task", metavar="TASK", help="The task's id, as `check --json` and `start` name it.")
-@click.option(
+@command.argument("task", metavar="TASK", help="help-hint-task")
+@command.option(
     "--level",
     type=click.IntRange(min=1),
     metavar="NUMBER",
     default=1,
     show_default=True,
-    help="1 is the gentlest hint.",
+    help="help-hint-level",
 )
 @namespace_option
 def hint(lab: str, task: str, level: int, namespace: str) -> None:
     """Give a hint for a task, one level at a time."""
     from checker.grading.labs import hint as hint_of
     from checker.grading.labs import load_lab
+    from checker.model.catalogue import say
 
     text, more = hint_of(load_lab(lab), task, level, namespace)
     click.echo(text)
     if more:
-        click.echo(f"More: kubeclass hint {lab} {task} --level {level + 1}")
+        click.echo(say("hint-more", lab=lab, task=task, level=level + 1, elsewhere=_elsewhere(namespace)))
 
 
-@app.command()
+@app.command(help="help-solve")
 @lab_argument
 @namespace_option
 def solve(lab: str, namespace: str) -> None:
     """Bring about the lab's own solution, to look at what right looks like."""
+    from checker.model.catalogue import say
     from checker.session import Session
 
     session = Session(lab, namespace)
-    click.echo(f"Bringing about the solution of lab {session.lab.number} (from {session.lab.folder / 'solution'}) …")
+    click.echo(say("solve-begin", lab=session.lab.number, folder=session.lab.folder / "solution"))
     session.solve()
-    click.echo(f"Done. See it graded: kubeclass check {session.lab.number}")
+    click.echo(say("solve-done", lab=session.lab.number, elsewhere=_elsewhere(namespace)))
 
 
-@app.command()
+@app.command(help="help-reset")
 @lab_argument
 @namespace_option
 @yes_option
 def reset(lab: str, namespace: str, yes: bool) -> None:
-    """Delete what was made for a lab and set it up anew. Your files are kept."""
+    """Delete what was made for a lab and set it up again. Your files are kept."""
+    from checker.model.catalogue import problem, say
     from checker.session import Session
-    from cluster import Problem
 
     session = Session(lab, namespace)
-    if not _confirmed(f"Delete everything in namespace {namespace} and begin lab {session.lab.number} anew?", yes):
-        raise Problem("Nothing was reset.", f"To reset without being asked: kubeclass reset {lab} --yes", exit_code=1)
-    click.echo(f"Clearing namespace {namespace} and setting lab {session.lab.number} up anew …")
+    number = session.lab.number
+    if not _confirmed(say("reset-question", namespace=namespace, lab=number), yes):
+        raise problem("not-reset", lab=lab, elsewhere=_elsewhere(namespace), exit_code=1)
+    click.echo(say("reset-begin", namespace=namespace, lab=number))
     session.reset()
-    click.echo("Done.")
+    click.echo(say("reset-done"))
 
 
-@app.command()
+@app.command(help="help-clear")
 @namespace_option
-@click.option("--engine", is_flag=True, help="And the Docker lab's containers, images and volumes.")
+@command.option("--engine", is_flag=True, help="help-clear-engine")
 @yes_option
 def clear(namespace: str, engine: bool, yes: bool) -> None:
     """Delete what labs and lessons left in the namespace. Your files and your progress are kept."""
     from checker.environments import environments
-    from cluster import Problem
+    from checker.model.catalogue import problem, say
 
     found = environments(namespace, engine)
-    if not _confirmed(f"Delete everything in namespace {namespace} and in those named after it ({namespace}-…)?", yes):
-        raise Problem("Nothing was deleted.", "To clear without being asked: kubeclass clear --yes", exit_code=1)
-    click.echo(f"Clearing namespace {namespace} …")
+    if not _confirmed(say("clear-question", namespace=namespace), yes):
+        raise problem("not-cleared", elsewhere=_elsewhere(namespace), exit_code=1)
+    click.echo(say("clear-begin", namespace=namespace))
     for place in found:
         place.empty()
-    click.echo("Done: it is empty.")
+    click.echo(say("clear-done"))
 
 
-@app.command()
+@app.command(help="help-progress")
 @as_json_option
 def progress(as_json: bool) -> None:
     """Show what you have reached so far, and what is next."""
@@ -313,14 +320,21 @@ def main() -> None:
     except Problem as problem:
         if "--debug" in sys.argv:
             raise
-        print(f"kubeclass: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
+        _end(problem)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        print(f"kubeclass: a fault of the course itself: {type(error).__name__}: {error}\n"
-              "  Next: run the same command with --debug behind `kubeclass`, and report what it prints.", file=sys.stderr)  # fmt: skip
-        sys.exit(3)
+        from checker.model.catalogue import problem as problem_of
+
+        _end(problem_of("course-fault", error=f"{type(error).__name__}: {error}"))
+
+
+def _end(problem: Problem) -> NoReturn:
+    """Print a Problem, and end with its exit status."""
+    from checker.ui.problem import text_of
+
+    print(f"kubeclass: {text_of(problem)}", file=sys.stderr)
+    sys.exit(problem.exit_code)
 
 
 if __name__ == "__main__":

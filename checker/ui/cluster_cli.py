@@ -7,33 +7,37 @@ import sys
 
 import click
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
+from checker.ui import command
+
+as_json_option = command.option("--json", "as_json", is_flag=True, help="help-json")
 
 
-@click.command()
-@click.option("--metrics", is_flag=True, help="With metrics-server, for `kubectl top`.")
+@click.command(cls=command.Command, help="help-up")
+@command.option("--metrics", is_flag=True, help="help-up-metrics")
 def up(metrics: bool) -> None:
     """Bring the course's cluster up, or back up. Safe to repeat; a stopped attempt goes on where it was."""
-    from cluster.progress import say
+    from checker.model.catalogue import say
+    from cluster.progress import say as tell
     from cluster.up import stop_as_by_ctrl_c
     from cluster.up import up as bring_up
 
     stop_as_by_ctrl_c()
     cluster = bring_up(metrics=metrics)
-    say(f"Cluster {cluster.name} is ready. Go on with `kubeclass study`.")
-    say(f"For kubectl in this terminal: export KUBECONFIG={cluster.kubeconfig}")
+    tell(say("up-ready", cluster=cluster.name))
+    tell(say("up-kubectl", kubeconfig=cluster.kubeconfig))
 
 
-@click.command()
+@click.command(cls=command.Command, help="help-down")
 def down() -> None:
     """Delete the course's cluster. Your files, your progress and the images are kept."""
-    from cluster.progress import say
+    from checker.model.catalogue import say
+    from cluster.progress import say as tell
     from cluster.up import down as take_down
 
-    say("Deleted. Your files and your progress are kept." if take_down() else "There is no cluster to delete.")
+    tell(say("down-done" if take_down() else "down-nothing"))
 
 
-@click.command()
+@click.command(cls=command.Command, help="help-status")
 @as_json_option
 def status(as_json: bool) -> None:
     """Show how the cluster is, and what is not well. Exit status: 0 ready, 1 not ready, 3 could not be asked."""
@@ -45,7 +49,7 @@ def status(as_json: bool) -> None:
     sys.exit(0 if found["ready"] else 1)
 
 
-@click.command()
+@click.command(cls=command.Command, help="help-doctor")
 @as_json_option
 def doctor(as_json: bool) -> None:
     """Find out whether this machine is fit for the course. Exit status: 0 fit, 1 something will not work."""
@@ -56,18 +60,18 @@ def doctor(as_json: bool) -> None:
     sys.exit(physician.exit_code(found))
 
 
-@click.command()
-@click.argument("lesson", required=False, default="00", help="The lesson to open, by its number; 00 by default.")
-@click.option("--no-browser", is_flag=True, help="Open no browser, only print the address.")
-@click.option(
+@click.command(cls=command.Command, help="help-study")
+@command.argument("lesson", required=False, default="00", help="help-study-lesson")
+@command.option("--no-browser", is_flag=True, help="help-study-no-browser")
+@command.option(
     "--port",
     type=click.IntRange(1024, 65000),
     metavar="NUMBER",
     default=8888,
     show_default=True,
-    help="The port to listen on.",
+    help="help-study-port",
 )
-@click.option("--plain", is_flag=True, help="Arrange nothing: no picture and no terminal beside the lesson.")
+@command.option("--plain", is_flag=True, help="help-study-plain")
 def study(lesson: str, no_browser: bool, port: int, plain: bool) -> None:
     """Open JupyterLab at a lesson, by default the first; the cluster comes up behind it."""
     from checker.ui import study as jupyter

@@ -6,15 +6,17 @@ import sys
 
 import click
 
+from checker.ui import command
 
-@click.group()
+
+@click.group(cls=command.Group, help="help-author")
 def lab() -> None:
     """Write a lab: make its folder, and check it without a cluster."""
 
 
-@lab.command()
-@click.argument("number", metavar="NUMBER", help="Two digits that no lab has yet, such as 16.")
-@click.argument("name", metavar="NAME", help="Small letters, digits and hyphens, such as autoscaling.")
+@lab.command(help="help-author-new")
+@command.argument("number", metavar="NUMBER", help="help-author-number")
+@command.argument("name", metavar="NAME", help="help-author-name")
 def new(number: str, name: str) -> None:
     """Make the folder of a new lab: a small one that works, with comments, to be changed."""
     from checker.authoring.new import new_lab
@@ -24,10 +26,10 @@ def new(number: str, name: str) -> None:
     click.echo(f"See what is missing: kubeclass lab check {number}. How to go on: docs/writing-a-lab.md")
 
 
-@lab.command()
-@click.argument("lab", metavar="LAB", help="The lab's number, such as 16, or its name.")
+@lab.command(help="help-author-check")
+@command.argument("lab", metavar="LAB", help="help-lab")
 def check(lab: str) -> None:
-    """Say everything that is missing or wrong in a lab's folder. Needs no cluster. Exit status: 0 complete, 1 not, 3 cannot be read."""
+    """Say everything that is missing or wrong in a lab's folder. Needs no cluster."""
     from checker.authoring.check import check_lab
     from checker.grading.labs import load_lab
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 
 from checker.grading.labs import all_labs, load_lab
+from checker.model.catalogue import say
 from checker.ui import progress
 from checker.ui.study import page_of
 from cluster import current, up_progress
@@ -29,18 +30,24 @@ class Row:
 
     @property
     def status(self) -> tuple[str, str]:
-        """A symbol and the word for it."""
+        """A symbol and the word for it, in the chosen language."""
         if self.passed_at:
-            return "✔", "passed"
-        return ("…", "begun") if self.checks or self.best or self.seconds else ("·", "to do")
+            return "✔", say("word-passed")
+        if self.checks or self.best or self.seconds:
+            return "…", say("word-started")
+        return "·", say("word-to-do")
+
+    @property
+    def takes(self) -> str:
+        return say("progress-minutes", minutes=self.minutes)
 
     @property
     def time(self) -> str:
-        return f"{max(1, round(self.seconds / 60))} min" if self.seconds else ""
+        return say("progress-minutes", minutes=max(1, round(self.seconds / 60))) if self.seconds else ""
 
 
 START = "00"  # the one lesson without a lab
-ABOUT_START = ("Start here", "Your machine, your cluster, and how to talk to it.", 15)
+START_MINUTES = 15
 
 
 class Course:
@@ -69,45 +76,56 @@ class Course:
         passed = sum(bool(row.passed_at) for row in self.rows)
         points, of = sum(row.best for row in self.rows), sum(row.max_score for row in self.rows)
         spent = round(sum(row.seconds for row in self.rows) / 60)
-        hours = f", {spent // 60} h {spent % 60} min" if spent >= 60 else f", {spent} min" if spent else ""
-        return f"{passed} of {len(self.rows)} labs passed, {points} of {of} points{hours}."
+        hours = say("progress-hours", hours=spent // 60, minutes=spent % 60)
+        time = hours if spent >= 60 else say("progress-minutes", minutes=spent) if spent else ""
+        return say("progress-total", passed=passed, labs=len(self.rows), points=points, max_points=of, spent=time)
+
+    def _next(self) -> str:
+        """What to do next, in a sentence."""
+        following = self.following
+        if not following:
+            return say("progress-all-passed")
+        if following.page:
+            return say("progress-next-lesson", lab=following.lab, page=following.page)
+        return say("progress-next-lab", lab=following.lab)
 
     def __repr__(self) -> str:
-        width = max(len(row.title) for row in self.rows)
-        title, _, minutes = ABOUT_START
-        lines = [
-            f"{'Lab':8}  {'Lesson':{4 + width}}  {'Takes':6}  {'Points':5} {'Spent':>7}",
-            f"{'':8}  {START}  {title:{width}}  {minutes} min",
-        ]
-        lines += [
-            f"{row.status[0]} {row.status[1]:6}  {row.lab}  {row.title:{width}}  {row.minutes} min  {f'{row.best}/{row.max_score}':>5}  {row.time:>7}".rstrip()
-            for row in self.rows
-        ]
-        following = self.following
-        end = (
-            f"Next: {f'lesson {following.lab} ({following.page}), and its lab' if following.page else 'the lab'}: kubeclass start {following.lab}"
-            if following
-            else "Every lab is passed."
+        title, minutes = say("progress-start-title"), say("progress-minutes", minutes=START_MINUTES)
+        wide, width = max(6, *(len(row.status[1]) for row in self.rows)), max(len(row.title) for row in self.rows)
+        lab, lesson, takes, points, spent = (
+            say(f"progress-{name}") for name in ("lab", "lesson", "takes", "points", "spent")
         )
-        return "\n".join([*lines, self._total(), end, *filter(None, [self.underway])])
+        lines = [
+            f"{lab:{2 + wide}}  {lesson:{4 + width}}  {takes:6}  {points:5} {spent:>7}",
+            f"{'':{2 + wide}}  {START}  {title:{width}}  {minutes}",
+        ]
+        for row in self.rows:
+            symbol, word = row.status
+            reached = f"{row.best}/{row.max_score}"
+            line = f"{symbol} {word:{wide}}  {row.lab}  {row.title:{width}}  {row.takes}  {reached:>5}  {row.time:>7}"
+            lines.append(line.rstrip())
+        return "\n".join([*lines, self._total(), self._next(), *filter(None, [self.underway])])
 
     def _repr_html_(self) -> str:
         following = self.following
         bold = ' style="font-weight: bold"'
-        title, goal, minutes = ABOUT_START
-        rows = f"<tr><td>{START}</td>{_about(page_of(START), title, goal)}<td>{minutes} min</td><td></td><td></td><td></td></tr>"
+        title, goal = say("progress-start-title"), say("progress-start-goal")
+        takes = escape(say("progress-minutes", minutes=START_MINUTES))
+        about = _about(page_of(START), title, goal)
+        rows = f"<tr><td>{START}</td>{about}<td>{takes}</td><td></td><td></td><td></td></tr>"
+        marked = f" {escape(say('progress-next'))}"
         rows += "".join(
-            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}<td>{row.minutes} min</td>"
-            f'<td style="text-align: left">{row.status[0]} {row.status[1]}{" (next)" if row is following else ""}</td>'
-            f"<td>{row.best}/{row.max_score}</td><td>{row.time}</td></tr>"
+            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}<td>{escape(row.takes)}</td>"
+            f'<td style="text-align: left">{escape(" ".join(row.status))}{marked if row is following else ""}</td>'
+            f"<td>{row.best}/{row.max_score}</td><td>{escape(row.time)}</td></tr>"
             for row in self.rows
         )
         heads = "".join(
-            f'<th scope="col" style="text-align: left">{name}</th>'
-            for name in ("Lesson", "What it is about", "Takes", "Its lab", "Points", "Spent")
+            f'<th scope="col" style="text-align: left">{escape(say(f"progress-{name}"))}</th>'
+            for name in ("lesson", "about", "takes", "its-lab", "points", "spent")
         )
         underway = f"<p><b>{escape(self.underway)}</b></p>" if self.underway else ""
-        return f"{underway}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>"
+        return f"{underway}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{escape(self._total())}</p>"
 
 
 def _about(page: str, title: str, goal: str) -> str:

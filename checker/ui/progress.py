@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from checker.model.catalogue import say
 from checker.model.verdict import Result
 from cluster import paths
 
@@ -60,7 +61,7 @@ def note(result: Result, asked: bool = True) -> str:
             if result.passed and not known["passed_at"]:
                 known["passed_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     except OSError as error:
-        return f"Your progress could not be kept: {error.strerror}."
+        return say("progress-not-kept", why=error.strerror)
     return ""
 
 

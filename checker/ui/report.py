@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 
-from checker.model.catalogue import catalogue
+from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
+TO_DO = "·"  # the symbol of a task that was not checked yet
+WAITING = "…"  # the symbol of a verdict that may change by itself
 
 
 class Report(Result):
@@ -45,33 +47,43 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
     def styled(text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if colour else text
 
-    title = styled(f"Lab {result.lab}  {result.title}", "1")
-    lines = [f"{title}  ({result.score} of {result.max_score} points, namespace {result.namespace})"]
+    title = styled(say("report-title", lab=result.lab, title=result.title), "1")
+    score = say("report-score", score=result.score, max_score=result.max_score, namespace=result.namespace)
+    lines = [f"{title}  {score}"]
     repeated = same_roots(result)
     for verdict in result.tasks:
         earned = verdict.points if verdict.verdict == "passed" else 0
         waiting = live and verdict.in_progress
-        word = "… waiting" if waiting else f"{SYMBOL[verdict.verdict]} {verdict.verdict:7}"
+        word = word_with_symbol(
+            WAITING if waiting else SYMBOL[verdict.verdict], "waiting" if waiting else verdict.verdict
+        )
         code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
         lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
         if verdict.id in repeated:
-            lines.append(f"      The same root as “{repeated[verdict.id].title}”.")
+            lines.append(f"      {say('report-same-root', title=repeated[verdict.id].title)}")
         elif verdict.verdict != "passed":
             lines += _explained(verdict)
     if result.waited >= 1:
-        lines.append(f"  Waited {result.waited:.0f} s for a change in progress.")
+        lines.append(f"  {say('report-waited', seconds=f'{result.waited:.0f}')}")
     return "\n".join(lines)
+
+
+def word_with_symbol(symbol: str, word: str) -> str:
+    """A symbol and a verdict's word in the chosen language, as wide as each of the others. word: its id behind `word-`."""
+    width = max(len(say(f"word-{one}")) for one in ("passed", "failed", "unknown", "waiting", "to-do"))
+    return f"{symbol} {say(f'word-{word}'):{width}}"
 
 
 def _explained(verdict: Verdict) -> list[str]:
     cause = catalogue().get(verdict.cause)
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
-        lines.append(f"Expected: {verdict.expected or '-'}. Observed: {(verdict.observed or '-').rstrip('.')}.")
+        observed = (verdict.observed or "-").rstrip(".")
+        lines.append(say("expected-observed", expected=verdict.expected or "-", observed=observed))
     if verdict.look:
-        lines.append(f"Look: {verdict.look}")
+        lines.append(say("look", command=verdict.look))
     if cause:
-        lines.append(f"{cause.meaning} (lesson {cause.lesson})")
+        lines.append(say("meaning", meaning=cause.meaning, lesson=cause.lesson))
     return [
         wrapped
         for line in lines

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from checker.model.catalogue import problem, say
 from checker.ui import layout
 from cluster import engine, paths, tools
 from cluster.context import Cluster
-from cluster.problem import Problem
-from cluster.progress import say, step, tail
+from cluster.progress import say as tell
+from cluster.progress import step, tail
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
@@ -52,13 +53,13 @@ def page_to_open(lesson: str) -> str:
     if found := page_of(lesson):
         return found
     names = ", ".join(page.removesuffix(".ipynb") for page in pages())
-    raise Problem(f"There is no lesson {lesson!r}.", f"The lessons are: {names}")
+    raise problem("no-such-lesson", lesson=lesson, lessons=names)
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
     """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
     KUBECLASS_CLUSTER, and no proxy is asked for it."""
-    own = [str(Path(sys.executable).parent), str(tools.folder())]  # kubectl may be on its way there
+    own = [str(Path(sys.executable).parent), str(tools.folder())]  # `up` may not have put kubectl there yet
     local = "127.0.0.1,localhost,::1"
     no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
     return {
@@ -93,13 +94,13 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
         # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
         server = subprocess.Popen(words, env=env, cwd=paths.COURSE / "lessons")
         try:
-            with step("Starting JupyterLab"):
+            with step(say("study-starting")):
                 _wait_until_listening(server, port)
-            say(f"JupyterLab is at http://127.0.0.1:{port}{where}?token={token}")
-            say("Stop it with Ctrl-C. The cluster goes on; `kubeclass down` deletes it.")
+            tell(say("study-address", address=f"http://127.0.0.1:{port}{where}?token={token}"))
+            tell(say("study-stop"))
             server.wait()
         except KeyboardInterrupt:
-            server.terminate()  # it may have been begun where Ctrl-C is ignored
+            server.terminate()  # Ctrl-C may be ignored where it was started
             server.wait(20)
         finally:
             if server.poll() is None:
@@ -115,20 +116,20 @@ def _cluster_behind(cluster: Cluster) -> Iterator[None]:
         building = subprocess.Popen(
             [sys.executable, "-m", "checker.ui.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    say(f"The cluster comes up behind JupyterLab. How far it is: `kubeclass status`, or {log}")
+    tell(say("study-cluster", log=log))
 
-    def tell() -> None:
+    def tell_the_end() -> None:
         if not building.wait():
-            say("The cluster is ready.")
+            tell(say("study-cluster-ready"))
         elif building.returncode > 0 and building.returncode != STOPPED:
-            say(f"The cluster did not come up. {log} ends:\n{tail(log)}")
+            tell(f"{say('study-cluster-failed', log=log)}\n{tail(log)}")
 
-    threading.Thread(target=tell, daemon=True).start()
+    threading.Thread(target=tell_the_end, daemon=True).start()
     try:
         yield
     finally:
         if building.poll() is None:
-            say("Stopping what builds the cluster; the same command goes on where it was.")
+            tell(say("study-cluster-stopped"))
             building.terminate()  # as by Ctrl-C (up.stop_as_by_ctrl_c), also where that is ignored
             building.wait()
 
@@ -142,22 +143,18 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             if port != wanted:
-                say(f"Port {wanted} is taken; JupyterLab takes {port}.")
+                tell(say("study-port-taken", wanted=wanted, port=port))
             return port
-    raise Problem(
-        f"No port from {wanted} to {wanted + 49} is free.", "Choose another one: kubeclass study --port NUMBER"
-    )
+    raise problem("no-free-port", first=wanted, last=wanted + 49)
 
 
 def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise Problem(
-                "JupyterLab ended at once; what it said is above.", "Install anew: make clean, then make study"
-            )
+            raise problem("jupyterlab-ended")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise Problem(f"JupyterLab did not start within {STARTS_WITHIN} s.", "Run the same command again")
+    raise problem("jupyterlab-slow", seconds=STARTS_WITHIN)

@@ -72,9 +72,9 @@ def test_check_hint_and_reset_by_keyboard_alone(page: Page) -> None:
     assert "guestbook" in kubectl(current(), "get", "services", "-n", "learn", "-o", "name")
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+Tab")
-    expect(panel_of(page).get_by_role("button", name="Delete and begin anew")).to_be_focused()
+    expect(panel_of(page).get_by_role("button", name="Delete and start again")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(status).to_have_text(re.compile("The lab is as at its beginning|0 of 7 points"))
+    expect(status).to_have_text(re.compile("The lab is in its initial state|0 of 7 points"))
     expect(word(page, 0)).to_have_text("✘ failed")
     assert "guestbook" not in kubectl(current(), "get", "services", "-n", "learn", "-o", "name")
 

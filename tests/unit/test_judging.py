@@ -241,7 +241,7 @@ def test_what_an_older_version_kept_is_shown_and_goes_on(home: Path) -> None:
     (home / "progress.json").write_text(json.dumps(kept))
     progress.seen("07")
     row = next(row for row in course().rows if row.lab == "07")
-    assert (row.best, row.checks, row.seconds, row.status) == (3, 2, 0, ("…", "begun"))
+    assert (row.best, row.checks, row.seconds, row.status) == (3, 2, 0, ("…", "started"))
 
 
 def test_the_course_says_what_is_next_and_leads_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

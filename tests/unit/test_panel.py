@@ -197,7 +197,7 @@ def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
 def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
     FakeSession.says = None
     ask(shown, "check")
-    assert shown.said.startswith("It did not end well")
+    assert shown.said.startswith("The action failed.")
     FakeSession.says = result(verdict(0, "passed"))
     ask(shown, "check")
     assert shown.said == "2 of 2 points."
@@ -208,7 +208,7 @@ def test_reset_begins_anew(shown: LabPanel) -> None:
     ask(shown, "check")
     ask(shown, "reset")
     assert shown._panel._session.resets == 1
-    assert shown.said == "The lab is as at its beginning."
+    assert shown.said == "The lab is in its initial state."
     assert {task["word"] for task in shown.view["tasks"]} == {"to do"}
 
 

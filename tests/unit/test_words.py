@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checker.authoring.check import Call, calls, wrong_with
 from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import catalogue
 from checker.model.fault import Fault, Phrase, Ref
-from checker.model.words import TemplateError, fill, slots
+from checker.model.words import TemplateError, fill
 from cluster import Problem, paths
 
 FILLED = {
@@ -87,60 +87,18 @@ def test_a_phrase_is_written_into_the_sentence_of_its_fault() -> None:
     assert "from a new Pod with app=web to port 80 of Deployment web" in message
 
 
-def calls() -> list[tuple[str, str, str, set[str], bool]]:
-    """Every call that makes a fault in code: where, cause, form, the names of its facts, and whether further facts come in a dict."""
-    found = []
-    for path in [*paths.COURSE.glob("checker/**/*.py"), *paths.COURSE.glob("labs/*/*.py")]:
-        if "template" in path.parts:
-            continue
-        tree = ast.parse(path.read_text())
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        imported = {name.name for node in imports if (node.module or "").startswith("checker") for name in node.names}
-        for node in ast.walk(tree):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
-                continue
-            cause, named = node.args[0], {keyword.arg: keyword.value for keyword in node.keywords}
-            form = named.get("form", ast.Constant(""))
-            if not isinstance(cause, ast.Constant) or not isinstance(form, ast.Constant):
-                continue
-            if node.func.id == "Fault" and "Fault" in imported:
-                facts, more = _facts_of_a_fault(node, named)
-            elif node.func.id in ("fail", "unknown", "Failed", "Unknown") and not _has_its_words(node, named):
-                facts, more = {name for name in named if name} - {"form", "in_progress"}, None in named
-            else:
-                continue
-            found.append((f"{path.relative_to(paths.COURSE)}:{node.lineno}", cause.value, form.value, facts, more))
-    return found
+CALLS = [
+    call
+    for path in sorted((paths.COURSE / "checker").rglob("*.py"))
+    if "template" not in path.parts
+    for call in calls(path)
+]
 
 
-def _has_its_words(node: ast.Call, named: dict[str | None, ast.expr]) -> bool:
-    """Whether a call such as fail(…) holds its English, which is not in the catalogue yet."""
-    literal = len(node.args) > 1 and isinstance(node.args[1], ast.Constant | ast.JoinedStr | ast.BinOp)
-    return literal or bool(named.keys() & {"expected", "observed", "object", "look", "pending", "literal"})
-
-
-def _facts_of_a_fault(node: ast.Call, named: dict[str | None, ast.expr]) -> tuple[set[str], bool]:
-    """The names of the facts in Fault(cause, object, facts, …), and whether there are more that the call does not name."""
-    facts = node.args[2] if len(node.args) > 2 else named.get("facts", ast.Dict([], []))
-    if not isinstance(facts, ast.Dict):
-        return set(), True
-    names = {key.value for key in facts.keys if isinstance(key, ast.Constant)}
-    return names, len(names) < len(facts.keys)
-
-
-@pytest.mark.parametrize("where, cause, form, facts, more", calls(), ids=[f"{c[0]}-{c[1]}" for c in calls()])
-def test_every_fault_has_the_facts_that_its_sentences_use(
-    where: str, cause: str, form: str, facts: set[str], more: bool
-) -> None:
-    causes = catalogue()
-    if where.startswith("labs/"):
-        causes = causes.extended(paths.COURSE / where.rpartition("/")[0] / "causes.yaml")
-    sentences = causes[cause].form(form)
-    assert sentences.message, f"{where}: {cause} has no message in form {form!r}"
-    used = set().union(*(slots(text) for text in vars(sentences).values()))
-    own = {"kind", "name", "namespace", "object", "lab"}
-    assert more or used <= facts | own, f"{where}: no fact {', '.join(sorted(used - facts - own))}"
-    assert set(causes[cause].same_root_by) - {"expected"} <= facts | own or more
+@pytest.mark.parametrize("call", CALLS, ids=[f"{Path(call.where).name}-{call.cause}" for call in CALLS])
+def test_every_fault_has_the_facts_that_its_sentences_use(call: Call) -> None:
+    """Of the checker's own code; those of the labs: tests/unit/test_authoring.py."""
+    assert wrong_with(call, catalogue()) == ""
 
 
 def test_a_language_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,14 @@
 
 How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
 A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`, `ui` and `labs`: what it does not say
-is said in English. KUBECLASS_LANGUAGE chooses it.
+is said in English. KUBECLASS_LANGUAGE chooses it. tests/unit/test_language.py holds that a language needs nothing else.
+These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer or a
+manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files; click's words.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -34,8 +37,6 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from checker.model.words import TemplateError, fill, parse, slots
 from cluster import Problem
@@ -124,7 +125,7 @@ class Catalogue(Mapping[str, Cause]):
     def translated(self, entries: Mapping[str, Any]) -> Catalogue:
         """This catalogue, with the sentences of another language's file in place of its own."""
         where = str(HERE / f"{language()}.yaml")
-        again = {id: (yaml.safe_dump({id: entry}), where, 1) for id, entry in entries.items()}
+        again = {id: (json.dumps({id: entry}), where, 1) for id, entry in entries.items()}  # JSON is YAML
         return Catalogue(again, self) if again else self
 
 
@@ -143,7 +144,23 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
 
 def load(text: str) -> Any:
     """YAML as plain data, by libyaml where PyYAML was built with it (ten times as fast)."""
+    import yaml
+
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def load_sentences(text: str) -> dict[str, str]:
+    """ui.yaml: one `id: sentence` a line, a sentence with marks of YAML in it in double quotes.
+
+    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes. A test holds that
+    PyYAML reads the same in it.
+    """
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            id, _, sentence = line.partition(": ")
+            found[id] = sentence[1:-1].replace('\\"', '"') if sentence.startswith('"') else sentence
+    return found
 
 
 def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
@@ -154,9 +171,11 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
             f"{where}: cause {id}: {what}.", "The schema is at the top of checker/model/catalogue/__init__.py"
         )
 
+    from yaml import YAMLError
+
     try:
         data = load(text)[id]
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise broken(f"this is no YAML: {error}") from None
     if not isinstance(data, dict):
         raise broken("an entry is a mapping")
@@ -177,10 +196,16 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
     for word in WORDS:
         _readable(known.get(word, ""), word, broken)
     if base:
-        return replace(base, **{**known, "forms": {**base.forms, **known.get("forms", {})}})
+        own = {name: _completed(form, base.forms.get(name)) for name, form in known.get("forms", {}).items()}
+        return replace(base, **{**known, "forms": {**base.forms, **own}})
     if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
         raise broken(f"{missing[0]} is missing")
     return Cause(id, **known)
+
+
+def _completed(form: Form, base: Form | None) -> Form:
+    """A form, with the sentences that it lacks from the base's form of the same name, such as the command to look."""
+    return Form(*(getattr(form, word) or getattr(base, word) for word in WORDS)) if base else form
 
 
 def _forms(value: Any, broken: Any) -> dict[str, Form]:
@@ -247,7 +272,7 @@ def catalogue() -> Catalogue:
 
 @cache
 def _ui(chosen: str) -> dict[str, str]:
-    english: dict[str, str] = load((ENGLISH / UI).read_text())
+    english = load_sentences((ENGLISH / UI).read_text())
     return {**english, **(_translation(chosen).get("ui") or {})}
 
 
@@ -255,6 +280,17 @@ def say(id: str, /, **facts: Any) -> str:
     """A sentence of the user interface in the chosen language, by its id in ui.yaml, with these facts in it."""
     sentences = _ui(language())
     return fill(sentences[id], facts, conjunctions())
+
+
+def problem(id: str, /, *, exit_code: int = 3, **facts: Any) -> Problem:
+    """A Problem in the chosen language: its sentence (`ID`), the next step (`ID-next`), what was kept (`ID-kept`)."""
+    kept = say(f"{id}-kept", **facts) if f"{id}-kept" in _ui(language()) else ""
+    return Problem(say(id, **facts), say(f"{id}-next", **facts), kept, exit_code)
+
+
+def texts(*beginnings: str) -> dict[str, str]:
+    """The sentences without slots whose ids begin so, by id, for a front end that has no catalogue of its own."""
+    return {id: say(id) for id, text in _ui(language()).items() if id.startswith(beginnings) and not slots(text)}
 
 
 def conjunctions() -> tuple[str, str]:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from checker.grading.labs import load_lab
+from checker.grading.labs import TaskText, load_lab
 from checker.live import Live
-from checker.model.catalogue import catalogue
+from checker.model.catalogue import catalogue, say, texts
 from checker.model.verdict import Result, Verdict
 from checker.session import WAIT, Session
 from checker.ui import progress
-from checker.ui.report import SYMBOL, Report, same_roots, text_report
+from checker.ui.report import SYMBOL, TO_DO, WAITING, Report, same_roots, text_report, word_with_symbol
 from checker.ui.study import page_of
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -25,7 +25,7 @@ class Panel:
     """What `lab("07")` returns: shown as a widget by a front end that has them, and as text by one that has not."""
 
     def __init__(self, name: str, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Raises Problem for an unknown lab. The cluster may still be on its way."""
+        """Raises Problem for an unknown lab. The cluster may still be starting."""
         self.lab = load_lab(name)
         self.namespace = namespace
         self.result: Result | None = None
@@ -46,7 +46,7 @@ class Panel:
         return Report(**vars(result))
 
     def reset(self) -> None:
-        """Delete what was made for this lab and set it up anew."""
+        """Delete what was made for this lab and set it up again."""
         self._session.reset()
         self.result = None
         if self._live:
@@ -84,8 +84,9 @@ class Panel:
     def __repr__(self) -> str:
         if self.result:
             return text_report(self.result)
-        tasks = "\n".join(f"  · to do    {task.title}  0/{task.points}" for task in self.lab.text.tasks)
-        return f"Lab {self.lab.number}  {self.lab.text.title}\n{tasks}"
+        title = say("report-title", lab=self.lab.number, title=self.lab.text.title)
+        word = word_with_symbol(TO_DO, "to-do")
+        return "\n".join([title, *(f"  {word}  {task.title}  0/{task.points}" for task in self.lab.text.tasks)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}
@@ -97,18 +98,27 @@ class Panel:
         return {**self._widget.shown(), **plain}
 
     def view(self) -> dict[str, Any]:
-        """All that a front end shows, as plain data: the lab's words, and for each task its verdict and what stands behind it."""
+        """All that a front end shows, as plain data: the lab's words, and for each task its verdict and its evidence.
+
+        A task's `word` is the verdict as data; `shown` is the same in the chosen language. texts: see catalogue.texts.
+        """
         result = self.result
         verdicts = {verdict.id: verdict for verdict in result.tasks} if result else {}
         repeated = same_roots(result) if result else {}
+        named = {"lab": self.lab.number, "title": self.lab.text.title}
+        points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.text.tasks)}
         return {
-            "number": self.lab.number, "title": self.lab.text.title, "goal": self.lab.text.goal, "namespace": self.namespace,
-            "score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.text.tasks),
+            "number": self.lab.number, "title": self.lab.text.title, "goal": self.lab.text.goal,
+            "namespace": self.namespace, **points, "texts": texts("panel-", "widget-"),
+            "label": say("panel-label", **named), "heading": say("panel-heading", **named, **points),
+            "points_of": say("panel-points-of", **points),
+            "reset_question": say("panel-reset-question", namespace=self.namespace),
             "tasks": [
                 {
                     "id": task.id, "title": task.title, "text": task.text, "points": task.points,
+                    "worth": say("panel-points", number=task.points), "why": say("panel-why", title=task.title),
                     **_shown(verdicts.get(task.id)), **_why(verdicts.get(task.id), repeated.get(task.id)),
-                    "hints": task.hints[: self.hints.get(task.id, 0)], "more_hints": self.hints.get(task.id, 0) < len(task.hints),
+                    **_hints(task, self.hints.get(task.id, 0)),
                 }
                 for task in self.lab.tasks(self.namespace)
             ],
@@ -116,37 +126,52 @@ class Panel:
 
 
 def _shown(verdict: Verdict | None) -> dict[str, str]:
-    """The symbol and the word of a task. What may be different a moment later is waiting: another verdict will come."""
+    """The symbol of a task, and its word as data and as text. A verdict that may change by itself is shown as waiting."""
     if not verdict:
-        return {"symbol": "·", "word": "to do"}
-    if verdict.in_progress:
-        return {"symbol": "…", "word": "waiting"}
-    return {"symbol": SYMBOL[verdict.verdict], "word": verdict.verdict}
+        return {"symbol": TO_DO, "word": "to do", "shown": say("word-to-do")}
+    word = "waiting" if verdict.in_progress else verdict.verdict
+    return {"symbol": SYMBOL.get(word, WAITING), "word": word, "shown": say(f"word-{word}")}
+
+
+def _hints(task: TaskText, uncovered: int) -> dict[str, Any]:
+    """The hints of a task that were asked for, and the button for the next one. uncovered: how many they are."""
+    another = "-another" if uncovered else ""
+    return {
+        "hints": task.hints[:uncovered], "more_hints": uncovered < len(task.hints),
+        "hint": say(f"panel-hint{another}"), "hint_label": say(f"panel-hint{another}-label", title=task.title),
+    }  # fmt: skip
 
 
 def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
-    """What stands behind a verdict that is not passed, under the names of the report's lines; `root`: the verdict that names it already."""
+    """The evidence of a verdict that is not passed. root: the earlier verdict that names the same root already."""
     if not verdict or verdict.verdict == "passed":
         return {}
     if root:
-        return {"same_as": root.title}
+        return {"same_as": root.title, "same_root": say("report-same-root", title=root.title)}
     cause = catalogue().get(verdict.cause)
     known = {
         "message": verdict.message, "expected": verdict.expected, "observed": verdict.observed,
         "look": verdict.look,
     }  # fmt: skip
     if cause:
-        known |= {"meaning": cause.meaning, "lesson": cause.lesson, "page": page_of(cause.lesson)}
+        known |= {
+            "meaning": cause.meaning,
+            "lesson": cause.lesson,
+            "lesson_link": say("panel-lesson", lesson=cause.lesson),
+            "page": page_of(cause.lesson),
+        }
     return {name: text for name, text in known.items() if text}
 
 
 def _news(before: Result | None, now: Result) -> str:
-    """What is new in a result, for somebody who hears it rather than sees it."""
+    """What is new in a result, in a sentence for a screen reader."""
     old = {task.id: _shown(task)["word"] for task in before.tasks} if before else {}
     changed = [
-        f"{task.title}: {_shown(task)['word']}." for task in now.tasks if _shown(task)["word"] != old.get(task.id)
+        say("panel-changed", title=task.title, word=_shown(task)["shown"])
+        for task in now.tasks
+        if before and _shown(task)["word"] != old.get(task.id)
     ]
-    return " ".join([*(changed if before else []), f"{now.score} of {now.max_score} points."])
+    return " ".join([*changed, say("panel-score", score=now.score, max_score=now.max_score)])
 
 
 def lab(name: str, namespace: str = DEFAULT_NAMESPACE) -> Panel:

@@ -31,36 +31,40 @@ function makeTask(id, ask) {
     parts.text, why, make("div", { class: "kc-hints" }, parts.hints, parts.hint),
   );
 
-  function update(task) {
+  function update(task, texts) {
     if (element.dataset.word && element.dataset.word !== task.word) {
       element.classList.remove("kc-new");
-      void element.offsetWidth; // the animation begins anew
+      void element.offsetWidth; // starts the animation again
       element.classList.add("kc-new");
     }
     element.dataset.word = task.word;
-    write(parts.word, `${task.symbol} ${task.word}`);
+    write(parts.word, `${task.symbol} ${task.shown}`);
     write(parts.title, task.title);
-    write(parts.points, task.points === 1 ? "1 point" : `${task.points} points`);
+    write(parts.points, task.worth);
     writeMarked(parts.text, task.text);
 
-    const told = task.same_as ? `The same root as “${task.same_as}”.` : task.message ?? "";
+    const told = task.same_root ?? task.message ?? "";
     show(why, told);
-    write(summary, `Why: ${task.title}`);
+    write(summary, task.why);
     write(parts.message, told);
-    const lines = [["Expected", task.expected], ["Observed", task.observed], ["Look", task.look && `\`${task.look}\``]].filter(([, text]) => text);
+    const lines = [
+      [texts["panel-expected"], task.expected, write],
+      [texts["panel-observed"], task.observed, write],
+      [texts["panel-look"], task.look && `\`${task.look}\``, writeMarked],
+    ].filter(([, text]) => text);
     const wanted = JSON.stringify(lines);
     if (parts.evidence.dataset.lines !== wanted) {
       parts.evidence.dataset.lines = wanted;
-      parts.evidence.replaceChildren(...lines.flatMap(([name, text]) => {
+      parts.evidence.replaceChildren(...lines.flatMap(([name, text, writeTo]) => {
         const said = make("dd");
-        (name === "Look" ? writeMarked : write)(said, text);
+        writeTo(said, text);
         return [make("dt", {}, name), said];
       }));
     }
     show(parts.evidence, lines.length);
     show(parts.meaning, task.meaning);
     write(meaning, `${task.meaning ?? ""} `);
-    write(lesson, task.lesson ? `lesson ${task.lesson}` : "");
+    write(lesson, task.lesson_link ?? "");
     const address = addressOf(task.page);
     if (address) lesson.href = address;
 
@@ -70,8 +74,8 @@ function makeTask(id, ask) {
       writeMarked(parts.hints.children[number], text);
     });
     show(parts.hints, task.hints.length);
-    write(parts.hint, task.hints.length ? "Another hint" : "Hint");
-    parts.hint.setAttribute("aria-label", `${parts.hint.textContent} for: ${task.title}`);
+    write(parts.hint, task.hint);
+    parts.hint.setAttribute("aria-label", task.hint_label);
     show(parts.hint, task.more_hints && task.word !== "passed");
   }
   return { element, why, update };
@@ -79,17 +83,18 @@ function makeTask(id, ask) {
 
 function render({ model, el }) {
   const ask = (what) => model.send(what);
+  const texts = model.get("view").texts; // in the learner's language: checker/model/catalogue
   const heading = make("h3");
   const goal = make("p", { class: "kc-goal" });
   const bar = make("div", { class: "kc-bar" });
-  const progress = make("div", { class: "kc-progress", role: "progressbar", "aria-label": "Points", "aria-valuemin": "0" }, bar);
+  const progress = make("div", { class: "kc-progress", role: "progressbar", "aria-label": texts["panel-points-label"], "aria-valuemin": "0" }, bar);
   const list = make("ul", { class: "kc-tasks" });
-  const check = make("button", { type: "button", onclick: () => work("check") }, "Check now");
-  const reset = make("button", { type: "button", onclick: () => sureOrNot(true) }, "Reset …");
+  const check = make("button", { type: "button", onclick: () => work("check") }, texts["panel-check"]);
+  const reset = make("button", { type: "button", onclick: () => sureOrNot(true) }, texts["panel-reset"]);
   const question = make("p");
-  const yes = make("button", { type: "button", onclick: () => { sureOrNot(false); work("reset"); } }, "Delete and begin anew");
-  const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, "Keep it");
-  const sure = make("div", { class: "kc-sure", role: "group", "aria-label": "Reset", hidden: "" }, question, yes, no);
+  const yes = make("button", { type: "button", onclick: () => { sureOrNot(false); work("reset"); } }, texts["panel-reset-yes"]);
+  const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, texts["panel-reset-no"]);
+  const sure = make("div", { class: "kc-sure", role: "group", "aria-label": texts["panel-reset-label"], hidden: "" }, question, yes, no);
   const said = make("p", { role: "status", "aria-live": "polite" });
   const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, make("div", {}, check, reset), sure, said);
   const tasks = new Map();
@@ -114,20 +119,20 @@ function render({ model, el }) {
 
   function draw() {
     const view = model.get("view");
-    section.setAttribute("aria-label", `Lab ${view.number}: ${view.title}`);
-    write(heading, `Lab ${view.number}: ${view.title} — ${view.score} of ${view.max_score} points`);
+    section.setAttribute("aria-label", view.label);
+    write(heading, view.heading);
     write(goal, view.goal);
     progress.setAttribute("aria-valuemax", view.max_score);
     progress.setAttribute("aria-valuenow", view.score);
-    progress.setAttribute("aria-valuetext", `${view.score} of ${view.max_score} points`);
+    progress.setAttribute("aria-valuetext", view.points_of);
     bar.style.width = `${(100 * view.score) / view.max_score}%`;
-    write(question, `This deletes everything that you made in namespace ${view.namespace}, and sets the lab up anew.`);
+    write(question, view.reset_question);
     for (const task of view.tasks) {
       if (!tasks.has(task.id)) {
         tasks.set(task.id, makeTask(task.id, ask));
         list.append(tasks.get(task.id).element);
       }
-      tasks.get(task.id).update(task);
+      tasks.get(task.id).update(task, view.texts);
     }
     const first = view.tasks.find((task) => task.word === "failed" || task.word === "unknown")?.id ?? "";
     if (first !== opened) {

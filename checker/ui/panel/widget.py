@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 import traitlets
 
+from checker.model.catalogue import say
 from checker.model.verdict import Result
 from checker.ui.base_widget import Attention, Front, module
+from checker.ui.problem import text_of
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -49,18 +51,18 @@ class LabPanel(Front):
             self._panel.next_hint(what["task"])
             self.view = self._panel.view()
         elif what.get("do") == "check":
-            self._work("Looking at the cluster …", self._check)
+            self._work(say("panel-looking"), self._check)
         elif what.get("do") == "reset":
-            self._work("Resetting …", self._reset)
+            self._work(say("panel-resetting"), self._reset)
 
     def somebody_looks(self) -> None:
         if not self._panel.result and not self.said:
-            self.said = "Looking at the cluster …"
+            self.said = say("panel-looking")
         self._panel.seen()
         try:
             self.attention.here()
         except Problem as problem:
-            self.said = str(problem)
+            self.said = text_of(problem)
 
     def _told(self, words: str) -> None:
         self.view = self._panel.view()
@@ -78,17 +80,17 @@ class LabPanel(Front):
         try:
             words = action()
         except Problem as problem:
-            words = str(problem)
+            words = text_of(problem)
         except Exception:  # a fault of the course: the buttons go on working
-            words = "It did not end well; the kernel's log says more."
+            words = say("panel-action-failed")
             traceback.print_exc()
         self.view = self._panel.view()
         self.busy, self.said = False, words
 
     def _check(self) -> str:
         result = self._panel.check()
-        return f"{result.score} of {result.max_score} points."
+        return say("panel-score", score=result.score, max_score=result.max_score)
 
     def _reset(self) -> str:
         self._panel.reset()
-        return "The lab is as at its beginning."
+        return say("panel-was-reset")

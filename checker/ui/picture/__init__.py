@@ -11,6 +11,7 @@ from checker.collect.api import Api
 from checker.collect.collect import look
 from checker.collect.watch import Watch
 from checker.diagnosis.explain import explained, parsed
+from checker.model.catalogue import say, texts
 from checker.model.explanation import Explanation
 from checker.model.kinds import KINDS
 from checker.model.state import State
@@ -45,12 +46,13 @@ class Picture:
         the reason. found: what is broken, if it is known already; otherwise it is diagnosed from this State, which must be whole."""
         lost = next((why for kind, why in state.unlisted.items() if kind in self._seen), "")
         if lost:
-            return {**self.view, "away": f"The cluster cannot be seen at the moment: {lost}"}
+            return {**self.view, "away": say("picture-away", why=lost)}
         self._seen = DRAWN - state.unlisted.keys()
         hidden = {kind: state.unlisted[kind] for kind in sorted(DRAWN - self._seen)}
-        away = f"Cannot be seen here: {', '.join(hidden)} ({next(iter(hidden.values()))})" if hidden else ""
+        away = say("picture-hidden", kinds=list(hidden), why=next(iter(hidden.values()))) if hidden else ""
         self._found = found or explained(state, self._kind, self._name)
-        return {**laid_out(scene(state, self._found, self._kind, self._name), self._places), "away": away}
+        drawn = laid_out(scene(state, self._found, self._kind, self._name), self._places)
+        return {**drawn, "away": away, "texts": texts("picture-", "widget-")}
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
         """From now on `view` follows the cluster, until what is returned is called. told: after each change, from another thread."""

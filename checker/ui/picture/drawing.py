@@ -6,6 +6,7 @@ import html
 from dataclasses import dataclass, field
 from typing import Any
 
+from checker.model.catalogue import say
 from checker.ui.picture.scene import BROKEN, Item, NodeItem, Scene, ServiceItem
 
 # In the SVG's own units. Beside each Pod is room for the lines that lead to it, and under each Service for what is wrong with it.
@@ -61,7 +62,7 @@ def laid_out(scene: Scene, places: Places) -> dict[str, Any]:
 
     notes = []
     if scene.unplaced:
-        notes.append({"x": GAP, "y": bottom + 12, "text": "On no node:", "broken": False})
+        notes.append({"x": GAP, "y": bottom + 12, "text": say("picture-unplaced-heading"), "broken": False})
         taken, bottom = places.of(UNPLACED, [pod.id for pod in scene.unplaced]), bottom + 20
         for pod in scene.unplaced:
             row, column = divmod(taken[pod.id], across)
@@ -77,7 +78,8 @@ def laid_out(scene: Scene, places: Places) -> dict[str, Any]:
 
     at = {shape["id"]: shape for shape in shapes}
     return {
-        "namespace": scene.namespace, "width": width, "height": bottom + GAP, "shapes": shapes, "notes": notes,
+        "namespace": scene.namespace, "label": say("picture-namespace", namespace=scene.namespace),
+        "objects": say("picture-objects", number=len(shapes), namespace=scene.namespace), "width": width, "height": bottom + GAP, "shapes": shapes, "notes": notes,
         "lines": [line for number, service in enumerate(scene.services) for line in _lines(service, number, at, top)],
         "broken": list(scene.broken), "text": text(scene),
     }  # fmt: skip
@@ -92,8 +94,8 @@ def _width(node: NodeItem) -> int:
 
 
 def _shape(item: Item, x: int, y: int, w: int = BOX_W, h: int = BOX_H, gates: tuple[str, ...] = ()) -> Shape:
-    more = [("Policies", ", ".join(gates))] if gates else []
-    more += [("Broken", item.fault)] if item.fault else []
+    more = [(say("picture-detail-policies"), ", ".join(gates))] if gates else []
+    more += [(say("picture-detail-broken"), item.fault)] if item.fault else []
     return {
         "id": item.id, "kind": item.kind, "name": item.name, "tone": item.tone, "x": x, "y": y, "w": w, "h": h, "gate": bool(gates),
         "lines": [_cut(line, w * LETTERS // BOX_W) for line in item.lines], "fault": item.fault,
@@ -171,23 +173,24 @@ def _words(x: int, y: int, words: str, style: str) -> str:
 
 
 def text(scene: Scene) -> str:
-    """The picture in words: for plain terminals, and for whoever does not see it."""
+    """The picture in words: for plain terminals, and for screen readers."""
     names = {pod.id: pod.name for pod in scene.pods}
-    lines = [f"Namespace {scene.namespace}"]
+    lines = [say("picture-namespace", namespace=scene.namespace)]
     for service in scene.services:
-        to = ", ".join(sorted(names[one] for one in service.sends_to))
-        lines.append(f"  Service {service.name} ({service.lines[1]}) → {to or 'nobody'}{_told(service)}")
+        to = sorted(names[one] for one in service.sends_to)
+        words = say("picture-service", name=service.name, state=service.lines[1], pods=to)
+        lines.append(f"  {words}{_told(service)}")
     for node in scene.nodes:
-        lines.append(f"  Node {node.name}: {node.lines[1]}{_told(node)}")
+        lines.append(f"  {say('picture-node', name=node.name, state=node.lines[1])}{_told(node)}")
         lines += [_line(scene, pod) for pod in node.pods]
     if scene.unplaced:
-        lines += ["  On no node", *(_line(scene, pod) for pod in scene.unplaced)]
+        lines += [f"  {say('picture-unplaced')}", *(_line(scene, pod) for pod in scene.unplaced)]
     return "\n".join([*lines, *(f"  ✘ {told}" for told in scene.broken)])
 
 
 def _line(scene: Scene, pod: Item) -> str:
-    policies = f", behind {', '.join(scene.gates[pod.id])}" if pod.id in scene.gates else ""
-    return f"    Pod {pod.name}: {pod.lines[1]}{policies}{_told(pod)}"
+    words = say("picture-pod", name=pod.name, state=pod.lines[1], policies=scene.gates.get(pod.id, ()))
+    return f"    {words}{_told(pod)}"
 
 
 def _told(item: Item) -> str:

@@ -26,7 +26,8 @@ function render({ model, el }) {
     if (details.dataset.shown === wanted) return;
     details.dataset.shown = wanted;
     const pairs = (shape?.details ?? []).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
-    if (shape) pairs.push(make("dt", {}, "Command"), make("dd", {}, make("code", {}, shape.command)));
+    const command = model.get("view").texts["picture-detail-command"];
+    if (shape) pairs.push(make("dt", {}, command), make("dd", {}, make("code", {}, shape.command)));
     details.replaceChildren(...pairs);
   }
 
@@ -92,10 +93,10 @@ function render({ model, el }) {
 
   function draw() {
     const view = model.get("view");
-    section.setAttribute("aria-label", `Namespace ${view.namespace}`);
+    section.setAttribute("aria-label", view.label);
     section.setAttribute("role", "region");
     svg.setAttribute("viewBox", `0 0 ${view.width} ${view.height}`);
-    svg.setAttribute("aria-label", `${view.shapes.length} objects of namespace ${view.namespace}`);
+    svg.setAttribute("aria-label", view.objects);
     forget(shapes, view.shapes);
     forget(drawnLines, view.lines);
     view.shapes.forEach(drawShape);

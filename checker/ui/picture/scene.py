@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from checker.diagnosis import pods_of
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selects
+from checker.model.catalogue import say
 from checker.model.explanation import Explanation
-from checker.model.spelling import counted
 from checker.model.state import Asked, Object, State
 
 # The tones in which things are drawn; the words beside them say the same.
@@ -96,7 +96,7 @@ def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> S
         state.namespace, nodes, tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
         tuple(_service(state, service, pods, faults) for service in services),
         {uid: names for uid, names in gates.items() if names},
-        tuple(f"{finding.object}: {finding.title}" for finding in found.findings),
+        tuple(say("picture-broken", object=finding.object, title=finding.title) for finding in found.findings),
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _node(node: Object, pods: tuple[Item, ...], faults: dict[str, str]) -> NodeI
     words = "Ready" if ready else "NotReady"
     if node.spec.get("unschedulable"):
         words += ", SchedulingDisabled"
-    details = (("Node", node.name), ("Status", words), ("Pods here", str(len(pods))))
+    details = _named(("node", node.name), ("status", words), ("pods", str(len(pods))))
     tone = BROKEN if not ready else WAITING if node.spec.get("unschedulable") else WELL
     return NodeItem(node.uid, "Node", node.name, tone, (node.name, words), details, f"kubectl describe node {node.name}",
                     faults.get(node.ref, ""), pods, _is_control_plane(node))  # fmt: skip
@@ -142,14 +142,25 @@ def _pod(state: State, pod: Object, faults: dict[str, str]) -> Item:
     tone = (
         GONE if pod.is_terminating else WELL if pod.is_ready else BROKEN if fault or _TROUBLE.search(word) else WAITING
     )
-    details = (
-        ("Pod", pod.name), ("Status", word), ("Ready", ready), ("Restarts", str(restarts)), ("Node", pod.spec.get("nodeName") or "none"),
-        ("IP", pod.status.get("podIP") or "none"), ("Owner", owner.ref if owner else pod.controller or "none"), ("Images", ", ".join(pod.images)),
-        ("Labels", ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()))),
-    )  # fmt: skip
-    said = f"{word} {ready}" + (f", {counted(restarts, 'restart')}" if restarts else "")
+    details = _named(
+        ("pod", pod.name),
+        ("status", word),
+        ("ready", ready),
+        ("restarts", str(restarts)),
+        ("node", pod.spec.get("nodeName", "")),
+        ("ip", pod.status.get("podIP", "")),
+        ("owner", owner.ref if owner else pod.controller),
+        ("images", ", ".join(pod.images)),
+        ("labels", ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()))),
+    )
+    said = say("picture-state", word=word, ready=ready, restarts=restarts or None)
     command = f"kubectl describe pod {pod.name}"
     return Item(pod.uid, "Pod", pod.name, tone, (_short(pod, owner), said), details, command, fault)
+
+
+def _named(*details: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Details with their names in the chosen language; an empty value is `none`. details: ids behind `picture-detail-`."""
+    return tuple((say(f"picture-detail-{name}"), value or say("none")) for name, value in details)
 
 
 def _short(pod: Object, owner: Object | None) -> str:
@@ -167,11 +178,15 @@ def _service(state: State, service: Object, pods: list[Object], faults: dict[str
     )
     kind = service.spec.get("type", "ClusterIP")
     fault = faults.get(service.ref, "")
-    details = (
-        ("Service", service.name), ("Type", kind), ("Address", service.spec.get("clusterIP") or "none"), ("Ports", ports or "none"),
-        ("Selector", ", ".join(f"{key}={value}" for key, value in (service.spec.get("selector") or {}).items()) or "none"),
-        ("Endpoints", ", ".join(sorted(addresses)) or "none"),
-    )  # fmt: skip
+    selector = service.spec.get("selector") or {}
+    details = _named(
+        ("service", service.name),
+        ("type", kind),
+        ("address", service.spec.get("clusterIP", "")),
+        ("ports", ports),
+        ("selector", ", ".join(f"{key}={value}" for key, value in selector.items())),
+        ("endpoints", ", ".join(sorted(addresses))),
+    )
     tone = BROKEN if fault else WELL if addresses or kind == "ExternalName" else WAITING
     command = f"kubectl describe service {service.name}"
     return ServiceItem(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from checker.ui.base_widget import Attention, Front, module
+from checker.ui.problem import text_of
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ class LivePicture(Front):
         try:
             self.attention.here()
         except Problem as problem:
-            self.said = str(problem)
+            self.said = text_of(problem)
 
     def _told(self) -> None:
         view = self._picture.view
