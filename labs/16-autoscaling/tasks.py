@@ -1,5 +1,7 @@
 """Grading of lab 16: the autoscaler from its own status; what it brought about from the timeline of the Deployment's replicas."""
 
+from typing import Any
+
 from checker.sdk import Object, State, Timeline, Traffic, fail, task, unknown
 
 LEAST, MOST = 2, 4
@@ -78,7 +80,7 @@ def readings(scaler: Object) -> dict[str, str]:
     }
 
 
-def value_of(metrics: list[dict] | None, which: str) -> str:
+def value_of(metrics: list[dict[str, Any]] | None, which: str) -> str:
     """The first metric's value in words: `cpu 40%`."""
     for metric in metrics or []:
         source = next((part for part in metric.values() if isinstance(part, dict)), {})
