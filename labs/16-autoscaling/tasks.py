@@ -7,7 +7,6 @@ from checker.sdk import Object, State, Timeline, Traffic, fail, task, unknown
 LEAST, MOST = 2, 4
 FIRST_READING = 60  # seconds in which a new autoscaler may have read nothing yet
 SAME = 5  # seconds between the autoscaler's note of a change and the observer's
-EVENTS_KEPT = 3600  # seconds
 
 
 def target_of(scaler: Object) -> tuple[str, str]:
@@ -60,12 +59,11 @@ def autoscaler_adds_replicas(state: State, timeline: Timeline) -> None:
     changed = scaler.status.get("lastScaleTime")
     ago = [round(state.now.timestamp() - s.at) for s in raised]
     by_autoscaler = changed and any(abs(state.age(changed) - seconds) <= SAME for seconds in ago)
-    above = [e for e in state.events(scaler, "SuccessfulRescale") if "above target" in e["message"]]
-    if by_autoscaler or above:
+    if by_autoscaler:
         return
     facts = {"most": max(int(s.after) for s in raised), "ago": ago[-1]}
-    if ago[-1] > EVENTS_KEPT:
-        unknown("replicas-not-scaled", scaler, form="long-ago", **facts)
+    if changed and state.age(changed) < min(ago) - SAME:  # its status tells of its last change only
+        unknown("replicas-not-scaled", scaler, form="changed-since", changed=round(state.age(changed)), **facts)
     fail("replicas-not-scaled", scaler, form="by-hand", changed=round(state.age(changed)) if changed else "", **facts)
 
 
