@@ -23,11 +23,14 @@ def require_autoscaler(state: State) -> Object:
     if len(same) > 1:
         fail("autoscalers-share-target", scaler, scalers=same)
     kind, name = target_of(scaler)
-    if (kind, name) != wanted and kind == "Deployment" and state.find(kind, name):
-        fail("autoscaler-target-missing", scaler, form="other-target", target_kind=kind, target=name)
-    state.require_working(scaler)
     if (kind, name) != wanted:
-        fail("autoscaler-target-missing", scaler, form="other-target", target_kind=kind, target=name)
+        others = sorted(other.name for other in state.all("Deployment"))
+        missing = kind == "Deployment" and name not in others
+        fail(
+            "autoscaler-target-missing", scaler, form="other-target",
+            target_kind=kind, target=name, known=others if missing else "",
+        )  # fmt: skip
+    state.require_working(scaler)
     if scaler.condition("ScalingActive").get("status") != "True":
         age = state.age(scaler.created)
         fail("autoscaler-has-not-read", scaler, age=round(age), in_progress=age < FIRST_READING)
@@ -55,7 +58,7 @@ def autoscaler_adds_replicas(state: State, timeline: Timeline) -> None:
     raised = [s for s in timeline.scalings(deployment) if s.at >= made - SAME and s.after > LEAST]
     if not raised:
         timeline.require_watched(state)
-        fail("replicas-not-scaled", scaler, most=deployment.spec["replicas"], **readings(scaler))
+        fail("replicas-not-scaled", scaler, replicas=deployment.spec["replicas"], **readings(scaler))
     changed = scaler.status.get("lastScaleTime")
     ago = [round(state.now.timestamp() - s.at) for s in raised]
     by_autoscaler = changed and any(abs(state.age(changed) - seconds) <= SAME for seconds in ago)
@@ -70,7 +73,7 @@ def autoscaler_adds_replicas(state: State, timeline: Timeline) -> None:
 def readings(scaler: Object) -> dict[str, str]:
     """What the autoscaler has read last, its target, and what limits it, each as words; empty where it says nothing."""
     limited = scaler.condition("ScalingLimited")
-    limit = limited.get("reason", "") if limited.get("status") == "True" else ""
+    limit = limited.get("message", "") if limited.get("status") == "True" else ""
     return {
         "reading": value_of(scaler.status.get("currentMetrics"), "current"),
         "target": value_of(scaler.spec.get("metrics"), "target"),
