@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from checker.grading.labs import Case, Lab
-from checker.model.catalogue import Catalogue
+from checker.model.catalogue import Catalogue, catalogue
 from checker.model.state import LAB
 from checker.model.words import slots
 from cluster import Problem, paths
@@ -93,6 +93,10 @@ def _code(lab: Lab) -> Iterator[str]:
     except Problem as problem:
         yield problem.what
         return
+    code = "".join(path.read_text() for path in lab.folder.glob("*.py"))
+    for id in sorted(set(causes) - set(catalogue())):
+        if f'"{id}"' not in code:
+            yield f"{lab.folder / 'causes.yaml'}: no code of the lab names cause {id}"
     for path in sorted(lab.folder.glob("*.py")):
         if path.name != "setup.py" and (lines := path.read_text().count("\n")) > LINES:
             yield f"{path}: {lines} lines; split it by task, into modules of at most {LINES} lines"

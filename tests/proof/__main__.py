@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
+from checker.grading.labs import load_lab
 from checker.ui import causes_page
 from tests.proof import table
 from tests.proof.subjects import Subject, all_subjects
@@ -65,6 +66,12 @@ def outcomes(report: Path) -> dict[str, tuple[bool, float]]:
     return found
 
 
+def needs_metrics(subject: Subject) -> bool:
+    """Whether a case is one of a lab that needs metrics-server."""
+    what, _, number = subject.group.partition(" ")
+    return what == "lab" and load_lab(number).text.needs.metrics
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make prove")
     for name in ("lab", "lesson", "case"):
@@ -82,9 +89,11 @@ def main() -> int:
     print(f"To prove on the real cluster: {len(subjects)}. A case takes about 20 s, a lesson some minutes.", flush=True)
     home, begin, failed = Path.home() / ".kubeclass-test", time.monotonic(), False
     # Those of tests/conftest.py. The second one now, and not when its first test comes: nothing goes on beside a cluster that comes up.
+    metrics = ["--metrics"] if any(needs_metrics(subject) for subject in subjects) else []
     for cluster in ("kubeclass-test", *(["kubeclass-solo"] if any(subject.alone for subject in subjects) else [])):
         own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": cluster}
-        up = subprocess.run([sys.executable, "-m", "checker.ui.cli", "up"], env={**os.environ, **own}, check=False)
+        command = [sys.executable, "-m", "checker.ui.cli", "up", *metrics]
+        up = subprocess.run(command, env={**os.environ, **own}, check=False)
         if up.returncode:
             return up.returncode
     for _ in range(asked.times):

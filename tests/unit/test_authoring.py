@@ -38,6 +38,8 @@ WRONG = {
     "a form": (change("causes.yaml", "this-lab:", "another:"), "has no form this-lab"),
     "a fact": (change("causes.yaml", "answers from {others}", "answers from {hosts}"), "use the fact hosts, which the call does not pass"),
     "a key of causes.yaml": (change("causes.yaml", "  forms:", "  formz:"), "unknown key formz"),
+    "a cause without a meaning": (add("causes.yaml", "my-cause: {title: T, lesson: '07', look: kubectl get pods, message: M.}\n"), "cause my-cause: meaning is missing"),
+    "a cause that nothing names": (add("causes.yaml", "my-cause: {title: T, meaning: M., lesson: '07', look: kubectl get pods, message: M.}\n"), "no code of the lab names cause my-cause"),
     "a task": (change("tasks.py", '@task("answers"', '@task("answer"'), "do not name the same tasks"),
     "the label of the set-up": (change("setup/guestbook.yaml", '"42"', '"07"'), 'Deployment guestbook needs the label kubeclass.dev/lab: "42"'),
     "a namespace in the set-up": (change("setup/guestbook.yaml", "  name: guestbook\n", "  name: guestbook\n  namespace: learn\n"), "names a namespace"),

@@ -16,7 +16,8 @@ from tests.proof.words import VARIES, last_report, lessons_with_report
 
 
 def test_every_lab_has_its_lesson() -> None:
-    assert [path.name[:2] for path in lessons() if has_lab(path)] == all_labs(drafts=True)
+    with_lab = [path.name[:2] for path in lessons() if has_lab(path)]
+    assert set(all_labs()) <= set(with_lab) <= set(all_labs(drafts=True))  # a draft's lesson may be still to come
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in lessons()])

@@ -202,3 +202,13 @@ def test_a_lab_lists_the_kinds_that_its_code_names(tmp_path: Path) -> None:
     lab = replace(load_lab("07"), folder=tmp_path)
     assert lab.kinds == ALWAYS | {"HorizontalPodAutoscaler"}
     assert load_lab("07").kinds == ALWAYS
+
+
+def test_a_kind_without_a_chain_is_looked_at_as_explain_does() -> None:
+    scaler = obj(
+        "HorizontalPodAutoscaler", "guestbook", spec={"scaleTargetRef": {"kind": "Deployment", "name": "guestbok"}}
+    )
+    with pytest.raises(Failed) as end:
+        state(scaler, deployment()).require_working(scaler)
+    assert end.value.fault.cause == "autoscaler-target-missing"
+    assert end.value.fault.facts["near"] == "guestbook"
