@@ -1,5 +1,6 @@
-"""The rooms tied together: look, judge, and where something is on its way, wait and look again. For a lab in its environment (Session),
-and for a namespace of which somebody wants to know what is broken (explain).
+"""The rooms tied together: collect and grade; while a change is in progress, wait and collect again.
+
+Session does so for a lab in its environment. `explain` does so for a namespace, to find what is broken there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class Session:
     def __init__(
         self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, environment: Environment | None = None, seed: str = ""
     ) -> None:
-        """seed: see NamespaceEnvironment. Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
+        """seed: see NamespaceEnvironment.
+
+        Raises Problem for an unknown lab, and where there is no cluster (for the Docker lab: no engine).
+        """
         self.lab = load_lab(lab) if isinstance(lab, str) else lab
         self.environment = environment or environment_of(self.lab, namespace, seed)
 
@@ -44,7 +48,8 @@ class Session:
         if other:
             if not clear_other(other):
                 raise Problem(
-                    f"Lab {other} was begun in namespace {self.environment.namespace} before, and what it left would be in the way.",
+                    f"Lab {other} was begun in namespace {self.environment.namespace} before, "
+                    "and what it left would be in the way.",
                     f"Clear it and begin: kubeclass start {self.lab.number} --yes",
                     kept=f"everything in namespace {self.environment.namespace}",
                 )
@@ -52,7 +57,10 @@ class Session:
         self.environment.prepare(self.lab)
 
     def check(self, wait: float = WAIT) -> Result:
-        """Grade. `wait`: seconds that a change in progress (a rollout, a Pod that starts) is given before it counts as failed."""
+        """Grade.
+
+        wait: seconds that a change in progress (a rollout, a Pod that starts) is given before it counts as failed.
+        """
         return self.checked(wait)[0]
 
     def checked(self, wait: float = WAIT) -> tuple[Result, State]:
@@ -91,9 +99,10 @@ class Session:
 
 
 def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
-    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+    """What is broken at the root in a namespace, or about one object.
 
-    wait: seconds that what is on its way is given. Raises Problem where there is no cluster, and for an unknown kind.
+    Examples: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+    wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
     kind, name = parsed(target, name) if target else ("", "")
     begin, pause = time.monotonic(), PAUSE

@@ -10,21 +10,44 @@ from typing import Any
 from checker.model.quantity import quantity
 
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# By what the items of a list are told apart. Other lists are one value: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+# The fields that tell the items of a list apart. Any other list is one value.
+# Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _LIST_KEYS = {
     **dict.fromkeys(("containers", "initContainers", "env", "volumes", "imagePullSecrets"), ("name",)),
-    "ports": ("containerPort", "protocol"), "volumeMounts": ("mountPath",), "volumeDevices": ("devicePath",),
-    "hostAliases": ("ip",), "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-}  # fmt: skip
-# What the API server fills in where nothing is said. It counts as written by whoever made the object.
+    "ports": ("containerPort", "protocol"),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "hostAliases": ("ip",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+# What the API server fills in where a manifest says nothing. It counts as written by the creator of the object.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "replicas": (1,), "progressDeadlineSeconds": (600,), "revisionHistoryLimit": (10,), "maxSurge": ("25%",),
-    "maxUnavailable": ("25%",), "type": ("RollingUpdate", ""), "dnsPolicy": ("ClusterFirst",), "restartPolicy": ("Always",),
-    "schedulerName": ("default-scheduler",), "terminationGracePeriodSeconds": (30,), "protocol": ("TCP",),
-    "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",), "path": ("/",), "scheme": ("HTTP",),
-    "timeoutSeconds": (1,), "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,), "service": ("",),
-    "defaultMode": (0o644,), "expirationSeconds": (3600,), "apiVersion": ("v1",), "divisor": ("0",), "volumeMode": ("Filesystem",),
-}  # fmt: skip
+    "replicas": (1,),
+    "progressDeadlineSeconds": (600,),
+    "revisionHistoryLimit": (10,),
+    "maxSurge": ("25%",),
+    "maxUnavailable": ("25%",),
+    "type": ("RollingUpdate", ""),
+    "dnsPolicy": ("ClusterFirst",),
+    "restartPolicy": ("Always",),
+    "schedulerName": ("default-scheduler",),
+    "terminationGracePeriodSeconds": (30,),
+    "protocol": ("TCP",),
+    "terminationMessagePath": ("/dev/termination-log",),
+    "terminationMessagePolicy": ("File",),
+    "path": ("/",),
+    "scheme": ("HTTP",),
+    "timeoutSeconds": (1,),
+    "periodSeconds": (10,),
+    "successThreshold": (1,),
+    "failureThreshold": (3,),
+    "service": ("",),
+    "defaultMode": (0o644,),
+    "expirationSeconds": (3600,),
+    "apiVersion": ("v1",),
+    "divisor": ("0",),
+    "volumeMode": ("Filesystem",),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,10 @@ class Difference:
 
 
 def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
-    """Where a live value is not as declared, below this path. What was not declared does not count: the API server fills much in."""
+    """Where a live value is not as declared, below this path.
+
+    What was not declared does not count: the API server fills in much.
+    """
     if declared is None:
         return
     if isinstance(declared, dict) and isinstance(live, dict):
