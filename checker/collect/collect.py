@@ -31,7 +31,8 @@ MAX_LOGS = 10  # containers whose last lines are read in one look
 MAX_LOGS_WHOLE = 40  # the same where a whole namespace is explained
 LOG_LINES = "tailLines=10&limitBytes=4096"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
-LATELY = 60  # seconds: what a container that is well has said before that may long be put right
+# Seconds: older log lines of a container that works may tell of a fault that is long repaired.
+RECENT_LOG = 60
 LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlinks")  # in the kubelet's words
 
 
@@ -188,7 +189,7 @@ def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
                 if key not in found or (found[key][0] and not ready):
                     found[key] = (ready, pod, status["name"])
     return [
-        (pod, name, f"sinceSeconds={LATELY}" if ready else "")
+        (pod, name, f"sinceSeconds={RECENT_LOG}" if ready else "")
         for ready, pod, name in sorted(found.values(), key=lambda one: one[0])
     ]
 

@@ -1,4 +1,6 @@
-"""The chain of a Service: selector → matches Pods → Pods ready → target port known → endpoints → something listens there.
+"""The chain of a Service.
+
+Selector → matches Pods → Pods ready → target port known → endpoints → the port accepts connections.
 
 Sources: https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/ and
 https://kubernetes.io/docs/concepts/services-networking/service/
@@ -172,11 +174,13 @@ def walk_alias(state: State, service: Object) -> None:
         near = nearest(name, known, cutoff=0.6)
         fail(
             "externalname-unresolved",
-            f"Service {service.name} is another name for {target}, and there is no Service {name} in namespace {namespace}."
-            + (f" There is one called {near}." if near else ""),
-            expected=f"Service {name} in namespace {namespace}", observed=f"Services there: {', '.join(known) or 'none'}",
-            object=service.ref, look=f"kubectl get service {service.name}",
-        )  # fmt: skip
+            f"Service {service.name} is another name for {target}, and there is no Service {name} "
+            f"in namespace {namespace}." + (f" There is one called {near}." if near else ""),
+            expected=f"Service {name} in namespace {namespace}",
+            observed=f"Services there: {', '.join(known) or 'none'}",
+            object=service.ref,
+            look=f"kubectl get service {service.name}",
+        )
     if found.uid != service.uid:
         walk(state, found)
 
@@ -190,10 +194,14 @@ def walk_address(state: State, service: Object) -> None:
         return
     fail(
         "load-balancer-missing",
-        f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address (EXTERNAL-IP is <pending>).",
-        expected="an external address", observed="<pending>", object=service.ref, look=f"kubectl get service {service.name}",
+        f"Service {service.name} asks for a load balancer outside the cluster, and nobody gives it an address "
+        "(EXTERNAL-IP is <pending>).",
+        expected="an external address",
+        observed="<pending>",
+        object=service.ref,
+        look=f"kubectl get service {service.name}",
         pending=state.age(service.created) < TIME_FOR_LOAD_BALANCER,
-    )  # fmt: skip
+    )
 
 
 def refine_port_refused(state: State, service: Object, fault: Fault) -> Fault | None:

@@ -18,6 +18,7 @@ from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import is_worker
+from checker.model.durations import TIME_FOR_KUBE_PROXY, TIME_FOR_KUBE_PROXY_AFTER_POD_CHANGE
 from checker.model.fault import Failed, Fault, NotPassed, Ref, Unknown, fail
 from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
@@ -131,7 +132,7 @@ class LabState(State):
         if lost:
             self.explain_blocked(service, self.pods_of(service), fault)
         slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
-        new = self.changed_within(10, service, *self.pods_of(service), *slices)
+        new = self.changed_within(TIME_FOR_KUBE_PROXY, service, *self.pods_of(service), *slices)
         raise Failed(fault.but(in_progress=lost or new))
 
     def explain_blocked(
@@ -179,5 +180,6 @@ class LabState(State):
         names, of = sorted(other_backends), deployment.name
         if other_backends <= leaving:
             fail("service-answers-wrong", service, form="terminating", backends=names, deployment=of, in_progress=True)
-        new = self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment))
+        pods = [*self.pods_of(service), *self.pods_of(deployment)]
+        new = self.changed_within(TIME_FOR_KUBE_PROXY_AFTER_POD_CHANGE, *pods)
         fail("service-answers-wrong", service, backends=names, deployment=of, in_progress=new)
