@@ -1,8 +1,8 @@
 """Live: a lab's verdicts, told again whenever they change, without anybody asking.
 
-The cluster is looked at when something in it has changed, while a verdict waits for a change in progress, and now and then
-for what shows in no object. What the objects alone show to be wrong is told at once; the rest when it has been observed
-(a request that nobody answers takes two seconds).
+Live looks at the cluster when something in it has changed, and while a verdict waits for a change in progress. Now and
+then it also looks for what no object tells. What is wrong by the objects alone is told at once. The rest is told when
+it has been observed (a request that nobody answers takes two seconds).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from checker.model.verdict import Result
 from checker.session import LONGEST_PAUSE, PAUSE, Session
 from cluster import Problem
 
-# Seconds: from the first of a burst of changes to the look; after a look, at most, until the next one; between two where nothing changes.
-DEBOUNCE, REST, REFRESH = 0.05, 0.5, 20.0
+DEBOUNCE = 0.05  # seconds from the first of a burst of changes to the look
+REST = 0.5  # seconds, at most, from a look to the next one
+REFRESH = 20.0  # seconds between two looks where nothing changes
 POLL = 3.0  # seconds between two looks at what cannot be watched (the container engine)
 
 

@@ -31,7 +31,10 @@ class Session:
     def __init__(
         self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, environment: Environment | None = None, seed: str = ""
     ) -> None:
-        """seed: see NamespaceEnvironment. Raises Problem for an unknown lab, and where there is no cluster (or, for the Docker lab, no engine)."""
+        """seed: see NamespaceEnvironment.
+
+        Raises Problem for an unknown lab, and where there is no cluster (for the Docker lab: no engine).
+        """
         self.lab = load_lab(lab) if isinstance(lab, str) else lab
         self.environment = environment or environment_of(self.lab, namespace, seed)
 
@@ -51,7 +54,10 @@ class Session:
         self.environment.prepare(self.lab)
 
     def check(self, wait: float = WAIT) -> Result:
-        """Grade. `wait`: seconds that a change in progress (a rollout, a Pod that starts) is given before it counts as failed."""
+        """Grade.
+
+        wait: seconds that a change in progress (a rollout, a Pod that starts) is given before it counts as failed.
+        """
         return self.checked(wait)[0]
 
     def checked(self, wait: float = WAIT) -> tuple[Result, State]:
@@ -90,7 +96,7 @@ class Session:
 
 
 def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
-    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+    """What is broken at the root in a namespace, or about one object.
 
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """

@@ -15,7 +15,7 @@ SHIM = Path(__file__).parent / "podman-as-docker"
 
 
 def ensure(engine: str) -> None:
-    """Have `docker` and `docker compose` work. Where they cannot be had, say so and go on: one lesson of many needs them."""
+    """Make `docker` and `docker compose` work. Where that fails, say so and go on: only one lesson needs them."""
     shim = tools.folder() / "docker"
     if engine == "podman":
         wanted, works = shim, tools.found("docker-compose") and shim.exists() and shim.read_bytes() == SHIM.read_bytes()

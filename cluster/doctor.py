@@ -1,4 +1,4 @@
-"""`kubeclass doctor`: is this machine fit for the course? Facts are gathered first; judging them is pure."""
+"""`kubeclass doctor`: is this machine fit for the course? Facts are gathered first; findings do no I/O."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. level: `well`, `warning` (it may be slow or partly fail) or `bad` (it will not work)."""
+    """The result of one check of this machine.
+
+    level: `well`, `warning` (the course may be slow or partly fail) or `bad` (it will not work).
+    """
 
     id: str
     level: str
@@ -57,23 +60,41 @@ def facts() -> dict[str, Any]:
         answers, clock, names = pool.submit(registry_answers), pool.submit(_clock_offset), pool.submit(_resolves)
         problem = running.result()
         return {
-            "engine": command, "engine_problem": problem, "engine_version": "" if problem else _engine_version(command),
-            "docker_beside": command == "podman" and _is_there("docker"), "memory": _memory(command, problem), "disk": _disk_free(), "disk_folder": str(paths.home()),
-            "cgroup": engine.cgroup_version(), "inotify": {name: _number(Path("/proc/sys/fs/inotify") / name) for name in INOTIFY},
+            "engine": command,
+            "engine_problem": problem,
+            "engine_version": "" if problem else _engine_version(command),
+            "docker_beside": command == "podman" and _is_there("docker"),
+            "memory": _memory(command, problem),
+            "disk": _disk_free(),
+            "disk_folder": str(paths.home()),
+            "cgroup": engine.cgroup_version(),
+            "inotify": {name: _number(Path("/proc/sys/fs/inotify") / name) for name in INOTIFY},
             "ports": {8888: _port_free(8888), NODE_PORT: _port_free(NODE_PORT)},
             "proxy": next((name for name in PROXIES if os.environ.get(name)), ""),
             "no_proxy": os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "",
-            "registry": answers.result(), "resolves": names.result(), "clock_offset": clock.result(),
-            "go": bool(shutil.which("go")), "lacks_capabilities": engine.lacks_capabilities(),
-        }  # fmt: skip
+            "registry": answers.result(),
+            "resolves": names.result(),
+            "clock_offset": clock.result(),
+            "go": bool(shutil.which("go")),
+            "lacks_capabilities": engine.lacks_capabilities(),
+        }
 
 
 def findings(facts: dict[str, Any]) -> list[Finding]:
     """Judge the facts. No I/O."""
     return [
-        _engine(facts), _memory_finding(facts), _disk(facts), _cgroup_finding(facts), *_inotify(facts), *_ports(facts), _proxy(facts),
-        _names(facts), _registry(facts), _clock(facts), _capabilities(facts),
-    ]  # fmt: skip
+        _engine(facts),
+        _memory_finding(facts),
+        _disk(facts),
+        _cgroup_finding(facts),
+        *_inotify(facts),
+        *_ports(facts),
+        _proxy(facts),
+        _names(facts),
+        _registry(facts),
+        _clock(facts),
+        _capabilities(facts),
+    ]
 
 
 def _engine(facts: dict[str, Any]) -> Finding:
@@ -85,10 +106,13 @@ def _engine(facts: dict[str, Any]) -> Finding:
         return Finding("engine", "warning", f"docker {version} is old", "Install Docker Engine 20.10 or later")
     if facts["docker_beside"]:
         return Finding(
-            "engine", "warning",
-            f"podman {version} runs, and beside it a Docker engine, whose firewall drops what goes between Podman's nodes",
-            "Stop the Docker engine (sudo systemctl stop docker) and restart this machine; or use it: unset KIND_EXPERIMENTAL_PROVIDER",
-        )  # fmt: skip
+            "engine",
+            "warning",
+            f"podman {version} runs, and beside it a Docker engine, "
+            "whose firewall drops what goes between Podman's nodes",
+            "Stop the Docker engine (sudo systemctl stop docker) and restart this machine; "
+            "or use it: unset KIND_EXPERIMENTAL_PROVIDER",
+        )
     return Finding("engine", "well", f"{facts['engine']} {version} runs, and you may use it")
 
 
@@ -117,24 +141,29 @@ def _at_least(id: str, value: int | None, least: int, good: int, words: str, rem
 def _cgroup_finding(facts: dict[str, Any]) -> Finding:
     if facts["cgroup"] == 1:
         return Finding(
-            "cgroup", "warning", "cgroup v1: Kubernetes 1.35 and later run on it only by a special setting",
+            "cgroup",
+            "warning",
+            "cgroup v1: Kubernetes 1.35 and later run on it only by a special setting",
             "Where you can, boot with systemd.unified_cgroup_hierarchy=1; the course still works without",
-        )  # fmt: skip
+        )
     return Finding(
         "cgroup", "well", "cgroup v2" if facts["cgroup"] else "not on Linux: the engine's own virtual machine decides"
     )
 
 
 def _inotify(facts: dict[str, Any]) -> list[Finding]:
-    return [
-        Finding(
-            f"inotify-{name.removeprefix('max_user_')}", "well" if value is None or value >= INOTIFY[name] else "warning",
-            "not on Linux" if value is None else f"fs.inotify.{name} is {value}"
-            + ("" if value >= INOTIFY[name] else ": beside another cluster, nodes may not become ready"),
-            "" if value is None or value >= INOTIFY[name] else f"sudo sysctl fs.inotify.{name}={INOTIFY[name] * 8}",
-        )
-        for name, value in facts["inotify"].items()
-    ]  # fmt: skip
+    return [_inotify_finding(name, value) for name, value in facts["inotify"].items()]
+
+
+def _inotify_finding(name: str, value: int | None) -> Finding:
+    id = f"inotify-{name.removeprefix('max_user_')}"
+    if value is None:
+        return Finding(id, "well", "not on Linux")
+    known = f"fs.inotify.{name} is {value}"
+    if value >= INOTIFY[name]:
+        return Finding(id, "well", known)
+    known += ": beside another cluster, nodes may not become ready"
+    return Finding(id, "warning", known, f"sudo sysctl fs.inotify.{name}={INOTIFY[name] * 8}")
 
 
 def _ports(facts: dict[str, Any]) -> list[Finding]:
@@ -142,21 +171,25 @@ def _ports(facts: dict[str, Any]) -> list[Finding]:
         8888: "JupyterLab then takes the next free one",
         NODE_PORT: "node port 30080 is then not reachable from a browser here",
     }
-    return [
-        Finding(
-            f"port-{port}", "well" if free else "warning", f"port {port} is {'free' if free else 'in use'}",
-            "" if free else f"Nothing needs doing ({use[port]}); after `kubeclass up` the course itself uses {NODE_PORT}",
-        )
-        for port, free in facts["ports"].items()
-    ]  # fmt: skip
+    found = []
+    for port, free in facts["ports"].items():
+        if free:
+            found.append(Finding(f"port-{port}", "well", f"port {port} is free"))
+        else:
+            remedy = f"Nothing needs doing ({use[port]}); after `kubeclass up` the course itself uses {NODE_PORT}"
+            found.append(Finding(f"port-{port}", "warning", f"port {port} is in use", remedy))
+    return found
 
 
 def _proxy(facts: dict[str, Any]) -> Finding:
     if facts["proxy"] and "127.0.0.1" not in facts["no_proxy"]:
         return Finding(
-            "proxy", "warning", f"{facts['proxy']} is set, and NO_PROXY does not name 127.0.0.1",
-            "kubectl would ask the proxy for the cluster: export NO_PROXY=127.0.0.1,localhost,10.96.0.0/12,10.244.0.0/16",
-        )  # fmt: skip
+            "proxy",
+            "warning",
+            f"{facts['proxy']} is set, and NO_PROXY does not name 127.0.0.1",
+            "kubectl would ask the proxy for the cluster: "
+            "export NO_PROXY=127.0.0.1,localhost,10.96.0.0/12,10.244.0.0/16",
+        )
     return Finding(
         "proxy", "well", f"{facts['proxy']} is set, and leaves the cluster out" if facts["proxy"] else "no proxy is set"
     )

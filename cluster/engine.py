@@ -129,7 +129,10 @@ PID_FILES = {
 
 
 def _forget_the_dead() -> None:
-    """Remove the pid files of an engine that was killed: where another process has got its number, the engine would not start."""
+    """Remove the pid files of an engine that was killed.
+
+    Where another process now has the number in such a file, the engine would not start.
+    """
     for file, name in PID_FILES.items():
         try:
             process = Path("/proc") / file.read_text().strip() / "comm"

@@ -1,4 +1,7 @@
-"""The images of the course: the base images, pulled or made; the guestbook in its versions, built; all of them on the nodes."""
+"""The images of the course, and how they get onto the nodes.
+
+The base images are pulled, or made here. The versions of the guestbook are built here.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,8 @@ case "$1" in -*|"") set -- redis-server "$@" ;; esac
 exec "$@"
 """
 STAND_INS = {
-    # Compiled once, not anew in each container: python3-minimal compiles its own modules only, and a start would take twice as long.
+    # The library is compiled once, not again in each container. python3-minimal compiles its own modules only, and a
+    # start would take twice as long.
     "python:3.13-slim": StandIn(
         "python3-minimal,libpython3-stdlib,ca-certificates",
         'RUN python3 -m compileall -q /usr/lib/python3.13\nCMD ["python3"]',
@@ -120,8 +124,8 @@ def _build_guestbook(engine: str) -> None:
             with step(f"Building {name}"), tempfile.TemporaryDirectory() as context:
                 for file in APP_FILES:
                     shutil.copy(folder / file, context)
-                # Steps of their own, not --build-arg and --label: Podman (seen: 4.3) takes what it built with one build argument
-                # for another's, and would give a learner's own build the image that has the label.
+                # Separate steps, not --build-arg and --label. Podman (seen: 4.3) takes what it built with one build
+                # argument for a build with another. A learner's own build would get the image that has the label.
                 with (Path(context) / "Dockerfile").open("a") as dockerfile:
                     dockerfile.write(f"ENV VERSION={version}\nLABEL {SOURCE}={source}\n")
                 docker_build(engine, Path(context), name)
@@ -135,8 +139,9 @@ def _label(engine: str, image: str, label: str) -> str:
 
 
 def load(engine: str, nodes: list[str], names: list[str] | None = None) -> None:
-    """Put images, by default all of the course's, onto the nodes, those that a node has not got yet, all nodes side by side.
+    """Load images onto the nodes, on all nodes at once. A node gets only the images that it does not have yet.
 
+    names: by default all images of the course.
     Raises Problem where a node does not take them.
     """
     ids = {name: run(engine, "image", "inspect", "--format", "{{.Id}}", name).strip() for name in names or all_names()}

@@ -1,4 +1,4 @@
-"""metrics-server, for `kubectl top` and for scaling by numbers: an addition to the cluster, put there when somebody asks for it."""
+"""metrics-server, for `kubectl top` and for the HorizontalPodAutoscaler: an addition to the cluster, on request."""
 
 from __future__ import annotations
 
@@ -66,7 +66,12 @@ def _have_image(command: str) -> None:
     program = programs.build("metrics-server")
     with tempfile.TemporaryDirectory() as work:
         shutil.copy(program, Path(work) / "metrics-server")
-        lines = ("FROM scratch", "COPY metrics-server /metrics-server", f'LABEL {images.STANDS_IN_FOR}="{image()}"', 'ENTRYPOINT ["/metrics-server"]')  # fmt: skip
+        lines = (
+            "FROM scratch",
+            "COPY metrics-server /metrics-server",
+            f'LABEL {images.STANDS_IN_FOR}="{image()}"',
+            'ENTRYPOINT ["/metrics-server"]',
+        )
         (Path(work) / "Dockerfile").write_text("\n".join(lines) + "\n")
         docker_build(command, Path(work), image())
 

@@ -28,7 +28,7 @@ def fetch(url: str, timeout: float) -> bytes:
 
 @cache
 def registry_answers(url: str = REGISTRY, patience: float = PATIENCE) -> bool:
-    """Whether the registry that the course's images come from answers. KUBECLASS_NO_REGISTRY=1 says that it does not."""
+    """Whether the registry of the course's images answers. KUBECLASS_NO_REGISTRY=1 says that it does not."""
     if os.environ.get("KUBECLASS_NO_REGISTRY"):
         return False
     try:

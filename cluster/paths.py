@@ -14,7 +14,7 @@ def home() -> Path:
 
 
 def work() -> Path:
-    """Where the learner's files for the labs are, a folder per lab. `KUBECLASS_WORK`, else lessons/work in the clone."""
+    """The folder of the learner's files, with a folder for each lab: `KUBECLASS_WORK`, or lessons/work in the clone."""
     return Path(os.environ.get("KUBECLASS_WORK") or COURSE / "lessons" / "work")
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Stands in for runc on a machine that withholds some capabilities: asks runc for no more than the machine gives.
 
-An engine asks for every capability when a container is privileged, as kind's nodes are, and Podman for higher limits than
-this machine's own (setrlimit(2)); runc fails where it cannot have one. The names are in the order of their bits, see
-capabilities(7).
+An engine asks for every capability when a container is privileged, as kind's nodes are. Podman also asks for higher
+limits than this machine's own (setrlimit(2)). runc fails where it cannot have one of them. The names are in the order
+of their bits, see capabilities(7).
 
-An engine calls it several times for each container, so it imports no more than it must, and is run without site packages.
+An engine calls this program several times for each container. So it imports no more than it must, and runs without site
+packages.
 """
 # ruff: noqa: PTH118, PTH123
 
@@ -27,8 +28,10 @@ def available() -> set[str]:
 
 
 def bound(path: str, part: str = "") -> None:
-    """Write the file anew without the capabilities and the limits that this machine withholds. part: where in it the process is
-    described."""
+    """Write the file again without the capabilities and the limits that this machine withholds.
+
+    part: the key in the file under which the process is described; empty for the file itself.
+    """
     import json
     import resource
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from cluster import engine, images, observer, up_progress
@@ -28,36 +29,70 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     except Problem:
         if not underway:
             raise
-        return {
-            "name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "context": cluster.context, "ready": False, "nodes": [],
-            "observer": False, "versions": {}, "not_well": [underway],
-        }  # fmt: skip
+        return _facts(cluster, not_well=[underway])
     nodes = nodes_of(command, cluster)
     live, problem = _live_nodes(cluster) if nodes and cluster.kubeconfig.exists() else ({}, "")
     rows = [
         {
-            "name": node.name, "role": node.role, "running": node.running, **live.get(node.name, {"ready": False, "version": ""}),
+            "name": node.name,
+            "role": node.role,
+            "running": node.running,
+            **live.get(node.name, {"ready": False, "version": ""}),
             "missing_images": _missing_images(command, node.name) if node.running else images.all_names(),
         }
         for node in nodes
-    ]  # fmt: skip
+    ]
     observer = bool(live) and _observer_ready(cluster)
-    # What is missing while somebody is at work on it needs no remedy.
-    not_well = [underway] if underway and at_work else [
-        *([underway] if underway else []),
-        *(["There is no cluster. Bring it up: kubeclass up"] if not nodes and not underway else []),
-        *(["The cluster has no kubeconfig of the course. Write it anew: kubeclass up"] if nodes and not cluster.kubeconfig.exists() else []),
-        *([f"The API server does not answer ({problem}). Bring it back: kubeclass up"] if problem else []),
+    # While `kubeclass up` runs, what is missing needs no remedy.
+    not_well = [underway] if underway else []
+    if not (underway and at_work):
+        if not nodes and not underway:
+            not_well.append("There is no cluster. Bring it up: kubeclass up")
+        if nodes and not cluster.kubeconfig.exists():
+            not_well.append("The cluster has no kubeconfig of the course. Write it anew: kubeclass up")
+        if problem:
+            not_well.append(f"The API server does not answer ({problem}). Bring it back: kubeclass up")
+        not_well += _nodes_not_well(rows, seen=bool(live))
+        if live and not observer:
+            not_well.append("The observer is not ready. Set it up anew: kubeclass up")
+    return _facts(cluster, rows, observer, _versions(command, live), not_well)
+
+
+def _nodes_not_well(rows: list[dict[str, Any]], seen: bool) -> list[str]:
+    """A sentence for each thing that is amiss with a node. seen: whether the API server has listed the nodes."""
+    running = [row for row in rows if row["running"]]
+    return [
         *(f"Node {row['name']} is stopped. Start it: kubeclass up" for row in rows if not row["running"]),
-        *(f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}" for row in rows if row["running"] and not row["ready"] and live),
-        *(f"Node {row['name']} lacks {', '.join(row['missing_images'])}. Load them: kubeclass up" for row in rows if row["running"] and row["missing_images"]),
-        *(["The observer is not ready. Set it up anew: kubeclass up"] if live and not observer else []),
-    ]  # fmt: skip
+        *(
+            f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}"
+            for row in running
+            if seen and not row["ready"]
+        ),
+        *(
+            f"Node {row['name']} lacks {', '.join(row['missing_images'])}. Load them: kubeclass up"
+            for row in running
+            if row["missing_images"]
+        ),
+    ]
+
+
+def _facts(
+    cluster: Cluster,
+    rows: Sequence[dict[str, Any]] = (),
+    observer: bool = False,
+    versions: dict[str, Any] | None = None,
+    not_well: Sequence[str] = (),
+) -> dict[str, Any]:
     return {
-        "name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "context": cluster.context,
-        "ready": not not_well and len(rows) == 1 + WORKERS, "nodes": rows, "observer": observer,
-        "versions": _versions(command, live), "not_well": not_well,
-    }  # fmt: skip
+        "name": cluster.name,
+        "kubeconfig": str(cluster.kubeconfig),
+        "context": cluster.context,
+        "ready": not not_well and len(rows) == 1 + WORKERS,
+        "nodes": list(rows),
+        "observer": observer,
+        "versions": versions or {},
+        "not_well": list(not_well),
+    }
 
 
 def _live_nodes(cluster: Cluster) -> tuple[dict[str, dict[str, Any]], str]:

@@ -104,8 +104,9 @@ def release(name: str) -> str:
 
 
 def fetch_tool(name: str) -> Path:
-    """Put the pinned release of a tool into the course's own folder, built where the release cannot be had. Returns its place.
+    """Put the pinned release of a tool into the course's own folder, and return its path.
 
+    Where the release cannot be downloaded, the tool is built.
     Raises Problem where neither works.
     """
     version, url = versions()[name]["version"], release(name)

@@ -30,14 +30,16 @@ from cluster.waiting import FOREVER, wait_until
 
 NODE_PORT = 30080  # this node port is also a port of this machine, for a browser
 SETTLE = 30  # seconds in which an API server that was just started may still refuse what it will allow
-# Seconds in which the engine may finish containers that it was asked for before a stop: those that are waited for, and others.
+# Seconds in which the engine may finish containers that it was asked for before a stop: containers that `up` waits for,
+# and others.
 ASKED_FOR, LATECOMERS = 30, 3
 COME_BACK = 90  # seconds that stopped nodes are given to be ready again
 
 
 def up(cluster: Cluster | None = None, metrics: bool = False) -> Cluster:
-    """Bring the course's cluster up: engine, tools, images, nodes, observer; with `metrics`, metrics-server. What is there already
-    is left as it is.
+    """Bring the course's cluster up: engine, tools, images, nodes, observer; with `metrics`, metrics-server.
+
+    Parts that exist already stay as they are.
 
     Safe to call again after it was stopped, and while another one is at work (it waits for that one).
     Raises Problem where something cannot be had, with what to do.
@@ -77,7 +79,10 @@ def _bring_up(cluster: Cluster) -> str:
 
 
 def down(cluster: Cluster | None = None) -> bool:
-    """Delete the cluster and its kubeconfig. Returns whether there was one. Raises Problem where the engine does not answer."""
+    """Delete the cluster and its kubeconfig. Returns whether there was a cluster.
+
+    Raises Problem where the engine does not answer.
+    """
     cluster = cluster or current()
     command = engine.command()
     engine.require_running(command)
@@ -100,7 +105,8 @@ def _alone(cluster: Cluster) -> Iterator[None]:
     except OSError as error:
         raise Problem(
             f"The course cannot write its folder {folder}: {error.strerror}.",
-            "Free some disk space, or point KUBECLASS_HOME to a folder that you may write, and run the same command again",
+            "Free some disk space, or point KUBECLASS_HOME to a folder that you may write, "
+            "and run the same command again",
         ) from None
     with lock:
         try:
@@ -220,9 +226,11 @@ def _nodes_with_containerd(command: str, cluster: Cluster) -> list[str]:
     return names
 
 
-# On cgroup v1, cgroups are made by the kubelet and runc themselves, not by systemd: before systemd sets a container's devices runc
-# freezes it, and where the machine is too busy for that within a moment, the container fails (“unable to freeze”) and is started again.
-# Sources: https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers; systemd/v1.go of opencontainers/cgroups.
+# On cgroup v1, the kubelet and runc make cgroups themselves, instead of systemd. With systemd, runc freezes a container
+# before systemd sets its devices. Where the machine is too busy for that within a moment, the container fails (“unable
+# to freeze”) and is started again.
+# Sources: https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers;
+# systemd/v1.go of opencontainers/cgroups.
 _CGROUPFS = {
     "containerdConfigPatches": [
         '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]\nSystemdCgroup = false\n'
@@ -236,18 +244,18 @@ _CGROUPFS = {
 def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
     """Create the nodes. Leaves nothing behind where that fails or is stopped."""
     config = {
-        "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
         "nodes": [{"role": "control-plane", **_port_mapping()}, *[{"role": "worker"} for _ in range(WORKERS)]],
         **(_CGROUPFS if engine.cgroup_version() == 1 else {}),
-    }  # fmt: skip
+    }
     with _new_kubeconfig(cluster) as new:
         try:
             with step(f"Creating {1 + WORKERS} nodes with kind"):
-                run(
-                    str(kind), "create", "cluster", "--name", cluster.name, "--image", image, "--config", "-", "--wait", "120s",
-                    "--kubeconfig", str(new.kubeconfig), input=yaml.safe_dump(config), timeout=600, env=_environment(command),
-                    children=ASKED_FOR,
-                )  # fmt: skip
+                create = (str(kind), "create", "cluster", "--name", cluster.name, "--image", image)
+                options = ("--config", "-", "--wait", "120s", "--kubeconfig", str(new.kubeconfig))
+                text, environment = yaml.safe_dump(config), _environment(command)
+                run(*create, *options, input=text, timeout=600, env=environment, children=ASKED_FOR)
             _put_in_place(new, cluster)
         except BaseException as why:
             with tidying_up():
@@ -270,7 +278,8 @@ def _port_mapping() -> dict[str, object]:
             probe.bind(("127.0.0.1", NODE_PORT))
         except OSError:
             say(
-                f"  port {NODE_PORT} of this machine is taken: node port {NODE_PORT} will not be reachable from a browser here"
+                f"  port {NODE_PORT} of this machine is taken: "
+                f"node port {NODE_PORT} will not be reachable from a browser here"
             )
             return {}
     return {"extraPortMappings": [{"containerPort": NODE_PORT, "hostPort": NODE_PORT, "listenAddress": "127.0.0.1"}]}
@@ -312,7 +321,7 @@ def _delete(kind: Path, cluster: Cluster) -> None:
 def _furnish(cluster: Cluster) -> None:
     """What the course needs in the cluster: the learner's namespace, a prompt kube-proxy, and the observer."""
     _make_default_namespace(cluster)
-    # kubeadm promises kube-proxy no CPU at all: on a busy machine Services would then follow their Pods many seconds late.
+    # kubeadm requests no CPU for kube-proxy: on a busy machine Services would then follow their Pods many seconds late.
     proxy = ("daemonset", "kube-proxy", "-n", "kube-system")
     kubectl(cluster, "set", "resources", *proxy, "--requests=cpu=100m", timeout=20)
     if not observer.is_current(cluster):
@@ -343,7 +352,10 @@ def _make_default_namespace(cluster: Cluster) -> None:
 
 
 def _wait_for_names(cluster: Cluster) -> None:
-    """Wait until Pods can look names up. After a power cut the nodes say for a while that all is ready, as it was before, and the DNS is not."""
+    """Wait until Pods can look names up.
+
+    After a power cut the nodes report for a while that all is ready, as it was before, but the cluster's DNS is not.
+    """
     if _names_are_found(cluster):
         return
     with step("Waiting for the cluster's DNS"):

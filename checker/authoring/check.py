@@ -1,4 +1,4 @@
-"""`kubeclass lab check`: everything that is missing or wrong in a lab's folder, as far as it shows without a cluster."""
+"""`kubeclass lab check`: everything that is missing or wrong in a lab's folder, as far as files alone can tell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ OWN_FACTS = {"kind", "name", "namespace", "object", "lab"}  # every fault has th
 
 @dataclass(frozen=True)
 class Call:
-    """A call in code that makes a fault: `fail("cause", object, form=…, fact=…)`. open: it passes further facts in a dict."""
+    """A call in code that makes a fault: `fail("cause", object, form=…, fact=…)`.
+
+    open: the call passes further facts in a dict.
+    """
 
     where: str
     cause: str
@@ -82,7 +85,7 @@ def wrong_with(call: Call, causes: Catalogue) -> str:
 
 
 def check_lab(lab: Lab) -> list[str]:
-    """Everything that is missing or wrong, each in a sentence that begins with the file; empty where the lab is complete."""
+    """Everything that is missing or wrong; empty where the lab is complete. Each sentence begins with the file."""
     return [*_code(lab), *_setup(lab), *_cases(lab), *_proof(lab)]
 
 

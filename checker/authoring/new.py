@@ -12,8 +12,9 @@ TEMPLATE = Path(__file__).parent / "template"
 
 
 def new_lab(number: str, name: str) -> Path:
-    """Make the folder of a new lab, a draft, and return it. number: "16". name: words with hyphens between them, such as "autoscaling".
+    """Make the folder of a new lab, a draft, and return it.
 
+    number: "16". name: words with hyphens between them, such as "autoscaling".
     Raises Problem for a number or a name that cannot be one, and for a number that is taken. Nothing is overwritten.
     """
     if not re.fullmatch(r"\d\d", number):

@@ -28,8 +28,10 @@ class ApiError(Exception):
 
 
 class Api:
-    """Calls to the API server of one cluster, also when it is deleted and made anew meanwhile: it then has another address, and
-    other certificates. Safe to use from several threads; connections are kept."""
+    """Calls to the API server of one cluster. Safe to use from several threads; connections are kept.
+
+    The cluster may be deleted and created again meanwhile. It then has another address and other certificates.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         """Raises Problem where the cluster has no kubeconfig, or the kubeconfig is not for this cluster."""
@@ -61,12 +63,16 @@ class Api:
         return self._connection()[0].server
 
     def streaming(self) -> httpx.AsyncClient:
-        """A client for many answers that go on and on, all from one event loop; for the same cluster, and past any proxy, too."""
+        """A client for many watches of the same cluster in one event loop. It, too, uses no proxy."""
         access, _ = self._connection()
         return httpx.AsyncClient(
-            base_url=access.server, headers=_headers(access), verify=access.tls, trust_env=False,
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), limits=httpx.Limits(max_connections=None),
-        )  # fmt: skip
+            base_url=access.server,
+            headers=_headers(access),
+            verify=access.tls,
+            trust_env=False,
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+            limits=httpx.Limits(max_connections=None),
+        )
 
     def request(
         self,

@@ -2,7 +2,7 @@
 
 One LIST per kind, side by side; then, side by side again, what hangs on the objects: one batch for the observer, the
 requests from outside, the last log lines of containers in trouble. Every call has a deadline, and what does not
-answer in time becomes an "unlisted" kind or an observation with an error, from which judging concludes nothing.
+answer in time becomes an "unlisted" kind or an observation with an error, from which grading concludes nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ MAX_LOGS = 10  # containers whose last lines are read in one look
 MAX_LOGS_WHOLE = 40  # the same where a whole namespace is explained
 LOG_LINES = "tailLines=10&limitBytes=4096"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
-LATELY = 60  # seconds: what a container that is well has said before that may long be put right
+# Seconds: older log lines of a container that works may tell of a fault that is long repaired.
+RECENT_LOG = 60
 LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlinks")  # in the kubelet's words
 
 
@@ -47,8 +48,9 @@ def collect(
 ) -> State:
     """Look at a namespace once.
 
-    observations: what the lab's tasks want seen. manifests: files of the learner's; where one speaks of an object that is
-    not there (with every_manifest, of any object), the API server is asked, by a dry run, what it has against it.
+    observations: what the lab's tasks want seen.
+    manifests: files of the learner's. Where a file names an object that does not exist, a dry run asks the API server
+    whether it takes the file. With every_manifest, a dry run asks about each file.
     kinds: what is listed. logs: of which containers the last lines are read, those in trouble or all of them.
     listed: the objects, where a Watch has them (checker/collect/watch.py); otherwise they are listed.
     Raises Problem where the API server cannot be reached at all.
@@ -62,8 +64,10 @@ def collect(
 
 
 def look(namespace: str, listed: State | None = None) -> State:
-    """See a namespace of the course's cluster once, with everything that `kubeclass explain` goes by. Raises Problem where there is
-    no cluster. listed: as for `collect`."""
+    """See a namespace of the course's cluster once, with everything that `kubeclass explain` uses.
+
+    listed: as for `collect`. Raises Problem where there is no cluster.
+    """
     return collect(Api(current()), namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed)
 
 
@@ -185,14 +189,18 @@ def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
                 if key not in found or (found[key][0] and not ready):
                     found[key] = (ready, pod, status["name"])
     return [
-        (pod, name, f"sinceSeconds={LATELY}" if ready else "")
+        (pod, name, f"sinceSeconds={RECENT_LOG}" if ready else "")
         for ready, pod, name in sorted(found.values(), key=lambda one: one[0])
     ]
 
 
 def _log(api: Api, pod: Object, container: str, which: str) -> str:
-    """The last lines that a container said. Where its first run ended and nothing is said, the kubelet may have started it again
-    since it was listed: the words are those of the run before. (Later runs wait for their turn for ten seconds and more.)"""
+    """The last lines of a container's log.
+
+    Where the container's first run has ended and the log is empty, the kubelet may have started the container again
+    since it was listed. Then the lines are those of the run before. (The kubelet waits ten seconds and more before a
+    later run.)
+    """
     said = _log_of_run(api, pod, container, which)
     first = not any(s["name"] == container and s.get("restartCount") for s in pod.container_statuses)
     return _log_of_run(api, pod, container, PREVIOUS) if first and not said and not which else said

@@ -32,8 +32,8 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
             continue
         for document in documents:
             if not isinstance(document, dict):
-                found.append({"file": file.name, "kind": "", "name": "",
-                              "message": "it holds no object: a manifest begins with apiVersion and kind"})  # fmt: skip
+                message = "it holds no object: a manifest begins with apiVersion and kind"
+                found.append({"file": file.name, "kind": "", "name": "", "message": message})
                 continue
             kind = str(document.get("kind", ""))
             name = str((document.get("metadata") or {}).get("name", ""))
@@ -49,10 +49,8 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
 def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> str:
     """The API server's words against one document of a file; empty where it would take it."""
     try:
-        kubectl(
-            cluster, "apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-",
-            input=yaml.safe_dump(document), timeout=10,
-        )  # fmt: skip
+        apply = ("apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-")
+        kubectl(cluster, *apply, input=yaml.safe_dump(document), timeout=10)
     except Problem as problem:
         # kubectl reads the document from its standard input; the learner knows it by its file.
         return problem.what.split("failed: ", 1)[-1].strip().replace('"STDIN"', f'"{file.name}"')

@@ -1,7 +1,7 @@
 """Questions asked from inside a learner's own Pods, by exec: what their DNS says, which paths are open to them.
 
-The program that asks (cluster/observer/asking.py, unless an ask brings another) goes along with the question, so a container needs
-python3 and nothing else. Nothing is left in the container.
+The program that asks goes along with the question, so a container needs python3 and nothing else. It is
+cluster/observer/asking.py, unless an ask brings another. Nothing is left in the container.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from cluster import Cluster, Problem, observer
 from cluster.kubectl import kubectl
 
 TIMEOUT = 8.0  # seconds for everything that one Pod is asked; a single request inside it has 2
-# Where DNS does not answer at all, a resolver would go on asking for longer than that: 5 seconds, twice, as resolv.conf(5) says.
+# Where DNS does not answer at all, a resolver asks twice and waits 5 seconds each time (resolv.conf(5)), which is
+# longer.
 _PATIENCE = 'import os; os.environ["RES_OPTIONS"] = "timeout:1 attempts:2"\n'
 _PROGRAM = observer.HERE / "asking.py"
 
@@ -31,10 +32,9 @@ def ask_inside(cluster: Cluster, question: dict[str, Any]) -> dict[str, Any]:
 def _ask(cluster: Cluster, ask: dict[str, Any]) -> dict[str, Any]:
     program = _PATIENCE + (ask.get("program") or _PROGRAM.read_text())
     try:
-        said = kubectl(
-            cluster, "exec", "-n", ask["namespace"], ask["pod"], "-c", ask["container"], "--",
-            "python3", "-c", program, json.dumps(ask["questions"]), timeout=TIMEOUT,
-        )  # fmt: skip
+        place = ("-n", ask["namespace"], ask["pod"], "-c", ask["container"])
+        python = ("python3", "-c", program, json.dumps(ask["questions"]))
+        said = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
         answers: dict[str, Any] = json.loads(said)
     except Problem as problem:
         _, failed, why = problem.what.rpartition("` failed: ")

@@ -1,5 +1,6 @@
-"""Requests from outside the cluster: from this machine to the nodes, or, where those have no route, from one node to another.
+"""Requests from outside the cluster: from this machine to the nodes.
 
+Where this machine has no route to the nodes, one node asks another.
 Docker Desktop keeps the nodes' addresses inside its virtual machine; there `curl` in a node stands in for a neighbour.
 """
 

@@ -1,4 +1,7 @@
-"""The observer as the checker uses it: a batch of questions, and their answers. cluster/observer/ holds the observer itself."""
+"""The observer as the checker uses it: a batch of questions, and their answers.
+
+cluster/observer/ holds the observer itself.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ ASK_TIMEOUT = 8.0  # seconds for one batch; a single request inside it has 2
 
 
 def ask(api: Api, questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Answers to a batch of questions (see server.py), by key. Where the observer cannot be asked, each is `{"error": why}`."""
+    """Answers to a batch of questions (see cluster/observer/server.py), by key.
+
+    Where the observer cannot be asked, each answer is `{"error": why}`.
+    """
     if not questions:
         return {}
     try:

@@ -34,10 +34,16 @@ class _MadeAnew(Exception):
 
 
 class Watch:
-    """The objects that a lab may look at, as they are now. Begins with `start`, and ends with `stop` or with the process."""
+    """The objects that a lab may look at, as they are now.
+
+    A Watch begins with `start`, and ends with `stop` or with the process.
+    """
 
     def __init__(self, api: Api, namespace: str, changed: Callable[[], None], kinds: Iterable[str] = ALWAYS) -> None:
-        """changed: called, from the watching thread, whenever an object has changed; it must return at once. kinds: what is watched."""
+        """kinds: what is watched.
+
+        changed: the watching thread calls it whenever an object has changed. It must return at once.
+        """
         self._api, self._namespace, self._changed = api, namespace, changed
         self._kinds = [KINDS[name] for name in kinds]
         self._only_here: set[str] = set()  # kinds that may be listed in the namespace only
@@ -156,7 +162,10 @@ class Watch:
         return path, listed["metadata"]["resourceVersion"]
 
     async def _read_changes(self, client: httpx.AsyncClient, kind: Kind, path: str, version: str) -> str:
-        """Follow the changes since a version. The version from which on to go on; empty where it is too old for that."""
+        """Follow the changes since a resource version.
+
+        Returns the version from which to continue; empty where the API server no longer knows the changes since then.
+        """
         import httpx
 
         asked = f"{path}{'&' if '?' in path else '?'}watch=1&allowWatchBookmarks=true&resourceVersion={version}"

@@ -1,7 +1,7 @@
-"""Chains: what must hold for an object to work, link by link, and the first link that is broken.
+"""Diagnosis: what is broken at the root. A chain is what must hold for an object to work, link by link.
 
-`walk(state, object)` returns when the object works and raises Failed (or Unknown) with the first broken link when not.
-What follows from a broken link is never reported beside it.
+`walk(state, object)` returns where the object works. Otherwise it raises Failed (or Unknown) with the first broken
+link. What follows from a broken link is never reported beside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The words of a component about an object, as they are: the scheduler's, the API server's, the kubelet's, a program's."""
+"""The words of a component about an object, unchanged.
+
+The component is the scheduler, the API server, the kubelet, or a program in a container.
+"""
 
 from __future__ import annotations
 

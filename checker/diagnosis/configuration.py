@@ -1,5 +1,6 @@
-"""The configuration of a Pod: the ConfigMaps and Secrets that its variables and its volumes are taken from are there, and
-their keys; and what a container finds where a volume is mounted.
+"""The configuration of a Pod: the ConfigMaps and Secrets of its variables and its volumes exist, and have the keys.
+
+The module also knows what a container finds where a volume is mounted.
 
 Sources: https://kubernetes.io/docs/concepts/configuration/configmap/, https://kubernetes.io/docs/concepts/configuration/secret/
 and https://kubernetes.io/docs/concepts/storage/volumes/.
@@ -34,9 +35,12 @@ _NOT_SYNCED = re.compile(r"failed to sync (?:configmap|secret) cache|not registe
 
 @dataclass(frozen=True)
 class Reference:
-    """A ConfigMap or Secret that a Pod refers to. key: None for all its keys. name_within: what the key is called where it
-    arrives, a variable or a path within the volume; empty for all keys. optional: the kubelet makes do without it.
-    for_variable: only text will do."""
+    """A ConfigMap or Secret that a Pod refers to.
+
+    key: None for all its keys.
+    name_within: the key's name in the container: a variable, or a path within the volume. Empty for all keys.
+    optional: the kubelet starts the container without it. for_variable: the value must be text.
+    """
 
     kind: str
     name: str
@@ -51,7 +55,7 @@ def _reference(kind: str, ref: dict[str, Any], name_within: str = "", name: str 
 
 
 def environment_references(container: dict[str, Any]) -> list[Reference]:
-    """What a container's variables are taken from, in the order of the kubelet: whole objects first, then single keys."""
+    """The sources of a container's variables, in the order of the kubelet: whole objects first, then single keys."""
     found = []
     for source in container.get("envFrom") or []:
         for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
@@ -82,7 +86,10 @@ def volume_references(volume: dict[str, Any]) -> list[Reference]:
 
 
 def keys_of(source: Object, for_variable: bool = False) -> list[str]:
-    """The keys of a ConfigMap or Secret; for_variable: only those that a variable can have: the kubelet takes none from binaryData."""
+    """The keys of a ConfigMap or Secret.
+
+    for_variable: only the keys that a variable can have. The kubelet takes no variable from binaryData.
+    """
     return sorted([*(source.raw.get("data") or {}), *([] if for_variable else source.raw.get("binaryData") or {})])
 
 
@@ -101,7 +108,8 @@ class Need:
 def missing(state: State, pod: Object, need: Need, for_volume: bool = False) -> Failed | None:
     """The fault of a reference whose object or key does not exist, or None where both exist.
 
-    for_volume: the volume keeps the Pod in ContainerCreating. Raises Unknown where objects of that kind could not be listed.
+    for_volume: the volume keeps the Pod in ContainerCreating. Raises Unknown where objects of that kind could not be
+    listed.
     """
     kind, name, key = need.reference.kind, need.reference.name, need.reference.key
     source = state.find(kind, name, pod.namespace)
@@ -133,7 +141,10 @@ def missing(state: State, pod: Object, need: Need, for_volume: bool = False) -> 
 
 
 def explain_environment(state: State, pod: Object, container: dict[str, Any], message: str) -> NoReturn:
-    """Why a container waits with CreateContainerConfigError. message: the kubelet's, used where objects could not be seen."""
+    """Why a container waits with CreateContainerConfigError.
+
+    message: the kubelet's. It is used where objects could not be seen.
+    """
     name = container.get("name", "")
     seen_all = _raise_first_missing(state, pod, [Need(r, container=name) for r in environment_references(container)])
     if not seen_all:
@@ -172,7 +183,10 @@ def explain_sources(state: State, pod: Object) -> None:
 
 
 def _raise_first_missing(state: State, pod: Object, needs: list[Need], for_volume: bool = False) -> bool:
-    """Raise the first fault of some references that must be there. Returns whether all of their objects could be listed."""
+    """Raise the first fault of some references that a Pod needs.
+
+    Returns whether all of their objects could be listed.
+    """
     seen_all = True
     for need in needs:
         if need.reference.optional:
@@ -233,8 +247,9 @@ def optional_and_missing(state: State, pod: Object, container: dict[str, Any]) -
 class Source:
     """Where a variable or a file comes from.
 
-    kind: ConfigMap or Secret; empty for a value in the container's own spec, or a volume of another type. key: None where no
-    key gives it. mount: of a file, the volumeMount that it lies in; files: what its volume holds where no key gives the file.
+    kind: ConfigMap or Secret; empty for a value in the container's own spec, or a volume of another type.
+    key: None where no key gives the value. mount: of a file, the volumeMount in which it lies.
+    files: the files of the volume, where no key gives the file.
     volume_type: of a file in a volume that is taken from no ConfigMap or Secret, such as `emptyDir`.
     """
 
@@ -253,15 +268,21 @@ class Source:
 
     @property
     def words(self) -> str:
-        """A source that is no ConfigMap or Secret, in English, for the labs whose sentences are not in their catalogue yet."""
+        """A source that is no ConfigMap or Secret, in English.
+
+        For labs whose sentences are not in their catalogue yet.
+        """
         if self.mount:
             return f"volume {self.mount['name']} ({self.volume_type})"
         return "the container's own spec"
 
 
 def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
-    """Where a container's variable comes from, or None where it has none of that name. `env` wins over `envFrom`, and the
-    later entry over the earlier one. The value $(NAME) comes from the source of the variable NAME, where that is set before it."""
+    """Where a container's variable comes from, or None where the container has no variable of that name.
+
+    `env` wins over `envFrom`, and a later entry wins over an earlier entry. The value $(NAME) comes from the source of
+    the variable NAME, where NAME is set before it.
+    """
     variables = container.get("env") or []
     for place, variable in reversed(list(enumerate(variables))):
         if variable["name"] != name:
@@ -337,8 +358,10 @@ _PATH = re.compile(r"/[\w./-]*[\w-]")
 def explain_hidden_file(
     state: State, pod: Object, container: dict[str, Any], said: str, in_progress: bool = False
 ) -> None:
-    """A container that ends because a file is not there, at a place where a ConfigMap or Secret is mounted: the mount hides what
-    the image has there. said: its last words, or the runtime's. Returns where that is not it.
+    """A container that ends because a file is missing at a path where a ConfigMap or Secret is mounted.
+
+    The mount hides what the image has at that path. said: the container's last words, or the runtime's.
+    Returns where that is not the cause.
 
     Source: https://kubernetes.io/docs/concepts/storage/volumes/#how-volumes-work
     """

@@ -16,7 +16,7 @@ from checker.model.state import Object, State
 
 _NO_ANSWER = re.compile(r"refused|timed out|timeout|unreachable|cannot connect|could not connect|not answer", re.I)
 _ADDRESS = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([a-z](?:[a-z0-9.-]*[a-z0-9])?):(\d{1,5})(?:/.*)?$")
-# Words by which a program asks for a host, and the host behind them: `nslookup db`, `nc -z db 5432`, `getaddrinfo('db'`.
+# Words with which a program asks for a host, and then the host: `nslookup db`, `nc -z db 5432`, `getaddrinfo('db'`.
 _ASKS = re.compile(
     r"(?:nslookup|getent\s+(?:hosts|ahosts)|dig|host|ping|nc|ncat|curl|wget|telnet|pg_isready|redis-cli|mysqladmin|mysql|psql|"
     r"getaddrinfo|gethostbyname|create_connection|urlopen)"
@@ -70,7 +70,9 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
 
 
 def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
-    """A Service that is well, and is not found by the container's DNS settings, or is asked on a port that it does not have.
+    """A Service that works, but that a container does not reach.
+
+    Either the container's DNS settings do not find it, or the container asks on a port that the Service does not have.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-s-dns-policy
     """

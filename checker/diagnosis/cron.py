@@ -1,6 +1,7 @@
-"""Cron schedules: when a CronJob is due. Read as the CronJob controller reads them, so that it can be said what one means.
+"""Cron schedules: when a CronJob is due, as the CronJob controller reads a schedule.
 
-Only for telling: whether a schedule is valid is the API server's word, and whether it ran is told by status and times.
+This module only tells what a schedule means. The API server says whether a schedule is valid; status and times say
+whether the CronJob ran.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
 """
 
@@ -13,9 +14,14 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 _MACROS = {
-    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
-}  # fmt: skip
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _ANY = re.compile(r"[*?](/0*1)?")  # to the controller a star is a star with a step of one, too
@@ -54,7 +60,10 @@ class Schedule:
         return whole == (60, 24, 31, 12, 7)
 
     def same_as(self, other: Schedule, since: datetime) -> bool:
-        """Whether both are due at the same times in the year that follows: other spellings, and zones with the same clocks."""
+        """Whether both are due at the same times in the year that follows.
+
+        They may differ in spelling, and in time zones with the same clock.
+        """
         end = since + timedelta(days=366)
         return list(self._between(since, end)) == list(other._between(since, end))
 
@@ -77,7 +86,10 @@ class Schedule:
 
 
 def read_schedule(text: str, zone: str = "") -> Schedule | None:
-    """A schedule and its time zone (empty: that of the controller, UTC in most clusters). None where it cannot be read here."""
+    """A schedule; None where this module cannot read it.
+
+    zone: its time zone. Empty is the controller's time zone, which is UTC in most clusters.
+    """
     fields = _MACROS.get(text.strip(), text).split()
     try:
         if len(fields) != 5:

@@ -1,4 +1,4 @@
-"""The chain of a name: the cluster's DNS answers → the namespace exists → the Service exists → something ready is behind it.
+"""The chain of a name: the cluster's DNS answers → the namespace exists → the Service exists → it has ready Pods.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 """
@@ -23,8 +23,10 @@ DNS_CONTROL = "dns-control"
 NO_NAME = re.compile(r"name resolution|not known|no such host|resol|getaddrinfo|lookup|NXDOMAIN|find address", re.I)
 # What programs say when they cannot reach a server that they need; and a host at the beginning of a variable's value.
 _UNREACHED = re.compile(
-    r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|not answer", re.I
-)  # fmt: skip
+    r"not known|no such host|resol|refused|timed out|timeout|unreachable|getaddrinfo|cannot connect|could not connect|"
+    r"not answer",
+    re.I,
+)
 _OWN_ERROR = re.compile(r"statuscode: 5\d\d")
 _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
 _HOST = re.compile(
@@ -34,7 +36,10 @@ _following: ContextVar[frozenset[str]] = ContextVar("names being followed", defa
 
 
 def service_named(host: str, namespace: str) -> tuple[str, str]:
-    """The Service that a name means inside a namespace, as (name, namespace): `redis`, `redis.data`, `redis.data.svc.cluster.local`."""
+    """The Service that a name means inside a namespace, as (name, namespace).
+
+    host: such as `redis`, `redis.data` or `redis.data.svc.cluster.local`.
+    """
     labels = host.rstrip(".").removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")
     return labels[0], labels[1] if len(labels) > 1 else namespace
 
@@ -62,7 +67,8 @@ def explain_name(
 ) -> NoReturn:
     """Raise Failed (or Unknown) with the reason why a DNS name does not resolve.
 
-    asked_in: the object whose Pods asked for it. lookups: what names were asked for there, CONTROL among them where it is known.
+    asked_in: the object whose Pods asked for it.
+    lookups: the names that were asked for there, and their answers. CONTROL is one of them where its answer is known.
     variable, container: the variable that holds the name, and its container, where that is known.
     """
     control = (lookups or {}).get(CONTROL)
@@ -110,9 +116,9 @@ def explain_name(
 def follow_dependency(state: State, pod: Object, container: dict[str, Any], said: str) -> None:
     """Raise the fault of a server that a failing container needs: a host that its variables name.
 
-    Either its own words name that host and say that it was not reached; or it answers a probe with an error of its own (a
-    status from 500 on, of which the kubelet keeps no words), and then every variable that is there to name a host counts.
-    Returns where what it needs is well. Raises Failed with the root otherwise.
+    Either the container's own words name that host and say that it was not reached. Or the container answers a probe
+    with a status from 500 on. The kubelet keeps no words of that answer, so every variable whose purpose is to name a
+    host counts. Returns where the servers that it needs work. Raises Failed with the root otherwise.
     """
     says_so, refuses = _UNREACHED.search(said), _OWN_ERROR.search(said)
     for variable, value in state.env(pod, container).items():
@@ -138,7 +144,7 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
 
 
 def explain_dns_down(state: State, said: str) -> Fault | None:
-    """The fault of the cluster's DNS, where a container cannot resolve a name and the observer cannot resolve CONTROL either."""
+    """The fault of the cluster's DNS: a container cannot resolve a name, and the observer cannot resolve CONTROL."""
     control = (state.observations.get(DNS_CONTROL) or {}).get(CONTROL) or {}
     if not NO_NAME.search(said) or not control.get("error"):
         return None

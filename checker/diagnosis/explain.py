@@ -1,8 +1,9 @@
 """Explaining: what is broken at the root in a namespace, lab or not; what follows from it is folded under it.
 
-`explained(state)` is pure: every object of the namespace is examined by its chain (checker/diagnosis), whatever kinds those know;
-each fault is looked at more closely, put down to what somebody would change (of a Pod, the workload that it was made from), and
-those with the same root become one finding. What is still on its way is no fault, and what is well is not mentioned.
+`explained(state)` is pure. It examines every object of the namespace by the chain of its kind (checker/diagnosis), and
+refines each fault. It assigns the fault to the object that a person would change (of a Pod, the workload from which it
+was made). Faults with the same root become one finding. A change in progress is no fault, and an object that works is
+not mentioned.
 
 `explain("deploy/web")` (checker/session.py) looks at the cluster first; it is what notebooks and the command line call.
 """
@@ -27,6 +28,7 @@ from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
     TIME_FOR_FIRST_LOG_LINE,
     TIME_FOR_INIT_CONTAINER_IN_EXPLAIN,
+    TIME_FOR_LAST_LOG_LINES,
 )
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Fault, NotPassed, Ref
@@ -35,14 +37,47 @@ from checker.model.spelling import nearest
 from checker.model.state import WORKLOADS, Object, State
 
 # Which of several roots with equally many consequences is told first.
-ORDER = ("Namespace", "Node", "PersistentVolume", "StorageClass", "ResourceQuota", "PersistentVolumeClaim", "RoleBinding", "Deployment",
-         "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod", "Service", "Ingress", "HorizontalPodAutoscaler")  # fmt: skip
+ORDER = (
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "StorageClass",
+    "ResourceQuota",
+    "PersistentVolumeClaim",
+    "RoleBinding",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicaSet",
+    "Job",
+    "CronJob",
+    "Pod",
+    "Service",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+)
 SHORT = {
-    "po": "Pod", "deploy": "Deployment", "rs": "ReplicaSet", "sts": "StatefulSet", "ds": "DaemonSet", "svc": "Service", "cj": "CronJob",
-    "cm": "ConfigMap", "pv": "PersistentVolume", "pvc": "PersistentVolumeClaim", "sc": "StorageClass", "no": "Node", "ns": "Namespace",
-    "sa": "ServiceAccount", "ing": "Ingress", "hpa": "HorizontalPodAutoscaler", "netpol": "NetworkPolicy", "quota": "ResourceQuota",
-    "limits": "LimitRange", "pdb": "PodDisruptionBudget",
-}  # fmt: skip
+    "po": "Pod",
+    "deploy": "Deployment",
+    "rs": "ReplicaSet",
+    "sts": "StatefulSet",
+    "ds": "DaemonSet",
+    "svc": "Service",
+    "cj": "CronJob",
+    "cm": "ConfigMap",
+    "pv": "PersistentVolume",
+    "pvc": "PersistentVolumeClaim",
+    "sc": "StorageClass",
+    "no": "Node",
+    "ns": "Namespace",
+    "sa": "ServiceAccount",
+    "ing": "Ingress",
+    "hpa": "HorizontalPodAutoscaler",
+    "netpol": "NetworkPolicy",
+    "quota": "ResourceQuota",
+    "limits": "LimitRange",
+    "pdb": "PodDisruptionBudget",
+}
 
 
 @dataclass
@@ -80,9 +115,10 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     if target:
         concerned = {target.uid, *(pod.uid for pod in _its_pods(state, target))}
         roots = {
-            key: root for key, root in roots.items()
+            key: root
+            for key, root in roots.items()
             if root.concerns(target) or any(m.uid in concerned for m in root.members)
-        }  # fmt: skip
+        }
     settled = [root for root in roots.values() if root.fault.outcome == "failed" and not root.fault.in_progress]
     settled = _folded_by_use(state, settled)
     told = {o for root in settled for o in (root.object, *(_made_from(state, m).ref for m in root.members))}
@@ -173,7 +209,10 @@ def _its_pods(state: State, target: Object) -> list[Object]:
 
 
 def examined(state: State, obj: Object) -> Fault | None:
-    """The exact cause of the first broken link of an object, or None where it is well (or nothing is known of its kind)."""
+    """The exact cause of the first broken link of an object.
+
+    None where the object works, and where its kind has no chain.
+    """
     if obj.kind == "Namespace" and not obj.uid:
         near = nearest(obj.name, [n.name for n in state.objects.get("Namespace", [])], 0.8)
         return Fault("namespace-missing", Ref.of(obj), {"near": near})
@@ -211,8 +250,10 @@ def _crashed(obj: Object, error: Exception) -> Fault:
 
 
 def _settled(state: State, fault: Fault) -> Fault:
-    """The same fault, with how long it is thought to be in progress. A container that restarts again and again is not given
-    time anew at each restart; an init container may have a lot to do."""
+    """The same fault, with whether it counts as in progress.
+
+    A container that restarts again and again gets no new time at each restart. An init container gets more time.
+    """
     pod = None
     if fault.object.kind == "Pod" and "Pod" not in state.unlisted:
         pod = state.find("Pod", fault.object.name, fault.object.namespace)
@@ -233,7 +274,10 @@ def _settled(state: State, fault: Fault) -> Fault:
 
 
 def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
-    """Whether a probe gets no answer from a program that has said nothing so far: on a busy machine it may not have begun yet."""
+    """Whether a probe gets no answer from a program that has logged nothing so far.
+
+    On a busy machine the program may not have begun yet.
+    """
     if "statuscode" in words_of(fault):
         return False
     for status in pod.status.get("containerStatuses") or []:
@@ -248,14 +292,16 @@ def _without_a_word(state: State, pod: Object) -> bool:
     for status in pod.container_statuses:
         ends = [(status.get(when) or {}).get("terminated") or {} for when in ("state", "lastState")]
         last = max((end["finishedAt"] for end in ends if end.get("finishedAt")), default=None)
-        if last and state.age(last) < OFTEN * 5 and not state.logs.get(f"{pod.name}/{status['name']}"):
+        if last and state.age(last) < TIME_FOR_LAST_LOG_LINES and not state.logs.get(f"{pod.name}/{status['name']}"):
             return True
     return False
 
 
 def _as_asked(obj: Object, fault: Fault, asked_about: bool) -> bool:
-    """Whether a chain only says what somebody asked for. A workload without replicas is a fault where something needs its Pods,
-    or where it is the one object that is asked about."""
+    """Whether a fault only says what a person asked for.
+
+    A workload without replicas is a fault only where an object needs its Pods, or where `explain` is asked about it.
+    """
     cause = catalogue()[fault.cause]
     return str(fault.object) == obj.ref and (cause.normal or (cause.intended and not asked_about))
 
@@ -279,14 +325,19 @@ def _key(root: _Root) -> tuple[str, ...]:
 
 
 def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
-    """A Pod that waits for a claim which is itself at fault has no fault of its own, nor has a rollout that something holds up."""
+    """Fold each root that follows from another root into the other root.
+
+    A Pod that waits for a claim with a fault has no fault of its own. Nor has a rollout that another fault holds up.
+    """
     claims = {root.object.partition("/")[2]: root for root in roots if root.object.startswith("PersistentVolumeClaim/")}
     kept = []
     for root in roots:
         stronger = [
-            other for other in roots
-            if not catalogue()[other.fault.cause].weaker and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
-        ]  # fmt: skip
+            other
+            for other in roots
+            if not catalogue()[other.fault.cause].weaker
+            and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
+        ]
         if catalogue()[root.fault.cause].weaker and stronger:
             stronger[0].members += root.members
             continue
@@ -320,7 +371,7 @@ def _unlisted(state: State) -> list[_Root]:
 
 
 def _one_each(roots: list[_Root]) -> list[_Root]:
-    """Of what is on its way, each object once, by what is said of it first; not what merely waits for another of them."""
+    """Of the changes in progress, one for each object: the first."""
     found: dict[str, _Root] = {}
     for root in roots:
         found.setdefault(root.object, root)
@@ -337,9 +388,16 @@ def _finding(state: State, root: _Root, told: set[str]) -> Finding:
     ]
     words = fault.words()
     return Finding(
-        fault.cause, words.message, root.object, root.namespace, words.expected, words.observed, words.look, str(fault.object),
+        fault.cause,
+        words.message,
+        root.object,
+        root.namespace,
+        words.expected,
+        words.observed,
+        words.look,
+        str(fault.object),
         tuple(consequences),
-    )  # fmt: skip
+    )
 
 
 def _rank(ref: str) -> int:
@@ -377,7 +435,7 @@ def _symptom(state: State, obj: Object) -> str:
     return str(status.get("phase", ""))
 
 
-# -- what is asked about ---------------------------------------------------------------------------------------------------------
+# -- what is asked about ---------------------------------------------------------------------------------------------
 
 
 def parsed(target: str, name: str = "") -> tuple[str, str]:

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from checker.model.answers import Answer
+from checker.model.durations import TIME_FOR_ENGINE_CONTAINER_TO_LISTEN
 from checker.model.fault import fail
 from checker.model.spelling import is_address, nearest
 
-STARTING = 5.0  # seconds in which a container that was just started may not listen yet
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 
@@ -167,7 +167,7 @@ def require_answering(container: Container) -> None:
     listening = sorted({port for _address, port in container.listening or []})
     if not container.published:
         fail("port-not-published", container)
-    starting = container.now - started(container) < STARTING
+    starting = container.now - started(container) < TIME_FOR_ENGINE_CONTAINER_TO_LISTEN
     ports = [int(port.split("/")[0]) for port in container.published]
     if container.listening is not None and not set(ports) & set(listening):
         fail("published-port-refused", container, in_progress=starting, ports=ports, listening=listening)

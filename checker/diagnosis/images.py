@@ -1,4 +1,4 @@
-"""Why a container's image cannot be used: its name, the nodes that have it, the registry that it is pulled from, and its user.
+"""Why a container's image cannot be used: its name, the nodes that have it, its registry, and its user.
 
 Source: https://kubernetes.io/docs/concepts/containers/images/
 """

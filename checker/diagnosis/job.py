@@ -19,12 +19,11 @@ from typing import Any, NoReturn
 from checker.diagnosis.cron import Schedule, read_schedule
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_refusal
+from checker.model.durations import TIME_FOR_CRONJOB_CONTROLLER
 from checker.model.fault import Failed, Fault, fail
 from checker.model.state import Object, State, parse_time
 
 BY_HAND = "cronjob.kubernetes.io/instantiate"  # annotation of a Job made by `kubectl create job --from`
-# Seconds by which a run may start late, or its end be recorded late, without a fault.
-LATE = 15
 # Reasons of a CronJob's events that say why no run started.
 _WHY_NOT = ("MissSchedule", "FailedCreate", "UnknownTimeZone", "UnparseableSchedule", "TooManyMissedTimes")
 _GAVE_UP = {"BackoffLimitExceeded", "MaxFailedIndexesExceeded", "FailedIndexes"}
@@ -274,7 +273,7 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
     schedule = schedule_of(cron_job)
     last = cron_job.status.get("lastScheduleTime")
     since = parse_time(last) if last else cron_job.created
-    due = schedule.before(state.now - timedelta(seconds=LATE), since) if schedule else None
+    due = schedule.before(state.now - timedelta(seconds=TIME_FOR_CRONJOB_CONTROLLER), since) if schedule else None
     if not due or is_active:
         return
     late = state.age(due)
@@ -298,4 +297,4 @@ def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> Non
     if any(job.created >= parse_time(last) for job in seen):
         return
     ago = state.age(last)
-    fail("cronjob-run-failed", cron_job, in_progress=ago < LATE, ago=round(ago), succeeded=well)
+    fail("cronjob-run-failed", cron_job, in_progress=ago < TIME_FOR_CRONJOB_CONTROLLER, ago=round(ago), succeeded=well)

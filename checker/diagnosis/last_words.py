@@ -19,7 +19,7 @@ from checker.model.state import Object, State
 
 
 def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | None:
-    """The fault in a container's surroundings that its last words tell of: its rights, DNS, Services, its security context."""
+    """The fault around a container that its last words name: its rights, DNS, Services, its security context."""
     if fault.object.kind != "Pod":
         return None
     hook = explain_post_start_hook(state, pod)

@@ -15,22 +15,24 @@ from checker.diagnosis.storage import (
     volume_of,
     walk_claim,
 )
-from checker.model.durations import TIME_FOR_VOLUME
+from checker.model.durations import TIME_FOR_MOUNT_RETRY, TIME_FOR_VOLUME
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
-RECENT = 150  # seconds: the kubelet repeats a mount that fails at least every two minutes
 # What a mount's event says of something that passes, or that another event says better.
 _PASSING = ("kube-api-access", "failed to sync", "not registered", "timed out waiting", "unmounted volumes=")
 
 
 def explain_volumes(state: State, pod: Object) -> None:
-    """Return when nothing is known that keeps the volumes of a Pod with a node from being mounted. Raises Failed otherwise."""
+    """Return where nothing is known that keeps the kubelet from mounting the volumes of a Pod. Raises Failed otherwise.
+
+    The Pod has a node.
+    """
     explain_claims(state, pod)
     for reason in ("FailedAttachVolume", "FailedMount"):
         for event in state.events(pod, reason):
             message = event.get("message", "")
-            if any(words in message for words in _PASSING) or state.age(_time_of(event)) > RECENT:
+            if any(words in message for words in _PASSING) or state.age(_time_of(event)) > TIME_FOR_MOUNT_RETRY:
                 continue
             attaching = reason == "FailedAttachVolume"
             multi_attach = attaching and "Multi-Attach" in message
@@ -108,7 +110,11 @@ def _walk_claimed(
 
 
 def _explain_unused(state: State, pod: Object, container: dict[str, Any], path: str) -> None:
-    """No volume at a path of a container, although there is a claim for it: elsewhere in the container, in the Pod, or unused."""
+    """No volume is mounted at a path of a container, although there is a claim for it.
+
+    The claim may be mounted elsewhere in the container, or be a volume of the Pod that the container does not mount, or
+    be unused.
+    """
     for volume, name in claims_of(pod):
         mounts = [m["mountPath"] for m in container.get("volumeMounts") or [] if m["name"] == volume]
         if mounts:
@@ -138,7 +144,7 @@ def _binds_late(state: State, claims: list[Object]) -> bool:
 
 
 def _stays_on_one_node(pod: Object) -> bool:
-    """Whether a Pod names its node by rules. Only then the next Pod finds what this one wrote into a folder of the node.
+    """Whether a Pod's own rules choose its node. Only then the next Pod finds what this Pod wrote into a node's folder.
 
     Source: https://kubernetes.io/docs/concepts/storage/volumes/#hostpath
     """

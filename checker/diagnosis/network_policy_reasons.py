@@ -354,7 +354,7 @@ def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> No
 
 
 def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any]) -> None:
-    """Raise Failed where no Pod has the labels that an item asks for, and the other end's labels are nearest to them."""
+    """Raise Failed where no Pod has the labels of an item, and the labels of the other end are the most similar."""
     state, other, wanted = side.path.state, side.other, wished(item.get("podSelector"))
     known = [p.labels for p in state.all("Pod", other.namespace) if not p.is_terminating] or [other.labels]
     if not wanted or any(selects(item["podSelector"], labels) for labels in known):

@@ -1,4 +1,4 @@
-"""The chain of a node: its kubelet reports → the kubelet says that the node is ready → not under pressure → not cordoned.
+"""The chain of a node: its kubelet reports → the node is ready → not under pressure → not cordoned.
 
 And what a lost node means for its Pods: their status is the last that the kubelet reported before it fell silent.
 
@@ -55,7 +55,10 @@ def _explain_not_ready(state: State, node: Object) -> NoReturn:
 
 
 def _silent_for(state: State, condition: dict[str, str]) -> int | None:
-    """Seconds since a node's condition Ready became Unknown; None where no time is known. The kubelet has been silent for longer."""
+    """Seconds since a node's condition Ready became Unknown; None where no time is known.
+
+    The kubelet has been silent for longer.
+    """
     at = condition.get("lastTransitionTime")
     return round(state.age(at)) if at else None
 
@@ -71,7 +74,7 @@ def status_of(node: Object) -> str:
 def fail_if_node_lost(state: State, pod: Object) -> None:
     """Raises Failed where the node of a Pod is not heard of: what the Pod's status says is then the past.
 
-    Such a Pod keeps its phase, and one that is to be deleted stays until its node is back, or its node object is deleted:
+    Such a Pod keeps its phase. A terminating Pod stays until its node is back, or its node object is deleted:
     https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
     """
     nodes = {node.name: node for node in state.objects.get("Node", [])}

@@ -16,7 +16,6 @@ from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes
 from checker.diagnosis.node import fail_if_node_lost
 from checker.diagnosis.probes import (
-    EVENTS_FOLLOW,
     describe_probe,
     ended_by_probe,
     explain_restarts,
@@ -38,6 +37,7 @@ from checker.diagnosis.resources import (
 from checker.diagnosis.scheduling import explain_unscheduled
 from checker.model.durations import (
     TIME_FOR_INIT_CONTAINER,
+    TIME_FOR_KUBELET_EVENTS,
     TIME_FOR_POD_CONTROLLER,
     TIME_TO_LISTEN,
     TIME_TO_RECOVER,
@@ -158,7 +158,8 @@ def _explain_mounts(state: State, pod: Object) -> None:
 def _explain_start_error(
     state: State, pod: Object, status: dict[str, Any], message: str, in_progress: bool = False
 ) -> NoReturn:
-    # A busy machine's runtime may fail to hold a container still while it is made. The kubelet tries again, and that goes well.
+    # On a busy machine the runtime may fail to freeze a container while it creates it. The kubelet tries again, which
+    # works.
     in_progress = in_progress or "unable to freeze" in message
     name = status["name"]
     spec = container_spec(pod, name)
@@ -185,7 +186,10 @@ def _explain_oom(
     form: str = "",
     code: int | None = None,
 ) -> NoReturn:
-    """Raise Failed for a container that the kernel killed for its memory. form: before-start, where its command never ran."""
+    """Raise Failed for a container that the kernel killed for its memory.
+
+    form: before-start, where its command never ran.
+    """
     name = status["name"]
     limit = limit_of(container_spec(pod, name), "memory") or ""
     size = quantity(limit) if _UNCLEAR_UNIT.fullmatch(limit) else None
@@ -207,15 +211,18 @@ def _explain_oom(
 def explain_exit(
     state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any], in_progress: bool = False
 ) -> NoReturn:
-    """Raise Failed with the reason why a container ended. status: its status; ended: how the run ended (`terminated`)."""
+    """Raise Failed with the reason why a container ended.
+
+    status: its status. ended: how the run ended (`terminated`).
+    """
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
     said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), in_progress)
     limit = limit_of(spec, "memory")
-    # Some runtimes miss the kernel's word now and then, and report code 137 with no reason. Nothing but the kernel, over
-    # the limit, and the kubelet, for a failed probe, kills a container's first process.
+    # Some runtimes sometimes miss the kernel's word, and report code 137 with no reason. Only two components kill a
+    # container's first process: the kernel, at the memory limit, and the kubelet, after a failed probe.
     if reason == "OOMKilled" or (code == 137 and limit and not state.events(pod, "Killing")):
         _explain_oom(state, pod, status, in_progress, code=code)
     which = ended_by_probe(state, pod, spec, ended)
@@ -276,7 +283,7 @@ def _explain_probe(
     failures = [e["message"] for e in state.events(pod, "Unhealthy") if which.capitalize() in e.get("message", "")]
     answer = got(failures[0]) if failures else ""
     if not failures or "refused" in answer:
-        patience = max(patience, TIME_TO_LISTEN if failures else EVENTS_FOLLOW)
+        patience = max(patience, TIME_TO_LISTEN if failures else TIME_FOR_KUBELET_EVENTS)
     if spec.get("livenessProbe"):
         # A container that is on the way to be restarted is not ready either, and that is the root.
         patience = max(patience, patience_of(spec["livenessProbe"]) + TIME_TO_SETTLE_AFTER_RESTART)

@@ -76,7 +76,8 @@ def explain_post_start_hook(state: State, pod: Object) -> Fault | None:
     """
     failed = state.events(pod, "FailedPostStartHook")
     hooks = [c for c in pod.containers if (c.get("lifecycle") or {}).get("postStart")]
-    # The event may come late, or be gone. But nothing else kills a container that has no liveness probe and enough memory.
+    # The event may come late, or be gone. But nothing else kills a container without a liveness probe and with enough
+    # memory.
     killed = [c for c in hooks if not c.get("livenessProbe") and _killed(pod, c["name"])]
     if not hooks or not (failed or killed):
         return None

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
+from checker.model.durations import TIME_FOR_KUBELET_EVENTS
 from checker.model.fault import Failed, Fault, fail
 from checker.model.state import REACH, Object, State
 
@@ -23,8 +24,8 @@ PROBED = "probed"
 ASKED = ("liveness", "startup")  # the probes that end a container
 # Exit codes of a process that the kubelet ended: by itself, by SIGKILL after its grace period, or by SIGTERM.
 ENDED_ON_REQUEST = (0, 137, 143)
-# Seconds that a busy kubelet may take to send its events.
-EVENTS_FOLLOW = 300
+# The name by which checker/sdk.py imports this duration.
+EVENTS_FOLLOW = TIME_FOR_KUBELET_EVENTS
 _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
@@ -181,7 +182,7 @@ def may_be_a_probe(state: State, spec: dict[str, Any], ended: dict[str, Any]) ->
     """Whether a probe may have ended a container's previous run, and the kubelet's event may still come."""
     asked = any(spec.get(f"{which}Probe") for which in ASKED)
     at = ended.get("finishedAt")
-    return bool(asked and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < EVENTS_FOLLOW)
+    return bool(asked and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < TIME_FOR_KUBELET_EVENTS)
 
 
 def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[str, Any]) -> bool:

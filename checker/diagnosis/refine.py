@@ -1,8 +1,8 @@
 """Refinement: from the general cause that a chain ends with to the exact one, where the objects tell it.
 
-The chains stop at the first broken link. Often the conditions, messages and last words at that link say more: which of the
-scheduler's filters it was, who refused the Pod, why a registry gave no image. Each refinement takes a State, the object that
-the fault is about, and the fault. It returns a more exact fault, or None where it knows none.
+A chain stops at the first broken link. Often the conditions, messages and last words at that link say more: which
+filter of the scheduler it was, which component refused the Pod, why a registry gave no image. Each refinement takes a
+State, the object that the fault is about, and the fault. It returns a more exact fault, or None where it knows none.
 """
 
 from __future__ import annotations

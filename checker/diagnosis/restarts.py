@@ -6,12 +6,13 @@ from typing import Any
 
 from checker.diagnosis.containers import last_line
 from checker.diagnosis.pod import explain_exit
+from checker.model.durations import TIME_FOR_NODE_TO_COME_BACK, TIME_TO_RECOVER_FROM_RESTARTS
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
-# A container that ended at least so often, and so recently (seconds), is a fault even while it runs.
-OFTEN, LATELY = 2, 600
-COMING_BACK = 120  # seconds after its node is ready again in which a Pod may find things missing
+# A running container that has ended at least this number of times is a fault, until TIME_TO_RECOVER_FROM_RESTARTS is
+# over.
+OFTEN = 2
 
 
 def walk_restarts(state: State, pod: Object) -> None:
@@ -23,7 +24,7 @@ def walk_restarts(state: State, pod: Object) -> None:
             not running
             or status.get("restartCount", 0) < OFTEN
             or not ended.get("finishedAt")
-            or state.age(ended["finishedAt"]) > LATELY
+            or state.age(ended["finishedAt"]) > TIME_TO_RECOVER_FROM_RESTARTS
             or _lost_with_its_node(ended)
             or _node_came_back(state, pod, ended["finishedAt"])
         ):
@@ -68,4 +69,7 @@ def _node_came_back(state: State, pod: Object, ended: str) -> bool:
     began = pod.status.get("startTime")
     if not made or not began:
         return False
-    return state.age(began) - state.age(made) > COMING_BACK and state.age(made) - state.age(ended) < COMING_BACK
+    return (
+        state.age(began) - state.age(made) > TIME_FOR_NODE_TO_COME_BACK
+        and state.age(made) - state.age(ended) < TIME_FOR_NODE_TO_COME_BACK
+    )

@@ -115,7 +115,10 @@ def _selector(term: dict[str, Any]) -> str:
 
 
 def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | None:
-    """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and the scheduler's own messages."""
+    """The exact cause of an unschedulable Pod, from the scheduler's message; None where the message names none.
+
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and the scheduler's own messages.
+    """
     message = words_of(fault)
     device = re.search(r"Insufficient ([\w.-]+/[\w.-]+)", message)
     if device:

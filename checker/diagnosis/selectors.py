@@ -37,8 +37,10 @@ def selects(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
 
 
 def label_sets(selectors: Iterable[dict[str, Any] | None]) -> Iterator[dict[str, str]]:
-    """Labels that a Pod may have, one set for each of all that these selectors can tell apart (of very many, the first): each key that they
-    speak of is missing, has a value that they name, or has another."""
+    """Labels that a Pod may have: one set for each case that these selectors can tell apart (of very many, the first).
+
+    In a set, each key that the selectors name is missing, has a value that they name, or has another value.
+    """
     values: dict[str, list[str | None]] = {}
     for selector in (selector or {} for selector in selectors):
         for key, value in (selector.get("matchLabels") or {}).items():
@@ -62,12 +64,16 @@ def wished(selector: dict[str, Any] | None) -> dict[str, str]:
 
 
 def selector_words(selector: dict[str, Any] | None) -> str:
-    """A selector as kubectl writes it: `app=redis,tier in (a,b)`; `every …` is said by the caller where it is empty."""
+    """A selector as kubectl writes it: `app=redis,tier in (a,b)`. For an empty selector the caller says `every …`."""
     selector = selector or {}
     words = [pairs(selector["matchLabels"])] if selector.get("matchLabels") else []
     for wanted in selector.get("matchExpressions") or []:
         key, values = wanted["key"], ",".join(wanted.get("values") or [])
-        words.append({
-            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}",
-        }[wanted["operator"]])  # fmt: skip
+        by_operator = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        words.append(by_operator[wanted["operator"]])
     return ",".join(words)

@@ -1,4 +1,6 @@
-"""The chain of a Service: selector → matches Pods → Pods ready → target port known → endpoints → something listens there.
+"""The chain of a Service.
+
+Selector → matches Pods → Pods ready → target port known → endpoints → the port accepts connections.
 
 Sources: https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/ and
 https://kubernetes.io/docs/concepts/services-networking/service/

@@ -1,5 +1,6 @@
-"""The chain of a claim: it exists → its class exists → a volume is provisioned, or one that exists fits → bound → usable by the
-Pod, on this node. The links from there on are in mounts.py.
+"""The chain of a claim: it exists → its class exists → a volume is provisioned, or an existing volume fits → bound.
+
+The last link is that the Pod can use the volume on its node. The links after that are in mounts.py.
 
 Sources: https://kubernetes.io/docs/concepts/storage/persistent-volumes/ and
 https://kubernetes.io/docs/concepts/storage/storage-classes/
@@ -21,7 +22,7 @@ SELECTED_NODE = (
     "volume.kubernetes.io/selected-node"  # annotation of a claim: the scheduler has chosen the node for its volume
 )
 BY_HAND = "kubernetes.io/no-provisioner"  # a class whose volumes people make
-# Provisioners that are known not to give every access mode. The others tell by an event, which is kept for an hour only.
+# Provisioners that do not give every access mode. Other provisioners tell by an event, which is kept for an hour only.
 # Source: https://github.com/rancher/local-path-provisioner (provisioner.go)
 OFFERED = {"rancher.io/local-path": ("ReadWriteOnce", "ReadWriteOncePod")}
 
@@ -91,7 +92,7 @@ def _explain_exclusive(state: State, pod: Object, claim: Object) -> None:
 def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> None:
     """Return when the claim is bound to a volume. Raises Failed with the first broken link.
 
-    wanted_by: a Pod without a node whose chain is being walked: that its claim waits for just this Pod is no fault then.
+    wanted_by: a Pod without a node whose chain is being walked. That its claim waits for this Pod is then no fault.
     """
     if claim.is_terminating:
         users = users_of(state, claim)
@@ -309,7 +310,10 @@ def allows(volume: Object, node: Object) -> bool:
 
 
 def explain_volume_nodes(state: State, pod: Object, open_to_it: list[Object]) -> None:
-    """A bound volume that can only be used on nodes where the Pod cannot go. open_to_it: the nodes that would take the Pod."""
+    """A bound volume that can only be used on nodes where the Pod cannot go.
+
+    open_to_it: the nodes that would take the Pod.
+    """
     for _volume, name in claims_of(pod):
         claim = state.find("PersistentVolumeClaim", name, pod.namespace)
         volume = volume_of(state, claim) if claim else None

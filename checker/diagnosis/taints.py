@@ -28,6 +28,8 @@ def untolerated(node: Object, tolerations: list[dict[str, Any]]) -> list[dict[st
 
 
 def is_worker(node: Object) -> bool:
-    """Whether a node is there for ordinary Pods, whether it takes any at the moment or not: a taint that a controller or a cordon
-    puts on it passes."""
+    """Whether a node is for ordinary Pods, even where it takes none at the moment.
+
+    A taint that a controller or a cordon puts on a node is temporary.
+    """
     return not [taint for taint in untolerated(node, []) if not taint["key"].startswith("node.kubernetes.io/")]

@@ -1,4 +1,4 @@
-"""Walking: from an object along its chain. A link may lead to another object, and so from one kind's chain into another's."""
+"""Walking: from an object along its chain. A link may lead to another object, and so into the chain of another kind."""
 
 from __future__ import annotations
 

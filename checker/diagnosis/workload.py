@@ -1,4 +1,6 @@
-"""The chain of a workload: its status is current → not paused → replicas wanted → Pods can be created → Pods work → all there.
+"""The chain of a workload.
+
+Its status is current → not paused → replicas wanted → Pods can be created → Pods work → all Pods are there.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/ (status, conditions, paused),
 https://kubernetes.io/docs/concepts/policy/resource-quotas/ (where a refusal is seen).
@@ -70,7 +72,10 @@ def walk_workload(state: State, workload: Object) -> None:
 
 
 def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> dict[str, Any]:
-    """Facts: how many Pods of the newest revision there are, how many are ready, and how many ready Pods of older revisions."""
+    """Facts: the Pods of the newest revision, how many of them are ready, and the ready Pods of older revisions.
+
+    All are numbers.
+    """
     return {
         "workload_kind": workload.kind,
         "workload": workload.name,
@@ -96,8 +101,8 @@ def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
     """The Pods of a Deployment's older revisions, without terminating Pods."""
     if workload.kind != "Deployment":
         return []
-    return [p for rs in state.owned("ReplicaSet", workload) if rs is not newest
-            for p in state.owned("Pod", rs) if not p.is_terminating]  # fmt: skip
+    older = [replica_set for replica_set in state.owned("ReplicaSet", workload) if replica_set is not newest]
+    return [pod for replica_set in older for pod in state.owned("Pod", replica_set) if not pod.is_terminating]
 
 
 def root_of(state: State, pod: Object) -> NotPassed | None:
@@ -112,7 +117,8 @@ def root_of(state: State, pod: Object) -> NotPassed | None:
     return None
 
 
-# Why the API server refuses Pods, by its message: cause, form and pattern. The pattern's group names what refuses or is missing.
+# Why the API server refuses Pods, by its message: cause, form and pattern. The pattern's group names the object that
+# refuses or is missing.
 _REFUSED_BY: tuple[tuple[str, str, str], ...] = (
     ("service-account-missing", "", r'serviceaccount "([^"]+)" not found'),
     ("priority-class-unknown", "", r"no PriorityClass with name (\S+) was found"),
@@ -125,7 +131,11 @@ _REFUSED_BY: tuple[tuple[str, str, str], ...] = (
 
 
 def refine_refused(state: State, maker: Object, fault: Fault) -> Fault | None:
-    """Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/ and the API server's messages."""
+    """The exact cause of refused Pods, from the API server's message; None where the message names no known cause.
+
+    Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/ and the API server's
+    messages.
+    """
     message = words_of(fault)
     for cause, form, pattern in _REFUSED_BY:
         found = re.search(pattern, message)

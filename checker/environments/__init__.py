@@ -1,4 +1,7 @@
-"""Environments: where a lab lives, a namespace of the cluster or the container engine, and what `start`, `reset` and `clear` do there."""
+"""Environments: where a lab lives, and what `start`, `reset` and `clear` do there.
+
+A lab lives in a namespace of the cluster, or in the container engine.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ def environment_of(lab: Lab, namespace: str, seed: str = "") -> Environment:
 def environments(namespace: str, engine: bool) -> list[Environment]:
     """Every environment that labs of this namespace may use; the container engine only if `engine` is true.
 
-    Raises Problem where there is no cluster. With `engine`, the cluster may be missing: lesson 01 runs while the cluster comes up.
+    Raises Problem where there is no cluster. With `engine`, the cluster may be missing: a learner may read lesson 01
+    while the cluster comes up.
     """
     if not engine:
         return [NamespaceEnvironment(namespace)]

@@ -32,12 +32,13 @@ class Environment(Protocol):
 
 
 def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:
-    """Run a script of a lab with bash, stopping at its first error. NAMESPACE is set in it. Raises Problem where it fails."""
+    """Run a script of a lab with bash, which stops at the first error. The script finds its namespace in NAMESPACE.
+
+    timeout: in seconds. Returns what the script printed. Raises Problem where it fails.
+    """
     try:
-        done = finish(
-            "bash", "-euo", "pipefail", "-c", script, timeout=timeout, cwd=str(folder),
-            env={**os.environ, "NAMESPACE": namespace, **env},
-        )  # fmt: skip
+        bash = ("bash", "-euo", "pipefail", "-c", script)
+        done = finish(*bash, timeout=timeout, cwd=str(folder), env={**os.environ, "NAMESPACE": namespace, **env})
     except DidNotEnd:
         raise problem("script-endless", folder=folder, seconds=f"{timeout:.0f}") from None
     if done.returncode != 0:

@@ -1,8 +1,8 @@
-"""The Docker lab's place: the container engine of this machine. What is there is only looked at.
+"""The Docker lab's environment: the container engine of this machine. A check changes nothing there.
 
-An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes, and what was seen
-of running containers: what they listen on, what came back through their published ports, and, of the app, what a program of the
-lab's was told inside it.
+An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes. It also holds what
+was seen of running containers: the ports on which they listen, and the answers through their published ports. Of the
+app it holds the answers that a program of the lab got inside the container.
 """
 
 from __future__ import annotations
@@ -75,12 +75,17 @@ class ContainerEngineEnvironment:
             containers = pool.map(partial(self._see, wanted), inspected)
             images = pool.submit(self._inspect, "image", sorted(names))
             return {
-                "suffix": self.suffix, "now": datetime.now(UTC).timestamp(), "containers": list(containers),
+                "suffix": self.suffix,
+                "now": datetime.now(UTC).timestamp(),
+                "containers": list(containers),
                 "images": list({image["Id"]: _pruned_image(image) for image in images.result()}.values()),
-            }  # fmt: skip
+            }
 
     def _is_here(self, inspect: dict[str, Any]) -> bool:
-        """Whether a container is this place's: in the default one all are, elsewhere those with its suffix in a name."""
+        """Whether a container belongs to this environment.
+
+        All containers belong to the default environment; elsewhere a container needs the suffix in one of its names.
+        """
         labels = inspect["Config"].get("Labels") or {}
         return any(
             self.suffix in name for name in (inspect["Name"], inspect["Config"]["Image"], labels.get(PROJECT, ""))
@@ -167,8 +172,10 @@ class ContainerEngineEnvironment:
         self.empty()
 
     def empty(self) -> None:
-        """Remove what was made for any lab of the engine: its project with its volumes, the containers made from its image, and
-        the image."""
+        """Remove what was made for any lab of the engine.
+
+        That is its project with its volumes, the containers made from its image, and the image.
+        """
         for lab in map(load_lab, all_labs(drafts=True)):
             if lab.text.needs.engine:
                 self._remove(self._named(_observation_of(lab).project))
@@ -189,13 +196,19 @@ class ContainerEngineEnvironment:
         return ""
 
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
-        """Run a script as a learner would type it. SUFFIX goes behind every name of the lab; GUESTBOOK is the app's folder."""
+        """Run a script as a learner would type it.
+
+        In the script, SUFFIX goes behind every name of the lab, and GUESTBOOK is the app's folder.
+        """
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
         env = {
-            "WORK": str(work), "SUFFIX": self.suffix, "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook"),
-            "PATH": f"{tools.folder()}{os.pathsep}{os.environ['PATH']}",  # where Podman is the engine, `docker` is there
-        }  # fmt: skip
+            "WORK": str(work),
+            "SUFFIX": self.suffix,
+            "GUESTBOOK": str(paths.COURSE / "lessons" / "guestbook"),
+            # Where Podman is the engine, this folder holds a program called `docker`.
+            "PATH": f"{tools.folder()}{os.pathsep}{os.environ['PATH']}",
+        }
         return run_script(script, folder, self.namespace, env, timeout)
 
     def apply(self, lab: Lab, folder: str) -> None:
@@ -219,9 +232,10 @@ def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:
 
 
 def began_with_data(log: str) -> bool | None:
-    """Whether a Redis had data to load when it was started for the first time in its container; None where its log does not say.
+    """Whether a Redis had data to load at its first start in its container; None where its log does not say.
 
-    It loads an empty file too, and says so; with an append-only file, what was written since lies in a second one.
+    Redis also loads an empty file, and logs that. With an append-only file, what was written since lies in a second
+    file.
     """
     first_start, ready, _ = log.partition("Ready to accept connections")
     empty = "keys loaded: 0," in first_start and "DB loaded from incr file" not in first_start
@@ -229,7 +243,7 @@ def began_with_data(log: str) -> bool | None:
 
 
 def listening(tables: str) -> list[list[Any]]:
-    """[address, port] of every listening TCP socket in /proc/net/tcp and tcp6. Docker's own DNS (127.0.0.11) is left out.
+    """[address, port] of every listening TCP socket in /proc/net/tcp and tcp6, without Docker's own DNS (127.0.0.11).
 
     Source: https://docs.kernel.org/networking/proc_net_tcp.html (state 0A is LISTEN; addresses are hexadecimal)
     """
@@ -248,7 +262,10 @@ def listening(tables: str) -> list[list[Any]]:
 
 
 def _request(container: Container) -> dict[str, Any] | None:
-    """One GET through each published port, from this machine, until one is answered well: that answer, or else the first."""
+    """One GET from this machine through each published port, until one is answered well.
+
+    Returns that answer, or else the first.
+    """
     answers = []
     for host, port in _ways_in(container):
         answers.append(_get(f"http://{f'[{host}]' if ':' in host else host}:{port}/hostname"))
@@ -258,7 +275,10 @@ def _request(container: Container) -> dict[str, Any] | None:
 
 
 def _ways_in(container: Container) -> list[tuple[str, str]]:
-    """The addresses and ports of this machine that lead into a container. With the machine's own network its port is one of the machine's."""
+    """The addresses and ports of this machine that lead into a container.
+
+    A container on the machine's own network listens on a port of the machine.
+    """
     if "host" in container.networks:
         return [("127.0.0.1", container.env.get("PORT") or "8080")]
     bound = [one for bindings in container.published.values() for one in bindings[:1]]
@@ -293,7 +313,10 @@ def _is_node(inspect: dict[str, Any]) -> bool:
 
 
 def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
-    """Only what judging reads: a learner's environment may hold what is nobody's business."""
+    """A container as `docker inspect` tells it, with only what grading reads.
+
+    A learner's environment may hold what is nobody else's business.
+    """
     config, network = inspect["Config"], inspect.get("NetworkSettings") or {}
     env = [e for e in config.get("Env") or [] if e.split("=")[0] in ("REDIS_HOST", "VERSION", "HOST", "PORT")]
     labels = {
@@ -311,18 +334,31 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
         for m in inspect.get("Mounts") or []
     ]
     return {
-        "Id": inspect["Id"], "Name": inspect["Name"], "Created": inspect["Created"], "Image": inspect["Image"],
-        "State": {k: inspect["State"].get(k) for k in ("Status", "Running", "Restarting", "ExitCode", "Error", "StartedAt")},
-        "Config": {"Env": env, "Labels": labels, **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd")}},
+        "Id": inspect["Id"],
+        "Name": inspect["Name"],
+        "Created": inspect["Created"],
+        "Image": inspect["Image"],
+        "State": {
+            k: inspect["State"].get(k) for k in ("Status", "Running", "Restarting", "ExitCode", "Error", "StartedAt")
+        },
+        "Config": {
+            "Env": env,
+            "Labels": labels,
+            **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd")},
+        },
         "HostConfig": {"PortBindings": (inspect.get("HostConfig") or {}).get("PortBindings")},
-        "NetworkSettings": {"Ports": network.get("Ports"), "Networks": networks}, "Mounts": mounts,
-    }  # fmt: skip
+        "NetworkSettings": {"Ports": network.get("Ports"), "Networks": networks},
+        "Mounts": mounts,
+    }
 
 
 def _pruned_image(image: dict[str, Any]) -> dict[str, Any]:
     config = image.get("Config") or {}
     return {
-        "Id": image["Id"], "RepoTags": [_short(name) for name in image.get("RepoTags") or []],
-        "Env": [e for e in config.get("Env") or [] if e.startswith("VERSION=")], "Cmd": config.get("Cmd"),
-        "Entrypoint": config.get("Entrypoint"), "course": "org.kubeclass.source" in (config.get("Labels") or {}),
-    }  # fmt: skip
+        "Id": image["Id"],
+        "RepoTags": [_short(name) for name in image.get("RepoTags") or []],
+        "Env": [e for e in config.get("Env") or [] if e.startswith("VERSION=")],
+        "Cmd": config.get("Cmd"),
+        "Entrypoint": config.get("Entrypoint"),
+        "course": "org.kubeclass.source" in (config.get("Labels") or {}),
+    }

@@ -1,4 +1,7 @@
-"""A namespace of the course's cluster as a lab's environment: what `start`, `reset` and `clear` do there, and what a check asks."""
+"""A namespace of the course's cluster as a lab's environment.
+
+The module says what `start`, `reset` and `clear` do there, and what a check asks.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,10 @@ class NamespaceEnvironment:
         self.look(lab)  # begins the observer's streams
 
     def _require(self, lab: Lab) -> None:
-        """Raises Problem where the cluster lacks what lab.yaml says under `needs`. What this user may not see is not judged."""
+        """Raises Problem where the cluster lacks what lab.yaml says under `needs`.
+
+        What this user may not see counts as present.
+        """
         needs = lab.text.needs
         try:
             nodes = [Object("Node", raw) for raw in self.api.get("/api/v1/nodes")["items"]] if needs.workers else []
@@ -125,7 +131,7 @@ class NamespaceEnvironment:
                 raise unreachable(error) from None
 
     def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
-        """Put there what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
+        """Create what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
 
         kept: the seed that the namespace holds. The seed is written last: where it is, what was made from it is there.
         """
@@ -151,9 +157,10 @@ class NamespaceEnvironment:
         self.await_account(namespace)
 
     def await_account(self, namespace: str, timeout: float = 30) -> None:
-        """Wait (at most `timeout` seconds) until a new namespace has its service account `default`: without it, no Pod can be made there.
+        """Wait until a new namespace has its service account `default`. Without it, no Pod can be created there.
 
-        Raises Problem where it does not come: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
+        timeout: in seconds. Raises Problem where the service account is not there in time.
+        Source: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts
         """
 
         def has_account() -> bool:
@@ -169,7 +176,10 @@ class NamespaceEnvironment:
             raise problem("no-service-account", namespace=namespace, seconds=f"{timeout:.0f}")
 
     def clear(self, lab: Lab) -> None:
-        """Delete what is in the namespace, and the lab's further ones. Raises Problem for a namespace that is not a lab's."""
+        """Delete what is in the namespace, and the lab's further namespaces.
+
+        Raises Problem for a namespace that is not a lab's.
+        """
         from checker.collect import observer
 
         found = self._namespace()
@@ -185,8 +195,10 @@ class NamespaceEnvironment:
             kubectl(self.cluster, "annotate", "namespace", self.namespace, f"{STARTED}-", "--overwrite")
 
     def empty(self) -> None:
-        """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it, but for
-        those in which somebody else began a lab. Raises Problem where the cluster does not answer."""
+        """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it.
+
+        A namespace in which somebody else began a lab stays. Raises Problem where the cluster does not answer.
+        """
         from checker.collect import observer
 
         try:
@@ -210,7 +222,10 @@ class NamespaceEnvironment:
                 kubectl(self.cluster, what, "namespace", self.namespace, f"{name}-")
 
     def apply(self, lab: Lab, folder: str) -> None:
-        """Apply the manifests in a folder of the lab; those in a folder of a further namespace's name, in that namespace."""
+        """Apply the manifests in a folder of the lab.
+
+        A folder in it that has the name of a further namespace holds the manifests for that namespace.
+        """
         for where, namespace in {".": self.namespace, **lab.namespaces(self.namespace)}.items():
             manifests = lab.folder / folder / where
             if any(manifests.glob("*.yaml")):
@@ -221,8 +236,8 @@ class NamespaceEnvironment:
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
         """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace.
 
-        WORK is the folder of the learner's files, SEED what the lab was made from, PYTHON this Python, ENGINE the container
-        engine's command. Returns what the script printed.
+        In the script, WORK is the folder of the learner's files, and SEED is what the lab was made from. PYTHON is this
+        Python, and ENGINE is the container engine's command. Returns what the script printed.
         Raises Problem with the script's output where it fails.
         """
         from cluster.tools import kubectl_path

@@ -1,5 +1,6 @@
-"""The observations that a diagnosis goes by, beyond the objects: which ports accept connections, what probes get, whether the DNS answers.
+"""The observations that a diagnosis uses, besides the objects.
 
+They say which ports accept connections, what probes get, and whether the cluster's DNS answers.
 Every check makes the first one; `kubeclass explain` and the picture make all three.
 """
 
@@ -18,8 +19,10 @@ from checker.model.state import REACH, State
 
 @dataclass(frozen=True)
 class Reached(Observation[dict[str, str]]):
-    """A TCP connection to every address that a Service of the lab's namespaces sends to, and, for comparison, to the other ports of
-    those Pods. Read as {"IP:port": "open", "refused" or "timeout"}."""
+    """A TCP connection to every address to which a Service of the lab's namespaces sends requests.
+
+    For comparison, there is one to each other port of those Pods. Read as {"IP:port": "open", "refused" or "timeout"}.
+    """
 
     asked_by = "observer"
 

@@ -1,4 +1,4 @@
-"""Judging: the tasks of a lab over one State. No I/O, and a fault of a task's function is never a learner's zero."""
+"""Grading: the tasks of a lab over one State. No I/O, and a fault of a task's function is never a learner's zero."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from checker.diagnosis.refine import refined
 from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.service import target_ports
 from checker.diagnosis.taints import is_worker
+from checker.model.durations import TIME_FOR_KUBE_PROXY, TIME_FOR_KUBE_PROXY_AFTER_POD_CHANGE
 from checker.model.fault import Failed, Fault, NotPassed, Ref, Unknown, fail
 from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
@@ -43,7 +44,7 @@ class LabState(State):
     def require_some(self, kind: str, image: str, found: list[Object], namespace: str | None = None) -> None:
         """At least one object of a kind, of whatever name. Raises Failed where there is none.
 
-        found: those that count. image: the image that they must be made from; empty where any object of the kind counts.
+        found: those that count. image: the image from which they must be made; empty where any object counts.
         """
         if not found:
             about = Ref(kind, "", (namespace or self.namespace) if KINDS[kind].namespaced else "")
@@ -88,7 +89,10 @@ class LabState(State):
         return diagnosis.pods_of(self, obj)
 
     def ready_pods(self, obj: Object) -> list[Object]:
-        """The ready Pods behind a Service or a workload. Raises Failed with the first broken link where there are none."""
+        """The ready Pods of a Service or a workload.
+
+        Raises Failed with the first broken link where there are none.
+        """
         ready = [pod for pod in self.pods_of(obj) if pod.is_ready]
         if not ready:
             self.require_working(obj)
@@ -107,11 +111,13 @@ class LabState(State):
         explain_name(self, host, asked_in, lookups)
 
     def require_answers(self, service: Object, answers: Any) -> None:
-        """A Service works, and each of these answers from it (checker/model/answers.py) is a good one. Raises Failed otherwise.
+        """A Service works, and each of these answers from it is a good one. Raises Failed otherwise.
 
-        Requests that never arrived although the Service works are given time: each node's proxy learns of a Service and
-        its endpoints in its own time (https://kubernetes.io/docs/reference/networking/virtual-ips/). So are other bad answers
-        where something is new: until the proxy knows the address, a request to it leaves the cluster, and another server may answer.
+        answers: see checker/model/answers.py.
+        Requests that never arrived although the Service works are given time: each node's kube-proxy learns of a
+        Service and its endpoints in its own time (https://kubernetes.io/docs/reference/networking/virtual-ips/).
+        Other bad answers are given time where something is new. Until kube-proxy knows the address, a request to it
+        leaves the cluster, and another server may answer.
         """
         self.require_working(service)
         self.require_tcp_port(service)
@@ -127,7 +133,7 @@ class LabState(State):
         if lost:
             self.explain_blocked(service, self.pods_of(service), fault)
         slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
-        new = self.changed_within(10, service, *self.pods_of(service), *slices)
+        new = self.changed_within(TIME_FOR_KUBE_PROXY, service, *self.pods_of(service), *slices)
         raise Failed(fault.but(in_progress=lost or new))
 
     def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: End | None = None) -> None:
@@ -163,7 +169,8 @@ class LabState(State):
     def fail_for_other_backends(self, service: Object, deployment: Object, hosts: set[str]) -> None:
         """Raise Failed if other backends than this Deployment's Pods are behind a Service, or answered for it.
 
-        Time is given while the cluster's proxies may not know yet of what is new, or of a Pod of this Deployment that was told to go.
+        Time is given while kube-proxy on some node may not know yet of a new object, or of a terminating Pod of this
+        Deployment.
         """
         other_backends = self.other_backends(service, deployment, hosts)
         if not other_backends:
@@ -172,5 +179,6 @@ class LabState(State):
         names, of = sorted(other_backends), deployment.name
         if other_backends <= leaving:
             fail("service-answers-wrong", service, form="terminating", backends=names, deployment=of, in_progress=True)
-        new = self.changed_within(5, *self.pods_of(service), *self.pods_of(deployment))
+        pods = [*self.pods_of(service), *self.pods_of(deployment)]
+        new = self.changed_within(TIME_FOR_KUBE_PROXY_AFTER_POD_CHANGE, *pods)
         fail("service-answers-wrong", service, backends=names, deployment=of, in_progress=new)

@@ -1,4 +1,7 @@
-"""Labs as they are written: a folder each, `labs/NN-name/`, with lab.yaml, tasks.py, setup/, solution/, accepted/, mistakes/."""
+"""Labs as they are written: a folder each, `labs/NN-name/`.
+
+A folder holds lab.yaml, tasks.py, setup/, solution/, accepted/ and mistakes/.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,8 @@ class TaskText(_Strict):
 class Needs(_Strict):
     """What a lab needs. `start` refuses a lab where the cluster lacks it.
 
-    workers: at least so many worker nodes. engine: the container engine instead of the cluster. metrics: metrics-server.
+    workers: the least number of worker nodes. engine: the container engine instead of the cluster.
+    metrics: metrics-server.
     manifests: what the API server says to each of the learner's manifests, also to those of objects that exist.
     nodes: nodes are cordoned and stopped, which everybody on the cluster notices (so the tests do that alone).
     """
@@ -61,12 +65,15 @@ class Needs(_Strict):
 
 
 class LabText(_Strict):
-    """lab.yaml. In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files in lessons/work.
+    """lab.yaml.
 
-    minutes: what the lab and its lesson take, about.
-    draft: not finished: no learner is told of it, and no proof is asked of it.
-    namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. Those with a
-    folder of that name in setup/ are there when the lab begins; the others are the learner's to make.
+    In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files
+    in lessons/work.
+
+    minutes: about how long the lab and its lesson take.
+    draft: the lab is not finished. No learner sees it, and it needs no proof.
+    namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. A
+    namespace with a folder of that name in setup/ exists when the lab begins; the learner creates the others.
     """
 
     title: str
@@ -79,10 +86,12 @@ class LabText(_Strict):
 
 
 class Case(_Strict):
-    """One file of accepted/ or mistakes/: how to make it (a shell script, run in the file's folder), and what must come of it.
+    """One file of accepted/ or mistakes/: how to make the case, and which verdicts must follow.
 
-    fails, unknown: task id to cause id; a task named in neither must pass. seed: of a lab with a generated set-up, by default the
-    case's name. alone: it closes or stops a node, so no other test may use the cluster meanwhile.
+    make: a shell script, run in the file's folder.
+    fails, unknown: task id to cause id; a task named in neither must pass.
+    seed: of a lab with a generated set-up; by default the case's name.
+    alone: the case cordons or stops a node, so no other test may use the cluster meanwhile.
     """
 
     title: str
@@ -241,8 +250,10 @@ def all_labs(drafts: bool = False) -> list[str]:
 
 
 def load_lab(name: str) -> Lab:
-    """A lab by its number ("07", "7") or its folder's name ("07-services"), also a draft. Raises Problem for an unknown or
-    malformed one."""
+    """A lab, also a draft, by its number ("07", "7") or its folder's name ("07-services").
+
+    Raises Problem for an unknown lab, and for a malformed one.
+    """
     known = {path.parent.name: path.parent for path in sorted(labs_folder().glob("[0-9][0-9]-*/lab.yaml"))}
     wanted = name.strip().zfill(2) if name.strip().isdigit() else name.strip()
     folder = next((path for key, path in known.items() if wanted in (key, key[:2], key[3:])), None)
@@ -254,14 +265,18 @@ def load_lab(name: str) -> Lab:
 
 
 def _translated(text: LabText, words: dict[str, Any]) -> LabText:
-    """A lab's text in the chosen language. words: what that language's file says of the lab; the rest stays in English."""
+    """A lab's text in the chosen language.
+
+    words: what that language's file says of the lab. The rest stays in English.
+    """
     tasks = [task.model_copy(update=(words.get("tasks") or {}).get(task.id) or {}) for task in text.tasks]
     return text.model_copy(update={**{key: words[key] for key in ("title", "goal") if key in words}, "tasks": tasks})
 
 
 def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
-    """A hint for a task, 1 being the gentlest, and whether there is another one behind it. Beyond the last, the last again.
+    """A hint for a task, and whether another hint follows it.
 
+    level: 1 is the gentlest. A level beyond the last hint gives the last hint.
     Raises Problem for an unknown task.
     """
     text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)

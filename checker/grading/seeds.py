@@ -1,8 +1,8 @@
 """Seeds: what makes a lab another one for each learner, and the same one each time for the same learner.
 
 A lab with a generated set-up (setup.py) is made from a seed. `start` chooses it from the namespace and the learner's
-name, or is given one, and keeps it in an annotation of the lab's namespace. There it is bound to that namespace's uid, so that a
-seed that was written by hand, or copied from another namespace, is seen to be no seed of this one.
+name, or is given one, and keeps it in an annotation of the lab's namespace. There the seed is bound to that namespace's
+uid. So a check notices a seed that was written by hand, or copied from another namespace.
 """
 
 from __future__ import annotations

@@ -11,14 +11,15 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
+from checker.model.durations import (
+    TIME_FOR_ENDPOINT_REMOVAL,
+    TIME_FOR_IMAGE_TAKEOVER,
+    TIME_FOR_OBSERVER_TO_BEGIN,
+    TIME_FOR_REPLACEMENT_POD,
+)
 from checker.model.fault import Ref
 from checker.model.state import Object, State
 from checker.model.verdict import fail, unknown
-
-LATE = 60.0  # seconds after a lab's start by which the observer's stream of requests has long begun
-TAKEOVER = 60.0  # seconds within which one image takes over from another
-REPLACED = 5.0  # seconds within which a controller creates another Pod for one that is terminating
-SETTLE = 3.0  # seconds after a Pod was deleted in which requests may still be sent to it
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Timeline:
 
         Raises Unknown where it does not: then something may have happened that was not recorded.
         """
-        if state.started and self.since - state.started.timestamp() > LATE:
+        if state.started and self.since - state.started.timestamp() > TIME_FOR_OBSERVER_TO_BEGIN:
             unknown("not-observed", Ref("Deployment", "guestbook", state.namespace), form="observer-restarted")
 
     def hosts_between(self, begin: float, end: float) -> set[str]:
@@ -331,7 +332,7 @@ class Timeline:
             """Whether this ReplicaSet replaced the image `since` when it began."""
             others = {other: last_until(other, at) for other in sets if other != uid}
             latest = max(others.values(), default=-inf)
-            return latest > at - TAKEOVER and any(others.get(other) == latest for other in of(since))
+            return latest > at - TIME_FOR_IMAGE_TAKEOVER and any(others.get(other) == latest for other in of(since))
 
         candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
         return self._rollout(sets, of(image), max(candidates)) if candidates else None
@@ -347,7 +348,7 @@ class Timeline:
         sets = self._sets_of(deployment)
         left = max((pod["gone"] or inf for pod in self.pods_rolled_out(deployment, from_image, since)), default=since)
         later = sorted((at, uid) for uid, times in _begins(sets).items() for at in times if at > since)
-        if not later or later[0][0] > left + SETTLE:
+        if not later or later[0][0] > left + TIME_FOR_ENDPOINT_REMOVAL:
             return None
         back = next(((at, uid) for at, uid in later if image in _images(sets[uid])), None)
         return self._rollout(sets, {back[1]}, back[0]) if back else None
@@ -369,7 +370,7 @@ class Timeline:
             at
             for steps in last
             for before, at, after in steps
-            if after < before and at > max(earlier, made - TAKEOVER) and (after or not asked(sets, at))
+            if after < before and at > max(earlier, made - TIME_FOR_IMAGE_TAKEOVER) and (after or not asked(sets, at))
         ]
         begin = min([made, *reduced])
         following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)
@@ -387,7 +388,7 @@ class Timeline:
             if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not asked({uid}, decided))
         ]
         last_gone = max((pod["gone"] or inf for pod in told_to_go), default=begin)
-        return Rollout(begin, min(last_gone + SETTLE, following))
+        return Rollout(begin, min(last_gone + TIME_FOR_ENDPOINT_REMOVAL, following))
 
     def replacements(self, deployment: str) -> list[Replacement]:
         """Every Pod of the Deployment that was deleted although its ReplicaSet needed it, with its successor, oldest
@@ -458,7 +459,11 @@ class Timeline:
                 went = [pod for pod in pods if pod["deleted"] and pod["deleted"] <= interval.end]
                 begin = min((pod["deleted"] for pod in went), default=interval.begin)
                 told = max((pod["deleted"] for pod in went), default=interval.begin)
-                came = [p["ready"] for p in self.pods_of(deployment) if begin <= p["added"] <= told + REPLACED]
+                came = [
+                    p["ready"]
+                    for p in self.pods_of(deployment)
+                    if begin <= p["added"] <= told + TIME_FOR_REPLACEMENT_POD
+                ]
                 end = max([told, *(pod["gone"] or inf for pod in went), *came])
                 names, gone = (frozenset(pod["name"] for pod in some) for some in (pods, went))
                 found.append(Drain(interval.node, begin, told, end, names, names - gone))

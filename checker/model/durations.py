@@ -1,4 +1,4 @@
-"""How long each component is given for its work before it is said to have failed. All in seconds."""
+"""How long each component is given for its work before it counts as failed. All in seconds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ TIME_TO_SETTLE_AFTER_RESTART = 10
 TIME_TO_LISTEN = 20
 # A container that a probe has restarted, and that is not ready: how long the restart is taken for the reason.
 TIME_TO_RECOVER = 60
+# A container that has ended several times: how long it must have run before that counts as over.
+TIME_TO_RECOVER_FROM_RESTARTS = 600
+# A node that was away and is ready again: how long its Pods may find things missing.
+TIME_FOR_NODE_TO_COME_BACK = 120
+# A container of the Docker lab, to listen after its start.
+TIME_FOR_ENGINE_CONTAINER_TO_LISTEN = 5
 # An init container, before it is said to hold up the others: in a lab's check, and where `explain` is asked.
 TIME_FOR_INIT_CONTAINER, TIME_FOR_INIT_CONTAINER_IN_EXPLAIN = 15, 60
 # A node, to start a container. A busy one fails now and then, and tries again.
@@ -19,6 +25,12 @@ TIME_FOR_CONTAINER_START = 20
 TIME_FOR_POD_START = 20
 # A program that has logged nothing yet.
 TIME_FOR_FIRST_LOG_LINE = 45
+# The kubelet, to serve the last log lines of a container that has ended.
+TIME_FOR_LAST_LOG_LINES = 10
+# A busy kubelet, to send its events.
+TIME_FOR_KUBELET_EVENTS = 300
+# The kubelet, to repeat a mount that fails: it does so at least every two minutes.
+TIME_FOR_MOUNT_RETRY = 150
 
 # -- controllers -----------------------------------------------------------------------------------------------------
 
@@ -30,3 +42,18 @@ TIME_FOR_FINALIZER = 10
 TIME_FOR_LOAD_BALANCER = 15
 # A provisioner, to make a volume, and the kubelet, to mount it.
 TIME_FOR_VOLUME = 30
+# The CronJob controller, to start a run that is due, and to record that a run has ended.
+TIME_FOR_CRONJOB_CONTROLLER = 15
+# A controller, to create a Pod in place of a terminating Pod.
+TIME_FOR_REPLACEMENT_POD = 5
+# A Deployment, to go from the Pods of one image to the Pods of another.
+TIME_FOR_IMAGE_TAKEOVER = 60
+
+# -- requests --------------------------------------------------------------------------------------------------------
+
+# kube-proxy on every node, to learn of a new Service and its endpoints; and of a changed Pod behind it.
+TIME_FOR_KUBE_PROXY, TIME_FOR_KUBE_PROXY_AFTER_POD_CHANGE = 10, 5
+# kube-proxy on every node, to stop sending requests to a Pod that was deleted.
+TIME_FOR_ENDPOINT_REMOVAL = 3
+# The observer, to begin its stream of requests after a lab's start.
+TIME_FOR_OBSERVER_TO_BEGIN = 60

@@ -22,7 +22,8 @@ class Consequence:
 class Finding:
     """One root: what is broken, how that was seen, and what follows from it.
 
-    object: `Kind/name` of what somebody would change, which for a Pod is what it was made from; seen_at: where it was seen.
+    object: `Kind/name` of the object that a person would change; for a Pod, the object that it was made from.
+    seen_at: the object where the fault was seen.
     """
 
     cause: str
@@ -63,18 +64,37 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "cause": self.cause, "title": self.title, "message": self.message, "expected": self.expected,
-            "observed": self.observed, "object": self.object, "namespace": self.namespace, "seen_at": self.seen_at,
-            "look": self.command, "meaning": self.meaning, "lesson": self.lesson,
+            "cause": self.cause,
+            "title": self.title,
+            "message": self.message,
+            "expected": self.expected,
+            "observed": self.observed,
+            "object": self.object,
+            "namespace": self.namespace,
+            "seen_at": self.seen_at,
+            "look": self.command,
+            "meaning": self.meaning,
+            "lesson": self.lesson,
             "consequences": [
                 {"object": c.object, "namespace": c.namespace, "observed": c.observed} for c in self.consequences
             ],
-        }  # fmt: skip
+        }
 
 
-# Words of a command that say where to look, or that it is about the whole cluster.
-_SAYS_WHERE = {"-n", "--namespace", "-A", "--all-namespaces", "node", "nodes", "namespace", "namespaces",
-               "persistentvolumes", "storageclasses", "ingressclasses", "priorityclasses", "runtimeclasses"}  # fmt: skip
+# Options of a command that name the namespaces, and resources of the whole cluster.
+_NAMESPACE_OPTIONS = {"-n", "--namespace", "-A", "--all-namespaces"}
+_CLUSTER_RESOURCES = {
+    "node",
+    "nodes",
+    "namespace",
+    "namespaces",
+    "persistentvolumes",
+    "storageclasses",
+    "ingressclasses",
+    "priorityclasses",
+    "runtimeclasses",
+}
+_SAYS_WHERE = _NAMESPACE_OPTIONS | _CLUSTER_RESOURCES
 
 
 @dataclass(frozen=True)
@@ -104,8 +124,11 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """The contract of `explain --json`."""
         return {
-            "namespace": self.namespace, "object": self.object, "healthy": self.exit_code == 0, "summary": self.summary,
+            "namespace": self.namespace,
+            "object": self.object,
+            "healthy": self.exit_code == 0,
+            "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
             "unseen": [finding.to_json() for finding in self.unseen],
             "in_progress": [finding.to_json() for finding in self.in_progress],
-        }  # fmt: skip
+        }

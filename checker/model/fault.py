@@ -59,7 +59,10 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Words:
-    """What a person reads of a fault: the evidence, what was expected and observed, and a command that shows the same evidence."""
+    """What a person reads of a fault: the evidence, and what was expected and observed.
+
+    look: a command that shows the same evidence.
+    """
 
     message: str = ""
     expected: str = ""
@@ -72,10 +75,12 @@ class Fault:
     """One thing that is wrong, or that could not be seen.
 
     cause: an id of the catalogue. object: where the cause sits. facts: by name, what was found, as plain data.
-    form: which of the cause's sentences tell it; empty for its own. in_progress: a look a moment later may say otherwise.
+    form: which of the cause's forms tells the fault; empty for the cause's own sentences.
+    in_progress: a look a moment later may find no fault.
     outcome: `failed`, or `unknown` where it could not be seen whether something is wrong.
     led_elsewhere: the fault was found on the way from an object of another namespace.
-    contexts: sentences around the message that say on the way from which object it was found: ids of ui.yaml, and their facts.
+    contexts: sentences around the message; they name the object from which the way led to the fault. Ids of ui.yaml,
+    and their facts.
     """
 
     cause: str
@@ -96,13 +101,17 @@ class Fault:
         return replace(self, **changes)
 
     def within(self, context: str, **facts: Any) -> Fault:
-        """The same fault, told with a sentence of ui.yaml around its message: `{message}` there is the message so far."""
+        """The same fault, told with a sentence of ui.yaml around its message.
+
+        In that sentence, `{message}` is the message so far.
+        """
         return replace(self, contexts=(*self.contexts, (context, facts)))
 
     def words(self, causes: Catalogue | None = None) -> Words:
         """The fault in words, by a lab's catalogue or the course's own.
 
-        Raises KeyError for a form that the cause has not, and TemplateError for a slot without a fact: both are mistakes in the code.
+        Raises KeyError for a form that the cause does not have, and TemplateError for a slot without a fact. Both are
+        mistakes in the code.
         """
         causes = causes or catalogue()
         form = causes[self.cause].form(self.form)
@@ -118,13 +127,19 @@ class Fault:
         return told
 
     def _facts(self) -> dict[str, Any]:
-        """The facts, and those that every fault has: its object's kind, name and namespace, and `object`, as `Service guestbook`."""
+        """The facts, and the facts that every fault has.
+
+        These are the kind, name and namespace of its object, and `object`, such as `Service guestbook`.
+        """
         kind, name, namespace = self.object.kind, self.object.name, self.object.namespace
         own = {"kind": kind, "name": name, "namespace": namespace, "object": f"{kind} {name}".strip(), "lab": ""}
         return {**own, **self.facts}
 
     def root(self, causes: Mapping[str, Any]) -> tuple[str, ...]:
-        """What faults with the same root have in common, besides the cause; empty where only the object tells (see `same_root_by`)."""
+        """What faults with the same root have in common, besides the cause (see `same_root_by`).
+
+        It is empty where only the object tells.
+        """
         names = causes[self.cause].same_root_by if self.cause in causes else ()
         return tuple(str(self.facts.get(name, "")) for name in names)
 

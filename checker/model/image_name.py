@@ -12,8 +12,10 @@ _DOCKER_HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "
 
 @dataclass(frozen=True)
 class ImageName:
-    """`registry.example/team/guestbook:v1`: registry `registry.example`, repository `team/guestbook`, tag `v1`, digest empty.
+    """The parts of an image's name.
 
+    `registry.example/team/guestbook:v1` has the registry `registry.example`, the repository `team/guestbook`, the tag
+    `v1` and no digest.
     What an engine adds by itself is left out: `docker.io/library/redis` is the repository `redis` of no registry.
     """
 

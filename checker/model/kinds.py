@@ -10,17 +10,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """One resource type: `name` as written in a manifest, `group_version` as in apiVersion, `plural` as in a URL."""
+    """One resource type: `name` as written in a manifest, `group_version` as in apiVersion, `plural` as in a URL.
+
+    always: whether every check lists the kind. Other kinds are listed where a lab's tasks name them, and by
+    `kubeclass explain`.
+    """
 
     name: str
     group_version: str
     plural: str
     namespaced: bool = True
-    always: bool = True  # whether every check lists it; the others are listed where a lab's tasks name them, and by `kubeclass explain`
+    always: bool = True
 
     def paths(self, namespace: str) -> list[str]:
-        """Where a lab in this namespace lists the kind: outside the system's namespaces (what is in those is not even asked
-        for, unless it is one of them that is looked at); and, for whoever's rights end there, in the namespace only."""
+        """The paths by which a lab in this namespace lists the kind, the first choice first.
+
+        The first lists all namespaces but the system's, unless the lab's namespace is one of the system's. The second
+        lists the lab's namespace only, for a user whose rights end there.
+        """
         if self.name == "Event":
             return [self.path(namespace)]
         if not self.namespaced:

@@ -1,4 +1,4 @@
-"""State: what was seen of one lab, as plain data. Judging reads a State and nothing else.
+"""State: what was seen of one lab, as plain data. Grading reads a State and nothing else.
 
 A State holds the objects of the lab's namespace, and those of namespaces that belong to no other lab (to tell that an
 object is there instead). It also holds the observations: answers, logs, the API server's replies to manifests.
@@ -67,16 +67,20 @@ class Object:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the status speaks of an older spec: no controller has looked at the newest one yet, or at any. Of kinds whose
-        status has an observedGeneration."""
+        """Whether the status belongs to an older spec: the controller has not seen the newest spec yet, or any spec.
+
+        Only for kinds whose status has an observedGeneration.
+        """
         generation, observed = self.metadata.get("generation"), self.status.get("observedGeneration", 0)
         return generation is not None and observed < generation
 
     @property
     def owner_uids(self) -> set[str]:
-        """The controller that this object belongs to, by uid: one or none. An owner reference that is no controller's only says
-        what the object is deleted with (https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/);
-        but for a Job, for which an older `kubectl create job --from` writes no other.
+        """The controller that this object belongs to, by uid: one or none.
+
+        An owner reference without `controller: true` only says with which owner the object is deleted. A Job is the
+        exception: an older `kubectl create job --from` writes no other reference.
+        Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/
         """
         owners = self.metadata.get("ownerReferences") or []
         return {owner["uid"] for owner in owners if owner.get("controller") or self.kind == "Job"}
@@ -111,7 +115,7 @@ class Object:
 
     @property
     def lasting_containers(self) -> list[dict[str, Any]]:
-        """The containers that live as long as the Pod, of a Pod or of a template: native sidecars among them, after the others.
+        """The containers of a Pod, or of a Pod template, that live as long as the Pod. Native sidecars come last.
 
         Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
         """
@@ -128,10 +132,14 @@ class Object:
         return any(written.rpartition("/")[2] == image for written in self.images)
 
     def requested(self, resource: str) -> Decimal:
-        """What the scheduler sets aside for a Pod (in cores, or bytes): its containers' requests together, sidecars included,
-        or what a single init container needs before they run, whichever is more. What the Pod itself requests comes before both.
+        """What the scheduler sets aside for a Pod (in cores, or bytes).
 
-        Sources: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers and
+        That is the sum of its containers' requests, sidecars included, or the need of a single init container before
+        they
+        run: the larger of both. The request of the Pod itself comes before both.
+
+        Sources:
+        https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers and
         https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
         """
         of_the_pod = (self.spec.get("resources") or {}).get("requests") or {}
@@ -167,15 +175,19 @@ class Hidden(str):
 
 
 def expanded(value: str, known: dict[str, str]) -> str:
-    """A variable's value with every $(NAME) of a variable before it put in; one that is not known stays, and $$ means $."""
+    """A variable's value, in which the value of an earlier variable replaces its $(NAME).
+
+    The $(NAME) of an unknown variable stays, and $$ means $.
+    """
     if any(isinstance(known.get(found[1]), Hidden) for found in _REFERENCE.finditer(value)):
         return Hidden()
     return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value)
 
 
 def field_of(pod: Object, path: str) -> str:
-    """A field of a Pod, such as metadata.namespace or metadata.labels['app'], as a variable gets it; empty where it is not known.
+    """A field of a Pod, as a variable gets it; empty where it is not known.
 
+    path: such as metadata.namespace or metadata.labels['app'].
     Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields
     """
     found = re.fullmatch(r"(metadata|spec|status)\.(\w+)(?:\['(.+)'\])?", path)
@@ -190,10 +202,11 @@ def field_of(pod: Object, path: str) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a State was asked for. What is not in here was not looked at, so nothing can be concluded about it.
+    """What a State was asked for. Nothing can be concluded about what it was not asked for.
 
-    everywhere: the kinds that were listed in all namespaces but the system's. in_namespace: those that were listed in the
-    State's namespace only, as the rights of this user end there. logs: whether containers' logs were read. observations: the keys.
+    everywhere: the kinds that were listed in all namespaces but the system's.
+    in_namespace: the kinds that were listed in the State's namespace only, as the rights of this user end there.
+    logs: whether containers' logs were read. observations: the keys.
     """
 
     everywhere: frozenset[str] = frozenset(KINDS)
@@ -237,13 +250,19 @@ class State:
     # -- looking at objects ------------------------------------------------------------------------------------------
 
     def can_see(self, kind: str, namespace: str | None = None) -> bool:
-        """Whether the objects of a kind were listed in the lab's namespace, or in another one: only then can one be called absent."""
+        """Whether the objects of a kind were listed in the lab's namespace, or in another namespace.
+
+        Only then can an object be called absent.
+        """
         elsewhere = namespace not in (None, "", self.namespace) and kind in KINDS and KINDS[kind].namespaced
         known = self.asked.everywhere if elsewhere else self.asked.kinds
         return kind in known and kind not in self.unlisted and namespace not in self.unlisted
 
     def everywhere(self, kind: str) -> list[Object]:
-        """All objects of a kind that this lab may look at. Raises Unknown where they were not asked for, or could not be listed."""
+        """All objects of a kind that this lab may look at.
+
+        Raises Unknown where they were not asked for, or could not be listed.
+        """
         if kind not in self.asked.kinds:
             unknown("kind-not-asked", kind, asked=sorted(self.asked.kinds))
         if kind in self.unlisted and not self.objects and kind not in self.forbidden:
@@ -287,7 +306,9 @@ class State:
         return [o for o in self.all(kind, owner.namespace) if owner.uid in o.owner_uids]
 
     def events(self, obj: Object, reason: str | None = None) -> list[dict[str, Any]]:
-        """Events about an object, newest first. They are kept for an hour only: evidence, never the ground of a verdict.
+        """Events about an object, newest first.
+
+        The API server keeps an event for an hour only. So events are evidence, never the ground of a verdict.
 
         Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
         """
@@ -311,7 +332,9 @@ class State:
         return [o for kind in WORKLOADS for o in self.all(kind) if not o.controller and not o.is_terminating]
 
     def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
-        """The variables that a container is given, ConfigMaps resolved. What is not known here, a Secret's values above all, is Hidden.
+        """The variables that a container is given, ConfigMaps resolved.
+
+        A value that is not known here is Hidden, above all a value of a Secret.
 
         Sources: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/ and
         https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
@@ -339,8 +362,9 @@ class State:
         return found
 
     def endpoints(self, service: Object) -> set[str]:
-        """The addresses that a Service sends requests to: the ready ones of its EndpointSlices, its own or kept by hand.
+        """The addresses to which a Service sends requests: the ready addresses of its EndpointSlices.
 
+        An EndpointSlice may also be written by hand.
         Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
         """
         slices = self.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
@@ -401,7 +425,10 @@ class State:
 
 
 def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:
-    """What of a LIST may go into a State: nothing of others' namespaces, no Secret's value, nothing large that no task reads."""
+    """What of a LIST may go into a State.
+
+    Left out are other people's namespaces, the values of Secrets, and large parts that no task reads.
+    """
     for raw in items:
         metadata = raw["metadata"]
         where = metadata.get("namespace")

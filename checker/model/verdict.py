@@ -35,9 +35,19 @@ class Verdict:
         """The verdict of a task that ended with a fault, in the words of a lab's catalogue."""
         told = fault.words(causes)
         return cls(
-            id, title, points, fault.outcome, fault.cause, told.message, told.expected, told.observed, str(fault.object), told.look,
-            fault.in_progress, fault,
-        )  # fmt: skip
+            id,
+            title,
+            points,
+            verdict=fault.outcome,
+            cause=fault.cause,
+            message=told.message,
+            expected=told.expected,
+            observed=told.observed,
+            object=str(fault.object),
+            look=told.look,
+            pending=fault.in_progress,
+            fault=fault,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `check --json` for one task."""

@@ -1,4 +1,7 @@
-"""Recordings: States met on a real cluster, kept as files (see checker/recording/normalize.py), which tests look at instead of a cluster."""
+"""Recordings: States met on a real cluster, kept as files, which tests read instead of a cluster.
+
+checker/recording/normalize.py says what a recording leaves out and what it replaces.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from checker.recording.unread import watched
 
 
 def save(state: State, result: Result, path: Path, made_from: str = "") -> None:
-    """Write a State and the verdicts on it as a recording. made_from: a digest of what brought the State about (tests/proof)."""
+    """Write a State and the verdicts on it as a recording.
+
+    made_from: a digest of what brought the State about (tests/proof/digests.py).
+    """
     write(
         path, {"made_from": made_from, "state": normalised(state), "tasks": [task.to_json() for task in result.tasks]}
     )

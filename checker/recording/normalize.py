@@ -1,8 +1,8 @@
 """Normalising: States met on a real cluster, made the same from run to run, for tests that need no cluster.
 
-What varies without meaning anything is replaced: the namespace and the cluster's name, random suffixes of names, uids, addresses,
-and times (the moment of the look becomes NOW). What no judgement reads is left out. So a recording is small, and a
-difference between two of them can be read.
+What varies without meaning anything is replaced: the namespace and the cluster's name, random suffixes of names, uids,
+addresses and times (the moment of the look becomes NOW). What no judgement reads is left out. So a recording is small,
+and a person can read the difference between two recordings.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ _ID, _SHORT_ID = re.compile(r"\b[0-9a-f]{64}\b"), re.compile(r"\b[0-9a-f]{12}\b"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 # Read only where they say something else than what is filled in when nothing is said.
 _USUAL_POD_SPEC = {
-    "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "serviceAccountName": "default", "securityContext": {},
-}  # fmt: skip
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+    "serviceAccountName": "default",
+    "securityContext": {},
+}
 
 # Seconds for which a Pod stays on a node that is away: the API server gives every Pod two tolerations with this number.
 # Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
@@ -84,8 +87,11 @@ def normalised(state: State) -> dict[str, Any]:
 
 
 def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[str, list[dict[str, Any]]]:
-    """What of the cluster's storage matters to the claims of the lab's namespaces: the classes that one asks for and the default
-    one, the volumes bound there, and the free ones of a class that one asks for. Nothing where there is no claim."""
+    """The storage of the cluster that matters to the claims of the lab's namespaces; empty where there is no claim.
+
+    These are the classes that the claims ask for, the default class, the volumes that are bound to the claims, and the
+    free volumes of a class that a claim asks for.
+    """
     claims = [c for c in objects.get("PersistentVolumeClaim", []) if c["metadata"]["namespace"].startswith(namespace)]
     asked = {claim["spec"].get("storageClassName") or "" for claim in claims}
 
@@ -101,7 +107,10 @@ def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[s
 
 
 def _prune(kind: str, item: dict[str, Any]) -> None:
-    """Take out of an object what no judgement reads: the fields that checker/recording/unread.py declares, and items of lists."""
+    """Take out of an object what no judgement reads.
+
+    These are the fields that checker/recording/unread.py declares, and items of lists.
+    """
     if kind == "Deployment":
         item["metadata"]["managedFields"] = [
             entry
@@ -173,12 +182,18 @@ def _stable_names(data: dict[str, Any]) -> dict[str, str]:
 
 
 def _has_random_name(pod: dict[str, Any]) -> bool:
-    """Whether a Pod's name ends in a random suffix: whoever made it did so, but for a StatefulSet, which numbers its Pods."""
+    """Whether a Pod's name ends in a random suffix.
+
+    Every controller adds one, except a StatefulSet, which numbers its Pods.
+    """
     return bool(pod.get("ownerReferences")) and not _is_ordinal(pod["name"].rpartition("-")[2])
 
 
 def _is_ordinal(suffix: str) -> bool:
-    """Whether a name ends in the number of a StatefulSet's Pod; a random suffix has five characters, now and then five digits."""
+    """Whether a suffix is the number of a StatefulSet's Pod.
+
+    A random suffix has five characters, which may all be digits.
+    """
     return suffix.isdigit() and len(suffix) < 5
 
 

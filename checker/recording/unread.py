@@ -125,7 +125,8 @@ class Recorded(dict[str, Any]):
     def _check(self, field: str) -> None:
         if any(unread.leaves_out(field) for unread in self.unread):
             raise NotRecorded(
-                f"{self.part}.{field} is not in recordings: checker/recording/unread.py declares it as read by no judgement. "
+                f"{self.part}.{field} is not in recordings: "
+                "checker/recording/unread.py declares it as read by no judgement. "
                 "Take it out of UNREAD there, and record anew what needs it (make prove)."
             )
 

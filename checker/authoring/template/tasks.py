@@ -1,6 +1,8 @@
-"""Grading of lab NUMBER: one function for each task of lab.yaml. A function returns (passed), or ends with fail(…) or unknown(…).
+"""Grading of lab NUMBER: one function for each task of lab.yaml.
 
-What may be imported: checker.sdk, and modules in this folder. docs/writing-a-lab.md lists the observations and the questions.
+A function returns where the task is passed; otherwise it ends with fail(…) or unknown(…).
+It may import checker.sdk and the modules in this folder. docs/writing-a-lab.md lists the observations and the
+questions.
 """
 
 from checker.sdk import Answers, Http, State, fail, task

@@ -1,6 +1,7 @@
 """The catalogue: every cause that a verdict can name, and every sentence that is said of it. The sentences are data.
 
-`en/` holds one file for each subject; `ui.yaml` there holds what the command line, the panel and the picture say. An entry of a cause:
+`en/` holds one file for each subject. Its file `ui.yaml` holds what the command line, the panel and the picture say.
+An entry of a cause:
 
     service-selects-nothing:          # the id: stable, and what somebody would search for
       title: The Service selects no Pod
@@ -12,7 +13,7 @@
       observed: …
       forms:                          # other sentences for the same cause: fail("…", form="elsewhere")
         elsewhere: {message: …, expected: …, observed: …, look: …}
-      same_root_by: [quota]           # faults with equal facts of these names have the same root, on whichever objects they are found
+      same_root_by: [quota]           # faults with equal facts of these names have the same root, on any object
       in_progress: true               # it only takes its time
       intended: true                  # it is as somebody asked for: a fault only where something needs it
       normal: true                    # it is never a fault of its own
@@ -79,7 +80,10 @@ class Cause:
     changed_at: str = ""
 
     def form(self, name: str) -> Form:
-        """The sentences of a form; those of the cause itself for an empty name. Raises KeyError for a form that it has not."""
+        """The sentences of a form; those of the cause itself for an empty name.
+
+        Raises KeyError for a form that the cause does not have.
+        """
         own = Form(self.message, self.expected, self.observed, self.look)
         if not name:
             return own
