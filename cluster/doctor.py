@@ -81,7 +81,7 @@ def facts() -> dict[str, Any]:
 
 
 def findings(facts: dict[str, Any]) -> list[Finding]:
-    """Judge the facts. No I/O."""
+    """The findings from the facts. No I/O."""
     return [
         _engine(facts),
         _memory_finding(facts),

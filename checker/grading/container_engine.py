@@ -21,7 +21,7 @@ class EngineView:
         self._seen = seen
 
     def named(self, name: str) -> str:
-        """A name of the lab's text as it is in this place: `my-guestbook`, `my-guestbook:v1`."""
+        """A name of the lab's text as it is in this environment: `my-guestbook`, `my-guestbook:v1`."""
         repository, colon, tag = name.partition(":")
         return f"{repository}{self.suffix}{colon}{tag}"
 

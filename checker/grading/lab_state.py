@@ -44,7 +44,7 @@ class LabState(State):
     def require_some(self, kind: str, image: str, found: list[Object], namespace: str | None = None) -> None:
         """At least one object of a kind, of whatever name. Raises Failed where there is none.
 
-        found: those that count. image: the image from which they must be made; empty where any object counts.
+        found: the objects that count. image: the image from which they must be made; empty where any object counts.
         """
         if not found:
             about = Ref(kind, "", (namespace or self.namespace) if KINDS[kind].namespaced else "")

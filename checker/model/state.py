@@ -247,7 +247,7 @@ class State:
     asked: Asked = field(default_factory=Asked)
     forbidden: frozenset[str] = frozenset()  # those of the unlisted kinds that this user has no right to list
 
-    # -- looking at objects ------------------------------------------------------------------------------------------
+    # -- questions about objects ---------------------------------------------------------------------------------------
 
     def can_see(self, kind: str, namespace: str | None = None) -> bool:
         """Whether the objects of a kind were listed in the lab's namespace, or in another namespace.
