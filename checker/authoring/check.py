@@ -151,7 +151,7 @@ def _cases(lab: Lab) -> Iterator[str]:
             return
         if len(found[kind]) < least:
             yield f"{lab.folder / kind}: {len(found[kind])} of at least {least} cases"
-    tasks = {task.id for task in lab.text.tasks}
+    tasks = {task.id for task in lab.spec.tasks}
     failed: set[str] = set()
     for name, case in found["mistakes"].items():
         named = {**case.fails, **case.unknown}
@@ -173,7 +173,7 @@ def _cases(lab: Lab) -> Iterator[str]:
 
 def _proof(lab: Lab) -> Iterator[str]:
     """What a finished lab has besides: recordings, and a lesson."""
-    if lab.text.draft:
+    if lab.spec.draft:
         return
     cases = {"setup", "solution", *lab.cases("accepted"), *lab.cases("mistakes")}
     recorded = {path.stem for path in (lab.folder / "recorded").glob("*.json")}

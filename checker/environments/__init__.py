@@ -15,7 +15,7 @@ __all__ = ["Environment", "environment_of", "environments"]
 
 def environment_of(lab: Lab, namespace: str, seed: str = "") -> Environment:
     """The environment of a lab. seed: see NamespaceEnvironment."""
-    if lab.text.needs.engine:
+    if lab.spec.needs.engine:
         from checker.environments.container_engine import ContainerEngineEnvironment
 
         return ContainerEngineEnvironment(namespace)

@@ -177,7 +177,7 @@ class ContainerEngineEnvironment:
         That is its project with its volumes, the containers made from its image, and the image.
         """
         for lab in map(load_lab, all_labs(drafts=True)):
-            if lab.text.needs.engine:
+            if lab.spec.needs.engine:
                 self._remove(self._named(_observation_of(lab).project))
 
     def _remove(self, name: str) -> None:

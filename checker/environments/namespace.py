@@ -71,7 +71,7 @@ class NamespaceEnvironment:
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
         return collect(
-            self.api, self.namespace, lab.observations, manifests, lab.text.needs.manifests, lab.kinds, listed=listed
+            self.api, self.namespace, lab.observations, manifests, lab.spec.needs.manifests, lab.kinds, listed=listed
         )
 
     def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
@@ -117,7 +117,7 @@ class NamespaceEnvironment:
 
         What this user may not see counts as present.
         """
-        needs = lab.text.needs
+        needs = lab.spec.needs
         try:
             nodes = [Object("Node", raw) for raw in self.api.get("/api/v1/nodes")["items"]] if needs.workers else []
             if nodes and (have := sum(map(is_worker, nodes))) < needs.workers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from checker.grading.lab_state import LabState
-from checker.grading.labs import Lab, TaskText
+from checker.grading.labs import Lab, TaskSpec
 from checker.grading.observations import seen
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import State
@@ -16,11 +16,11 @@ def judge(lab: Lab, state: State) -> Result:
     """A verdict for every task of the lab."""
     given = LabState.of(state)
     return Result(
-        lab.number, lab.text.title, state.namespace, tuple(_verdict(lab, text, given) for text in lab.text.tasks)
+        lab.number, lab.spec.title, state.namespace, tuple(_verdict(lab, text, given) for text in lab.spec.tasks)
     )
 
 
-def _verdict(lab: Lab, text: TaskText, state: LabState) -> Verdict:
+def _verdict(lab: Lab, text: TaskSpec, state: LabState) -> Verdict:
     """The verdict of one task. An exception of its function, or in the words of its fault, makes it unknown."""
     code = lab.code[text.id]
     try:
@@ -35,7 +35,7 @@ def _verdict(lab: Lab, text: TaskText, state: LabState) -> Verdict:
     return Verdict(text.id, text.title, text.points, "passed")
 
 
-def _crashed(lab: Lab, text: TaskText, error: Exception) -> Verdict:
+def _crashed(lab: Lab, text: TaskSpec, error: Exception) -> Verdict:
     where = traceback.extract_tb(error.__traceback__)[-1]
     facts = {
         "error": f"{type(error).__name__}: {error}",

@@ -15,10 +15,11 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, get_args, overload
+from typing import Annotated, Any, TypeVar, overload
 
+import msgspec
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec.structs import replace
 
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
@@ -27,28 +28,24 @@ from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 
-Model = TypeVar("Model", bound=BaseModel)
+Spec = TypeVar("Spec", bound=msgspec.Struct)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 _LOADS = count(1)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TaskText(_Strict):
+class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The words of one task: what is to be brought about, and hints, the gentlest first."""
 
-    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: str
     text: str
-    points: int = Field(gt=0)
-    hints: list[str] = Field(min_length=2)
+    points: Annotated[int, msgspec.Meta(gt=0)]
+    hints: Annotated[list[str], msgspec.Meta(min_length=2)]
 
 
-class Needs(_Strict):
+class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a lab needs. `start` refuses a lab where the cluster lacks it.
 
     workers: the least number of worker nodes. engine: the container engine instead of the cluster.
@@ -64,7 +61,7 @@ class Needs(_Strict):
     nodes: bool = False
 
 
-class LabText(_Strict):
+class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """lab.yaml.
 
     In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files
@@ -79,13 +76,13 @@ class LabText(_Strict):
     title: str
     goal: str
     minutes: int
+    tasks: Annotated[list[TaskSpec], msgspec.Meta(min_length=1)]
     draft: bool = False
     needs: Needs = Needs()
     namespaces: list[str] = []
-    tasks: list[TaskText] = Field(min_length=1)
 
 
-class Case(_Strict):
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of accepted/ or mistakes/: how to make the case, and which verdicts must follow.
 
     make: a shell script, run in the file's folder.
@@ -167,7 +164,7 @@ class Lab:
 
     number: str
     folder: Path
-    text: LabText = field(compare=False)
+    spec: LabSpec = field(compare=False)
 
     @cached_property
     def code(self) -> dict[str, TaskCode]:
@@ -175,7 +172,7 @@ class Lab:
         module = load_module(self.folder, "tasks")
         marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
         code = dict(mark for mark in marked if mark)
-        wanted = {task.id for task in self.text.tasks}
+        wanted = {task.id for task in self.spec.tasks}
         if wanted != set(code):
             raise Problem(
                 f"Lab {self.number}: lab.yaml and tasks.py do not name the same tasks: "
@@ -214,15 +211,14 @@ class Lab:
         """Everything that the tasks want seen, each once."""
         return list({o.key: o for code in self.code.values() for o in code.observe}.values())
 
-    def tasks(self, namespace: str) -> list[TaskText]:
+    def tasks(self, namespace: str) -> list[TaskSpec]:
         """The tasks' words for a lab in this namespace."""
 
         def told(text: str) -> str:
             return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace))
 
         return [
-            task.model_copy(update={"text": told(task.text), "hints": [told(hint) for hint in task.hints]})
-            for task in self.text.tasks
+            replace(task, text=told(task.text), hints=[told(hint) for hint in task.hints]) for task in self.spec.tasks
         ]
 
     def files(self, namespace: str) -> str:
@@ -231,7 +227,7 @@ class Lab:
 
     def namespaces(self, namespace: str) -> dict[str, str]:
         """The further namespaces of a lab in this one, by suffix."""
-        return {suffix: f"{namespace}-{suffix}" for suffix in self.text.namespaces}
+        return {suffix: f"{namespace}-{suffix}" for suffix in self.spec.namespaces}
 
     def cases(self, kind: str) -> dict[str, Case]:
         """The cases in `accepted` or `mistakes`, by file name without its ending."""
@@ -246,7 +242,7 @@ def labs_folder() -> Path:
 def all_labs(drafts: bool = False) -> list[str]:
     """The numbers of all finished labs, in order; with `drafts`, of the others too."""
     folders = sorted(path.parent for path in labs_folder().glob("[0-9][0-9]-*/lab.yaml"))
-    return [folder.name[:2] for folder in folders if drafts or not load_lab(folder.name).text.draft]
+    return [folder.name[:2] for folder in folders if drafts or not load_lab(folder.name).spec.draft]
 
 
 def load_lab(name: str) -> Lab:
@@ -260,17 +256,17 @@ def load_lab(name: str) -> Lab:
     if folder is None:
         finished = [load_lab(number).folder.name for number in all_labs()]
         raise problem("no-such-lab", name=name, labs=finished)
-    text = _load(folder / "lab.yaml", LabText)
+    text = _load(folder / "lab.yaml", LabSpec)
     return Lab(folder.name[:2], folder, _translated(text, of_lab(folder.name[:2])))
 
 
-def _translated(text: LabText, words: dict[str, Any]) -> LabText:
+def _translated(text: LabSpec, words: dict[str, Any]) -> LabSpec:
     """A lab's text in the chosen language.
 
     words: what that language's file says of the lab. The rest stays in English.
     """
-    tasks = [task.model_copy(update=(words.get("tasks") or {}).get(task.id) or {}) for task in text.tasks]
-    return text.model_copy(update={**{key: words[key] for key in ("title", "goal") if key in words}, "tasks": tasks})
+    tasks = [replace(task, **((words.get("tasks") or {}).get(task.id) or {})) for task in text.tasks]
+    return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks)
 
 
 def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
@@ -281,42 +277,46 @@ def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESP
     """
     text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)
     if text is None:
-        raise problem("no-such-task", lab=lab.number, task=task_id, tasks=[t.id for t in lab.text.tasks])
+        raise problem("no-such-task", lab=lab.number, task=task_id, tasks=[t.id for t in lab.spec.tasks])
     return text.hints[min(max(level, 1), len(text.hints)) - 1], level < len(text.hints)
 
 
-def _load(path: Path, model: type[Model]) -> Model:
-    """A YAML file as a model. Raises Problem with the file, the line, and what is allowed there."""
+def _load(path: Path, spec: type[Spec]) -> Spec:
+    """A YAML file as a spec. Raises Problem with the file, the line, and what is allowed there."""
     try:
-        return model.model_validate(load(path.read_text()))
+        return msgspec.convert(load(path.read_text()), spec)
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
         raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
-    except ValidationError as error:
-        wrong = "; ".join(_told(path, model, one["loc"], one["type"], one["msg"]) for one in error.errors())
-        raise Problem(wrong, "Correct the file; nothing was graded") from None
+    except msgspec.ValidationError as error:
+        raise Problem(_told(path, spec, str(error)), "Correct the file; nothing was graded") from None
 
 
-def _told(path: Path, model: type[BaseModel], where: tuple[int | str, ...], kind: str, why: str) -> str:
-    """One error of a file in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`."""
-    if kind == "extra_forbidden":
-        why = f"unknown key; allowed are {', '.join(_fields_at(model, where[:-1]))}"
+def _told(path: Path, spec: type[msgspec.Struct], error: str) -> str:
+    """An error of msgspec's in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
+
+    error: such as "Object contains unknown field `pionts` - at `$.tasks[0]`".
+    """
+    why, _, place = error.partition(" - at `$")
+    where: list[int | str] = [int(key) if key.isdigit() else key for key in re.findall(r"[\w-]+", place)]
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", why):
+        why = f"unknown key; allowed are {', '.join(_keys_at(spec, where))}"
+        where.append(unknown[1])
     return f"{path}:{_line_of(path.read_text(), where)}: {'.'.join(map(str, where)) or 'the whole file'}: {why}"
 
 
-def _fields_at(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str]:
-    """The keys that are allowed at a place of a model."""
+def _keys_at(spec: type[msgspec.Struct], where: list[int | str]) -> list[str]:
+    """The keys that are allowed at a place of a spec."""
+    found = msgspec.inspect.type_info(spec)
     for key in where:
-        if isinstance(key, str):
-            found = model.model_fields[key].annotation
-            inner = next((one for one in get_args(found) if isinstance(one, type)), found)
-            if not isinstance(inner, type) or not issubclass(inner, BaseModel):
-                return []
-            model = inner
-    return list(model.model_fields)
+        if isinstance(found, msgspec.inspect.StructType) and isinstance(key, str):
+            found = next(field.type for field in found.fields if field.encode_name == key)
+        elif isinstance(found, msgspec.inspect.ListType):
+            found = found.item_type
+    return [field.encode_name for field in found.fields] if isinstance(found, msgspec.inspect.StructType) else []
 
 
-def _line_of(text: str, where: tuple[int | str, ...]) -> int:
+def _line_of(text: str, where: list[int | str]) -> int:
     """The line of a place in a YAML text, or of the nearest place around it that is there."""
     node: Any = yaml.compose(text, yaml.SafeLoader)
     line = node.start_mark.line + 1 if node else 1
@@ -335,4 +335,7 @@ def _line_of(text: str, where: tuple[int | str, ...]) -> int:
 
 def describe(lab: Lab) -> dict[str, Any]:
     """The lab's words as plain data, for the panel and for `--json`."""
-    return {"lab": lab.number, **lab.text.model_dump(exclude={"needs", "draft"})}
+    return {
+        "lab": lab.number,
+        **{k: v for k, v in msgspec.to_builtins(lab.spec).items() if k not in ("needs", "draft")},
+    }

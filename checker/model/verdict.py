@@ -45,7 +45,7 @@ class Verdict:
             observed=told.observed,
             object=str(fault.object),
             look=told.look,
-            pending=fault.in_progress,
+            in_progress=fault.in_progress,
             fault=fault,
         )
 

@@ -118,7 +118,7 @@ def started(lab: Lab, namespace: str) -> str:
     ]
     return "\n".join(
         [
-            say("start-title", lab=lab.number, title=lab.text.title, goal=lab.text.goal),
+            say("start-title", lab=lab.number, title=lab.spec.title, goal=lab.spec.goal),
             say("start-ready", namespace=namespace),
             *(f"  {task}" for task in tasks),
             say("start-check", lab=lab.number, elsewhere=_elsewhere(namespace)),

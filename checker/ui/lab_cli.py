@@ -38,5 +38,5 @@ def check(lab: str) -> None:
     for sentence in wrong:
         click.echo(f"✘ {sentence}")
     if not wrong:
-        click.echo(f"Lab {found.number} is complete." + (" It is a draft." if found.text.draft else ""))
+        click.echo(f"Lab {found.number} is complete." + (" It is a draft." if found.spec.draft else ""))
     sys.exit(1 if wrong else 0)

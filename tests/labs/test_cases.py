@@ -38,7 +38,7 @@ WAIT = 90  # seconds that a change in progress is given; a case is judged as soo
 
 def cases() -> Iterator[object]:
     for lab in map(load_lab, all_labs(drafts=True)):
-        marks = [pytest.mark.engine if lab.text.needs.engine else pytest.mark.cluster]
+        marks = [pytest.mark.engine if lab.spec.needs.engine else pytest.mark.cluster]
         if lab.number in ONE_AT_A_TIME:
             marks.append(pytest.mark.xdist_group(f"lab-{lab.number}"))
         # A case that closes or stops a node has a cluster for itself.
@@ -59,7 +59,7 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
             session.solve()
         elif kind != "setup":
             session.make(kind, case)
-        elif not lab.text.needs.engine:
+        elif not lab.spec.needs.engine:
             place.run(lab, SET_UP, lab.folder)
         result, state = session.checked(WAIT)
         if kind == "setup":
@@ -87,7 +87,7 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
 
 
 def place_for(lab: Lab, namespace: str, work: Path, seed: str = "") -> Environment:
-    if lab.text.needs.engine:
+    if lab.spec.needs.engine:
         from checker.environments.container_engine import ContainerEngineEnvironment
 
         return ContainerEngineEnvironment(namespace, work)
@@ -112,7 +112,7 @@ def events_of(state: State) -> str:
 
 
 def put_away(session: Session) -> None:
-    if session.lab.text.needs.engine:
+    if session.lab.spec.needs.engine:
         session.environment.clear(session.lab)
     else:
         namespace = session.environment.namespace

@@ -53,7 +53,7 @@ def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
     """What a lesson's test needs: PLACE; and the engine for itself, or the second cluster, where its lab needs that."""
-    needs = load_lab(name[:2]).text.needs if has_lab(LESSONS / name) else Needs()
+    needs = load_lab(name[:2]).spec.needs if has_lab(LESSONS / name) else Needs()
     alone = (pytest.mark.alone("engine"),) if needs.engine else ()
     return (*(ON_THE_SECOND_CLUSTER if needs.nodes else PLACE), *alone)
 

@@ -68,7 +68,7 @@ def mutants(lab: Lab) -> list[Mutant]:
     """Every mutant of a lab's solution, in a fixed order."""
     folder = lab.folder / "solution"
     script = (folder / "make.sh").read_text() if (folder / "make.sh").exists() else "kubectl apply -f ."
-    if not lab.text.needs.nodes:  # what a node takes to go and to come back cannot be hurried
+    if not lab.spec.needs.nodes:  # what a node takes to go and to come back cannot be hurried
         script = _TIMEOUT.sub(PATIENCE, script)
     found = []
     for path in sorted(folder.rglob("*.yaml")):

@@ -92,7 +92,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
             said = _make(session, mutant.script, folder)
             result = session.check(WAIT)
         finally:
-            if mutant.lab.text.needs.nodes:
+            if mutant.lab.spec.needs.nodes:
                 put_nodes_back()
             _put_away(session, elsewhere)
     causes = ", ".join(sorted({task.cause for task in result.tasks if task.cause}))
@@ -104,7 +104,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
 
 
 def _place(lab: Lab, namespace: str, work: Path) -> Environment:
-    if lab.text.needs.engine:
+    if lab.spec.needs.engine:
         from checker.environments.container_engine import ContainerEngineEnvironment
 
         return ContainerEngineEnvironment(namespace, work)
@@ -121,7 +121,7 @@ def _make(session: Session, script: str, folder: Path) -> str:
 
 
 def _put_away(session: Session, elsewhere: str) -> None:
-    if session.lab.text.needs.engine:
+    if session.lab.spec.needs.engine:
         session.environment.clear(session.lab)
         return
     namespace = session.environment.namespace
@@ -135,9 +135,9 @@ def run(chosen: Iterable[Mutant], side_by_side: int = SIDE_BY_SIDE) -> list[Outc
     named = [(mutant, f"m{mutant.lab.number}-{number}-{os.getpid()}") for number, mutant in enumerate(chosen)]
     outcomes = []
     with ThreadPoolExecutor(side_by_side) as pool, ThreadPoolExecutor(1) as alone:
-        futures = [pool.submit(try_out, *one) for one in named if not one[0].lab.text.needs.nodes]
+        futures = [pool.submit(try_out, *one) for one in named if not one[0].lab.spec.needs.nodes]
         alone.submit(wait, futures)
-        futures += [alone.submit(try_out, *one) for one in named if one[0].lab.text.needs.nodes]
+        futures += [alone.submit(try_out, *one) for one in named if one[0].lab.spec.needs.nodes]
         for future in futures:
             outcome = future.result()
             outcomes.append(outcome)

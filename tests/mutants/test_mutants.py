@@ -18,14 +18,14 @@ PER_LAB = 2
 def sample(number: str) -> list[Mutant]:
     """A lab's mutants in the order of a digest of their ids: the first few are the same in every run."""
     by_digest = sorted(mutants(load_lab(number)), key=lambda m: hashlib.sha256(m.id.encode()).hexdigest())
-    wanted = 1 if load_lab(number).text.needs.nodes else PER_LAB  # those take turns, and minutes
+    wanted = 1 if load_lab(number).spec.needs.nodes else PER_LAB  # those take turns, and minutes
     return list(islice((mutant for mutant in by_digest if not why_equivalent(mutant)), wanted))
 
 
 def marks_of(lab: Lab) -> list[pytest.MarkDecorator]:
-    if lab.text.needs.nodes:
+    if lab.spec.needs.nodes:
         return ON_THE_SECOND_CLUSTER
-    return [pytest.mark.engine if lab.text.needs.engine else pytest.mark.cluster]
+    return [pytest.mark.engine if lab.spec.needs.engine else pytest.mark.cluster]
 
 
 def sampled() -> list[object]:

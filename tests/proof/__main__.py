@@ -69,7 +69,7 @@ def outcomes(report: Path) -> dict[str, tuple[bool, float]]:
 def needs_metrics(subject: Subject) -> bool:
     """Whether a case is one of a lab that needs metrics-server."""
     what, _, number = subject.group.partition(" ")
-    return what == "lab" and load_lab(number).text.needs.metrics
+    return what == "lab" and load_lab(number).spec.needs.metrics
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import asdict
 
 from checker.grading.labs import Case, Lab, all_labs, load_lab
 from checker.model.state import FORMAT
@@ -23,10 +24,10 @@ from cluster.versions import versions
 def of_case(lab: Lab, kind: str, case: Case) -> str:
     """The digest of a case: its script, what the lab begins with, its solution, what is observed, and the world it was met in."""
     made = {"kind": kind, "make": _script(case.make), "seed": case.seed, "alone": case.alone}
-    needs = lab.text.needs.model_dump(exclude_defaults=True)
+    needs = {key: value for key, value in asdict(lab.spec.needs).items() if value}
     observed = sorted(repr(observation) for observation in lab.observations)
     return _digest(
-        made, _files(lab.folder, "setup", "setup.py", "solution"), needs, lab.text.namespaces, observed, _world()
+        made, _files(lab.folder, "setup", "setup.py", "solution"), needs, lab.spec.namespaces, observed, _world()
     )
 
 
@@ -39,14 +40,14 @@ def of_lesson(notebook: dict[str, Any]) -> str:
     """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from. notebook: its JSON."""
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     told = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
-    texts = [load_lab(number).text for number in all_labs()]
+    texts = [load_lab(number).spec for number in all_labs()]
     course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
     return _digest(code, told, course if any("course()" in source for source in code) else [], _world())
 
 
 def _words(lab: Lab) -> list[object]:
     """What a lesson's outputs hold of its lab: no hints, which are given on demand."""
-    return [lab.text.title, lab.text.goal, *([t.id, t.title, t.text, t.points] for t in lab.text.tasks)]
+    return [lab.spec.title, lab.spec.goal, *([t.id, t.title, t.text, t.points] for t in lab.spec.tasks)]
 
 
 def _world() -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Subject:
 def cases_of(lab: Lab) -> Iterator[tuple[str, str, Case]]:
     """A lab's cases: kind, name, and what it is made of."""
     yield "setup", "setup", Case(title="", make="true")
-    yield "solution", "solution", Case(title="", make="true", alone=lab.text.needs.nodes)
+    yield "solution", "solution", Case(title="", make="true", alone=lab.spec.needs.nodes)
     for kind in ("accepted", "mistakes"):
         for name, case in lab.cases(kind).items():
             yield kind, name, case
@@ -79,7 +79,7 @@ def _of_labs() -> Iterator[Subject]:
             test = f"tests/labs/test_cases.py::test_case[{lab.number}-{kind}-{name}]"
             recorded = _made_from(lab.folder / "recorded" / f"{name}.json")
             made_from = digests.of_case(lab, kind, case)
-            yield Subject(f"lab {lab.number}", name, test, made_from, recorded, lab.text.draft, case.alone)
+            yield Subject(f"lab {lab.number}", name, test, made_from, recorded, lab.spec.draft, case.alone)
 
 
 def _of_lessons() -> Iterator[Subject]:
@@ -89,7 +89,7 @@ def _of_lessons() -> Iterator[Subject]:
         test = f"tests/lessons/test_lessons.py::test_lesson[{path.name}]"
         yield Subject(
             f"lesson {path.name[:2]}", path.stem[3:], test, digests.of_lesson(notebook), about.get("made_from", ""),
-            bool(about.get("draft")), has_lab(path) and load_lab(path.name[:2]).text.needs.nodes,
+            bool(about.get("draft")), has_lab(path) and load_lab(path.name[:2]).spec.needs.nodes,
         )  # fmt: skip
 
 

@@ -226,7 +226,7 @@ def test_a_server_that_is_not_there_makes_every_task_unknown(
     assert result.exit_code == 2
 
 
-@pytest.mark.parametrize("number", [number for number in all_labs() if not load_lab(number).text.needs.engine])
+@pytest.mark.parametrize("number", [number for number in all_labs() if not load_lab(number).spec.needs.engine])
 def test_what_may_not_be_listed_makes_unknown_and_nothing_falls_over(
     tmp_path: Path, server: Server, number: str
 ) -> None:

@@ -13,7 +13,7 @@ from checker.grading.labs import load_lab
 
 LAB = load_lab("14")
 STATE, _ = recording.load(LAB.folder / "recorded" / "solution.json")
-ALL = {task.id: "passed" for task in LAB.text.tasks}
+ALL = {task.id: "passed" for task in LAB.spec.tasks}
 ADDRESSES = {pod.labels.get("app") or pod.labels["role"]: pod.status["podIP"] for pod in STATE.objects["Pod"]}
 GUESTS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "learn-visitors"}}}
 VISITORS = {**GUESTS, "podSelector": {"matchLabels": {"role": "visitor"}}}

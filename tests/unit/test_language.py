@@ -91,15 +91,15 @@ def accented_lab(number: str) -> dict[str, Any]:
     lab = load_lab(number)
     causes = lab.folder / "causes.yaml"
     return {
-        "title": accented_text(lab.text.title),
-        "goal": accented_text(lab.text.goal),
+        "title": accented_text(lab.spec.title),
+        "goal": accented_text(lab.spec.goal),
         "tasks": {
             task.id: {
                 "title": accented_text(task.title),
                 "text": accented_text(task.text),
                 "hints": [accented_text(hint) for hint in task.hints],
             }
-            for task in lab.text.tasks
+            for task in lab.spec.tasks
         },
         "causes": {id: accented_entry(entry) for id, entry in (load(causes.read_text()) or {}).items()}
         if causes.exists()
@@ -234,10 +234,10 @@ def test_a_lab_speaks_the_language(
     assert_no_english(text_report(result), iter(facts))
     assert_no_english(text_report(replace(result, waited=3.0), live=True), iter(facts))
     panel = Panel(number, state.namespace)
-    panel.result, panel.hints = result, {task.id: 9 for task in panel.lab.text.tasks}
+    panel.result, panel.hints = result, {task.id: 9 for task in panel.lab.spec.tasks}
     for shown in texts_of(panel.view()):
         assert_no_english(shown, iter(facts))
-    if not load_lab(number).text.needs.engine:
+    if not load_lab(number).spec.needs.engine:
         drawn = scene(state, explained(state))
         assert_no_english(text(drawn), iter(facts_of(state, told)))
 
@@ -286,7 +286,7 @@ def test_the_command_line_speaks_the_language(namespace: str, tmp_path: Path, mo
         assert_no_english(done.output, iter(()))
     for number in all_labs():
         lab = load_lab(number)
-        assert_no_english(started(lab, namespace), (task.id for task in lab.text.tasks))
+        assert_no_english(started(lab, namespace), (task.id for task in lab.spec.tasks))
 
 
 @pytest.mark.usefixtures("speak")

@@ -26,7 +26,7 @@ def lab_with(folder: Path, **files: str) -> Lab:
     (folder / "solution").mkdir()
     for name, text in files.items():
         (folder / "solution" / name.replace("_", ".")).write_text(text)
-    return Lab("99", folder, load_lab("07").text)
+    return Lab("99", folder, load_lab("07").spec)
 
 
 def test_every_part_that_matters_is_changed_once(tmp_path: Path) -> None:

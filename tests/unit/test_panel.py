@@ -80,7 +80,7 @@ def ask(shown: LabPanel, what: str, **more: str) -> None:
 
 
 def verdict(number: int, word: Any, message: str = "", cause: str = "service-selects-nothing", **more: Any) -> Verdict:
-    task = load_lab("07").text.tasks[number]
+    task = load_lab("07").spec.tasks[number]
     return Verdict(task.id, task.title, task.points, word, "" if word == "passed" else cause, message, **more)
 
 
@@ -220,7 +220,7 @@ def test_verdicts_that_arrive_by_themselves_begin_anew_after_a_reset(shown: LabP
 
 
 def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
-    task = load_lab("07").text.tasks[0]
+    task = load_lab("07").spec.tasks[0]
     for number in (1, 2, 2):
         ask(shown, "hint", task=task.id)
         assert shown.view["tasks"][0]["hints"] == task.hints[:number]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from checker.grading.labs import Case, Lab, load_lab
 from tests.proof import digests, table
@@ -34,7 +35,7 @@ def lab(tmp_path: Path) -> Lab:
     (tmp_path / "07-services" / "setup" / "app.yaml").write_text("kind: Pod # a comment\n")
     (tmp_path / "07-services" / "setup.py").write_text("a = 1  # a comment\n")
     known = load_lab("07")
-    lab = Lab("07", tmp_path / "07-services", known.text)
+    lab = Lab("07", tmp_path / "07-services", known.spec)
     vars(lab)["code"] = known.code
     return lab
 
@@ -64,7 +65,7 @@ def test_what_makes_a_recording_stale(lab: Lab, change: Callable[[Lab], object],
     [({"title": "Another"}, False), ({"make": "kubectl apply -f x"}, False), ({"make": "kubectl apply -f y"}, True), ({"seed": "2"}, True)],
 )  # fmt: skip
 def test_what_in_a_case_makes_its_recording_stale(lab: Lab, changes: dict[str, str], matters: bool) -> None:
-    other = CASE.model_copy(update=changes)
+    other = replace(CASE, **changes)
     assert (digests.of_case(lab, "mistakes", other) != digests.of_case(lab, "mistakes", CASE)) is matters
 
 

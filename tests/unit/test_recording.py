@@ -65,7 +65,7 @@ def test_a_task_that_reads_it_is_no_verdict_but_an_error() -> None:
     def reads(given: State) -> None:
         given.all("Pod")[0].spec.get("terminationGracePeriodSeconds")
 
-    lab = Lab("07", LAB.folder, LAB.text)
+    lab = Lab("07", LAB.folder, LAB.spec)
     vars(lab)["code"] = dict.fromkeys(LAB.code, TaskCode(reads, ()))
     with pytest.raises(NotRecorded):
         judge(lab, recorded())

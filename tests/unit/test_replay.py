@@ -57,7 +57,7 @@ def test_a_lab_is_proven_well_enough(number: str) -> None:
     accepted, mistakes = lab.cases("accepted"), lab.cases("mistakes")
     assert len(accepted) >= 2
     assert len(mistakes) >= 6
-    tasks = {task.id for task in lab.text.tasks}
+    tasks = {task.id for task in lab.spec.tasks}
     for name, case in mistakes.items():
         assert case.fails or case.unknown, f"{name} fails nothing"
         assert {*case.fails, *case.unknown} <= tasks, name

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from checker.grading.labs import TaskText, load_lab
+from checker.grading.labs import TaskSpec, load_lab
 from checker.live import Live
 from checker.model.catalogue import catalogue, say, texts
 from checker.model.verdict import Result, Verdict
@@ -54,7 +54,7 @@ class Panel:
 
     def next_hint(self, task_id: str) -> None:
         """Uncover one more hint of a task, the gentlest first."""
-        known = next(len(task.hints) for task in self.lab.text.tasks if task.id == task_id)
+        known = next(len(task.hints) for task in self.lab.spec.tasks if task.id == task_id)
         self.hints[task_id] = min(self.hints.get(task_id, 0) + 1, known)
 
     # -- live --------------------------------------------------------------------------------------------------------
@@ -84,9 +84,9 @@ class Panel:
     def __repr__(self) -> str:
         if self.result:
             return text_report(self.result)
-        title = say("report-title", lab=self.lab.number, title=self.lab.text.title)
+        title = say("report-title", lab=self.lab.number, title=self.lab.spec.title)
         word = word_with_symbol(TO_DO, "to-do")
-        return "\n".join([title, *(f"  {word}  {task.title}  0/{task.points}" for task in self.lab.text.tasks)])
+        return "\n".join([title, *(f"  {word}  {task.title}  0/{task.points}" for task in self.lab.spec.tasks)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         plain = {"text/plain": repr(self)}
@@ -105,10 +105,10 @@ class Panel:
         result = self.result
         verdicts = {verdict.id: verdict for verdict in result.tasks} if result else {}
         repeated = same_roots(result) if result else {}
-        named = {"lab": self.lab.number, "title": self.lab.text.title}
-        points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.text.tasks)}
+        named = {"lab": self.lab.number, "title": self.lab.spec.title}
+        points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
         return {
-            "number": self.lab.number, "title": self.lab.text.title, "goal": self.lab.text.goal,
+            "number": self.lab.number, "title": self.lab.spec.title, "goal": self.lab.spec.goal,
             "namespace": self.namespace, **points, "texts": texts("panel-", "widget-"),
             "label": say("panel-label", **named), "heading": say("panel-heading", **named, **points),
             "points_of": say("panel-points-of", **points),
@@ -133,7 +133,7 @@ def _shown(verdict: Verdict | None) -> dict[str, str]:
     return {"symbol": SYMBOL.get(word, WAITING), "word": word, "shown": say(f"word-{word}")}
 
 
-def _hints(task: TaskText, uncovered: int) -> dict[str, Any]:
+def _hints(task: TaskSpec, uncovered: int) -> dict[str, Any]:
     """The hints of a task that were asked for, and the button for the next one. uncovered: how many they are."""
     another = "-another" if uncovered else ""
     return {
