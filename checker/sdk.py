@@ -41,6 +41,7 @@ from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
 
 # -- words and numbers -----------------------------------------------------------------------------------------------
+from checker.model.image_name import ImageName
 from checker.model.kinds import KINDS
 from checker.model.quantity import quantity
 from checker.model.spelling import is_address, nearest

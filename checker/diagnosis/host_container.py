@@ -15,6 +15,7 @@ from typing import Any
 from checker.model.answers import Answer
 from checker.model.durations import TIME_FOR_ENGINE_CONTAINER_TO_LISTEN
 from checker.model.fault import fail
+from checker.model.image_name import ImageName
 from checker.model.spelling import is_address, nearest
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -103,7 +104,7 @@ class Container:
 
     @property
     def is_redis(self) -> bool:
-        repository = self.image.rpartition("/")[2].partition(":")[0]
+        repository = ImageName.parse(self.image).base
         return any("redis-server" in word or "valkey-server" in word for word in self.command) or repository in (
             "redis",
             "valkey",

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.containers import container_spec, statuses_with_specs
 from checker.model.fault import Fault, Ref, fail
+from checker.model.image_name import ImageName
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 
@@ -29,9 +30,8 @@ def known_images(state: State) -> dict[str, set[str]]:
 
 
 def short_image(name: str) -> str:
-    """An image's name without the parts that are added when they are left out: `docker.io/library/x` is `x:latest`."""
-    name = re.sub(r"^(index\.)?docker\.io/(library/)?", "", name)
-    return name if ":" in name.rsplit("/", 1)[-1] or "@" in name else f"{name}:latest"
+    """An image's name as nodes list it: `docker.io/library/x` is `x:latest`."""
+    return ImageName.parse(name).with_tag
 
 
 def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: dict[str, Any]) -> NoReturn:
@@ -51,8 +51,8 @@ def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: di
     own = [name for name in known if "/" not in name]
     similar = nearest(image, own, cutoff=0.75)
     if similar:
-        repository = image.rsplit(":", 1)[0]
-        tags = sorted(name for name in own if name.rsplit(":", 1)[0] == repository)
+        repository = ImageName.parse(image).repository
+        tags = sorted(name for name in own if ImageName.parse(name).repository == repository)
         fail("image-name-typo", pod, tags=tags, near="" if tags else similar, **facts)
     fail("image-not-found", pod, node=node, pull_error=_last_reason(waiting.get("message", "")), **facts)
 

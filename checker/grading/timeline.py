@@ -18,6 +18,7 @@ from checker.model.durations import (
     TIME_FOR_REPLACEMENT_POD,
 )
 from checker.model.fault import Ref
+from checker.model.image_name import ImageName
 from checker.model.state import Object, State
 from checker.model.verdict import fail, unknown
 
@@ -479,7 +480,7 @@ def hostname(deployment: Object) -> str:
 
 def _images(owner: dict[str, Any]) -> set[str]:
     """The images of a ReplicaSet's Pods, without a registry before their names."""
-    return {image.rpartition("/")[2] for image in owner["images"]}
+    return {ImageName.parse(image).without_path for image in owner["images"]}
 
 
 def _begins(sets: dict[str, dict[str, Any]]) -> dict[str, list[float]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_DOCKER_HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/", "localhost/")
+_DOCKER_HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class ImageName:
     def base(self) -> str:
         """The last part of the repository: `guestbook`."""
         return self.repository.rpartition("/")[2]
+
+    @property
+    def without_path(self) -> str:
+        """The name without its registry and path, with the tag as it is written: `guestbook:v1`."""
+        return self.base + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
     @property
     def with_tag(self) -> str:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from checker.model.image_name import ImageName
 from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.model.quantity import quantity
 from checker.model.verdict import unknown
@@ -129,7 +130,7 @@ class Object:
 
     def runs(self, image: str) -> bool:
         """Whether a container is made from this image, with or without a registry before its name."""
-        return any(written.rpartition("/")[2] == image for written in self.images)
+        return any(ImageName.parse(written).without_path == image for written in self.images)
 
     def requested(self, resource: str) -> Decimal:
         """What the scheduler sets aside for a Pod (in cores, or bytes).

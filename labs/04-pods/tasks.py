@@ -7,6 +7,7 @@ from typing import Any
 from checker.sdk import (
     Answers,
     Http,
+    ImageName,
     Object,
     PlainState,
     PodsInside,
@@ -153,7 +154,7 @@ def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
     # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
     begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
     greetings = {text for at, text in timeline.texts() if at > begin}
-    guestbooks = [c for c in pod.lasting_containers if c["image"].rpartition("/")[2] == "guestbook:v1"]
+    guestbooks = [c for c in pod.lasting_containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
     apps = [c for c in guestbooks if VARIABLE in state.env(pod, c) or VARIABLE in command_of(c)]
     if not apps and len(greetings) < TEXTS:  # a script, too, may set the variable: then the greeting shows it
         new = any(map(command_of, guestbooks)) and state.changed_within(RECENT, pod)

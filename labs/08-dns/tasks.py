@@ -6,6 +6,7 @@ from typing import Any
 from checker.sdk import (
     DnsInside,
     HiddenValue,
+    ImageName,
     Lookup,
     Object,
     PlainState,
@@ -60,7 +61,7 @@ def asked_pod(state: PlainState, deployment: Object) -> Object | None:
 
 def app_of(state: PlainState, pod: Object) -> dict[str, Any]:
     """The container of a Pod in which the app listens on port 8080."""
-    apps = [c for c in pod.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
+    apps = [c for c in pod.containers if ImageName.parse(c["image"]).base == "guestbook"]
     return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
 
 

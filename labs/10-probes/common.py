@@ -9,6 +9,7 @@ from typing import Any
 from checker.sdk import (
     Answer,
     Failed,
+    ImageName,
     NotReadyInterval,
     Object,
     Observation,
@@ -58,7 +59,9 @@ ASKED = Asked("guestbook")
 def main_container(deployment: Object) -> dict[str, Any]:
     """The container with the image of the guestbook or of Redis; the first container where none has one."""
     named = [
-        c for c in deployment.containers if c.get("image", "").rpartition("/")[2].startswith(("guestbook:", "redis:"))
+        c
+        for c in deployment.containers
+        if ImageName.parse(c.get("image", "")).without_path.startswith(("guestbook:", "redis:"))
     ]
     return (named or deployment.containers)[0]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checker.sdk import Object, PlainState, fail, source_of_variable
+from checker.sdk import ImageName, Object, PlainState, fail, source_of_variable
 
 
 def ports(service: Object | None) -> list[int]:
@@ -14,7 +14,7 @@ def app(workload: Object) -> dict[str, Any]:
 
     A sidecar is not the guestbook, even where it has the same image.
     """
-    named = [c for c in workload.containers if c["image"].rpartition("/")[2].partition(":")[0] == "guestbook"]
+    named = [c for c in workload.containers if ImageName.parse(c["image"]).base == "guestbook"]
 
     def likeness(container: dict[str, Any]) -> int:
         told = {v["name"] for v in container.get("env") or []} & {"PORT", "REDIS_HOST"}

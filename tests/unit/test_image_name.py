@@ -11,7 +11,7 @@ NAMES = {
     "guestbook:v1": (("", "guestbook", "v1", ""), "guestbook:v1"),
     "docker.io/library/redis:8": (("", "redis", "8", ""), "redis:8"),
     "docker.io/team/app": (("", "team/app", "", ""), "team/app:latest"),
-    "localhost/guestbook:v1": (("", "guestbook", "v1", ""), "guestbook:v1"),
+    "localhost/guestbook:v1": (("localhost", "guestbook", "v1", ""), "localhost/guestbook:v1"),
     "localhost:5000/app:1": (("localhost:5000", "app", "1", ""), "localhost:5000/app:1"),
     "shop.example/a/b:2": (("shop.example", "a/b", "2", ""), "shop.example/a/b:2"),
     "team/app@sha256:ab": (("", "team/app", "", "sha256:ab"), "team/app@sha256:ab"),
@@ -25,3 +25,4 @@ def test_an_image_name_is_taken_apart(written: str) -> None:
     found = ImageName.parse(written)
     assert (found.registry, found.repository, found.tag, found.digest) == parts
     assert found.with_tag == with_tag
+    assert "/" not in found.without_path and written.endswith((found.without_path, found.digest or " "))
