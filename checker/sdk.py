@@ -34,7 +34,7 @@ from checker.grading.observations import running_pods, service_address
 # -- how observations read -------------------------------------------------------------------------------------------
 from checker.grading.observations import Lookup
 from checker.grading.timeline import Drain, Rollout, Restart, Scaling, Timeline
-from checker.grading.timeline import Absence as NotReadyInterval
+from checker.grading.timeline import NotReadyInterval
 from checker.grading.timeline import Said as FirstLineInterval
 from checker.grading.timeline import Interval as NodeInterval
 from checker.model.answers import Answer, Answers

@@ -60,7 +60,7 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class Absence:
+class NotReadyInterval:
     """A time in which a Pod was not ready, after it had been ready. end: None while it is not ready again.
 
     restarted: whether one of its containers was restarted in that time.
@@ -236,7 +236,7 @@ class Timeline:
                 found += [Restart(pod["name"], uid, pod["owner"], at, had_been_ready)] * max(0, int(after - before))
         return sorted(found, key=lambda restart: restart.at)
 
-    def absences(self, owners: Container[str] | None = None) -> list[Absence]:
+    def absences(self, owners: Container[str] | None = None) -> list[NotReadyInterval]:
         """Every time that a Pod was not ready after it had been ready, oldest first. Terminating Pods do not count."""
         found = []
         for uid, pod in self._pods_of(owners):
@@ -248,11 +248,11 @@ class Timeline:
                 if was_ready and not ready and begin is None:
                     begin, restarts = at, previous
                 if ready and begin is not None:
-                    found.append(Absence(pod["name"], uid, pod["owner"], begin, at, count > restarts))
+                    found.append(NotReadyInterval(pod["name"], uid, pod["owner"], begin, at, count > restarts))
                     begin = None
                 was_ready, previous = was_ready or ready, count
             if begin is not None and not pod["deleted"]:
-                found.append(Absence(pod["name"], uid, pod["owner"], begin, None, previous > restarts))
+                found.append(NotReadyInterval(pod["name"], uid, pod["owner"], begin, None, previous > restarts))
         return sorted(found, key=lambda absence: absence.begin)
 
     def ready_throughout(self, begin: float, end: float, owners: Container[str] | None = None) -> set[str]:

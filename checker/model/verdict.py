@@ -10,8 +10,6 @@ from checker.model.fault import Failed, Fault, NotPassed, Outcome, Unknown, fail
 
 __all__ = ["Failed", "NotPassed", "Result", "Unknown", "Verdict", "fail", "unknown"]
 
-Word = Outcome
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -20,7 +18,7 @@ class Verdict:
     id: str
     title: str
     points: int
-    verdict: Word
+    verdict: Outcome
     cause: str = ""
     message: str = ""
     expected: str = ""
