@@ -25,7 +25,7 @@ from checker.model.state import State as PlainState
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
-from checker.grading.observations import DnsInside, Http, NodePorts, Observation, PodHttp, PodsInside, Traffic
+from checker.grading.observations import Creation, DnsInside, Http, NodePorts, Observation, PodHttp, PodsInside, Traffic
 from checker.grading.observations import Unseen as NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
@@ -49,9 +49,7 @@ from checker.model.spelling import is_address, nearest
 # -- owners, and what was applied ------------------------------------------------------------------------------------
 from checker.diagnosis.owners import REVISION as REVISION_ANNOTATION
 from checker.diagnosis.owners import workload_of
-from checker.diagnosis.images import short_image
 from checker.grading.applied import APPLIED as LAST_APPLIED
-from checker.grading.applied import DEFAULTS as FIELD_DEFAULTS
 from checker.grading.applied import Difference, other_values
 from checker.grading.applied import shown as shown_value
 

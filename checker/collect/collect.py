@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from checker.collect import observer
 from checker.collect.api import Api, ApiError
-from checker.collect.dry_run import refusals
+from checker.collect.dry_run import created_in_dry_run, refusals
 from checker.collect.exec import ask_inside
 from checker.collect.node_ports import ask_nodes
 from checker.grading.diagnostic import EVERY_CHECK, EXPLAIN
@@ -149,6 +149,8 @@ def _observe(
             jobs[observation.key] = pool.submit(ask_nodes, question)
         elif observation.asked_by == "inside":
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
+        elif observation.asked_by == "api":
+            jobs[observation.key] = pool.submit(created_in_dry_run, api, question)
     batch = pool.submit(observer.ask, api, questions)
     containers = containers_in_trouble(state)[:MAX_LOGS]
     if logs == "all":

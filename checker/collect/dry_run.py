@@ -1,14 +1,17 @@
-"""What the API server has against a learner's manifests: asked by a dry run, which changes nothing.
+"""What the API server has against a manifest, and what it would create from one: asked by a dry run, which changes nothing.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from checker.collect.api import Api, ApiError
 from checker.model.kinds import KINDS
 from checker.model.state import State
 from cluster import Cluster, Problem
@@ -55,3 +58,24 @@ def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> 
         # kubectl reads the document from its standard input; the learner knows it by its file.
         return problem.what.split("failed: ", 1)[-1].strip().replace('"STDIN"', f'"{file.name}"')
     return ""
+
+
+def created_in_dry_run(api: Api, question: dict[str, Any]) -> dict[str, Any]:
+    """The object that the API server would create, without what differs from one dry run to the next.
+
+    question: see Creation in checker/grading/observations.py. Where the API server refuses or does not answer, the
+    result is {"error": reason}.
+    """
+    path = KINDS[question["kind"]].path(question["namespace"])
+    try:
+        answer = api.request("POST", f"{path}?dryRun=All&fieldManager=kubeclass", question["manifest"])
+    except ApiError as error:
+        return {"error": error.message}
+    created: dict[str, Any] = json.loads(answer)
+    metadata = created["metadata"]
+    kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
+    fields = [
+        {"manager": e["manager"], "operation": e["operation"], "fieldsV1": e["fieldsV1"]}
+        for e in metadata["managedFields"]
+    ]
+    return {"kind": question["kind"], "metadata": {**kept, "managedFields": fields}, "spec": created["spec"]}

@@ -22,7 +22,7 @@ _LIST_KEYS = {
 }
 # The values that the API server fills in for fields that a manifest does not set. In managedFields the creator of the
 # object is their manager.
-DEFAULTS: dict[str, tuple[Any, ...]] = {
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
     "replicas": (1,),
     "progressDeadlineSeconds": (600,),
     "revisionHistoryLimit": (10,),
@@ -89,7 +89,7 @@ def other_values(declared: Any, live: Any, path: str) -> Iterator[Difference]:
 
 def _partner(item: dict[str, Any], live: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
     """The live item with the same keys as a declared one, or None."""
-    wanted, *others = ([one.get(key, *DEFAULTS.get(key, ())) for key in keys] for one in (item, *live))
+    wanted, *others = ([one.get(key, *_DEFAULTS.get(key, ())) for key in keys] for one in (item, *live))
     return next((one for one, other in zip(live, others, strict=True) if other == wanted), None)
 
 

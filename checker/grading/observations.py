@@ -16,6 +16,7 @@ from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind, target_ports
 from checker.grading.timeline import Timeline
 from checker.model.answers import Answer, Answers, answers
+from checker.model.kinds import KINDS
 from checker.model.state import Object, State
 from checker.model.verdict import unknown
 
@@ -29,7 +30,7 @@ class Observation(ABC, Generic[Read]):
     Values are compared by what they ask, so that two tasks with the same one share it.
     """
 
-    asked_by: ClassVar[Literal["observer", "outside", "inside", "engine"]]
+    asked_by: ClassVar[Literal["observer", "outside", "inside", "engine", "api"]]
 
     @property
     def key(self) -> str:
@@ -240,6 +241,46 @@ class Traffic(Observation[Timeline]):
         return Timeline(seen)
 
 
+@dataclass(frozen=True)
+class Creation(Observation[Object]):
+    """Base of what the API server would create from a manifest. It is asked by a dry run, which changes nothing.
+
+    Read as an Object: spec, labels and annotations with the API server's own defaults, and managedFields with every
+    field of them. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
+    """
+
+    asked_by = "api"
+
+    @staticmethod
+    def of(kind: str, namespace: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        """What `question` returns for a manifest: its labels, annotations and spec, under a name of its own."""
+        metadata = manifest.get("metadata") or {}
+        kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+        return {
+            "kind": kind,
+            "namespace": namespace,
+            "manifest": {
+                "apiVersion": KINDS[kind].group_version,
+                "kind": kind,
+                "metadata": {"generateName": "kubeclass-dry-run-", **kept},
+                "spec": manifest.get("spec") or {},
+            },
+        }
+
+    def read(self, seen: Any) -> Object:
+        return Object(seen["kind"], seen)
+
+
+# The cause of "unknown" where an observation could not be made, by who is asked.
+_UNREACHABLE = {
+    "observer": "observer-unreachable",
+    "outside": "outside-unreachable",
+    "inside": "pod-not-askable",
+    "engine": "engine-unreachable",
+    "api": "api-unreachable",
+}
+
+
 class Unseen:
     """Stands in for an observation that could not be made.
 
@@ -251,9 +292,7 @@ class Unseen:
         self._observation, self._why = observation, why
 
     def _raise(self) -> Any:
-        cause = {"outside": "outside-unreachable", "inside": "pod-not-askable", "engine": "engine-unreachable"}.get(
-            self._observation.asked_by, "observer-unreachable"
-        )
+        cause = _UNREACHABLE[self._observation.asked_by]
         if not self._why:
             unknown("not-observed", form="observation", observation=self._observation.key)
         unknown(cause, form="observation", why=self._why)

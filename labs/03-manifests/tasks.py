@@ -2,7 +2,7 @@
 
 from checker.sdk import REVISION_ANNOTATION, Object, State, fail, task, unknown
 
-from .applied import differences, forgers, is_declared, managers
+from .applied import AsDeclared, differences, forgers, is_declared, managers
 
 FIRST, SECOND = "guestbook:v1", "guestbook:v2"
 
@@ -42,13 +42,13 @@ def guestbook_was_declared(state: State) -> None:
         state.require_image(deployment, FIRST)
 
 
-@task("image-changed")
-def image_was_overwritten(state: State) -> None:
+@task("image-changed", observe=AsDeclared("guestbook"))
+def image_was_overwritten(state: State, created: Object) -> None:
     deployment = declared_guestbook(state)
     if not deployment.runs(SECOND):
         fail_if_refused(state, deployment)
         state.require_image(deployment, SECOND)
-    by_hand = [d for d in differences(deployment) if d.path.endswith(".image")]
+    by_hand = [d for d in differences(deployment, created) if d.path.endswith(".image")]
     if by_hand:
         first = by_hand[0]
         if first.by:
@@ -72,10 +72,10 @@ def image_was_overwritten(state: State) -> None:
     state.require_working(deployment)
 
 
-@task("no-drift")
-def nothing_differs(state: State) -> None:
+@task("no-drift", observe=AsDeclared("guestbook"))
+def nothing_differs(state: State, created: Object) -> None:
     deployment = declared_guestbook(state)
-    found = differences(deployment)
+    found = differences(deployment, created)
     if found:
         first, others = found[0], [difference.path for difference in found[1:]]
         if first.by:

@@ -14,13 +14,78 @@ from checker.grading.applied import APPLIED, Difference
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object, State
+from checker.recording.normalize import NOW
 
 LAB = load_lab("03")
 applied = load_module(LAB.folder, "applied")
-differences, forgers, is_declared = applied.differences, applied.forgers, applied.is_declared
+forgers, is_declared = applied.forgers, applied.is_declared
+AS_DECLARED = applied.AsDeclared("guestbook")
 ANNOTATION = {"f:metadata": {"f:annotations": {f"f:{APPLIED}": {}}}}
 CONTAINER = 'k:{"name":"guestbook"}'
 IN_POD = "spec.template.spec"
+
+
+# What the API server fills in, and how it lists the items of lists, as far as these tests need it.
+FILLED_IN: dict[str, Any] = {
+    "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10, "replicas": 1,
+    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+}  # fmt: skip
+IN_THE_POD = {
+    "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "schedulerName": "default-scheduler", "securityContext": {},
+    "terminationGracePeriodSeconds": 30,
+}  # fmt: skip
+IN_THE_CONTAINER = {
+    "imagePullPolicy": "IfNotPresent", "resources": {}, "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}  # fmt: skip
+IN_THE_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+KEYS = {"containers": ("name",), "volumes": ("name",), "env": ("name",), "ports": ("containerPort", "protocol")}
+
+
+def created_in_dry_run(deployment: Object) -> dict[str, Any]:
+    """What the API server would answer to the question about a Deployment (a stand-in)."""
+    question = AS_DECLARED.question(State("learn", NOW, {"Deployment": [deployment]}))
+    assert question
+    manifest = copy.deepcopy(question["manifest"])
+    spec = manifest["spec"] = {**FILLED_IN, **{k: v for k, v in manifest["spec"].items() if v != {}}}
+    pod = spec["template"]["spec"] = {**IN_THE_POD, **{k: v for k, v in spec["template"]["spec"].items() if v != []}}
+    if "serviceAccountName" in pod:
+        pod["serviceAccount"] = pod["serviceAccountName"]
+    for volume in pod.get("volumes", []):
+        volume["configMap"].setdefault("defaultMode", 420)
+    for container in pod["containers"]:
+        for port in container.get("ports", []):
+            port.setdefault("protocol", "TCP")
+        if "readinessProbe" in container:
+            probe = container["readinessProbe"] = {**IN_THE_PROBE, **container["readinessProbe"]}
+            probe["httpGet"].setdefault("scheme", "HTTP")
+        for name, value in IN_THE_CONTAINER.items():
+            container.setdefault(name, value)
+    fields = {"f:metadata": fields_of(manifest["metadata"]), "f:spec": fields_of(spec)}
+    entry = {"manager": "kubeclass", "operation": "Update", "fieldsV1": fields}
+    return {"kind": "Deployment", "metadata": {**manifest["metadata"], "managedFields": [entry]}, "spec": spec}
+
+
+def fields_of(value: Any, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The managedFields tree of a value."""
+    if isinstance(value, dict):
+        return {f"f:{name}": fields_of(inner, KEYS.get(name, ())) for name, inner in value.items()}
+    if keys:
+        return {f"k:{json.dumps({key: item[key] for key in keys}, separators=(',', ':'))}": fields_of(item) for item in value}  # fmt: skip
+    return {}
+
+
+def differences(deployment: Object) -> list[Difference]:
+    found: list[Difference] = applied.differences(deployment, AS_DECLARED.read(created_in_dry_run(deployment)))
+    return found
+
+
+def judged_again(state: State) -> list[Any]:
+    """The verdicts on a State, after the API server was asked about the Deployment as it is there."""
+    deployment = the_deployment(state)
+    if is_declared(deployment):
+        state.observations[AS_DECLARED.key] = created_in_dry_run(deployment)
+    return list(judge(LAB, state).tasks)
 
 
 def recorded(case: str = "solution") -> State:
@@ -112,7 +177,7 @@ def test_an_image_that_was_set_after_a_server_side_apply_is_by_hand(manager: str
     ]["f:image"]
     wrote(deployment, manager, {**noted, **in_container({"f:image": {}})})
     assert differences(deployment) == [Difference(f"{IN_POD}.containers[guestbook].image", "", "guestbook:v2", manager)]
-    judged = {task.id: task.cause for task in judge(LAB, state).tasks}
+    judged = {task.id: task.cause for task in judged_again(state)}
     assert judged == {"declared": "", "image-changed": "changed-by-hand", "no-drift": "imperative-leftover"}
 
 
@@ -210,7 +275,7 @@ def test_a_label_that_was_applied_server_side_declares_no_deployment() -> None:
 def test_where_the_notes_are_gone_nothing_is_known() -> None:
     state = recorded()
     the_deployment(state).metadata["managedFields"] = []
-    assert {(task.verdict, task.cause) for task in judge(LAB, state).tasks} == {("unknown", "not-observed")}
+    assert {(task.verdict, task.cause) for task in judged_again(state)} == {("unknown", "not-observed")}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +287,7 @@ def test_what_a_deployment_has_not_kept_cannot_be_told(limit: int, revision: str
     deployment = the_deployment(state)
     deployment.annotations[REVISION] = revision
     deployment.spec["revisionHistoryLimit"] = limit
-    assert {task.id: task.cause for task in judge(LAB, state).tasks}["image-changed"] == cause
+    assert {task.id: task.cause for task in judged_again(state)}["image-changed"] == cause
 
 
 def test_what_was_applied_and_then_replaced_was_made_by_the_replacement() -> None:
@@ -232,5 +297,31 @@ def test_what_was_applied_and_then_replaced_was_made_by_the_replacement() -> Non
     for entry in deployment.metadata["managedFields"]:
         entry["fieldsV1"].get("f:metadata", {}).pop("f:annotations", None)
     wrote(deployment, "kubectl-replace", in_container({"f:image": {}}))
-    first = judge(LAB, state).tasks[0]
+    first = judged_again(state)[0]
     assert first.cause == "never-applied" and first.fault.facts["managers"] == ["kubectl-replace"]
+
+
+def test_a_manifest_is_asked_without_what_names_the_object() -> None:
+    deployment = guestbook()
+    before = copy.deepcopy(deployment.raw)
+    question = AS_DECLARED.question(State("learn", NOW, {"Deployment": [deployment]}))
+    assert question and question["manifest"]["metadata"] == {"generateName": "kubeclass-dry-run-"}
+    assert question["manifest"]["spec"] == json.loads(deployment.annotations[APPLIED])["spec"]
+    assert deployment.raw == before
+
+
+def test_what_was_applied_server_side_is_asked_by_its_fields() -> None:
+    deployment = guestbook("server-side")
+    question = AS_DECLARED.question(State("learn", NOW, {"Deployment": [deployment]}))
+    assert question
+    (container,) = question["manifest"]["spec"]["template"]["spec"]["containers"]
+    assert (question["manifest"]["spec"]["replicas"], container["image"]) == (3, "guestbook:v2")
+    assert container["readinessProbe"] == {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1}
+
+
+def test_where_the_api_server_refuses_the_dry_run_nothing_is_concluded() -> None:
+    state = recorded()
+    state.observations[AS_DECLARED.key] = {"error": "exceeded quota"}
+    verdicts = {task.id: (task.verdict, task.cause) for task in judge(LAB, state).tasks}
+    assert verdicts["declared"] == ("passed", "")
+    assert verdicts["no-drift"] == verdicts["image-changed"] == ("unknown", "api-unreachable")
