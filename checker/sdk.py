@@ -19,14 +19,14 @@ from __future__ import annotations
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
 from checker.model.fault import Fault, Phrase, Ref
-from checker.model.state import Hidden as HiddenValue
+from checker.model.state import Redacted
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
 from checker.grading.observations import Creation, DnsInside, Http, NodePorts, Observation, PodHttp, PodsInside, Traffic
-from checker.grading.observations import Unseen as NotObserved
+from checker.grading.observations import NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
 from checker.grading.observations import running_pods, service_address

@@ -281,7 +281,7 @@ _UNREACHABLE = {
 }
 
 
-class Unseen:
+class NotObserved:
     """Stands in for an observation that could not be made.
 
     A task that uses it ends as unknown. (It ends as failed, with the reason, where it first finds that what the
@@ -315,8 +315,8 @@ class Unseen:
 def seen(state: State, observation: Observation[Any]) -> Any:
     """What a State holds of an observation, as a task gets it."""
     if observation.key not in state.observations:
-        return Unseen(observation, "")
+        return NotObserved(observation, "")
     data = state.observations[observation.key]
     if isinstance(data, dict) and set(data) == {"error"}:
-        return Unseen(observation, data["error"])
+        return NotObserved(observation, data["error"])
     return observation.read(data)

@@ -169,7 +169,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Cro
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
 
-class Hidden(str):
+class Redacted(str):
     """A variable's value that a State does not hold: a Secret's, or one that the kubelet puts in. It reads as empty."""
 
     __slots__ = ()
@@ -180,8 +180,8 @@ def expanded(value: str, known: dict[str, str]) -> str:
 
     The $(NAME) of an unknown variable stays, and $$ means $.
     """
-    if any(isinstance(known.get(found[1]), Hidden) for found in _REFERENCE.finditer(value)):
-        return Hidden()
+    if any(isinstance(known.get(found[1]), Redacted) for found in _REFERENCE.finditer(value)):
+        return Redacted()
     return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), value)
 
 
@@ -335,7 +335,7 @@ class State:
     def env(self, pod: Object, container: dict[str, Any]) -> dict[str, str]:
         """The variables that a container is given, ConfigMaps resolved.
 
-        A value that is not known here is Hidden, above all a value of a Secret.
+        A value that is not known here is Redacted, above all a value of a Secret.
 
         Sources: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/ and
         https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
@@ -345,7 +345,7 @@ class State:
         def values(kind: str, name: str) -> dict[str, str]:
             source = self.find(kind, name, pod.namespace)
             data: dict[str, str] = (source.raw.get("data") or {}) if source else {}
-            return data if kind == "ConfigMap" else dict.fromkeys(data, Hidden())
+            return data if kind == "ConfigMap" else dict.fromkeys(data, Redacted())
 
         for whole in container.get("envFrom") or []:
             for kind, ref in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
@@ -354,9 +354,9 @@ class State:
                     found |= {prefix + key: value for key, value in values(kind, whole[ref]["name"]).items()}
         for variable in container.get("env") or []:
             name, value_from = variable["name"], variable.get("valueFrom")
-            found[name] = Hidden() if value_from else expanded(variable.get("value", ""), found)
+            found[name] = Redacted() if value_from else expanded(variable.get("value", ""), found)
             if value_from and "fieldRef" in value_from:
-                found[name] = field_of(pod, value_from["fieldRef"]["fieldPath"]) or Hidden()
+                found[name] = field_of(pod, value_from["fieldRef"]["fieldPath"]) or Redacted()
             for kind, ref in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
                 if value_from and ref in value_from and (kind == "ConfigMap" or value_from[ref].get("optional")):
                     found[name] = values(kind, value_from[ref]["name"]).get(value_from[ref]["key"], "")

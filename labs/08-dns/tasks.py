@@ -5,12 +5,12 @@ from typing import Any
 
 from checker.sdk import (
     DnsInside,
-    HiddenValue,
     ImageName,
     Lookup,
     Object,
     PlainState,
     PodsInside,
+    Redacted,
     Ref,
     State,
     ask_in_pod,
@@ -38,7 +38,7 @@ class RedisTold(PodsInside[dict[str, Any]]):
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pod = asked_pod(state, deployment) if deployment else None
-        if not pod or isinstance(told_by_template(state, pod), HiddenValue):
+        if not pod or isinstance(told_by_template(state, pod), Redacted):
             return None  # the checker does not read values of a Secret
         questions = {
             "told": {"do": "told", "variable": VARIABLE},
@@ -90,7 +90,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
         unknown("not-observed", deployment, form="no-running-pod", in_progress=True)
     app = app_of(state, pod)
     now = told_by_template(state, pod)
-    if isinstance(now, HiddenValue):
+    if isinstance(now, Redacted):
         unknown("not-observed", deployment, form="secret", variable=VARIABLE)
     told = asked["told"]
     host = told["value"].partition(":")[0]

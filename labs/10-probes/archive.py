@@ -5,8 +5,8 @@ from typing import Any
 
 from checker.sdk import (
     Failed,
-    HiddenValue,
     Object,
+    Redacted,
     State,
     Timeline,
     describe_probe,
@@ -50,7 +50,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
     if not liveness:
         fail("probe-deleted", deployment)
     takes = state.env(deployment, container).get("STARTUP_SECONDS", "")
-    if not isinstance(takes, HiddenValue) and seconds(takes or "0") < START:
+    if not isinstance(takes, Redacted) and seconds(takes or "0") < START:
         fail("slow-start-removed", deployment, value=takes, start=START)
     too_soon = not startup and seconds_to_fail_from_start(liveness) < START
     try:
@@ -78,7 +78,7 @@ def slow_starter_is_left_alone(state: State, timeline: Timeline) -> None:
         )
     require_soon_noticed(deployment, liveness)
     fail_if_started_early(state, timeline, deployment, startup)
-    if isinstance(takes, HiddenValue):
+    if isinstance(takes, Redacted):
         unknown("not-observed", deployment, form="start-not-readable", start=START)
 
 

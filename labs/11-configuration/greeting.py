@@ -5,8 +5,8 @@ from typing import Any
 
 from checker.sdk import (
     ConfigSource,
-    HiddenValue,
     Object,
+    Redacted,
     Ref,
     State,
     explain_not_in_volume,
@@ -115,7 +115,7 @@ def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSo
     deployment = state.require("Deployment", "guestbook")
     for pod in working_pods(state, deployment):
         container, path = app_container(pod), greeting_file(state, pod)
-        if isinstance(path, HiddenValue):
+        if isinstance(path, Redacted):
             unknown("not-observed", pod, form="greeting-file-hidden")
         if not path:
             fail_if_optional_missing(state, pod, container)

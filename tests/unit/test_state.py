@@ -12,7 +12,7 @@ from checker.grading.labs import load_lab
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
 from checker.model.kinds import ALWAYS
-from checker.model.state import REACH, Asked, Hidden, visible_objects
+from checker.model.state import REACH, Asked, Redacted, visible_objects
 from checker.model.verdict import Failed, Unknown
 from checker.sdk import State
 
@@ -175,7 +175,12 @@ def test_what_is_not_known_of_a_variable_is_hidden() -> None:
         ],
     }
     found = state(secret, settings).env(pod(), given)
-    assert {name for name, value in found.items() if isinstance(value, Hidden)} == {"S_password", "KEY", "PART", "CPU"}
+    assert {name for name, value in found.items() if isinstance(value, Redacted)} == {
+        "S_password",
+        "KEY",
+        "PART",
+        "CPU",
+    }
     assert (found["PLAIN"], found["PART"]) == ("red", "")
 
 
