@@ -36,8 +36,15 @@ def _details(finding: Finding) -> list[tuple[str, str]]:
     found = [("", finding.message or finding.title)]
     if finding.expected or finding.observed:
         found.append(
-            ("", say("expected-observed", expected=finding.expected or "-", observed=(finding.observed or "-").rstrip(".")))
-        )  # fmt: skip
+            (
+                "",
+                say(
+                    "expected-observed",
+                    expected=finding.expected or "-",
+                    observed=(finding.observed or "-").rstrip("."),
+                ),
+            )
+        )
     if finding.command:
         found.append((say("look", command=""), finding.command))
     if finding.meaning:
@@ -65,9 +72,13 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
 
     def wrapped(text: str, indent: int) -> list[str]:
         return textwrap.wrap(
-            text, 112, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
+            text,
+            112,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     lines = [styled(explanation.summary, "1")]
     for finding in explanation.findings:

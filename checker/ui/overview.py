@@ -58,11 +58,21 @@ class Course:
         kept = progress.read()["labs"]
         self.rows = [
             Row(
-                number, text.title, page_of(number), text.goal, text.minutes, sum(task.points for task in text.tasks),
-                **{name: kept[number][name] for name in ("best", "checks", "seconds", "passed_at") if name in kept.get(number, {})},
+                number,
+                text.title,
+                page_of(number),
+                text.goal,
+                text.minutes,
+                sum(task.points for task in text.tasks),
+                **{
+                    name: kept[number][name]
+                    for name in ("best", "checks", "seconds", "passed_at")
+                    if name in kept.get(number, {})
+                },
             )
-            for number in all_labs() for text in [load_lab(number).spec]
-        ]  # fmt: skip
+            for number in all_labs()
+            for text in [load_lab(number).spec]
+        ]
 
     @property
     def following(self) -> Row | None:

@@ -56,8 +56,12 @@ def note(result: Result, asked: bool = True) -> str:
         return ""
     try:
         with _kept(result.lab) as known:
-            known |= {"score": result.score, "max_score": result.max_score, "checks": known["checks"] + asked,
-                      "best": max(known["best"], result.score)}  # fmt: skip
+            known |= {
+                "score": result.score,
+                "max_score": result.max_score,
+                "checks": known["checks"] + asked,
+                "best": max(known["best"], result.score),
+            }
             if result.passed and not known["passed_at"]:
                 known["passed_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     except OSError as error:

@@ -63,9 +63,13 @@ def environment(cluster: Cluster) -> dict[str, str]:
     local = "127.0.0.1,localhost,::1"
     no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
     return {
-        **os.environ, "KUBECLASS_CLUSTER": cluster.name, "KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
-        "NO_PROXY": no_proxy, "no_proxy": no_proxy,
-    }  # fmt: skip
+        **os.environ,
+        "KUBECLASS_CLUSTER": cluster.name,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
 
 
 def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
@@ -82,12 +86,21 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
     port = _free_port(port)
     where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
     words = [
-        sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}", f"--LabApp.default_url={where}", f"--LabApp.workspaces_dir={layout.folder()}",
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}",
+        f"--LabApp.default_url={where}",
+        f"--LabApp.workspaces_dir={layout.folder()}",
         *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *pages(drafts=True)]),
-        "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        "--ServerApp.answer_yes=True",
+        "--log-level=WARN",
+        *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
-    ]  # fmt: skip
+    ]
     configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
     env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
     with _cluster_behind(cluster):
@@ -114,8 +127,12 @@ def _cluster_behind(cluster: Cluster) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         building = subprocess.Popen(
-            [sys.executable, "-m", "checker.ui.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "checker.ui.cli", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     tell(say("study-cluster", log=log))
 
     def tell_the_end() -> None:

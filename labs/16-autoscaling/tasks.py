@@ -27,9 +27,13 @@ def require_autoscaler(state: State) -> Object:
         others = sorted(other.name for other in state.all("Deployment"))
         missing = kind == "Deployment" and name not in others
         fail(
-            "autoscaler-target-missing", scaler, form="other-target",
-            target_kind=kind, target=name, known=others if missing else "",
-        )  # fmt: skip
+            "autoscaler-target-missing",
+            scaler,
+            form="other-target",
+            target_kind=kind,
+            target=name,
+            known=others if missing else "",
+        )
     state.require_working(scaler)
     if scaler.condition("ScalingActive").get("status") != "True":
         age = state.age(scaler.created)

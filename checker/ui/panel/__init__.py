@@ -108,21 +108,31 @@ class Panel:
         named = {"lab": self.lab.number, "title": self.lab.spec.title}
         points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
         return {
-            "number": self.lab.number, "title": self.lab.spec.title, "goal": self.lab.spec.goal,
-            "namespace": self.namespace, **points, "texts": texts("panel-", "widget-"),
-            "label": say("panel-label", **named), "heading": say("panel-heading", **named, **points),
+            "number": self.lab.number,
+            "title": self.lab.spec.title,
+            "goal": self.lab.spec.goal,
+            "namespace": self.namespace,
+            **points,
+            "texts": texts("panel-", "widget-"),
+            "label": say("panel-label", **named),
+            "heading": say("panel-heading", **named, **points),
             "points_of": say("panel-points-of", **points),
             "reset_question": say("panel-reset-question", namespace=self.namespace),
             "tasks": [
                 {
-                    "id": task.id, "title": task.title, "text": task.text, "points": task.points,
-                    "worth": say("panel-points", number=task.points), "why": say("panel-why", title=task.title),
-                    **_shown(verdicts.get(task.id)), **_why(verdicts.get(task.id), repeated.get(task.id)),
+                    "id": task.id,
+                    "title": task.title,
+                    "text": task.text,
+                    "points": task.points,
+                    "worth": say("panel-points", number=task.points),
+                    "why": say("panel-why", title=task.title),
+                    **_shown(verdicts.get(task.id)),
+                    **_why(verdicts.get(task.id), repeated.get(task.id)),
                     **_hints(task, self.hints.get(task.id, 0)),
                 }
                 for task in self.lab.tasks(self.namespace)
             ],
-        }  # fmt: skip
+        }
 
 
 def _shown(verdict: Verdict | None) -> dict[str, str]:
@@ -137,9 +147,11 @@ def _hints(task: TaskSpec, uncovered: int) -> dict[str, Any]:
     """The hints of a task that were asked for, and the button for the next one. uncovered: how many they are."""
     another = "-another" if uncovered else ""
     return {
-        "hints": task.hints[:uncovered], "more_hints": uncovered < len(task.hints),
-        "hint": say(f"panel-hint{another}"), "hint_label": say(f"panel-hint{another}-label", title=task.title),
-    }  # fmt: skip
+        "hints": task.hints[:uncovered],
+        "more_hints": uncovered < len(task.hints),
+        "hint": say(f"panel-hint{another}"),
+        "hint_label": say(f"panel-hint{another}-label", title=task.title),
+    }
 
 
 def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
@@ -150,9 +162,11 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
         return {"same_as": root.title, "same_root": say("report-same-root", title=root.title)}
     cause = catalogue().get(verdict.cause)
     known = {
-        "message": verdict.message, "expected": verdict.expected, "observed": verdict.observed,
+        "message": verdict.message,
+        "expected": verdict.expected,
+        "observed": verdict.observed,
         "look": verdict.look,
-    }  # fmt: skip
+    }
     if cause:
         known |= {
             "meaning": cause.meaning,

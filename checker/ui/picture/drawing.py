@@ -78,11 +78,17 @@ def laid_out(scene: Scene, places: Places) -> dict[str, Any]:
 
     at = {shape["id"]: shape for shape in shapes}
     return {
-        "namespace": scene.namespace, "label": say("picture-namespace", namespace=scene.namespace),
-        "objects": say("picture-objects", number=len(shapes), namespace=scene.namespace), "width": width, "height": bottom + GAP, "shapes": shapes, "notes": notes,
+        "namespace": scene.namespace,
+        "label": say("picture-namespace", namespace=scene.namespace),
+        "objects": say("picture-objects", number=len(shapes), namespace=scene.namespace),
+        "width": width,
+        "height": bottom + GAP,
+        "shapes": shapes,
+        "notes": notes,
         "lines": [line for number, service in enumerate(scene.services) for line in _lines(service, number, at, top)],
-        "broken": list(scene.broken), "text": text(scene),
-    }  # fmt: skip
+        "broken": list(scene.broken),
+        "text": text(scene),
+    }
 
 
 def _columns(node: NodeItem) -> int:
@@ -97,10 +103,20 @@ def _shape(item: Item, x: int, y: int, w: int = BOX_W, h: int = BOX_H, gates: tu
     more = [(say("picture-detail-policies"), ", ".join(gates))] if gates else []
     more += [(say("picture-detail-broken"), item.fault)] if item.fault else []
     return {
-        "id": item.id, "kind": item.kind, "name": item.name, "tone": item.tone, "x": x, "y": y, "w": w, "h": h, "gate": bool(gates),
-        "lines": [_cut(line, w * LETTERS // BOX_W) for line in item.lines], "fault": item.fault,
-        "details": [list(pair) for pair in (*item.details, *more)], "command": item.command,
-    }  # fmt: skip
+        "id": item.id,
+        "kind": item.kind,
+        "name": item.name,
+        "tone": item.tone,
+        "x": x,
+        "y": y,
+        "w": w,
+        "h": h,
+        "gate": bool(gates),
+        "lines": [_cut(line, w * LETTERS // BOX_W) for line in item.lines],
+        "fault": item.fault,
+        "details": [list(pair) for pair in (*item.details, *more)],
+        "command": item.command,
+    }
 
 
 def _cut(line: str, letters: int) -> str:
@@ -126,9 +142,15 @@ def _lines(service: ServiceItem, number: int, at: dict[str, Shape], top: int) ->
         ends.append(("nowhere", start))
     under = {"x": box["x"] + 4, "y": box["y"] + box["h"] + 14}
     return [
-        {"id": f"{service.id} {to}", "path": path, "broken": bool(service.fault), "label": "" if number else label, **under}
+        {
+            "id": f"{service.id} {to}",
+            "path": path,
+            "broken": bool(service.fault),
+            "label": "" if number else label,
+            **under,
+        }
         for number, (to, path) in enumerate(ends)
-    ]  # fmt: skip
+    ]
 
 
 def svg(drawn: dict[str, Any]) -> str:

@@ -93,11 +93,13 @@ def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> S
     }
     on_a_node = {pod.id for node in nodes for pod in node.pods}
     return Scene(
-        state.namespace, nodes, tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
+        state.namespace,
+        nodes,
+        tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
         tuple(_service(state, service, pods, faults) for service in services),
         {uid: names for uid, names in gates.items() if names},
         tuple(say("picture-broken", object=finding.object, title=finding.title) for finding in found.findings),
-    )  # fmt: skip
+    )
 
 
 def _has_pods(kind: str) -> bool:
@@ -115,8 +117,18 @@ def _node(node: Object, pods: tuple[Item, ...], faults: dict[str, str]) -> NodeI
         words += ", SchedulingDisabled"
     details = _named(("node", node.name), ("status", words), ("pods", str(len(pods))))
     tone = BROKEN if not ready else WAITING if node.spec.get("unschedulable") else WELL
-    return NodeItem(node.uid, "Node", node.name, tone, (node.name, words), details, f"kubectl describe node {node.name}",
-                    faults.get(node.ref, ""), pods, _is_control_plane(node))  # fmt: skip
+    return NodeItem(
+        node.uid,
+        "Node",
+        node.name,
+        tone,
+        (node.name, words),
+        details,
+        f"kubectl describe node {node.name}",
+        faults.get(node.ref, ""),
+        pods,
+        _is_control_plane(node),
+    )
 
 
 def pod_word(pod: Object) -> str:
