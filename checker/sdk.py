@@ -2,7 +2,8 @@
 
     from checker.sdk import Http, State, fail, task
 
-A lab may also import Python's standard library, PyYAML, and the modules in its own folder (`from .ledger import Ledger`).
+A lab may also import Python's standard library, PyYAML, and the modules in its own folder
+(`from .ledger import Ledger`).
 The names are grouped by subject; the docstring of each says what goes in, what comes out, and what it
 raises. By the first word of its name: `require_…` returns if a thing is as it must be and raises Failed otherwise;
 `fail_if_…` raises Failed if something is wrong; `explain_…` always raises. A task gets a `State`. An observation's

@@ -1,7 +1,7 @@
 """The catalogue of causes as a page: docs/causes.md. `make docs` (`python -m checker.ui.causes_page`) writes it anew.
 
-The evidence in it is what the checker said of a cause on a real cluster, taken from the recordings of the labs' cases and of
-those of `kubeclass explain`.
+The evidence in it is what the checker said of a cause on a real cluster, taken from the recordings of the labs' cases and
+of those of `kubeclass explain`.
 """
 
 from __future__ import annotations

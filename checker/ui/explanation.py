@@ -24,7 +24,8 @@ class ExplanationReport(Explanation):
 def explain(
     target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = session.WAIT
 ) -> Explanation:
-    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+    """What is broken at the root in a namespace, or about one object:
+    `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
@@ -106,7 +107,8 @@ def html_of(explanation: Explanation) -> str:
     rows = [f"<p><b>{quoted(explanation.summary)}</b></p><ul style='list-style:none;padding-left:0'>"]
     for finding in explanation.findings:
         rows.append(
-            f"<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>✘ {quoted(finding.object)}</b> "
+            "<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>"
+            f"✘ {quoted(finding.object)}</b> "
             f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
         )
         rows += [
@@ -115,13 +117,16 @@ def html_of(explanation: Explanation) -> str:
         ]
         if follows := _follows(finding):
             rows.append(
-                f"<br>{quoted(say('explain-what-follows'))}<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
+                f"<br>{quoted(say('explain-what-follows'))}"
+                f"<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
             )
         rows.append("</li>")
     for finding in explanation.unseen:
         rows.append(
-            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> <b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
-            f"<br>{quoted(finding.message)}<br>{quoted(say('look', command=''))}<code>{quoted(finding.command)}</code></li>"
+            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> "
+            f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
+            f"<br>{quoted(finding.message)}<br>{quoted(say('look', command=''))}"
+            f"<code>{quoted(finding.command)}</code></li>"
         )
     rows += [
         f"<li>{quoted(say('explain-in-progress', message=finding.message or finding.title))}</li>"

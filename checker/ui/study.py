@@ -1,4 +1,7 @@
-"""`kubeclass study`: JupyterLab at the right lesson, with everything that is opened in it set to the course's cluster."""
+"""`kubeclass study`: JupyterLab at the right lesson.
+
+Everything that is opened in it is set to the course's cluster.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def _is_draft(path: Path) -> bool:
 
 
 def page_of(lesson: str) -> str:
-    """The file of a finished lesson, by its number ("07", "7"), its file's name or the part of it behind the number; "" where there is none."""
+    """The file of a finished lesson; "" where there is none.
+
+    lesson: its number ("07", "7"), its file's name, or the part of that name behind the number.
+    """
     wanted = lesson.strip().zfill(2).removesuffix(".ipynb")
     stems = (page.removesuffix(".ipynb") for page in pages())
     return next((f"{stem}.ipynb" for stem in stems if wanted in (stem, stem[:2], stem[3:])), "")
@@ -73,7 +79,9 @@ def environment(cluster: Cluster) -> dict[str, str]:
 
 
 def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
-    """Run JupyterLab on loopback, with a token, until it is stopped; the cluster comes up behind it. Prints the address.
+    """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
+
+    The cluster comes up in the background.
 
     plain: without the course's arrangement of lesson, picture and terminal (layout.py).
 
@@ -122,7 +130,10 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
 
 @contextmanager
 def _cluster_behind(cluster: Cluster) -> Iterator[None]:
-    """Within this block `kubeclass up` is at work on its own, and its end is told. One that is not done by then is stopped."""
+    """Within this block `kubeclass up` is at work on its own, and its end is told.
+
+    One that is not done by the end of the block is stopped.
+    """
     log = cluster.kubeconfig.parent / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:

@@ -1,4 +1,7 @@
-"""Grading of lab 16: the autoscaler from its own status; what it brought about from the timeline of the Deployment's replicas."""
+"""Grading of lab 16.
+
+The autoscaler is graded from its own status, its effect from the timeline of the Deployment's replicas.
+"""
 
 from typing import Any
 

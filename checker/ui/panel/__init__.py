@@ -1,7 +1,7 @@
 """The panel of a lab in a notebook: the tasks, which tick off as the cluster changes, with why, hints, Check and Reset.
 
-Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text. What a front end
-shows is panel.js and panel.css; what it is told and asks for is widget.py.
+Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text. What a front
+end shows is panel.js and panel.css; what it is told and asks for is widget.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Panel:
         return Session(self.lab, self.namespace)
 
     def check(self, wait: float = WAIT) -> Result:
-        """Grade now. The result has passed, score, max_score and tasks. Raises Problem where there is no cluster (yet)."""
+        """Grade now. The result has passed, score, max_score and tasks.
+
+        Raises Problem where there is no cluster (yet)."""
         result = self._session.check(wait)
         self._take(result, asked=True)
         return Report(**vars(result))
@@ -136,7 +138,10 @@ class Panel:
 
 
 def _shown(verdict: Verdict | None) -> dict[str, str]:
-    """The symbol of a task, and its word as data and as text. A verdict that may change by itself is shown as waiting."""
+    """The symbol of a task, and its word as data and as text.
+
+    A verdict that may change by itself is shown as waiting.
+    """
     if not verdict:
         return {"symbol": TO_DO, "word": "to do", "shown": say("word-to-do")}
     word = "waiting" if verdict.in_progress else verdict.verdict
