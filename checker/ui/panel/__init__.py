@@ -1,7 +1,7 @@
 """The panel of a lab in a notebook: the tasks, which tick off as the cluster changes, with why, hints, Check and Reset.
 
-Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text. What a front
-end shows is panel.js and panel.css; what it is told and asks for is widget.py.
+Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text.
+What a front end shows is panel.js and panel.css; what it is told and asks for is widget.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Panel:
     def check(self, wait: float = WAIT) -> Result:
         """Grade now. The result has passed, score, max_score and tasks.
 
-        Raises Problem where there is no cluster (yet)."""
+        Raises Problem where there is no cluster (yet).
+        """
         result = self._session.check(wait)
         self._take(result, asked=True)
         return Report(**vars(result))
