@@ -2,7 +2,8 @@
 
     from checker.sdk import Http, State, fail, task
 
-A lab may also import Python's standard library, PyYAML, and the modules in its own folder (`from .ledger import Ledger`).
+A lab may also import Python's standard library, PyYAML, and the modules in its own folder
+(`from .ledger import Ledger`).
 The names are grouped by subject; the docstring of each says what goes in, what comes out, and what it
 raises. By the first word of its name: `require_…` returns if a thing is as it must be and raises Failed otherwise;
 `fail_if_…` raises Failed if something is wrong; `explain_…` always raises. A task gets a `State`. An observation's
@@ -18,6 +19,7 @@ from __future__ import annotations
 # -- a task: a function that gets a State, and returns (passed) or raises (failed, unknown) --------------------------
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
+from checker.model.durations import TIME_FOR_KUBELET_EVENTS as KUBELET_EVENTS_DELAY
 from checker.model.fault import Fault, Phrase, Ref
 from checker.model.state import Redacted
 from checker.model.state import Object, parse_time
@@ -60,7 +62,6 @@ from checker.grading.service_selector import lasts as selects_by_template
 from checker.grading.service_selector import require_lasting as require_selects_by_template
 
 # -- probes ----------------------------------------------------------------------------------------------------------
-from checker.diagnosis.probes import EVENTS_FOLLOW as KUBELET_EVENTS_DELAY
 from checker.diagnosis.probes import describe_probe
 from checker.diagnosis.probes import fail_if_void as fail_if_probe_cannot_run
 from checker.diagnosis.probes import failures as probe_failures

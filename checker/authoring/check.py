@@ -57,7 +57,10 @@ def calls(path: Path) -> Iterator[Call]:
 
 
 def _facts_of_a_fault(node: ast.Call, named: dict[str | None, ast.expr]) -> tuple[set[str], bool]:
-    """The names of the facts in Fault(cause, object, facts, …), and whether there are more that the call does not name."""
+    """Return the names of the facts in Fault(cause, object, facts, …).
+
+    The second value is true where the call passes more facts than it names.
+    """
     facts = node.args[2] if len(node.args) > 2 else named.get("facts", ast.Dict([], []))
     if not isinstance(facts, ast.Dict):
         return set(), True

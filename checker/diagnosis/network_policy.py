@@ -42,8 +42,9 @@ NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
 class End:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
 
-    name: `Kind name`; "" for a client outside the cluster; a Phrase for a Pod that does not exist. on_host: it has its node's network, and no address of its
-    own: no selector of Pods matches it. ref: `Kind/name`, for a verdict.
+    name: `Kind name`; "" for a client outside the cluster; a Phrase for a Pod that does not exist.
+    on_host: the Pod uses its node's network and has no address of its own, so no selector of Pods matches it.
+    ref: `Kind/name`, for a verdict.
     """
 
     name: str | Phrase

@@ -24,8 +24,6 @@ PROBED = "probed"
 ASKED = ("liveness", "startup")  # the probes that end a container
 # Exit codes of a process that the kubelet ended: by itself, by SIGKILL after its grace period, or by SIGTERM.
 ENDED_ON_REQUEST = (0, 137, 143)
-# The name by which checker/sdk.py imports this duration.
-EVENTS_FOLLOW = TIME_FOR_KUBELET_EVENTS
 _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)

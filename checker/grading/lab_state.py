@@ -67,8 +67,9 @@ class LabState(State):
     def require_working(self, obj: Object) -> None:
         """Walk the chain that makes this object work.
 
-        Raises Failed (or Unknown) with the exact cause of the first broken link. `kubeclass explain` names the same one. Of a
-        kind that has no chain, such as an Ingress, it makes the checks that `explain` makes.
+        Raises Failed (or Unknown) with the exact cause of the first broken link.
+        `kubeclass explain` names the same one.
+        Of a kind that has no chain, such as an Ingress, it makes the checks that `explain` makes.
         """
         look = diagnosis.walk if obj.kind in diagnosis.CHAINS else diagnosis.walk_further
         try:

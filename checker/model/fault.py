@@ -170,7 +170,10 @@ class NotPassed(Exception):
         in_progress: Any = False,  # true or false
         **facts: Any,
     ) -> None:
-        """cause: its id; or a whole fault. about: the object in which the cause sits (an Object, a Ref, `Kind/name`)."""
+        """cause: the id of the cause, or a whole fault.
+
+        about: the object in which the cause sits (an Object, a Ref, `Kind/name`).
+        """
         if not isinstance(cause, Fault):
             cause = Fault(cause, Ref.of(about), facts, form, in_progress, self.outcome)
         self.fault: Fault = cause

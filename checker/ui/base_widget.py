@@ -11,8 +11,8 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
-# Seconds without a word from a front end after which nobody is taken to be looking. It speaks up every 15; a kernel that
-# runs a long cell hears it late.
+# Seconds. After this time without a message from a front end, the widget assumes that nobody is looking.
+# The front end sends a message every 15 seconds. A kernel that runs a long cell receives it late.
 SILENCE = 300.0
 
 
@@ -53,8 +53,11 @@ class Attention:
 
 
 class Front(anywidget.AnyWidget):
-    """view: all that is shown, as plain data. said: the last words, read out by a screen reader. heard: how often the front end
-    was heard saying that somebody looks; it tells it that the kernel is there."""
+    """view: all that is shown, as plain data. said: the last words, read out by a screen reader.
+
+    heard: the number of messages in which the front end said that somebody looks.
+    The front end learns from it that the kernel is running.
+    """
 
     view = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)

@@ -1,7 +1,7 @@
 """The catalogue of causes as a page: docs/causes.md. `make docs` (`python -m checker.ui.causes_page`) writes it anew.
 
-The evidence in it is what the checker said of a cause on a real cluster, taken from the recordings of the labs' cases and of
-those of `kubeclass explain`.
+The evidence in it is what the checker said of a cause on a real cluster, taken from the recordings of the labs' cases
+and of those of `kubeclass explain`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from cluster import paths
 PAGE = paths.COURSE / "docs" / "causes.md"
 _HEAD = """# Causes
 
-Every cause that a check or `kubeclass explain` can name. The evidence is an example: what was said of that cause on a real cluster
-in one of the tests' cases, where names are made the same from run to run. A cause is listed under the lesson that covers it.
+Every cause that a check or `kubeclass explain` can name. The evidence is an example: \
+what was said of that cause on a real cluster
+in one of the tests' cases, where names are made the same from run to run. \
+A cause is listed under the lesson that covers it.
 
 This page is made by `make docs` from `checker/model/catalogue/en/` and the recordings: change those, never the page.
 """

@@ -194,7 +194,8 @@ def watch(lab: str, namespace: str) -> None:
 @any_namespace_option
 @command.option("--svg", "as_svg", is_flag=True, help="help-picture-svg")
 def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
-    """Show what runs where, which Service leads to whom, and what is broken. In a notebook, `picture()` moves with the cluster."""
+    """Show what runs where, which Service leads to whom, and what is broken. In a notebook, `picture()` moves with the
+    cluster."""
     from checker.ui.picture import Picture
     from checker.ui.picture.drawing import svg
 
@@ -210,7 +211,8 @@ def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
 @as_json_option
 @wait_option
 def explain(target: str, name: str, namespace: str, as_json: bool, wait: float) -> None:
-    """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is, 2 something could not be seen, 3 could not run."""
+    """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is,
+    2 something could not be seen, 3 could not run."""
     from checker.ui.explanation import explain as explained
     from checker.ui.explanation import text_of
 

@@ -24,7 +24,8 @@ class ExplanationReport(Explanation):
 def explain(
     target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = session.WAIT
 ) -> Explanation:
-    """What is broken at the root in a namespace, or about one object: `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
+    """What is broken at the root in a namespace, or about one object:
+    `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
@@ -36,8 +37,15 @@ def _details(finding: Finding) -> list[tuple[str, str]]:
     found = [("", finding.message or finding.title)]
     if finding.expected or finding.observed:
         found.append(
-            ("", say("expected-observed", expected=finding.expected or "-", observed=(finding.observed or "-").rstrip(".")))
-        )  # fmt: skip
+            (
+                "",
+                say(
+                    "expected-observed",
+                    expected=finding.expected or "-",
+                    observed=(finding.observed or "-").rstrip("."),
+                ),
+            )
+        )
     if finding.command:
         found.append((say("look", command=""), finding.command))
     if finding.meaning:
@@ -65,9 +73,13 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
 
     def wrapped(text: str, indent: int) -> list[str]:
         return textwrap.wrap(
-            text, 112, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
+            text,
+            112,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     lines = [styled(explanation.summary, "1")]
     for finding in explanation.findings:
@@ -95,7 +107,8 @@ def html_of(explanation: Explanation) -> str:
     rows = [f"<p><b>{quoted(explanation.summary)}</b></p><ul style='list-style:none;padding-left:0'>"]
     for finding in explanation.findings:
         rows.append(
-            f"<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>✘ {quoted(finding.object)}</b> "
+            "<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>"
+            f"✘ {quoted(finding.object)}</b> "
             f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
         )
         rows += [
@@ -104,13 +117,16 @@ def html_of(explanation: Explanation) -> str:
         ]
         if follows := _follows(finding):
             rows.append(
-                f"<br>{quoted(say('explain-what-follows'))}<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
+                f"<br>{quoted(say('explain-what-follows'))}"
+                f"<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
             )
         rows.append("</li>")
     for finding in explanation.unseen:
         rows.append(
-            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> <b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
-            f"<br>{quoted(finding.message)}<br>{quoted(say('look', command=''))}<code>{quoted(finding.command)}</code></li>"
+            f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> "
+            f"<b>{quoted(finding.title)}</b> [{quoted(finding.cause)}]"
+            f"<br>{quoted(finding.message)}<br>{quoted(say('look', command=''))}"
+            f"<code>{quoted(finding.command)}</code></li>"
         )
     rows += [
         f"<li>{quoted(say('explain-in-progress', message=finding.message or finding.title))}</li>"

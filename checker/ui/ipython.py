@@ -22,8 +22,8 @@ def prepare(shell: Any) -> None:
 def _read_to_the_end(pexpect: Any) -> None:
     """Keep what a command writes in the moment of its end.
 
-    pexpect waits for output, and when its time is up asks whether the command has ended. What was written between the two
-    is lost: on a busy machine a short command then shows nothing.
+    pexpect waits for output, and when its time is up asks whether the command has ended. What was written between the
+    two is lost: on a busy machine a short command then shows nothing.
     """
     plain = pexpect.spawn.read_nonblocking
     if plain.__module__ == __name__:

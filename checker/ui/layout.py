@@ -1,4 +1,5 @@
-"""How JupyterLab is arranged for a lesson when it is opened for the first time: the lesson, beside it its picture of the cluster,
+"""How JupyterLab is arranged for a lesson when it is opened for the first time: the lesson, beside
+it its picture of the cluster,
 below it a terminal. A workspace of its own for each lesson (https://jupyterlab.readthedocs.io/en/stable/user/workspaces.html):
 what a learner changes there stays, and `kubeclass study --plain` is JupyterLab without it.
 """
@@ -21,7 +22,10 @@ def folder() -> Path:
 
 
 def arrange(page: str) -> str:
-    """See to a workspace for a lesson, by its file's name, where there is none yet or a damaged one. Returns the workspace's name."""
+    """Create the workspace for a lesson where there is none yet or a damaged one. Returns the workspace's name.
+
+    page: the name of the lesson's file.
+    """
     from jupyterlab_server.workspaces_handler import (
         WorkspacesManager,
     )  # takes a second, which a lesson's number does not need

@@ -1,4 +1,7 @@
-"""The course as a whole, for its start page and `kubeclass progress`: every lab, how far the learner is with it, and what is next."""
+"""The course as a whole, for its start page and `kubeclass progress`.
+
+It lists every lab, how far the learner is with it, and what is next.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,11 @@ from cluster import current, up_progress
 
 @dataclass(frozen=True)
 class Row:
-    """A lesson with its lab. page: the lesson's file, "" where it is a draft. goal, minutes: what both give and take. best: points, of
-    max_score. seconds: spent at it, pauses not counted. passed_at: ISO 8601, UTC."""
+    """A lesson with its lab. page: the lesson's file, "" where it is a draft.
+
+    goal: what the lesson and the lab teach. minutes: the time that both take. best: points, of max_score.
+    seconds: the time spent at the lab without pauses. passed_at: ISO 8601, UTC.
+    """
 
     lab: str
     title: str
@@ -58,11 +64,21 @@ class Course:
         kept = progress.read()["labs"]
         self.rows = [
             Row(
-                number, text.title, page_of(number), text.goal, text.minutes, sum(task.points for task in text.tasks),
-                **{name: kept[number][name] for name in ("best", "checks", "seconds", "passed_at") if name in kept.get(number, {})},
+                number,
+                text.title,
+                page_of(number),
+                text.goal,
+                text.minutes,
+                sum(task.points for task in text.tasks),
+                **{
+                    name: kept[number][name]
+                    for name in ("best", "checks", "seconds", "passed_at")
+                    if name in kept.get(number, {})
+                },
             )
-            for number in all_labs() for text in [load_lab(number).spec]
-        ]  # fmt: skip
+            for number in all_labs()
+            for text in [load_lab(number).spec]
+        ]
 
     @property
     def following(self) -> Row | None:
@@ -115,7 +131,8 @@ class Course:
         rows = f"<tr><td>{START}</td>{about}<td>{takes}</td><td></td><td></td><td></td></tr>"
         marked = f" {escape(say('progress-next'))}"
         rows += "".join(
-            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}<td>{escape(row.takes)}</td>"
+            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}"
+            f"<td>{escape(row.takes)}</td>"
             f'<td style="text-align: left">{escape(" ".join(row.status))}{marked if row is following else ""}</td>'
             f"<td>{row.best}/{row.max_score}</td><td>{escape(row.time)}</td></tr>"
             for row in self.rows
@@ -125,7 +142,8 @@ class Course:
             for name in ("lesson", "about", "takes", "its-lab", "points", "spent")
         )
         underway = f"<p><b>{escape(self.underway)}</b></p>" if self.underway else ""
-        return f"{underway}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{escape(self._total())}</p>"
+        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"{underway}{table}<p>{escape(self._total())}</p>"
 
 
 def _about(page: str, title: str, goal: str) -> str:

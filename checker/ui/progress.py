@@ -23,8 +23,10 @@ def _file() -> Path:
 
 
 def read() -> dict[str, Any]:
-    """{"labs": {"07": {"score", "max_score", "best", "checks", "seconds", "seen_at", "passed_at"}}}. A file that cannot be read
-    is put aside, not lost."""
+    """{"labs": {"07": {"score", "max_score", "best", "checks", "seconds", "seen_at", "passed_at"}}}.
+
+    A file that cannot be read is put aside, not lost.
+    """
     try:
         data = json.loads(_file().read_text())
     except FileNotFoundError:
@@ -56,8 +58,12 @@ def note(result: Result, asked: bool = True) -> str:
         return ""
     try:
         with _kept(result.lab) as known:
-            known |= {"score": result.score, "max_score": result.max_score, "checks": known["checks"] + asked,
-                      "best": max(known["best"], result.score)}  # fmt: skip
+            known |= {
+                "score": result.score,
+                "max_score": result.max_score,
+                "checks": known["checks"] + asked,
+                "best": max(known["best"], result.score),
+            }
             if result.passed and not known["passed_at"]:
                 known["passed_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     except OSError as error:
@@ -66,7 +72,10 @@ def note(result: Result, asked: bool = True) -> str:
 
 
 def seen(lab: str) -> None:
-    """Somebody is at work on a lab at this moment: the time since the last such moment is time spent at it, but for a pause."""
+    """Record that somebody is at work on a lab at this moment.
+
+    The time since the last such moment is time spent at the lab, unless it was a pause.
+    """
     with suppress(OSError), _kept(lab):
         pass
 

@@ -69,7 +69,10 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
 
 
 def word_with_symbol(symbol: str, word: str) -> str:
-    """A symbol and a verdict's word in the chosen language, as wide as each of the others. word: its id behind `word-`."""
+    """A symbol and a verdict's word in the chosen language, as wide as each of the others.
+
+    word: its id behind `word-`.
+    """
     width = max(len(say(f"word-{one}")) for one in ("passed", "failed", "unknown", "waiting", "to-do"))
     return f"{symbol} {say(f'word-{word}'):{width}}"
 

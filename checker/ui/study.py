@@ -1,4 +1,7 @@
-"""`kubeclass study`: JupyterLab at the right lesson, with everything that is opened in it set to the course's cluster."""
+"""`kubeclass study`: JupyterLab at the right lesson.
+
+Everything that is opened in it is set to the course's cluster.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def _is_draft(path: Path) -> bool:
 
 
 def page_of(lesson: str) -> str:
-    """The file of a finished lesson, by its number ("07", "7"), its file's name or the part of it behind the number; "" where there is none."""
+    """The file of a finished lesson; "" where there is none.
+
+    lesson: its number ("07", "7"), its file's name, or the part of that name behind the number.
+    """
     wanted = lesson.strip().zfill(2).removesuffix(".ipynb")
     stems = (page.removesuffix(".ipynb") for page in pages())
     return next((f"{stem}.ipynb" for stem in stems if wanted in (stem, stem[:2], stem[3:])), "")
@@ -63,13 +69,19 @@ def environment(cluster: Cluster) -> dict[str, str]:
     local = "127.0.0.1,localhost,::1"
     no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
     return {
-        **os.environ, "KUBECLASS_CLUSTER": cluster.name, "KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
-        "NO_PROXY": no_proxy, "no_proxy": no_proxy,
-    }  # fmt: skip
+        **os.environ,
+        "KUBECLASS_CLUSTER": cluster.name,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
 
 
 def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
-    """Run JupyterLab on loopback, with a token, until it is stopped; the cluster comes up behind it. Prints the address.
+    """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
+
+    The cluster comes up in the background.
 
     plain: without the course's arrangement of lesson, picture and terminal (layout.py).
 
@@ -82,12 +94,21 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
     port = _free_port(port)
     where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
     words = [
-        sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}", f"--LabApp.default_url={where}", f"--LabApp.workspaces_dir={layout.folder()}",
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}",
+        f"--LabApp.default_url={where}",
+        f"--LabApp.workspaces_dir={layout.folder()}",
         *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *pages(drafts=True)]),
-        "--ServerApp.answer_yes=True", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        "--ServerApp.answer_yes=True",
+        "--log-level=WARN",
+        *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
-    ]  # fmt: skip
+    ]
     configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
     env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
     with _cluster_behind(cluster):
@@ -109,13 +130,20 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
 
 @contextmanager
 def _cluster_behind(cluster: Cluster) -> Iterator[None]:
-    """Within this block `kubeclass up` is at work on its own, and its end is told. One that is not done by then is stopped."""
+    """Within this block `kubeclass up` is at work on its own, and its end is told.
+
+    One that is not done by the end of the block is stopped.
+    """
     log = cluster.kubeconfig.parent / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         building = subprocess.Popen(
-            [sys.executable, "-m", "checker.ui.cli", "up"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "checker.ui.cli", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     tell(say("study-cluster", log=log))
 
     def tell_the_end() -> None:

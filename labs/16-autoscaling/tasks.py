@@ -1,4 +1,7 @@
-"""Grading of lab 16: the autoscaler from its own status; what it brought about from the timeline of the Deployment's replicas."""
+"""Grading of lab 16.
+
+The autoscaler is graded from its own status, its effect from the timeline of the Deployment's replicas.
+"""
 
 from typing import Any
 
@@ -27,9 +30,13 @@ def require_autoscaler(state: State) -> Object:
         others = sorted(other.name for other in state.all("Deployment"))
         missing = kind == "Deployment" and name not in others
         fail(
-            "autoscaler-target-missing", scaler, form="other-target",
-            target_kind=kind, target=name, known=others if missing else "",
-        )  # fmt: skip
+            "autoscaler-target-missing",
+            scaler,
+            form="other-target",
+            target_kind=kind,
+            target=name,
+            known=others if missing else "",
+        )
     state.require_working(scaler)
     if scaler.condition("ScalingActive").get("status") != "True":
         age = state.age(scaler.created)

@@ -22,10 +22,12 @@ An entry of a cause:
       changed_at: object              # somebody would change the object itself, not the workload that made it
 
 How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
-A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`, `ui` and `labs`: what it does not say
-is said in English. KUBECLASS_LANGUAGE chooses it. tests/unit/test_language.py holds that a language needs nothing else.
-These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer or a
-manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files; click's words.
+A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`,
+`ui` and `labs`.
+The checker takes an entry that this file lacks from English. KUBECLASS_LANGUAGE chooses the language.
+tests/unit/test_language.py holds that a language needs nothing else.
+These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer
+or a manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files; click's words.
 """
 
 from __future__ import annotations
@@ -156,8 +158,8 @@ def load(text: str) -> Any:
 def load_sentences(text: str) -> dict[str, str]:
     """ui.yaml: one `id: sentence` a line, a sentence with marks of YAML in it in double quotes.
 
-    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes. A test holds that
-    PyYAML reads the same in it.
+    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes.
+    A test holds that PyYAML reads the same in it.
     """
     found = {}
     for line in text.splitlines():

@@ -1,7 +1,7 @@
 """The panel of a lab in a notebook: the tasks, which tick off as the cluster changes, with why, hints, Check and Reset.
 
-Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text. What a front end
-shows is panel.js and panel.css; what it is told and asks for is widget.py.
+Where there is no front end (nbval, nbconvert, a plain terminal) the same object prints a deterministic text.
+What a front end shows is panel.js and panel.css; what it is told and asks for is widget.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class Panel:
         return Session(self.lab, self.namespace)
 
     def check(self, wait: float = WAIT) -> Result:
-        """Grade now. The result has passed, score, max_score and tasks. Raises Problem where there is no cluster (yet)."""
+        """Grade now. The result has passed, score, max_score and tasks.
+
+        Raises Problem where there is no cluster (yet).
+        """
         result = self._session.check(wait)
         self._take(result, asked=True)
         return Report(**vars(result))
@@ -108,25 +111,38 @@ class Panel:
         named = {"lab": self.lab.number, "title": self.lab.spec.title}
         points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
         return {
-            "number": self.lab.number, "title": self.lab.spec.title, "goal": self.lab.spec.goal,
-            "namespace": self.namespace, **points, "texts": texts("panel-", "widget-"),
-            "label": say("panel-label", **named), "heading": say("panel-heading", **named, **points),
+            "number": self.lab.number,
+            "title": self.lab.spec.title,
+            "goal": self.lab.spec.goal,
+            "namespace": self.namespace,
+            **points,
+            "texts": texts("panel-", "widget-"),
+            "label": say("panel-label", **named),
+            "heading": say("panel-heading", **named, **points),
             "points_of": say("panel-points-of", **points),
             "reset_question": say("panel-reset-question", namespace=self.namespace),
             "tasks": [
                 {
-                    "id": task.id, "title": task.title, "text": task.text, "points": task.points,
-                    "worth": say("panel-points", number=task.points), "why": say("panel-why", title=task.title),
-                    **_shown(verdicts.get(task.id)), **_why(verdicts.get(task.id), repeated.get(task.id)),
+                    "id": task.id,
+                    "title": task.title,
+                    "text": task.text,
+                    "points": task.points,
+                    "worth": say("panel-points", number=task.points),
+                    "why": say("panel-why", title=task.title),
+                    **_shown(verdicts.get(task.id)),
+                    **_why(verdicts.get(task.id), repeated.get(task.id)),
                     **_hints(task, self.hints.get(task.id, 0)),
                 }
                 for task in self.lab.tasks(self.namespace)
             ],
-        }  # fmt: skip
+        }
 
 
 def _shown(verdict: Verdict | None) -> dict[str, str]:
-    """The symbol of a task, and its word as data and as text. A verdict that may change by itself is shown as waiting."""
+    """The symbol of a task, and its word as data and as text.
+
+    A verdict that may change by itself is shown as waiting.
+    """
     if not verdict:
         return {"symbol": TO_DO, "word": "to do", "shown": say("word-to-do")}
     word = "waiting" if verdict.in_progress else verdict.verdict
@@ -137,9 +153,11 @@ def _hints(task: TaskSpec, uncovered: int) -> dict[str, Any]:
     """The hints of a task that were asked for, and the button for the next one. uncovered: how many they are."""
     another = "-another" if uncovered else ""
     return {
-        "hints": task.hints[:uncovered], "more_hints": uncovered < len(task.hints),
-        "hint": say(f"panel-hint{another}"), "hint_label": say(f"panel-hint{another}-label", title=task.title),
-    }  # fmt: skip
+        "hints": task.hints[:uncovered],
+        "more_hints": uncovered < len(task.hints),
+        "hint": say(f"panel-hint{another}"),
+        "hint_label": say(f"panel-hint{another}-label", title=task.title),
+    }
 
 
 def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
@@ -150,9 +168,11 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
         return {"same_as": root.title, "same_root": say("report-same-root", title=root.title)}
     cause = catalogue().get(verdict.cause)
     known = {
-        "message": verdict.message, "expected": verdict.expected, "observed": verdict.observed,
+        "message": verdict.message,
+        "expected": verdict.expected,
+        "observed": verdict.observed,
         "look": verdict.look,
-    }  # fmt: skip
+    }
     if cause:
         known |= {
             "meaning": cause.meaning,

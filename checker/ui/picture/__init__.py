@@ -1,4 +1,7 @@
-"""The picture of a namespace in a notebook: it moves as the cluster changes. As SVG and as text where there is no front end."""
+"""The picture of a namespace in a notebook: it moves as the cluster changes.
+
+As SVG and as text where there is no front end.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from checker.ui.picture.scene import scene
 from cluster import Problem, current
 from cluster.context import DEFAULT_NAMESPACE
 
-# Seconds: from the first of a burst of changes to the drawing; at least, between two drawings; at most, between two of them (what is on its
-# way for too long is a fault then, without any change).
+# Seconds: from the first of a burst of changes to the drawing; the least time and the most between two drawings.
+# There is a most, because an object that is on its way for too long becomes a fault without any change.
 DEBOUNCE, REST, REFRESH = 0.05, 0.15, 5.0
 DRAWN = {"EndpointSlice", "NetworkPolicy", "Node", "Pod", "Service"}
 
@@ -42,8 +45,11 @@ class Picture:
         self.view = self._drawn(look(namespace))
 
     def _drawn(self, state: State, found: Explanation | None = None) -> dict[str, Any]:
-        """The cluster as it is now, without what the user's rights hide. What was seen before and cannot be seen now stays as it was, with
-        the reason. found: what is broken, if it is known already; otherwise it is diagnosed from this State, which must be whole."""
+        """The cluster as it is now, without what the user's rights hide.
+
+        What was seen before and cannot be seen now stays as it was, with the reason.
+        found: what is broken, if it is known already. Otherwise it is diagnosed from this State, which must be whole.
+        """
         lost = next((why for kind, why in state.unlisted.items() if kind in self._seen), "")
         if lost:
             return {**self.view, "away": say("picture-away", why=lost)}
@@ -55,7 +61,10 @@ class Picture:
         return {**drawn, "away": away, "texts": texts("picture-", "widget-")}
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
-        """From now on `view` follows the cluster, until what is returned is called. told: after each change, from another thread."""
+        """From now on `view` follows the cluster, until the caller calls the function that is returned.
+
+        told: is called after each change, from another thread.
+        """
         changed, ended = threading.Event(), threading.Event()
         watch = Watch(self._api, self.namespace, changed.set, KINDS)
 

@@ -9,7 +9,8 @@ from typing import Any
 from checker.model.catalogue import say
 from checker.ui.picture.scene import BROKEN, Item, NodeItem, Scene, ServiceItem
 
-# In the SVG's own units. Beside each Pod is room for the lines that lead to it, and under each Service for what is wrong with it.
+# In the SVG's own units.
+# Beside each Pod is room for the lines that lead to it, and under each Service for what is wrong with it.
 GAP, BOX_W, BOX_H, ROOM_BESIDE, ROOM_UNDER = 12, 142, 44, 26, 20
 HEAD = 46  # height of a node's own words
 LETTERS = 19  # that fit into a box
@@ -78,11 +79,17 @@ def laid_out(scene: Scene, places: Places) -> dict[str, Any]:
 
     at = {shape["id"]: shape for shape in shapes}
     return {
-        "namespace": scene.namespace, "label": say("picture-namespace", namespace=scene.namespace),
-        "objects": say("picture-objects", number=len(shapes), namespace=scene.namespace), "width": width, "height": bottom + GAP, "shapes": shapes, "notes": notes,
+        "namespace": scene.namespace,
+        "label": say("picture-namespace", namespace=scene.namespace),
+        "objects": say("picture-objects", number=len(shapes), namespace=scene.namespace),
+        "width": width,
+        "height": bottom + GAP,
+        "shapes": shapes,
+        "notes": notes,
         "lines": [line for number, service in enumerate(scene.services) for line in _lines(service, number, at, top)],
-        "broken": list(scene.broken), "text": text(scene),
-    }  # fmt: skip
+        "broken": list(scene.broken),
+        "text": text(scene),
+    }
 
 
 def _columns(node: NodeItem) -> int:
@@ -97,10 +104,20 @@ def _shape(item: Item, x: int, y: int, w: int = BOX_W, h: int = BOX_H, gates: tu
     more = [(say("picture-detail-policies"), ", ".join(gates))] if gates else []
     more += [(say("picture-detail-broken"), item.fault)] if item.fault else []
     return {
-        "id": item.id, "kind": item.kind, "name": item.name, "tone": item.tone, "x": x, "y": y, "w": w, "h": h, "gate": bool(gates),
-        "lines": [_cut(line, w * LETTERS // BOX_W) for line in item.lines], "fault": item.fault,
-        "details": [list(pair) for pair in (*item.details, *more)], "command": item.command,
-    }  # fmt: skip
+        "id": item.id,
+        "kind": item.kind,
+        "name": item.name,
+        "tone": item.tone,
+        "x": x,
+        "y": y,
+        "w": w,
+        "h": h,
+        "gate": bool(gates),
+        "lines": [_cut(line, w * LETTERS // BOX_W) for line in item.lines],
+        "fault": item.fault,
+        "details": [list(pair) for pair in (*item.details, *more)],
+        "command": item.command,
+    }
 
 
 def _cut(line: str, letters: int) -> str:
@@ -108,7 +125,9 @@ def _cut(line: str, letters: int) -> str:
 
 
 def _lines(service: ServiceItem, number: int, at: dict[str, Shape], top: int) -> list[dict[str, Any]]:
-    """From a Service to the Pods that it sends requests to: between the boxes, each Service's a little apart from the others'.
+    """From a Service to the Pods that it sends requests to.
+
+    The lines run between the boxes, each Service's a little apart from the others'.
 
     Those of a Service that does not work are broken, and the first says why; it may lead nowhere.
     """
@@ -126,16 +145,23 @@ def _lines(service: ServiceItem, number: int, at: dict[str, Shape], top: int) ->
         ends.append(("nowhere", start))
     under = {"x": box["x"] + 4, "y": box["y"] + box["h"] + 14}
     return [
-        {"id": f"{service.id} {to}", "path": path, "broken": bool(service.fault), "label": "" if number else label, **under}
+        {
+            "id": f"{service.id} {to}",
+            "path": path,
+            "broken": bool(service.fault),
+            "label": "" if number else label,
+            **under,
+        }
         for number, (to, path) in enumerate(ends)
-    ]  # fmt: skip
+    ]
 
 
 def svg(drawn: dict[str, Any]) -> str:
     """The same picture, still: for exports, GitHub, and wherever no kernel is. What is broken is told in words, too."""
     size = f'viewBox="0 0 {drawn["width"]} {drawn["height"]}" width="{drawn["width"]}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{html.escape(drawn["text"])}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{html.escape(drawn["text"])}"'
+        ' font-family="sans-serif" font-size="12">',
         f'<rect width="{drawn["width"]}" height="{drawn["height"]}" fill="#ffffff"/>',
     ]
     for shape in sorted(drawn["shapes"], key=lambda shape: shape["kind"] != "Node"):
@@ -156,7 +182,8 @@ def _svg_of(shape: Shape) -> list[str]:
     dash = "" if is_node or shape["tone"] == "well" else ' stroke-dasharray="4 3"'
     radius, fill = (20 if shape["kind"] == "Service" else 4), ("#f5f5f5" if is_node else "#ffffff")
     parts = [
-        f'<rect x="{x}" y="{y}" width="{shape["w"]}" height="{shape["h"]}" rx="{radius}" fill="{fill}" stroke="{colour}"{dash}/>'
+        f'<rect x="{x}" y="{y}" width="{shape["w"]}" height="{shape["h"]}"'
+        f' rx="{radius}" fill="{fill}" stroke="{colour}"{dash}/>'
     ]
     if shape["gate"]:
         parts.append(f'<path d="M{x + 3} {y + 6}v{shape["h"] - 12}" stroke="{LINE}" stroke-width="3"/>')

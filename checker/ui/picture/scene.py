@@ -1,5 +1,5 @@
-"""What is on a picture of a namespace: its nodes, the Pods on them, the Services and where they really send requests, the policies,
-and what is broken. Pure: from a State to plain data; where things are drawn is drawing.py's business."""
+"""What is on a picture of a namespace: its nodes, the Pods on them, the Services and where they really send requests,
+the policies, and what is broken. Pure: from a State to plain data; where things are drawn is drawing.py's business."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Item:
     """Something that is drawn and can be asked about.
 
     id: the object's uid. lines: what stands in its box. details: names and values, as `kubectl describe` has them.
-    command: shows the same in a terminal. fault: the title of the cause for which it does not work; empty where it does.
+    command: shows the same in a terminal.
+    fault: the title of the cause for which it does not work; empty where it does.
     """
 
     id: str
@@ -53,7 +54,10 @@ class ServiceItem(Item):
 
 @dataclass(frozen=True)
 class Scene:
-    """All of a picture. unplaced: the Pods that are on no node (yet). broken: what is broken, in words, the root first."""
+    """All of a picture.
+
+    unplaced: the Pods that are on no node (yet). broken: what is broken, in words, the root first.
+    """
 
     namespace: str
     nodes: tuple[NodeItem, ...] = ()
@@ -68,7 +72,9 @@ class Scene:
 
 
 def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> Scene:
-    """The picture of the State's namespace; with a kind and a name, of that object: its Pods, and the Services that lead to them.
+    """The picture of the State's namespace.
+
+    With a kind and a name, it is the picture of that object: its Pods, and the Services that lead to them.
 
     found: what is broken there. Kinds that could not be listed are not on the picture.
     """
@@ -93,11 +99,13 @@ def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> S
     }
     on_a_node = {pod.id for node in nodes for pod in node.pods}
     return Scene(
-        state.namespace, nodes, tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
+        state.namespace,
+        nodes,
+        tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
         tuple(_service(state, service, pods, faults) for service in services),
         {uid: names for uid, names in gates.items() if names},
         tuple(say("picture-broken", object=finding.object, title=finding.title) for finding in found.findings),
-    )  # fmt: skip
+    )
 
 
 def _has_pods(kind: str) -> bool:
@@ -115,8 +123,18 @@ def _node(node: Object, pods: tuple[Item, ...], faults: dict[str, str]) -> NodeI
         words += ", SchedulingDisabled"
     details = _named(("node", node.name), ("status", words), ("pods", str(len(pods))))
     tone = BROKEN if not ready else WAITING if node.spec.get("unschedulable") else WELL
-    return NodeItem(node.uid, "Node", node.name, tone, (node.name, words), details, f"kubectl describe node {node.name}",
-                    faults.get(node.ref, ""), pods, _is_control_plane(node))  # fmt: skip
+    return NodeItem(
+        node.uid,
+        "Node",
+        node.name,
+        tone,
+        (node.name, words),
+        details,
+        f"kubectl describe node {node.name}",
+        faults.get(node.ref, ""),
+        pods,
+        _is_control_plane(node),
+    )
 
 
 def pod_word(pod: Object) -> str:
@@ -159,7 +177,10 @@ def _pod(state: State, pod: Object, faults: dict[str, str]) -> Item:
 
 
 def _named(*details: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
-    """Details with their names in the chosen language; an empty value is `none`. details: ids behind `picture-detail-`."""
+    """Details with their names in the chosen language; an empty value is `none`.
+
+    details: ids behind `picture-detail-`.
+    """
     return tuple((say(f"picture-detail-{name}"), value or say("none")) for name, value in details)
 
 
