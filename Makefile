@@ -30,7 +30,7 @@ study: $(VENV)/course
 # Unit tests use every core; what needs the cluster is left to the others.
 test: lint
 	@$(BIN)/python -m pytest -q -n auto tests/unit
-	@$(BIN)/python -m tests.left_out
+	@$(BIN)/python -m tests.not_run
 
 smoke: $(VENV)/tests
 	@$(BIN)/python -m tests.smoke

@@ -21,7 +21,7 @@ def module(path: Path) -> str:
     return (HERE / "base_widget.js").read_text() + path.read_text()
 
 
-class Attention:
+class Viewers:
     """Has something at work as long as somebody looks."""
 
     def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
@@ -52,7 +52,7 @@ class Attention:
                 self._end = None
 
 
-class Front(anywidget.AnyWidget):
+class CourseWidget(anywidget.AnyWidget):
     """view: all that is shown, as plain data. said: the last words, read out by a screen reader.
 
     heard: the number of messages in which the front end said that somebody looks.

@@ -101,7 +101,7 @@ def declared_manifest(obj: Object) -> dict[str, Any]:
 
 
 def _is_note(annotation: str) -> bool:
-    """Whether kubectl or the Deployment controller set an annotation. The learner may have exported it with the rest."""
+    """Whether kubectl or the Deployment controller set an annotation. The learner may have exported it, too."""
     return annotation == LAST_APPLIED or annotation.startswith("deployment.kubernetes.io/")
 
 

@@ -110,11 +110,11 @@ def test_nothing_is_watched_until_somebody_looks(shown: LabPanel) -> None:
     ask(shown, "here")
     assert [live.runs for live in FakeLive.made] == [True]
     assert shown.said == "Looking at the cluster …"
-    shown.attention.rest()
+    shown.viewers.rest()
     assert [live.runs for live in FakeLive.made] == [False]
     ask(shown, "here")
     assert [live.runs for live in FakeLive.made] == [False, True]
-    shown.attention.rest()
+    shown.viewers.rest()
 
 
 def test_when_nothing_is_heard_any_more_the_watch_ends(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_verdicts_arrive_by_themselves(shown: LabPanel, noted: list[tuple[int, b
     assert shown.view["score"] == 2
     assert shown.said == "A Service leads to the guestbook: passed. 2 of 7 points."
     assert noted == [(0, False), (0, False), (2, False)]  # what arrives by itself is no check that somebody made
-    shown.attention.rest()
+    shown.viewers.rest()
 
 
 def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, noted: list[tuple[int, bool]]) -> None:
@@ -191,7 +191,7 @@ def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
     monkeypatch.setattr(panel, "Session", FakeSession)
     ask(shown, "here")  # the front end says so every few seconds
     assert FakeLive.made[0].runs
-    shown.attention.rest()
+    shown.viewers.rest()
 
 
 def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
@@ -216,7 +216,7 @@ def test_verdicts_that_arrive_by_themselves_begin_anew_after_a_reset(shown: LabP
     ask(shown, "here")
     ask(shown, "reset")
     assert FakeLive.made[0].asked_again == 1
-    shown.attention.rest()
+    shown.viewers.rest()
 
 
 def test_hints_come_one_at_a_time(shown: LabPanel) -> None:

@@ -200,7 +200,7 @@ def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.M
     assert "guestbook-abc-2" in repr(shown) and "no answer" in repr(shown)  # what was seen last stays
     watch.becomes(state(*guestbook(one("guestbook-abc-3"))))
     until(lambda: "guestbook-abc-3" in shown._widget.view["text"] and not shown._widget.said)
-    shown._widget.attention.rest()
+    shown._widget.viewers.rest()
     assert not watch.runs
 
 

@@ -27,7 +27,8 @@ A second language is one more file beside `en/`, such as `de.yaml`, with the sam
 The checker takes an entry that this file lacks from English. KUBECLASS_LANGUAGE chooses the language.
 tests/unit/test_language.py holds that a language needs nothing else.
 These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer
-or a manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files; click's words.
+or a manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files;
+click's words.
 """
 
 from __future__ import annotations

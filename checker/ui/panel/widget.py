@@ -12,7 +12,7 @@ import traitlets
 
 from checker.model.catalogue import say
 from checker.model.verdict import Result
-from checker.ui.base_widget import Attention, Front, module
+from checker.ui.base_widget import CourseWidget, Viewers, module
 from checker.ui.problem import text_of
 from cluster import Problem
 
@@ -32,7 +32,7 @@ class Panel(Protocol):
     def reset(self) -> None: ...
 
 
-class LabPanel(Front):
+class LabPanel(CourseWidget):
     """busy: whether Check or Reset is at work."""
 
     _esm = module(HERE / "panel.js")
@@ -42,7 +42,7 @@ class LabPanel(Front):
     def __init__(self, panel: Panel) -> None:
         super().__init__(view=panel.view())
         self._panel = panel
-        self.attention = Attention(lambda: panel.follow(self._told))
+        self.viewers = Viewers(lambda: panel.follow(self._told))
 
     def asked(self, what: dict[str, Any]) -> None:
         """Besides what every front end asks for: check, reset, hint (for a task)."""
@@ -60,7 +60,7 @@ class LabPanel(Front):
             self.said = say("panel-looking")
         self._panel.seen()
         try:
-            self.attention.here()
+            self.viewers.here()
         except Problem as problem:
             self.said = text_of(problem)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from checker.ui.base_widget import Attention, Front, module
+from checker.ui.base_widget import CourseWidget, Viewers, module
 from checker.ui.problem import text_of
 from cluster import Problem
 
@@ -21,7 +21,7 @@ class Picture(Protocol):
     def follow(self, told: Callable[[], None]) -> Callable[[], None]: ...
 
 
-class LivePicture(Front):
+class LivePicture(CourseWidget):
     """A picture that follows the cluster as long as somebody looks."""
 
     _esm = module(HERE / "picture.js")
@@ -30,11 +30,11 @@ class LivePicture(Front):
     def __init__(self, picture: Picture) -> None:
         super().__init__(view=picture.view, said=picture.view["away"])
         self._picture = picture
-        self.attention = Attention(lambda: picture.follow(self._told))
+        self.viewers = Viewers(lambda: picture.follow(self._told))
 
     def somebody_looks(self) -> None:
         try:
-            self.attention.here()
+            self.viewers.here()
         except Problem as problem:
             self.said = text_of(problem)
 
