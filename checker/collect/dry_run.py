@@ -1,4 +1,4 @@
-"""What the API server has against a manifest, and what it would create from one. A dry run asks it, and changes nothing.
+"""What the API server refuses in a manifest, and what it would create from one. A dry run asks it and changes nothing.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
 """
