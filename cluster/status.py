@@ -43,18 +43,21 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
         for node in nodes
     ]
     observer = bool(live) and _observer_ready(cluster)
-    # While `kubeclass up` runs, what is missing needs no remedy.
-    not_well = [underway] if underway else []
-    if not (underway and at_work):
-        if not nodes and not underway:
-            not_well.append("There is no cluster. Bring it up: kubeclass up")
-        if nodes and not cluster.kubeconfig.exists():
-            not_well.append("The cluster has no kubeconfig of the course. Write it anew: kubeclass up")
-        if problem:
-            not_well.append(f"The API server does not answer ({problem}). Bring it back: kubeclass up")
-        not_well += _nodes_not_well(rows, seen=bool(live))
-        if live and not observer:
-            not_well.append("The observer is not ready. Set it up anew: kubeclass up")
+    not_well = []
+    if not nodes and not underway:
+        not_well.append("There is no cluster. Bring it up: kubeclass up")
+    if nodes and not cluster.kubeconfig.exists():
+        not_well.append("The cluster has no kubeconfig of the course. Write it anew: kubeclass up")
+    if problem:
+        not_well.append(f"The API server does not answer ({problem}). Bring it back: kubeclass up")
+    not_well += _nodes_not_well(rows, seen=bool(live))
+    if live and not observer:
+        not_well.append("The observer is not ready. Set it up anew: kubeclass up")
+    if underway and at_work and (not_well or not nodes):
+        not_well = [underway]  # `kubeclass up` is at work on it: what is missing needs no other remedy
+    elif underway and not at_work:
+        not_well.insert(0, underway)
+    # `kubeclass up` over a cluster that has everything changes nothing: it is ready meanwhile.
     return _facts(cluster, rows, observer, _versions(command, live), not_well)
 
 

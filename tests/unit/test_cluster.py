@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -473,3 +474,31 @@ def test_the_engine_can_be_cleared_while_the_cluster_is_still_coming(
     assert environments("learn", engine=True) == ["the engine"]
     with pytest.raises(Problem, match="is not there"):
         environments("learn", engine=False)
+
+
+@pytest.mark.parametrize("observer_ready, ready", [(True, True), (False, False)])
+def test_a_cluster_that_has_everything_is_ready_while_up_looks_it_over_again(
+    observer_ready: bool, ready: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kubeclass study` runs `up` behind JupyterLab each time; what is there is ready meanwhile."""
+    from cluster import status
+
+    cluster = Cluster("mine", tmp_path / "kubeconfig")
+    cluster.kubeconfig.touch()
+    nodes = [SimpleNamespace(name=name, role="worker", running=True) for name in ("a", "b", "c")]
+    live = {node.name: {"ready": True, "version": "v1"} for node in nodes}
+    underway = "The cluster is being built."
+    for module, name, value in (
+        (status.up_progress, "describe", lambda cluster: underway),
+        (status.up_progress, "is_running", lambda cluster: True),
+        (status.engine, "require_running", lambda command: None),
+        (status, "nodes_of", lambda command, cluster: nodes),
+        (status, "_live_nodes", lambda cluster: (live, "")),
+        (status, "_missing_images", lambda command, node: []),
+        (status, "_observer_ready", lambda cluster: observer_ready),
+        (status, "_versions", lambda command, live: {}),
+    ):
+        monkeypatch.setattr(module, name, value)
+    found = status.status(cluster)
+    assert found["ready"] is ready
+    assert found["not_well"] == ([] if ready else [underway])
