@@ -175,9 +175,12 @@ def _kubernetes() -> tuple[list[str], str]:
     lines += [f"tool {program.package}" for program in PROGRAMS.values() if program.own_module == "kubernetes"]
     base = "k8s.io/component-base/version"
     values = {
-        f"{base}.gitVersion": wanted, f"{base}.gitMajor": "1", f"{base}.gitMinor": minor.split(".")[0],
-        f"{base}.gitTreeState": "clean", "k8s.io/client-go/pkg/version.gitVersion": wanted,
-    }  # fmt: skip
+        f"{base}.gitVersion": wanted,
+        f"{base}.gitMajor": "1",
+        f"{base}.gitMinor": minor.split(".")[0],
+        f"{base}.gitTreeState": "clean",
+        "k8s.io/client-go/pkg/version.gitVersion": wanted,
+    }
     return lines, " ".join(f"-X {name}={value}" for name, value in values.items())
 
 

@@ -23,9 +23,13 @@ from tests.conftest import chromium
 NAME = "kubeclass-gate"
 HOME = Path.home() / ".kubeclass-test"
 CASES = (
-    "07-solution-solution", "07-mistakes-selector-typo", "07-mistakes-named-port-typo",
-    "04-solution-solution", "04-mistakes-image-typo", "04-mistakes-mount-missing",
-)  # fmt: skip
+    "07-solution-solution",
+    "07-mistakes-selector-typo",
+    "07-mistakes-named-port-typo",
+    "04-solution-solution",
+    "04-mistakes-image-typo",
+    "04-mistakes-mount-missing",
+)
 LESSON = "tests/lessons/test_lessons.py::test_lesson[00-start.ipynb]"
 PAGE = "tests/browser/test_panel.py::test_a_task_turns_green_without_a_click"
 DECOY = "apiVersion: v1\nkind: Config\ncurrent-context: somebody-elses\n"
@@ -44,8 +48,11 @@ def main() -> int:
     decoy.parent.mkdir(parents=True, exist_ok=True)
     decoy.write_text(DECOY)
     os.environ |= {
-        "KUBECLASS_HOME": str(HOME), "KUBECLASS_CLUSTER": NAME, "KUBECLASS_TEST_CLUSTER": NAME, "KUBECONFIG": str(decoy),
-    }  # fmt: skip
+        "KUBECLASS_HOME": str(HOME),
+        "KUBECLASS_CLUSTER": NAME,
+        "KUBECLASS_TEST_CLUSTER": NAME,
+        "KUBECONFIG": str(decoy),
+    }
     own = Path.home() / ".kube" / "config"
     before = digest(own)
     try:

@@ -39,8 +39,12 @@ def main() -> int:
     packages = [word for name in ("checker", "cluster", PACKAGE) for word in ("--package", name)]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", *packages],
-        cwd=paths.COURSE, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(LINKS.parent)}, check=False,
-    )  # fmt: skip
+        cwd=paths.COURSE,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": str(LINKS.parent)},
+        check=False,
+    )
     words = done.stdout + done.stderr
     for link, lab in links.items():
         words = words.replace(link, lab)

@@ -28,10 +28,14 @@ def manifests() -> str:
 def _documents() -> list[dict[str, Any]]:
     programs = {name: (HERE / name).read_text() for name in ("server.py", "asking.py", "in_cluster.py")}
     documents = list(yaml.safe_load_all((HERE / "manifest.yaml").read_text()))
-    documents.append({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "observer", "namespace": NAMESPACE},
-        "data": programs,
-    })  # fmt: skip
+    documents.append(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "observer", "namespace": NAMESPACE},
+            "data": programs,
+        }
+    )
     template = _deployment(documents)["spec"]["template"]
     content = "".join(programs.values()) + (HERE / "manifest.yaml").read_text()
     template["metadata"]["annotations"] = {PROGRAM: hashlib.sha256(content.encode()).hexdigest()[:16]}

@@ -212,12 +212,24 @@ class Timeline:
 
     def seen(self):
         with self.lock:
-            return json.loads(json.dumps({
-                "since": self.since, "until": min(self.out, default=time.time()), "sent": self.sent, "url": self.url, "hosts": self.hosts,
-                "texts": list(self.texts),
-                "said": {host: list(runs) for host, runs in self.said.items()}, "lost": sorted(self.lost.values()), "pods": self.pods, "replicas": self.replicas, "nodes": self.nodes,
-                "watching": sorted(self.watching),
-            }))  # fmt: skip
+            return json.loads(
+                json.dumps(
+                    {
+                        "since": self.since,
+                        "until": min(self.out, default=time.time()),
+                        "sent": self.sent,
+                        "url": self.url,
+                        "hosts": self.hosts,
+                        "texts": list(self.texts),
+                        "said": {host: list(runs) for host, runs in self.said.items()},
+                        "lost": sorted(self.lost.values()),
+                        "pods": self.pods,
+                        "replicas": self.replicas,
+                        "nodes": self.nodes,
+                        "watching": sorted(self.watching),
+                    }
+                )
+            )
 
 
 TIMELINES: dict[tuple[str, str], Timeline] = {}

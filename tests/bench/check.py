@@ -59,14 +59,17 @@ def main() -> None:
             objects = seconds(partial(by_objects, session), 15)
             measured(
                 "the same for lab 07, without observations",
-                f"{objects * 1000:.0f} ms, {by_script(number, OBJECTS) / objects:.0f} × faster", "100 ms", objects <= 0.1,
-            )  # fmt: skip
+                f"{objects * 1000:.0f} ms, {by_script(number, OBJECTS) / objects:.0f} × faster",
+                "100 ms",
+                objects <= 0.1,
+            )
             command_line(session.environment.namespace)
     measured(
         "a check in a running kernel, with all its requests, against a script that asks kubectl the same one by one",
         "; ".join(f"lab {number} {kernel * 1000:.0f} ms, {ratio:.0f} × faster" for number, kernel, ratio in ratios),
-        "10 ×", all(ratio >= 10 for *_, ratio in ratios),
-    )  # fmt: skip
+        "10 ×",
+        all(ratio >= 10 for *_, ratio in ratios),
+    )
 
 
 def command_line(namespace: str) -> None:

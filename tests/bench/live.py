@@ -61,15 +61,23 @@ def follow(namespace: str, api: Api) -> None:
     for repair, some in taken.items():
         middle, most = statistics.median(some), statistics.quantiles(some, n=20)[18]
         measured(SHOWN[repair], f"{middle * 1000:.0f} ms, 95 of 100 within {most * 1000:.0f} ms", "200 ms", most <= 0.2)
-    measured("watching a quiet cluster", f"{quiet:.1%} of a core, {memory:.0f} MB", "5 %, 100 MB", quiet < 0.05 and memory < 100)  # fmt: skip
+    measured(
+        "watching a quiet cluster",
+        f"{quiet:.1%} of a core, {memory:.0f} MB",
+        "5 %, 100 MB",
+        quiet < 0.05 and memory < 100,
+    )
     measured("watching while something changes every second", f"{busy:.0%} of a core", "25 %", busy < 0.25)
 
 
 def select(api: Api, namespace: str, app: str) -> float:
     """Change the Service's selector; when the API server had answered (`time.perf_counter`)."""
     api.request(
-        "PATCH", f"/api/v1/namespaces/{namespace}/services/guestbook", {"spec": {"selector": {"app": app}}}, content="application/merge-patch+json",
-    )  # fmt: skip
+        "PATCH",
+        f"/api/v1/namespaces/{namespace}/services/guestbook",
+        {"spec": {"selector": {"app": app}}},
+        content="application/merge-patch+json",
+    )
     return time.perf_counter()
 
 

@@ -59,9 +59,15 @@ def views(number: int) -> list[dict[str, Any]]:
     owner = replica_set(app, "web-abc")
     for step in range(CHANGES):
         pods: list[Object] = [
-            pod(f"web-abc-{n}", owner=owner, node=f"worker{n % 2 or ''}", ip=f"10.244.{n // 250}.{n % 250}", ready=n != step + number // 2)
+            pod(
+                f"web-abc-{n}",
+                owner=owner,
+                node=f"worker{n % 2 or ''}",
+                ip=f"10.244.{n // 250}.{n % 250}",
+                ready=n != step + number // 2,
+            )
             for n in range(step, step + number)
-        ]  # fmt: skip
+        ]
         seen = state(app, owner, node("worker"), node("worker1"), service("web"), *pods)
         made.append(laid_out(scene(seen, explained(seen)), places))
     return made
@@ -79,8 +85,9 @@ def main() -> None:
             measured(
                 f"the picture with {number} Pods that changes ten times a second",
                 f"first drawn in {moving[0]:.0f} ms; a frame takes {statistics.median(moving[1]):.1f} ms, {ratio:.2f} × one at rest",
-                "1.5 ×", ratio <= 1.5,
-            )  # fmt: skip
+                "1.5 ×",
+                ratio <= 1.5,
+            )
         browser.close()
 
 

@@ -38,8 +38,23 @@ def bare(engine: str, work: Path) -> None:
     image = pinned if succeeds(engine, "image", "inspect", pinned) else nodeimage.tag()
     kubeconfig = str(work / "kubeconfig")
     kind = str(kind_path())
-    run(kind, "create", "cluster", "--name", "bare", "--image", image, "--config", "-", "--wait", "120s", "--kubeconfig", kubeconfig,
-        input=yaml.safe_dump(CONFIG), timeout=600)  # fmt: skip
+    run(
+        kind,
+        "create",
+        "cluster",
+        "--name",
+        "bare",
+        "--image",
+        image,
+        "--config",
+        "-",
+        "--wait",
+        "120s",
+        "--kubeconfig",
+        kubeconfig,
+        input=yaml.safe_dump(CONFIG),
+        timeout=600,
+    )
     archive = work / "images.tar"
     run(engine, "save", "-o", str(archive), *images.all_names(), timeout=300)
     if succeeds(engine, "exec", "bare-worker", "crictl", "--version"):
@@ -47,7 +62,21 @@ def bare(engine: str, work: Path) -> None:
         return
     for node in ("bare-control-plane", "bare-worker", "bare-worker2"):
         with archive.open("rb") as stream:
-            run(engine, "exec", "-i", node, "ctr", "-n", "k8s.io", "images", "import", "--digests", "-", stdin=stream, timeout=300)  # fmt: skip
+            run(
+                engine,
+                "exec",
+                "-i",
+                node,
+                "ctr",
+                "-n",
+                "k8s.io",
+                "images",
+                "import",
+                "--digests",
+                "-",
+                stdin=stream,
+                timeout=300,
+            )
 
 
 def main() -> None:
@@ -70,8 +99,10 @@ def main() -> None:
     ours, theirs = min(taken["up"]), min(taken["bare"])
     measured(
         "`kubeclass up` against bare `kind create cluster` and loading the same images",
-        f"{ours:.0f} s, {ours / theirs:.2f} ×", "1.15 ×", ours <= 1.15 * theirs,
-    )  # fmt: skip
+        f"{ours:.0f} s, {ours / theirs:.2f} ×",
+        "1.15 ×",
+        ours <= 1.15 * theirs,
+    )
 
 
 if __name__ == "__main__":

@@ -42,9 +42,12 @@ class Study:
             with log.open("w") as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "checker.ui.cli", "study", "05", "--no-browser", "--port", "8930"],
-                    env={**os.environ, **own}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+                    env={**os.environ, **own},
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
                     preexec_fn=ctrl_c_counts,
-                )  # fmt: skip
+                )
         while not (found := re.search(r"JupyterLab is at (http\S+)", log.read_text())):
             assert self._process.poll() is None, log.read_text()
             time.sleep(0.2)

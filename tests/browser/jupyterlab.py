@@ -30,9 +30,11 @@ def ask(address: str, path: str, method: str = "GET", body: object = None) -> An
     """Ask the Jupyter server behind an address with a token, and return what it answers (JSON)."""
     where = urlsplit(address)
     request = Request(
-        f"{where.scheme}://{where.netloc}{path}?{where.query}", method=method,
-        data=None if body is None else json.dumps(body).encode(), headers={"Content-Type": "application/json"},
-    )  # fmt: skip
+        f"{where.scheme}://{where.netloc}{path}?{where.query}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
     with urlopen(request, timeout=60) as answer:
         return json.loads(answer.read() or "null")
 
@@ -97,7 +99,11 @@ def keep_screenshot(shown: Locator | Page, name: str) -> None:
 
 def kubeclass(*words: str, timeout: float = 120) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "checker.ui.cli", *words], env=environment(current()), capture_output=True, text=True,
-        timeout=timeout, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "checker.ui.cli", *words],
+        env=environment(current()),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

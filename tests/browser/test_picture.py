@@ -14,9 +14,11 @@ from tests.browser.jupyterlab import IN_A_BROWSER, keep_screenshot, picture_of, 
 
 pytestmark = IN_A_BROWSER
 POLICY = {
-    "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "open"},
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "open"},
     "spec": {"podSelector": {}, "ingress": [{}], "policyTypes": ["Ingress"]},
-}  # fmt: skip
+}
 
 
 def pods(page: Page) -> Locator:

@@ -34,7 +34,16 @@ WAIT = 150  # seconds that everything is given to settle
 def test_case(case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     namespace = f"explain-{case.name}"
     cluster = current()
-    kubectl(cluster, "delete", "namespace", namespace, f"{namespace}-other", "--ignore-not-found", "--timeout=90s", timeout=100)  # fmt: skip
+    kubectl(
+        cluster,
+        "delete",
+        "namespace",
+        namespace,
+        f"{namespace}-other",
+        "--ignore-not-found",
+        "--timeout=90s",
+        timeout=100,
+    )
     kubectl(cluster, "create", "namespace", namespace)
     # Marked as a lab's: then others' checks do not point to what is in it.
     kubectl(cluster, "label", "namespace", namespace, "kubeclass.dev/lab=explain")

@@ -51,8 +51,11 @@ def check(session: Session) -> tuple[int, dict[str, Any], float]:
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "checker.ui.cli", "check", "07", "--namespace", session.environment.namespace, "--json"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     return done.returncode, json.loads(done.stdout), time.monotonic() - begin
 
 
@@ -164,8 +167,11 @@ def test_reset_leaves_other_namespaces_and_unmarked_ones_alone(solved: Session) 
         kubectl(current(), "create", "configmap", "mine", "-n", other, "--from-literal=a=b")
         begun = subprocess.run(
             [sys.executable, "-m", "checker.ui.cli", "reset", "07", "--namespace", other, "--yes"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert begun.returncode == 3
         assert "was not started by the course" in begun.stderr
         solved.reset()

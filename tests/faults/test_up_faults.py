@@ -57,12 +57,18 @@ def learner(tmp_path: Path, decoy: Decoy) -> Iterator[dict[str, str]]:
 
     own = tmp_path / ".kube" / "config"
     own.parent.mkdir()
-    own.write_text(yaml.safe_dump({
-        "apiVersion": "v1", "kind": "Config", "current-context": "work",
-        "clusters": [{"name": "work", "cluster": {"server": f"https://127.0.0.1:{decoy.server_address[1]}"}}],
-        "users": [{"name": "me", "user": {"token": "x"}}],
-        "contexts": [{"name": "work", "context": {"cluster": "work", "user": "me"}}],
-    }))  # fmt: skip
+    own.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "work",
+                "clusters": [{"name": "work", "cluster": {"server": f"https://127.0.0.1:{decoy.server_address[1]}"}}],
+                "users": [{"name": "me", "user": {"token": "x"}}],
+                "contexts": [{"name": "work", "context": {"cluster": "work", "user": "me"}}],
+            }
+        )
+    )
     # The tools that are there already serve this home too: getting them is tested elsewhere.
     home = tmp_path / ".kubeclass"
     (home / "bin").mkdir(parents=True)
@@ -70,19 +76,28 @@ def learner(tmp_path: Path, decoy: Decoy) -> Iterator[dict[str, str]]:
         (home / "bin" / tool.name).symlink_to(tool)
     (tmp_path / ".docker").symlink_to(Path.home() / ".docker")
     yield {
-        **os.environ, "HOME": str(tmp_path), "KUBECONFIG": str(own), "KUBECLASS_HOME": str(home),
-        "KUBECLASS_CACHE": str(paths.cache()), "KUBECLASS_CLUSTER": NAME,
-    }  # fmt: skip
+        **os.environ,
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(own),
+        "KUBECLASS_HOME": str(home),
+        "KUBECLASS_CACHE": str(paths.cache()),
+        "KUBECLASS_CLUSTER": NAME,
+    }
     kubeclass({**os.environ, "KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": NAME}, "down").wait(DISK)
 
 
 def kubeclass(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "checker.ui.cli", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-m", "checker.ui.cli", *words],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         # A shell that starts CI in the background makes everything below it deaf to Ctrl-C; this one is to hear it.
         preexec_fn=ctrl_c_counts,
-    )  # fmt: skip
+    )
 
 
 def wait_for(condition: Callable[[], object], seconds: float, process: subprocess.Popen[str]) -> None:

@@ -74,11 +74,31 @@ def compare(path: Path, cells: int) -> None:
     """Run a notebook's cells, as many as there ought to be, and see that each puts out what it holds. No file of a run before is there."""
     empty(path.parent / "work")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", path.name, "--nbval-sanitize-with", "sanitize.cfg",
-         "--nbval-cell-timeout", str(CELL_TIMEOUT), "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--rootdir", "."],
-        cwd=path.parent, capture_output=True, text=True, timeout=1200, check=False,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            path.name,
+            "--nbval-sanitize-with",
+            "sanitize.cfg",
+            "--nbval-cell-timeout",
+            str(CELL_TIMEOUT),
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-q",
+            "--rootdir",
+            ".",
+        ],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:] + restarts()
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed and int(passed.group(1)) == cells

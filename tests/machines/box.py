@@ -38,6 +38,11 @@ def in_a_box(
             f"cd '{root}'\npivot_root . old\nexec chroot . sh -ec 'umount -l /old; exec \"$@\"' box \"$@\""
         )
     return subprocess.run(
-        [*UNSHARE, "sh", "-ec", script, "box", *command], env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+        [*UNSHARE, "sh", "-ec", script, "box", *command],
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

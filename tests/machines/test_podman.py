@@ -46,9 +46,12 @@ LOADED = 'podman load -q -i "$1" > /dev/null; shift; exec "$@"'  # a script: ima
 def environment(folder: Path) -> dict[str, str]:
     """The environment of somebody whose engine is Podman."""
     env = {
-        **os.environ, "KIND_EXPERIMENTAL_PROVIDER": "podman", "KUBECLASS_HOME": str(folder / "home"),
-        "KUBECLASS_CLUSTER": "kubeclass-podman", "KUBECLASS_WORK": str(folder / "work"),
-    }  # fmt: skip
+        **os.environ,
+        "KIND_EXPERIMENTAL_PROVIDER": "podman",
+        "KUBECLASS_HOME": str(folder / "home"),
+        "KUBECLASS_CLUSTER": "kubeclass-podman",
+        "KUBECLASS_WORK": str(folder / "work"),
+    }
     if lacks_capabilities():
         wrapper = folder / "runc-bounded"
         wrapper.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{BOUNDED.read_text()}")
@@ -78,9 +81,22 @@ def test_the_course_on_podman(system: str, tmp_path: Path, tmp_path_factory: pyt
     run(command(), "save", "-o", str(archive), node, *versions()["course_images"], timeout=300)
     # In a box, for the engine that runs here has a firewall that drops what it does not know: Podman's nodes would not reach each other.
     done = in_a_box(
-        "sh", "-ec", LOADED, "sh", archive, sys.executable, "-c", THE_COURSE, "01", "06", "07", env=environment(tmp_path), root=root,
-        share=[paths.COURSE, Path(sys.base_prefix), paths.cache(), tmp_path], timeout=900,
-    )  # fmt: skip
+        "sh",
+        "-ec",
+        LOADED,
+        "sh",
+        archive,
+        sys.executable,
+        "-c",
+        THE_COURSE,
+        "01",
+        "06",
+        "07",
+        env=environment(tmp_path),
+        root=root,
+        share=[paths.COURSE, Path(sys.base_prefix), paths.cache(), tmp_path],
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("✔ Creating 3 nodes with kind") == 1
     nodes, *results = map(json.loads, done.stdout.splitlines())

@@ -63,10 +63,18 @@ def test_up_pulls_and_downloads_what_can_be_had(newest: bool, tmp_path: Path) ->
     without_go = [part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "go").exists()]
     (tmp_path / "programs").mkdir()
     path = [str(newest_docker(tmp_path / "programs")), *without_go] if newest else without_go
-    (tmp_path / "environment.json").write_text(json.dumps({
-        "HOME": str(home), "KUBECLASS_HOME": str(home / ".kubeclass"), "KUBECLASS_CACHE": str(home / ".cache"),
-        "KUBECLASS_CLUSTER": "kubeclass-pulls", "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PATH": os.pathsep.join(path),
-    }))  # fmt: skip
+    (tmp_path / "environment.json").write_text(
+        json.dumps(
+            {
+                "HOME": str(home),
+                "KUBECLASS_HOME": str(home / ".kubeclass"),
+                "KUBECLASS_CACHE": str(home / ".cache"),
+                "KUBECLASS_CLUSTER": "kubeclass-pulls",
+                "SSL_CERT_FILE": str(tmp_path / "ca.pem"),
+                "PATH": os.pathsep.join(path),
+            }
+        )
+    )
     (tmp_path / "hosts").write_text("".join(f"{address} {name}\n" for name, address in internet.hosts().items()))
     (tmp_path / "resolv.conf").touch()
     over = {"/var/lib/docker": "engine", "/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf"}

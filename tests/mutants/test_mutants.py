@@ -33,7 +33,7 @@ def sampled() -> list[object]:
         pytest.param(mutant, id=f"{number}-{mutant.id}", marks=marks_of(mutant.lab))
         for number in all_labs()
         for mutant in sample(number)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("mutant", sampled())

@@ -62,29 +62,66 @@ WAYS = [*INTO_WEB.split(), *OTHERS.split()]
 # What is so: policies of namespace IN, one after the other, and which of the ways are closed then.
 TABLE = [
     ("nothing is closed without a policy", "[]", ""),
-    ("a policy that selects nothing closes nothing", "[{podSelector: {matchLabels: {app: nobody}}, policyTypes: [Ingress, Egress]}]", ""),
-    ("default deny", f"[{DENY}]", f"{INTO_WEB} web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns web>api near>api"),
-    ("an empty rule opens everything, whatever else there is", f"[{DENY}, {{podSelector: {{}}, policyTypes: [Ingress, Egress], ingress: [{{}}], egress: [{{}}]}}]", ""),
-    ("ingress only, from own Pods", "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {}}]}]}]",
-     "guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 guest>web:5353/UDP guest>service"),
-    ("both selectors in one item, a port by its name", "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
-     f"{{kubernetes.io/metadata.name: {OUT}}}}}, podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: http}}]}}]}}]",
-     "near>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service"),
-    ("two items, a port by its number", "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
-     f"{{kubernetes.io/metadata.name: {OUT}}}}}}}, {{podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: 8080}}]}}]}}]",
-     "near>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service"),
-    ("UDP only, from every namespace but by a label", "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}, podSelector: "
-     "{matchExpressions: [{key: role, operator: In, values: [guest, host]}]}}], ports: [{port: 5353, protocol: UDP}]}]}]",
-     "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>service near>service"),
-    ("the Service's port is nobody's, a range is", "[{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 80}, {port: 9085, endPort: 9094}]}]}]",
-     "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP guest>service near>service"),
-    ("a block of addresses without one of them", "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [CRAWLER/32, 192.0.2.0/24]}}]}]}]",
-     "crawler>web:8080"),
-    ("out to names and one Pod's port by its name", "[{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}, "
-     "{to: [{namespaceSelector: {}, podSelector: {matchLabels: {role: guest}}}], ports: [{port: page}]}]}]", "web>crawler:8080 web>near:8080 web>api"),
-    ("out to an address outside", "[{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: API/32}}]}]}]",
-     "near>web:8080 near>web:5353/UDP near>service web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns"),
-]  # fmt: skip
+    (
+        "a policy that selects nothing closes nothing",
+        "[{podSelector: {matchLabels: {app: nobody}}, policyTypes: [Ingress, Egress]}]",
+        "",
+    ),
+    (
+        "default deny",
+        f"[{DENY}]",
+        f"{INTO_WEB} web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns web>api near>api",
+    ),
+    (
+        "an empty rule opens everything, whatever else there is",
+        f"[{DENY}, {{podSelector: {{}}, policyTypes: [Ingress, Egress], ingress: [{{}}], egress: [{{}}]}}]",
+        "",
+    ),
+    (
+        "ingress only, from own Pods",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {}}]}]}]",
+        "guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 guest>web:5353/UDP guest>service",
+    ),
+    (
+        "both selectors in one item, a port by its name",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
+        f"{{kubernetes.io/metadata.name: {OUT}}}}}, podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: http}}]}}]}}]",
+        "near>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service",
+    ),
+    (
+        "two items, a port by its number",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
+        f"{{kubernetes.io/metadata.name: {OUT}}}}}}}, {{podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: 8080}}]}}]}}]",
+        "near>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service",
+    ),
+    (
+        "UDP only, from every namespace but by a label",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}, podSelector: "
+        "{matchExpressions: [{key: role, operator: In, values: [guest, host]}]}}], ports: [{port: 5353, protocol: UDP}]}]}]",
+        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>service near>service",
+    ),
+    (
+        "the Service's port is nobody's, a range is",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 80}, {port: 9085, endPort: 9094}]}]}]",
+        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP guest>service near>service",
+    ),
+    (
+        "a block of addresses without one of them",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [CRAWLER/32, 192.0.2.0/24]}}]}]}]",
+        "crawler>web:8080",
+    ),
+    (
+        "out to names and one Pod's port by its name",
+        "[{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}, "
+        "{to: [{namespaceSelector: {}, podSelector: {matchLabels: {role: guest}}}], ports: [{port: page}]}]}]",
+        "web>crawler:8080 web>near:8080 web>api",
+    ),
+    (
+        "out to an address outside",
+        "[{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: API/32}}]}]}]",
+        "near>web:8080 near>web:5353/UDP near>service web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns",
+    ),
+]
 
 
 def world(workers: list[str]) -> str:
@@ -92,34 +129,45 @@ def world(workers: list[str]) -> str:
 
     def pod(name: str, namespace: str, labels: dict[str, str], node: str, **ports: int) -> dict:
         containers = [
-            {"name": key, "image": "guestbook:v1", "env": [{"name": "PORT", "value": str(number)}],
-             "ports": [{"name": key, "containerPort": number}], "resources": {"requests": {"cpu": "1m"}}}
+            {
+                "name": key,
+                "image": "guestbook:v1",
+                "env": [{"name": "PORT", "value": str(number)}],
+                "ports": [{"name": key, "containerPort": number}],
+                "resources": {"requests": {"cpu": "1m"}},
+            }
             for key, number in ports.items()
-        ]  # fmt: skip
+        ]
         containers[0]["readinessProbe"] = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
         if name == "web":
             containers.append({"name": "echo", "image": "guestbook:v1", "command": ["python3", "-c", ECHO]})
         spec = {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": containers}
         return {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels},
             "spec": spec,
-        }  # fmt: skip
+        }
 
     def service(name: str) -> dict:
         return {
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": IN},
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": IN},
             "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
-        }  # fmt: skip
+        }
 
-    return yaml.safe_dump_all([
-        *[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (IN, OUT)],
-        pod("web", IN, {"app": "web"}, workers[0], http=8080, admin=9090, more=9095),
-        pod("near", IN, {"app": "near"}, workers[0], page=8080),
-        pod("guest", OUT, {"role": "guest"}, workers[-1], page=8080),
-        pod("crawler", OUT, {"role": "crawler"}, workers[-1], page=8080),
-        service("web"),
-        service("nobody"),
-    ])  # fmt: skip
+    return yaml.safe_dump_all(
+        [
+            *[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (IN, OUT)],
+            pod("web", IN, {"app": "web"}, workers[0], http=8080, admin=9090, more=9095),
+            pod("near", IN, {"app": "near"}, workers[0], page=8080),
+            pod("guest", OUT, {"role": "guest"}, workers[-1], page=8080),
+            pod("crawler", OUT, {"role": "crawler"}, workers[-1], page=8080),
+            service("web"),
+            service("nobody"),
+        ]
+    )
 
 
 @pytest.fixture
@@ -145,9 +193,20 @@ def closed_ways(cluster: Cluster, where: dict[str, str]) -> set[str]:
         mine = [way for way in WAYS if way.startswith(f"{source}>")]
         namespace = IN if source in ("web", "near") else OUT
         said = kubectl(
-            cluster, "exec", "-n", namespace, source, "-c", "http" if source == "web" else "page", "--",
-            "python3", "-c", ASK, *[attempt(way, where) for way in mine], timeout=20,
-        )  # fmt: skip
+            cluster,
+            "exec",
+            "-n",
+            namespace,
+            source,
+            "-c",
+            "http" if source == "web" else "page",
+            "--",
+            "python3",
+            "-c",
+            ASK,
+            *[attempt(way, where) for way in mine],
+            timeout=20,
+        )
         return {way for way, works in zip(mine, json.loads(said), strict=True) if not works}
 
     with ThreadPoolExecutor(4) as pool:
@@ -204,9 +263,14 @@ def put(cluster: Cluster, policies: str) -> None:
     """Have exactly these policies in namespace IN."""
     specs = yaml.safe_load(policies)
     wanted = [
-        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": f"p{n}", "namespace": IN}, "spec": spec}
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": f"p{n}", "namespace": IN},
+            "spec": spec,
+        }
         for n, spec in enumerate(specs)
-    ]  # fmt: skip
+    ]
     kubectl(cluster, "delete", "networkpolicies", "--all", "-n", IN)
     if wanted:
         kubectl(cluster, "apply", "-f", "-", input=yaml.safe_dump_all(wanted))

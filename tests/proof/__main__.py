@@ -50,7 +50,16 @@ def run(subjects: list[Subject], workers: int) -> dict[str, tuple[bool, float]]:
     with tempfile.TemporaryDirectory() as work:
         names, report = Path(work) / "names", Path(work) / "report.xml"
         names.write_text("\n".join(subject.test for subject in subjects) + "\n")
-        words = ["-q", "--no-header", "--record", "-n", str(min(workers, len(subjects))), "--dist", "loadgroup", "--no-loadscope-reorder"]  # fmt: skip
+        words = [
+            "-q",
+            "--no-header",
+            "--record",
+            "-n",
+            str(min(workers, len(subjects))),
+            "--dist",
+            "loadgroup",
+            "--no-loadscope-reorder",
+        ]
         subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *words, f"@{names}"], check=False)
         return outcomes(report) if report.exists() else {}
 

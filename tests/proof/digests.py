@@ -58,7 +58,11 @@ def _world() -> dict[str, Any]:
 
 def _files(folder: Path, *parts: str) -> dict[str, str]:
     found = [path for part in parts for path in [folder / part, *(folder / part).rglob("*")]]
-    return {str(path.relative_to(folder)): _meaning(path) for path in sorted(set(found)) if path.is_file() and "__pycache__" not in path.parts}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): _meaning(path)
+        for path in sorted(set(found))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def _meaning(path: Path) -> str:

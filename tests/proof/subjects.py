@@ -88,9 +88,14 @@ def _of_lessons() -> Iterator[Subject]:
         about: dict[str, Any] = notebook["metadata"].get(LESSON, {})
         test = f"tests/lessons/test_lessons.py::test_lesson[{path.name}]"
         yield Subject(
-            f"lesson {path.name[:2]}", path.stem[3:], test, digests.of_lesson(notebook), about.get("made_from", ""),
-            bool(about.get("draft")), has_lab(path) and load_lab(path.name[:2]).spec.needs.nodes,
-        )  # fmt: skip
+            f"lesson {path.name[:2]}",
+            path.stem[3:],
+            test,
+            digests.of_lesson(notebook),
+            about.get("made_from", ""),
+            bool(about.get("draft")),
+            has_lab(path) and load_lab(path.name[:2]).spec.needs.nodes,
+        )
 
 
 def _of_explaining() -> Iterator[Subject]:

@@ -38,7 +38,12 @@ def note(
 ) -> None:
     """Add what a run has shown. outcomes: by pytest's name of the test, whether it passed, and its seconds."""
     modules = versions()["modules"]
-    data |= {"machine": machine(), "kubernetes": modules["kubernetes"], "kind": versions()["kind"]["version"], "workers": workers}  # fmt: skip
+    data |= {
+        "machine": machine(),
+        "kubernetes": modules["kubernetes"],
+        "kind": versions()["kind"]["version"],
+        "workers": workers,
+    }
     for subject in subjects:
         if subject.test not in outcomes:
             continue
@@ -47,9 +52,11 @@ def note(
         known = group.get(subject.name, {})
         earlier = known.get("outcomes", "") if known.get("made_from") == subject.made_from else ""
         group[subject.name] = {
-            "made_from": subject.made_from, "date": date, "seconds": round(seconds, 1),
+            "made_from": subject.made_from,
+            "date": date,
+            "seconds": round(seconds, 1),
             "outcomes": (earlier + (PASSED if passed else FAILED))[-KEPT:],
-        }  # fmt: skip
+        }
 
 
 def without_strangers(data: dict[str, Any], subjects: list[Subject]) -> None:

@@ -24,7 +24,9 @@ def judge_anew(lab: Lab, path: Path) -> bool:
     """Write the words of today into a recording. False where more than words has changed."""
     state, told = recording.load(path)
     judged = [task.to_json() for task in judge(lab, state).tasks]
-    same = [(t["id"], t["verdict"], t.get("cause")) for t in told] == [(t["id"], t["verdict"], t.get("cause")) for t in judged]  # fmt: skip
+    same = [(t["id"], t["verdict"], t.get("cause")) for t in told] == [
+        (t["id"], t["verdict"], t.get("cause")) for t in judged
+    ]
     if same and judged != told:
         recording.write(path, json.loads(path.read_text()) | {"tasks": judged})
     return same
@@ -61,7 +63,9 @@ def report_anew(path: Path) -> None:
 
 def main() -> int:
     labs = map(load_lab, all_labs(drafts=True))
-    others = [path for lab in labs for path in sorted((lab.folder / "recorded").glob("*.json")) if not judge_anew(lab, path)]  # fmt: skip
+    others = [
+        path for lab in labs for path in sorted((lab.folder / "recorded").glob("*.json")) if not judge_anew(lab, path)
+    ]
     unlike = [case.name for case in all_cases() if not explain_anew(case)]
     causes_page.PAGE.write_text(causes_page.page())
     for lesson in lessons_with_report():

@@ -35,25 +35,49 @@ def container(name: str = "app", **spec: Any) -> dict[str, Any]:
     return {"name": name, "image": "guestbook:v1", "ports": [{"name": "http", "containerPort": 8080}], **spec}
 
 
-def pod(name: str = "guestbook-1", *, owner: Object | None = None, labels: dict[str, str] | None = None, ready: bool = True,
-        node: str = "worker", ip: str = "10.244.1.1", since: float = 120, containers: list[dict[str, Any]] | None = None,
-        container_state: dict[str, Any] | None = None, last: dict[str, Any] | None = None, restarts: int = 0,
-        age: float = 300, namespace: str = NAMESPACE, **status: Any) -> Object:  # fmt: skip
+def pod(
+    name: str = "guestbook-1",
+    *,
+    owner: Object | None = None,
+    labels: dict[str, str] | None = None,
+    ready: bool = True,
+    node: str = "worker",
+    ip: str = "10.244.1.1",
+    since: float = 120,
+    containers: list[dict[str, Any]] | None = None,
+    container_state: dict[str, Any] | None = None,
+    last: dict[str, Any] | None = None,
+    restarts: int = 0,
+    age: float = 300,
+    namespace: str = NAMESPACE,
+    **status: Any,
+) -> Object:
     """A Pod with one container. container_state: its `state`; by default it has been running for `since` seconds."""
     containers = containers or [container()]
     seen = {
-        "name": containers[0]["name"], "ready": ready, "started": True, "restartCount": restarts,
-        "state": container_state or {"running": {"startedAt": ago(since)}}, "lastState": {"terminated": last} if last else {},
-    }  # fmt: skip
+        "name": containers[0]["name"],
+        "ready": ready,
+        "started": True,
+        "restartCount": restarts,
+        "state": container_state or {"running": {"startedAt": ago(since)}},
+        "lastState": {"terminated": last} if last else {},
+    }
     return obj(
-        "Pod", name, owner=owner, age=age, namespace=namespace, metadata={"labels": labels or {"app": "guestbook"}},
+        "Pod",
+        name,
+        owner=owner,
+        age=age,
+        namespace=namespace,
+        metadata={"labels": labels or {"app": "guestbook"}},
         spec={"containers": containers, **({"nodeName": node} if node else {})},
         status={
-            "phase": "Running" if node else "Pending", "podIP": ip,
+            "phase": "Running" if node else "Pending",
+            "podIP": ip,
             "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": ago(since)}],
-            "containerStatuses": [seen] if node else [], **status,
+            "containerStatuses": [seen] if node else [],
+            **status,
         },
-    )  # fmt: skip
+    )
 
 
 def deployment(name: str = "guestbook", replicas: int = 1, **changes: Any) -> Object:
@@ -68,9 +92,12 @@ def deployment(name: str = "guestbook", replicas: int = 1, **changes: Any) -> Ob
         "template": {"metadata": {"labels": {"app": "guestbook"}}, "spec": {"containers": [container()]}},
     }
     return obj(
-        "Deployment", name, spec={**spec, **changes.get("spec", {})},
-        status={"observedGeneration": 1, **counts, **changes.get("status", {})}, metadata=changes.get("metadata", {}),
-    )  # fmt: skip
+        "Deployment",
+        name,
+        spec={**spec, **changes.get("spec", {})},
+        status={"observedGeneration": 1, **counts, **changes.get("status", {})},
+        metadata=changes.get("metadata", {}),
+    )
 
 
 def replica_set(owner: Object, name: str = "guestbook-abc", **raw: Any) -> Object:
@@ -92,32 +119,56 @@ def service(
     **spec: Any,
 ) -> Object:
     return obj(
-        "Service", name,
-        spec={"selector": {"app": "guestbook"} if selector is None else selector, "ports": [{"port": port, "targetPort": target}], **spec},
-    )  # fmt: skip
+        "Service",
+        name,
+        spec={
+            "selector": {"app": "guestbook"} if selector is None else selector,
+            "ports": [{"port": port, "targetPort": target}],
+            **spec,
+        },
+    )
 
 
 def slice_of(name: str = "guestbook") -> Object:
     return obj(
-        "EndpointSlice", f"{name}-x", metadata={"labels": {"kubernetes.io/service-name": name}},
+        "EndpointSlice",
+        f"{name}-x",
+        metadata={"labels": {"kubernetes.io/service-name": name}},
         endpoints=[{"addresses": ["10.244.1.1"], "conditions": {"ready": True}}],
-    )  # fmt: skip
+    )
 
 
-def node(name: str = "worker", images: tuple[str, ...] = ("docker.io/library/guestbook:v1",), labels: dict[str, str] | None = None,
-         taints: list[dict[str, str]] | None = None, cpu: str = "4") -> Object:  # fmt: skip
+def node(
+    name: str = "worker",
+    images: tuple[str, ...] = ("docker.io/library/guestbook:v1",),
+    labels: dict[str, str] | None = None,
+    taints: list[dict[str, str]] | None = None,
+    cpu: str = "4",
+) -> Object:
     return obj(
-        "Node", name, namespace="", metadata={"labels": labels or {}}, spec={"taints": taints or []},
-        status={"images": [{"names": [image]} for image in images], "allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "110"},
-                "conditions": [{"type": "Ready", "status": "True"}]},
-    )  # fmt: skip
+        "Node",
+        name,
+        namespace="",
+        metadata={"labels": labels or {}},
+        spec={"taints": taints or []},
+        status={
+            "images": [{"names": [image]} for image in images],
+            "allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    )
 
 
 def event(about: Object, reason: str, message: str) -> Object:
     return obj(
-        "Event", f"{about.name}.{reason}", reason=reason, message=message, type="Warning", lastTimestamp=ago(5),
+        "Event",
+        f"{about.name}.{reason}",
+        reason=reason,
+        message=message,
+        type="Warning",
+        lastTimestamp=ago(5),
         involvedObject={"uid": about.uid, "kind": about.kind, "name": about.name},
-    )  # fmt: skip
+    )
 
 
 def state(*objects: Object, namespace: str = NAMESPACE, **fields: Any) -> State:

@@ -85,10 +85,16 @@ def decoy() -> Iterator[Server]:
 def kubeconfig(path: Path, ours: str, theirs: str) -> Cluster:
     """A kubeconfig in which somebody else's cluster is the current one."""
     entry = lambda name, url: {"name": name, "cluster": {"server": url}}  # noqa: E731
-    path.write_text(yaml.safe_dump({
-        "current-context": "work", "clusters": [entry("work", theirs), entry("kind-own", ours)], "users": [{"name": "me", "user": {}}],
-        "contexts": [{"name": n, "context": {"cluster": n, "user": "me"}} for n in ("work", "kind-own")],
-    }))  # fmt: skip
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "current-context": "work",
+                "clusters": [entry("work", theirs), entry("kind-own", ours)],
+                "users": [{"name": "me", "user": {}}],
+                "contexts": [{"name": n, "context": {"cluster": n, "user": "me"}} for n in ("work", "kind-own")],
+            }
+        )
+    )
     return Cluster("own", path)
 
 
@@ -114,12 +120,16 @@ def test_a_cluster_that_was_made_anew_is_asked_at_its_new_address(
 def test_a_token_is_shown_also_one_that_a_plugin_gives(tmp_path: Path, server: Server) -> None:
     """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
     credential = {
-        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "from-a-plugin"},
-    }  # fmt: skip
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "from-a-plugin"},
+    }
     plugin = {
-        "apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [json.dumps(credential)],
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "echo",
+        "args": [json.dumps(credential)],
         "interactiveMode": "Never",
-    }  # fmt: skip
+    }
     for user in ({"token": "written-down"}, {"exec": plugin}):
         cluster = kubeconfig(tmp_path / "config", server.url, "")
         config = yaml.safe_load(cluster.kubeconfig.read_text())

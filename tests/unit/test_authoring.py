@@ -33,26 +33,56 @@ def add(file: str, text: str) -> Callable[[Path], None]:
 
 CASE = "title: A\nmake: 'true'\n"
 WRONG = {
-    "an import": (change("tasks.py", "from checker.sdk", "from checker.grading.labs"), "a lab imports from checker.sdk only"),
-    "a cause": (change("tasks.py", '"service-answers-wrong", service, form="this-lab"', '"no-such-cause", service'), "there is no cause no-such-cause"),
+    "an import": (
+        change("tasks.py", "from checker.sdk", "from checker.grading.labs"),
+        "a lab imports from checker.sdk only",
+    ),
+    "a cause": (
+        change("tasks.py", '"service-answers-wrong", service, form="this-lab"', '"no-such-cause", service'),
+        "there is no cause no-such-cause",
+    ),
     "a form": (change("causes.yaml", "this-lab:", "another:"), "has no form this-lab"),
-    "a fact": (change("causes.yaml", "answers from {others}", "answers from {hosts}"), "use the fact hosts, which the call does not pass"),
+    "a fact": (
+        change("causes.yaml", "answers from {others}", "answers from {hosts}"),
+        "use the fact hosts, which the call does not pass",
+    ),
     "a key of causes.yaml": (change("causes.yaml", "  forms:", "  formz:"), "unknown key formz"),
-    "a cause without a meaning": (add("causes.yaml", "my-cause: {title: T, lesson: '07', look: kubectl get pods, message: M.}\n"), "cause my-cause: meaning is missing"),
-    "a cause that nothing names": (add("causes.yaml", "my-cause: {title: T, meaning: M., lesson: '07', look: kubectl get pods, message: M.}\n"), "no code of the lab names cause my-cause"),
+    "a cause without a meaning": (
+        add("causes.yaml", "my-cause: {title: T, lesson: '07', look: kubectl get pods, message: M.}\n"),
+        "cause my-cause: meaning is missing",
+    ),
+    "a cause that nothing names": (
+        add("causes.yaml", "my-cause: {title: T, meaning: M., lesson: '07', look: kubectl get pods, message: M.}\n"),
+        "no code of the lab names cause my-cause",
+    ),
     "a task": (change("tasks.py", '@task("answers"', '@task("answer"'), "do not name the same tasks"),
-    "the label of the set-up": (change("setup/guestbook.yaml", '"42"', '"07"'), 'Deployment guestbook needs the label kubeclass.dev/lab: "42"'),
-    "a namespace in the set-up": (change("setup/guestbook.yaml", "  name: guestbook\n", "  name: guestbook\n  namespace: learn\n"), "names a namespace"),
+    "the label of the set-up": (
+        change("setup/guestbook.yaml", '"42"', '"07"'),
+        'Deployment guestbook needs the label kubeclass.dev/lab: "42"',
+    ),
+    "a namespace in the set-up": (
+        change("setup/guestbook.yaml", "  name: guestbook\n", "  name: guestbook\n  namespace: learn\n"),
+        "names a namespace",
+    ),
     "a manifest": (change("setup/guestbook.yaml", "kind:", "kind: ["), "this is not valid YAML"),
     "a task of a case": (change("mistakes/selector-typo.yaml", "answers:", "answer:"), "there is no task answer"),
-    "a cause of a case": (change("mistakes/selector-typo.yaml", "service-selects-nothing", "nothing"), "there is no cause nothing"),
+    "a cause of a case": (
+        change("mistakes/selector-typo.yaml", "service-selects-nothing", "nothing"),
+        "there is no cause nothing",
+    ),
     "a key of a case": (add("mistakes/b.yaml", CASE + "failz: {}\n"), "b.yaml:3: failz: unknown key"),
     "a mistake that fails nothing": (add("mistakes/b.yaml", CASE), "it fails nothing"),
-    "an accepted answer that fails": (add("accepted/b.yaml", CASE + "fails: {answers: object-missing}\n"), "an accepted answer fails nothing"),
+    "an accepted answer that fails": (
+        add("accepted/b.yaml", CASE + "fails: {answers: object-missing}\n"),
+        "an accepted answer fails nothing",
+    ),
     "a long module": (add("long.py", "A = 1\n" * 300), "300 lines; split it by task"),
     "a module that is not Python": (add("tasks.py", "def"), "this is not Python"),
-    "a finished lab": (change("lab.yaml", "draft: true", "draft: false"), "no recording of imperative, selector-typo, setup, solution"),
-}  # fmt: skip
+    "a finished lab": (
+        change("lab.yaml", "draft: true", "draft: false"),
+        "no recording of imperative, selector-typo, setup, solution",
+    ),
+}
 
 
 def test_a_new_lab_lacks_only_cases(folder: Path) -> None:

@@ -77,8 +77,19 @@ def test_the_handbook_says_what_is_right_and_nothing_of_what_is_broken() -> None
     for seed in SEEDS[:50]:
         right = capstone.plan(seed)
         text = capstone.handbook(right)
-        for value in (right.greeting, right.config, right.key, str(right.port), right.version, str(right.replicas), right.store,
-                      str(right.store_port), right.quota, right.memory, str(right.listens)):  # fmt: skip
+        for value in (
+            right.greeting,
+            right.config,
+            right.key,
+            str(right.port),
+            right.version,
+            str(right.replicas),
+            right.store,
+            str(right.store_port),
+            right.quota,
+            right.memory,
+            str(right.listens),
+        ):
             assert value in text
         broken = {o["metadata"]["name"]: o for o in capstone.broken(seed)[""] if o["kind"] == "ConfigMap"}
         assert broken["handbook"]["data"]["handbook.txt"] == text
@@ -139,8 +150,15 @@ def world(answer: str, begun: str) -> State:
                 number += 1
                 template = one.spec["template"]
                 address = f"10.244.1.{number}"
-                objects.append(pod(f"{made.name}-{number}", owner=made, ip=address, labels=template["metadata"]["labels"],
-                                   containers=template["spec"]["containers"]))  # fmt: skip
+                objects.append(
+                    pod(
+                        f"{made.name}-{number}",
+                        owner=made,
+                        ip=address,
+                        labels=template["metadata"]["labels"],
+                        containers=template["spec"]["containers"],
+                    )
+                )
                 reach |= {f"{address}:{port}": "open" for port in (capstone.plan(answer).listens, 6379)}
     right = capstone.plan(answer)
     names = [one.name for one in objects if one.kind == "Pod" and one.name.startswith("guestbook-")]
@@ -156,8 +174,10 @@ def world(answer: str, begun: str) -> State:
         }
         for name in names
     ]
-    inside = {"names": {right.store: {"addresses": [store.spec["clusterIP"]], "error": ""}},
-              "entries": [{"status": 200, "text": "No entries yet.", "host": "", "version": "", "error": ""}]}  # fmt: skip
+    inside = {
+        "names": {right.store: {"addresses": [store.spec["clusterIP"]], "error": ""}},
+        "entries": [{"status": 200, "text": "No entries yet.", "host": "", "version": "", "error": ""}],
+    }
     seen = {
         "CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)": answers,
         "RedisAsked(deployment='guestbook')": {"": inside},
@@ -348,37 +368,40 @@ def by_command(*command: str) -> dict[str, Any]:
     return {"exec": {"command": list(command)}}
 
 
-@pytest.mark.parametrize("probe, cause", [
-    ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 10, "periodSeconds": 5}, ""),
-    ({"httpGet": {"path": "/readyz?from=kubelet", "port": LISTENS}}, ""),
-    ({"httpGet": {"path": "readyz", "port": LISTENS}}, ""),
-    ({"httpGet": {"path": "/healthz?not=/readyz", "port": LISTENS}}, "probe-weakened"),
-    ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, "probe-weakened"),
-    ({"httpGet": {"path": "/readyz", "port": LISTENS + 1}}, "probe-weakened"),
-    ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 100000}, "probe-weakened"),
-    ({"tcpSocket": {"port": LISTENS}}, "probe-weakened"),
-    (by_command("python3", "ask.py", READYZ), ""),
-    (by_command("/usr/local/bin/python3", "/app/ask.py", READYZ), ""),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ}"), ""),
-    (by_command("/bin/sh", "-c", f"cd /app && python3 ask.py {READYZ} || exit 1"), ""),
-    (by_command("python3", "-c", URLOPEN), ""),
-    (by_command("timeout", "4", "python3", "ask.py", READYZ), ""),
-    (by_command("sh", "-c", f"exec python3 ask.py {READYZ}"), ""),
-    (by_command("python3", "ask.py", "http://guestbook:8271/readyz"), "probe-weakened"),
-    (by_command("python3", "-c", f"import sys; {URLOPEN}; sys.exit(0)"), ""),  # urlopen raises before that
-    (by_command("sh", "-c", f'python3 -c "{URLOPEN}"'), ""),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ} || true"), "probe-weakened"),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ}; exit 0"), "probe-weakened"),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ}\nexit 0\n"), "probe-weakened"),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ} &"), "probe-weakened"),
-    (by_command("sh", "-c", "python3 ask.py http://127.0.0.1:9417/version"), "probe-weakened"),
-    (by_command("sh", "-c", "true # /readyz"), "probe-weakened"),
-    (by_command("echo", "/readyz"), "not-observed"),
-    (by_command("sh", "-c", f"python3 ask.py {READYZ} | grep ready"), "not-observed"),
-    (by_command("sh", "-c", f"python3 ask.py '{READYZ}"), "not-observed"),
-    (by_command("python3", "-c", f"try: {URLOPEN}\nexcept OSError: pass"), "not-observed"),
-    (by_command("python3", "-c", "print('/readyz')"), "not-observed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "probe, cause",
+    [
+        ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 10, "periodSeconds": 5}, ""),
+        ({"httpGet": {"path": "/readyz?from=kubelet", "port": LISTENS}}, ""),
+        ({"httpGet": {"path": "readyz", "port": LISTENS}}, ""),
+        ({"httpGet": {"path": "/healthz?not=/readyz", "port": LISTENS}}, "probe-weakened"),
+        ({"httpGet": {"path": "/readyz", "port": 1, "host": "10.244.1.9"}}, "probe-weakened"),
+        ({"httpGet": {"path": "/readyz", "port": LISTENS + 1}}, "probe-weakened"),
+        ({"httpGet": {"path": "/readyz", "port": LISTENS}, "failureThreshold": 100000}, "probe-weakened"),
+        ({"tcpSocket": {"port": LISTENS}}, "probe-weakened"),
+        (by_command("python3", "ask.py", READYZ), ""),
+        (by_command("/usr/local/bin/python3", "/app/ask.py", READYZ), ""),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ}"), ""),
+        (by_command("/bin/sh", "-c", f"cd /app && python3 ask.py {READYZ} || exit 1"), ""),
+        (by_command("python3", "-c", URLOPEN), ""),
+        (by_command("timeout", "4", "python3", "ask.py", READYZ), ""),
+        (by_command("sh", "-c", f"exec python3 ask.py {READYZ}"), ""),
+        (by_command("python3", "ask.py", "http://guestbook:8271/readyz"), "probe-weakened"),
+        (by_command("python3", "-c", f"import sys; {URLOPEN}; sys.exit(0)"), ""),  # urlopen raises before that
+        (by_command("sh", "-c", f'python3 -c "{URLOPEN}"'), ""),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ} || true"), "probe-weakened"),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ}; exit 0"), "probe-weakened"),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ}\nexit 0\n"), "probe-weakened"),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ} &"), "probe-weakened"),
+        (by_command("sh", "-c", "python3 ask.py http://127.0.0.1:9417/version"), "probe-weakened"),
+        (by_command("sh", "-c", "true # /readyz"), "probe-weakened"),
+        (by_command("echo", "/readyz"), "not-observed"),
+        (by_command("sh", "-c", f"python3 ask.py {READYZ} | grep ready"), "not-observed"),
+        (by_command("sh", "-c", f"python3 ask.py '{READYZ}"), "not-observed"),
+        (by_command("python3", "-c", f"try: {URLOPEN}\nexcept OSError: pass"), "not-observed"),
+        (by_command("python3", "-c", "print('/readyz')"), "not-observed"),
+    ],
+)
 def test_a_probe_that_asks_and_one_that_pretends_to(probe: dict[str, Any], cause: str) -> None:
     def put(seen: State) -> None:
         seen.require("Deployment", "guestbook").containers[0]["readinessProbe"] = probe
@@ -393,15 +416,18 @@ def test_ready_or_not_is_of_no_account_where_the_service_does_not_mind() -> None
     assert changed("1", put) == {"every-replica": "probe-weakened"}
 
 
-@pytest.mark.parametrize("ref, change", [
-    ("NetworkPolicy/cache", lambda spec: spec["podSelector"]["matchLabels"].update(x="y")),
-    ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["from"][0].update(namespaceSelector={})),
-    ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["ports"][0].update(endPort=65535)),
-    ("Service/cache", lambda spec: spec["selector"].update(x="y")),
-    ("Service/cache", lambda spec: spec.update(type="NodePort")),
-    ("ResourceQuota/house", lambda spec: spec.update(scopes=["Terminating"])),
-    ("ResourceQuota/house", lambda spec: spec["hard"].update(pods="6")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "ref, change",
+    [
+        ("NetworkPolicy/cache", lambda spec: spec["podSelector"]["matchLabels"].update(x="y")),
+        ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["from"][0].update(namespaceSelector={})),
+        ("NetworkPolicy/cache", lambda spec: spec["ingress"][0]["ports"][0].update(endPort=65535)),
+        ("Service/cache", lambda spec: spec["selector"].update(x="y")),
+        ("Service/cache", lambda spec: spec.update(type="NodePort")),
+        ("ResourceQuota/house", lambda spec: spec.update(scopes=["Terminating"])),
+        ("ResourceQuota/house", lambda spec: spec["hard"].update(pods="6")),
+    ],
+)
 def test_what_was_added_to_a_neighbour_changes_it(ref: str, change: Callable[[dict[str, Any]], Any]) -> None:
     assert changed("1", lambda seen: change(seen.require(*ref.split("/")).spec)) == {
         "nothing-else": "other-workload-changed"
@@ -495,12 +521,15 @@ def test_the_guestbook_is_asked_in_its_own_container() -> None:
     assert asked["questions"]["entries"]["url"] == f"http://127.0.0.1:{capstone.plan('1').listens}/entries"
 
 
-@pytest.mark.parametrize("source, right", [
-    (lambda config: {"configMap": {"name": config}}, True),
-    (lambda config: {"projected": {"sources": [{"configMap": {"name": config}}]}}, True),
-    (lambda config: {"configMap": {"name": "another"}}, False),
-    (lambda config: {"emptyDir": {}}, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "source, right",
+    [
+        (lambda config: {"configMap": {"name": config}}, True),
+        (lambda config: {"projected": {"sources": [{"configMap": {"name": config}}]}}, True),
+        (lambda config: {"configMap": {"name": "another"}}, False),
+        (lambda config: {"emptyDir": {}}, False),
+    ],
+)
 def test_a_greeting_from_a_file(source: Callable[[str], dict[str, Any]], right: bool) -> None:
     def put(seen: State) -> None:
         for one in seen.pods_of(seen.require("Deployment", "guestbook")):
@@ -513,9 +542,15 @@ def test_a_greeting_from_a_file(source: Callable[[str], dict[str, Any]], right: 
     assert changed("1", put) == ({} if right else {"says": "greeting-hard-coded"})
 
 
-@pytest.mark.parametrize("path, cause", [
-    ("/words/other", "greeting-hard-coded"), ("/words/missing", None), ("/scratch/it", "not-observed"), ("/elsewhere/it", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path, cause",
+    [
+        ("/words/other", "greeting-hard-coded"),
+        ("/words/missing", None),
+        ("/scratch/it", "not-observed"),
+        ("/elsewhere/it", None),
+    ],
+)
 def test_a_file_wins_over_a_right_variable(path: str, cause: str | None) -> None:
     """A file of another key; one that is not there; one that nobody can tell of; one that no volume can have put there."""
 
@@ -609,8 +644,16 @@ BEGIN = NOW.timestamp() - 400
 KEY = "LiveTraffic(path='/hostname', service='guestbook')"
 
 
-def failover(nodes: dict[str, list[list[Any]]], pods: list[dict[str, Any]], lost: list[list[Any]] | None = None,
-             cordoned: bool = False, since: float = 0, hosts: dict[str, Any] | None = None, ready: str = "True", tainted: bool = False) -> dict[str, str]:  # fmt: skip
+def failover(
+    nodes: dict[str, list[list[Any]]],
+    pods: list[dict[str, Any]],
+    lost: list[list[Any]] | None = None,
+    cordoned: bool = False,
+    since: float = 0,
+    hosts: dict[str, Any] | None = None,
+    ready: str = "True",
+    tainted: bool = False,
+) -> dict[str, str]:
     """The causes of the two failover tasks ("" where passed); times in seconds after the lab's start."""
 
     def at(changes: list[list[Any]]) -> list[list[Any]]:
@@ -632,15 +675,37 @@ def failover(nodes: dict[str, list[list[Any]]], pods: list[dict[str, Any]], lost
     begun = namespace(bound("abc", "uid-7"))
     begun.annotations[STARTED] = ago(400)
     timeline = {
-        "since": BEGIN + since, "until": NOW.timestamp(), "sent": 1, "hosts": hosts or {}, "texts": [],
-        "lost": [[BEGIN + first, error, count, BEGIN + first + 0.9] for first, error, count in lost or []], "nodes": {name: at(changes) for name, changes in nodes.items()},
-        "pods": {p["name"]: {**p, "owner": "rs", "added": BEGIN + p["added"], "ready": BEGIN + p["added"] + 5,
-                             "deleted": BEGIN + p["deleted"] if p["deleted"] else 0,
-                             "gone": BEGIN + p["deleted"] + 2 if p["deleted"] else 0} for p in pods},
+        "since": BEGIN + since,
+        "until": NOW.timestamp(),
+        "sent": 1,
+        "hosts": hosts or {},
+        "texts": [],
+        "lost": [[BEGIN + first, error, count, BEGIN + first + 0.9] for first, error, count in lost or []],
+        "nodes": {name: at(changes) for name, changes in nodes.items()},
+        "pods": {
+            p["name"]: {
+                **p,
+                "owner": "rs",
+                "added": BEGIN + p["added"],
+                "ready": BEGIN + p["added"] + 5,
+                "deleted": BEGIN + p["deleted"] if p["deleted"] else 0,
+                "gone": BEGIN + p["deleted"] + 2 if p["deleted"] else 0,
+            }
+            for p in pods
+        },
         "replicas": {"rs": {"kind": "ReplicaSet", "name": "guestbook-abc", "images": [], "changes": [[BEGIN, 2]]}},
-    }  # fmt: skip
-    whole = state(obj("Namespace", live, namespace=""), app, made, one, front, behind, worker, node("worker2"),
-                  observations={KEY: timeline, "reach": {"10.244.1.1:8080": "open"}})  # fmt: skip
+    }
+    whole = state(
+        obj("Namespace", live, namespace=""),
+        app,
+        made,
+        one,
+        front,
+        behind,
+        worker,
+        node("worker2"),
+        observations={KEY: timeline, "reach": {"10.244.1.1:8080": "open"}},
+    )
     whole.objects["Namespace"][0] = begun
     assert not isinstance(seen_of(whole, LAB.code["drained"].observe[0]), str)
     verdicts = {task.id: task for task in judge(LAB, whole).tasks}
@@ -697,8 +762,13 @@ def test_all_replicas_at_once() -> None:
 
 def test_a_second_try_counts() -> None:
     first = [OPEN, [50, True, False], [60, True, True]]
-    pods = [p("x", "worker2", deleted=51), p("y", "worker2", deleted=51), p("a", "worker", added=51, deleted=101),
-            p("b", "worker", added=51, deleted=110), p("c", "worker2", added=101)]  # fmt: skip
+    pods = [
+        p("x", "worker2", deleted=51),
+        p("y", "worker2", deleted=51),
+        p("a", "worker", added=51, deleted=101),
+        p("b", "worker", added=51, deleted=110),
+        p("c", "worker2", added=101),
+    ]
     assert failover({"worker2": first, "worker": DRAINED}, pods, lost=[[53, "refused", 20]]) == {
         "drained": "",
         "node-back": "",

@@ -68,38 +68,171 @@ settings = obj("ConfigMap", "settings", data={"GREETING": "hello"})
 POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it works": ("", False, lambda: state(pod())),
     "it has done its work": ("", False, lambda: state(pod(phase="Succeeded", ready=False))),
-    "no node has room": ("pod-unschedulable-resources", False, lambda: state(unscheduled("0/1 nodes are available: 1 Insufficient cpu.", containers=BIG), node())),
-    "no node has the label": ("pod-unschedulable-selector", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", nodeSelector={"disk": "ssd"}), node())),
-    "every node keeps it away": ("pod-unschedulable-taint", False, lambda: state(unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), node(taints=[{"key": "gpu", "effect": "NoSchedule"}]))),
-    "its claim is not bound": ("pod-unschedulable-volume", False, lambda: state(unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), node())),
-    "the scheduler has not looked yet": ("pod-not-scheduled-yet", True, lambda: state(pod(node="", ready=False, age=1))),
-    "the image is one letter off": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbok:v1")], container_state=waiting("ErrImagePull")), node())),
-    "the tag does not exist": ("image-name-typo", False, lambda: state(pod(ready=False, containers=[container(image="guestbook:v9")], container_state=waiting("ImagePullBackOff")), node())),
-    "the image is on another node": ("image-not-loaded", False, lambda: state(pod(ready=False, container_state=waiting("ErrImageNeverPull")), node("worker", images=()), node("worker2"))),
-    "the image is nowhere": ("image-not-found", False, lambda: state(pod(ready=False, containers=[container(image="shop.example/cart:1")], container_state=waiting("ImagePullBackOff")), node())),
-    "that is no image name": ("image-name-invalid", False, lambda: state(pod(ready=False, containers=[container(image="Guest Book")], container_state=waiting("InvalidImageName")), node())),
-    "the ConfigMap is missing": ("config-object-missing", False, lambda: state(pod(ready=False, containers=from_config("configMap"), container_state=CONFIG_ERROR))),
-    "its key is missing": ("config-key-missing", False, lambda: state(pod(ready=False, containers=from_config("configMap", "GREETINGS"), container_state=CONFIG_ERROR), settings)),
-    "the Secret is missing": ("config-object-missing", False, lambda: state(pod(ready=False, containers=from_config("secret"), container_state=CONFIG_ERROR))),
-    "another fault of its configuration": ("container-config-error", False, lambda: state(pod(ready=False, containers=from_config("configMap"), container_state=CONFIG_ERROR), settings)),
-    "the container is being made": ("pod-starting", True, lambda: state(pod(ready=False, container_state=waiting("ContainerCreating")))),
-    "its command does not exist": ("command-not-runnable", False, lambda: state(crash(128, "StartError", 'exec: "pyhton3": executable file not found in $PATH'))),
-    "the node fails to start it": ("container-start-error", False, lambda: state(crash(128, "StartError", "runc create failed: no such device"))),
+    "no node has room": (
+        "pod-unschedulable-resources",
+        False,
+        lambda: state(unscheduled("0/1 nodes are available: 1 Insufficient cpu.", containers=BIG), node()),
+    ),
+    "no node has the label": (
+        "pod-unschedulable-selector",
+        False,
+        lambda: state(
+            unscheduled(
+                "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+                nodeSelector={"disk": "ssd"},
+            ),
+            node(),
+        ),
+    ),
+    "every node keeps it away": (
+        "pod-unschedulable-taint",
+        False,
+        lambda: state(
+            unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
+            node(taints=[{"key": "gpu", "effect": "NoSchedule"}]),
+        ),
+    ),
+    "its claim is not bound": (
+        "pod-unschedulable-volume",
+        False,
+        lambda: state(
+            unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), node()
+        ),
+    ),
+    "the scheduler has not looked yet": (
+        "pod-not-scheduled-yet",
+        True,
+        lambda: state(pod(node="", ready=False, age=1)),
+    ),
+    "the image is one letter off": (
+        "image-name-typo",
+        False,
+        lambda: state(
+            pod(ready=False, containers=[container(image="guestbok:v1")], container_state=waiting("ErrImagePull")),
+            node(),
+        ),
+    ),
+    "the tag does not exist": (
+        "image-name-typo",
+        False,
+        lambda: state(
+            pod(ready=False, containers=[container(image="guestbook:v9")], container_state=waiting("ImagePullBackOff")),
+            node(),
+        ),
+    ),
+    "the image is on another node": (
+        "image-not-loaded",
+        False,
+        lambda: state(
+            pod(ready=False, container_state=waiting("ErrImageNeverPull")), node("worker", images=()), node("worker2")
+        ),
+    ),
+    "the image is nowhere": (
+        "image-not-found",
+        False,
+        lambda: state(
+            pod(
+                ready=False,
+                containers=[container(image="shop.example/cart:1")],
+                container_state=waiting("ImagePullBackOff"),
+            ),
+            node(),
+        ),
+    ),
+    "that is no image name": (
+        "image-name-invalid",
+        False,
+        lambda: state(
+            pod(ready=False, containers=[container(image="Guest Book")], container_state=waiting("InvalidImageName")),
+            node(),
+        ),
+    ),
+    "the ConfigMap is missing": (
+        "config-object-missing",
+        False,
+        lambda: state(pod(ready=False, containers=from_config("configMap"), container_state=CONFIG_ERROR)),
+    ),
+    "its key is missing": (
+        "config-key-missing",
+        False,
+        lambda: state(
+            pod(ready=False, containers=from_config("configMap", "GREETINGS"), container_state=CONFIG_ERROR), settings
+        ),
+    ),
+    "the Secret is missing": (
+        "config-object-missing",
+        False,
+        lambda: state(pod(ready=False, containers=from_config("secret"), container_state=CONFIG_ERROR)),
+    ),
+    "another fault of its configuration": (
+        "container-config-error",
+        False,
+        lambda: state(pod(ready=False, containers=from_config("configMap"), container_state=CONFIG_ERROR), settings),
+    ),
+    "the container is being made": (
+        "pod-starting",
+        True,
+        lambda: state(pod(ready=False, container_state=waiting("ContainerCreating"))),
+    ),
+    "its command does not exist": (
+        "command-not-runnable",
+        False,
+        lambda: state(crash(128, "StartError", 'exec: "pyhton3": executable file not found in $PATH')),
+    ),
+    "the node fails to start it": (
+        "container-start-error",
+        False,
+        lambda: state(crash(128, "StartError", "runc create failed: no such device")),
+    ),
     "it crashes": ("container-crashes", False, lambda: state(crash(1))),
     "its command may not be executed": ("container-crashes", False, lambda: state(crash(126))),
     "it comes to its end": ("container-ends", False, lambda: state(crash(0, "Completed"))),
     "it needs too much memory": ("container-oom-killed", False, lambda: state(crash(137, "OOMKilled"))),
-    "it was restarted a moment ago": ("container-crashes", True, lambda: state(pod(since=2, last=ended(1), restarts=1))),
+    "it was restarted a moment ago": (
+        "container-crashes",
+        True,
+        lambda: state(pod(since=2, last=ended(1), restarts=1)),
+    ),
     "it was restarted long ago": ("", False, lambda: state(pod(since=60, last=ended(1), restarts=1))),
-    "its liveness probe restarts it": ("liveness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")))(crash(137, containers=[container(livenessProbe=PROBE)]))),
-    "its readiness probe fails": ("readiness-probe-fails", False, lambda: (lambda p: state(p, event(p, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")))(pod(ready=False, containers=[container(readinessProbe=PROBE)]))),
-    "its readiness probe has time left": ("readiness-probe-fails", True, lambda: state(pod(ready=False, since=2, containers=[container(readinessProbe=PROBE)]))),
+    "its liveness probe restarts it": (
+        "liveness-probe-fails",
+        False,
+        lambda: (
+            lambda p: state(p, event(p, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"))
+        )(crash(137, containers=[container(livenessProbe=PROBE)])),
+    ),
+    "its readiness probe fails": (
+        "readiness-probe-fails",
+        False,
+        lambda: (
+            lambda p: state(p, event(p, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"))
+        )(pod(ready=False, containers=[container(readinessProbe=PROBE)])),
+    ),
+    "its readiness probe has time left": (
+        "readiness-probe-fails",
+        True,
+        lambda: state(pod(ready=False, since=2, containers=[container(readinessProbe=PROBE)])),
+    ),
     "it has only just started": ("pod-starting", True, lambda: state(pod(ready=False))),
-    "its startup probe has time left": ("startup-probe-fails", True, lambda: state(not_started(pod(ready=False, since=2, containers=[container(startupProbe=PROBE)])))),
-    "its probe asks an unknown port": ("probe-port-unknown", False, lambda: state(pod(ready=False, containers=[container(readinessProbe={"httpGet": {"path": "/", "port": "web"}})]))),
+    "its startup probe has time left": (
+        "startup-probe-fails",
+        True,
+        lambda: state(not_started(pod(ready=False, since=2, containers=[container(startupProbe=PROBE)]))),
+    ),
+    "its probe asks an unknown port": (
+        "probe-port-unknown",
+        False,
+        lambda: state(
+            pod(ready=False, containers=[container(readinessProbe={"httpGet": {"path": "/", "port": "web"}})])
+        ),
+    ),
     "the cluster ended it": ("pod-evicted", False, lambda: state(pod(phase="Failed", reason="Evicted", ready=False))),
-    "it is on its way out": ("object-being-deleted", True, lambda: (lambda p: (p.metadata.update(deletionTimestamp=ago(1)), state(p))[1])(pod())),
-}  # fmt: skip
+    "it is on its way out": (
+        "object-being-deleted",
+        True,
+        lambda: (lambda p: (p.metadata.update(deletionTimestamp=ago(1)), state(p))[1])(pod()),
+    ),
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", POD_WORLDS.values(), ids=list(POD_WORLDS))
@@ -155,16 +288,76 @@ WORKLOAD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it works": ("", False, lambda: with_pods(2)),
     "nothing has acted on it yet": ("status-stale", True, lambda: with_pods(metadata={"generation": 2})),
     "it asks for nothing": ("zero-replicas", False, lambda: with_pods(0)),
-    "it is paused half-way": ("rollout-paused", False, lambda: with_pods(1, spec={"paused": True}, status={"updatedReplicas": 0})),
+    "it is paused half-way": (
+        "rollout-paused",
+        False,
+        lambda: with_pods(1, spec={"paused": True}, status={"updatedReplicas": 0}),
+    ),
     "paused, with nothing left to do": ("", False, lambda: with_pods(1, spec={"paused": True})),
     "no ReplicaSet yet": ("rollout-in-progress", True, lambda: state(deployment())),
-    "the quota is used up": ("quota-exceeded", False, lambda: with_pods(0, replicas=1, set_raw={"status": {"conditions": [{**REFUSED, "message": 'pods "guestbook-" is forbidden: exceeded quota: few'}]}})),
-    "a rule forbids its Pods": ("admission-refused", False, lambda: with_pods(0, replicas=1, set_raw={"status": {"conditions": [{**REFUSED, "message": 'pods "guestbook-" is forbidden: violates PodSecurity'}]}})),
+    "the quota is used up": (
+        "quota-exceeded",
+        False,
+        lambda: with_pods(
+            0,
+            replicas=1,
+            set_raw={
+                "status": {
+                    "conditions": [{**REFUSED, "message": 'pods "guestbook-" is forbidden: exceeded quota: few'}]
+                }
+            },
+        ),
+    ),
+    "a rule forbids its Pods": (
+        "admission-refused",
+        False,
+        lambda: with_pods(
+            0,
+            replicas=1,
+            set_raw={
+                "status": {
+                    "conditions": [{**REFUSED, "message": 'pods "guestbook-" is forbidden: violates PodSecurity'}]
+                }
+            },
+        ),
+    ),
     "a Pod below it is broken": ("container-crashes", False, lambda: with_pods(pods=lambda rs: [crash(1, owner=rs)])),
-    "a settled fault comes before a passing one": ("image-not-found", False, lambda: with_pods(replicas=2, pods=lambda rs: [pod("guestbook-1", owner=rs, ready=False, container_state=waiting("ContainerCreating")), pod("guestbook-2", owner=rs, ready=False, containers=[container(image="shop.example/cart:1")], container_state=waiting("ErrImagePull"))])),
-    "a Pod is missing": ("rollout-in-progress", True, lambda: with_pods(1, replicas=2, status={"updatedReplicas": 1, "availableReplicas": 1})),
-    "nothing moves any more": ("rollout-stuck", False, lambda: with_pods(1, replicas=2, status={"updatedReplicas": 1, "availableReplicas": 1, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]})),
-}  # fmt: skip
+    "a settled fault comes before a passing one": (
+        "image-not-found",
+        False,
+        lambda: with_pods(
+            replicas=2,
+            pods=lambda rs: [
+                pod("guestbook-1", owner=rs, ready=False, container_state=waiting("ContainerCreating")),
+                pod(
+                    "guestbook-2",
+                    owner=rs,
+                    ready=False,
+                    containers=[container(image="shop.example/cart:1")],
+                    container_state=waiting("ErrImagePull"),
+                ),
+            ],
+        ),
+    ),
+    "a Pod is missing": (
+        "rollout-in-progress",
+        True,
+        lambda: with_pods(1, replicas=2, status={"updatedReplicas": 1, "availableReplicas": 1}),
+    ),
+    "nothing moves any more": (
+        "rollout-stuck",
+        False,
+        lambda: with_pods(
+            1,
+            replicas=2,
+            status={
+                "updatedReplicas": 1,
+                "availableReplicas": 1,
+                "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}],
+            },
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", WORKLOAD_WORLDS.values(), ids=list(WORKLOAD_WORLDS))
@@ -184,25 +377,77 @@ def behind(*objects: Object, seen: dict[str, str] | None = OPEN) -> State:
 SERVICE_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it works": ("", False, lambda: behind(service(), pod(), slice_of())),
     "by the port's name": ("", False, lambda: behind(service(target="http"), pod(), slice_of())),
-    "by another label": ("", False, lambda: behind(service(selector={"tier": "web"}), pod(labels={"tier": "web"}), slice_of())),
+    "by another label": (
+        "",
+        False,
+        lambda: behind(service(selector={"tier": "web"}), pod(labels={"tier": "web"}), slice_of()),
+    ),
     "no selector": ("service-has-no-selector", False, lambda: behind(service(selector={}), pod())),
     "no selector, endpoints kept by hand": ("", False, lambda: behind(service(selector={}), slice_of())),
     "a name outside the cluster": ("", False, lambda: behind(service(selector={}, type="ExternalName"))),
-    "a letter of the selector": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), pod())),
-    "a letter of the selector, and its Pod is not ready": ("service-selects-nothing", False, lambda: behind(service(selector={"app": "guestbok"}), crash(1))),
+    "a letter of the selector": (
+        "service-selects-nothing",
+        False,
+        lambda: behind(service(selector={"app": "guestbok"}), pod()),
+    ),
+    "a letter of the selector, and its Pod is not ready": (
+        "service-selects-nothing",
+        False,
+        lambda: behind(service(selector={"app": "guestbok"}), crash(1)),
+    ),
     "nothing to select": ("service-selects-nothing", False, lambda: behind(service())),
     "the Pods are elsewhere": ("pods-in-other-namespace", False, lambda: behind(service(), pod(namespace="other"))),
-    "the workload behind it asks for nothing": ("zero-replicas", False, lambda: behind(service(), deployment(replicas=0), replica_set(deployment()))),
+    "the workload behind it asks for nothing": (
+        "zero-replicas",
+        False,
+        lambda: behind(service(), deployment(replicas=0), replica_set(deployment())),
+    ),
     "no Pod is ready": ("container-crashes", False, lambda: behind(service(), crash(1))),
-    "a port name that no Pod has": ("target-port-name-unknown", False, lambda: behind(service(target="web"), pod(), slice_of())),
+    "a port name that no Pod has": (
+        "target-port-name-unknown",
+        False,
+        lambda: behind(service(target="web"), pod(), slice_of()),
+    ),
     "the endpoints are not there yet": ("endpoints-not-yet", True, lambda: behind(service(), pod())),
-    "nothing listens there": ("target-port-refused", False, lambda: behind(service(target=9090), pod(), slice_of(), seen={**OPEN, "10.244.1.1:9090": "refused", "10.244.1.1:80": "refused"})),
-    "port and targetPort are swapped": ("service-ports-swapped", False, lambda: behind(service(port=8080, target=80), pod(), slice_of(), seen={**OPEN, "10.244.1.1:80": "refused"})),
-    "nothing comes back": ("target-port-silent", False, lambda: behind(service(target=9090), pod(), slice_of(), seen={**OPEN, "10.244.1.1:9090": "timeout", "10.244.1.1:80": "refused"})),
-    "the app is still starting": ("target-port-refused", True, lambda: behind(service(), pod(since=3, age=5), slice_of(), seen={"10.244.1.1:8080": "refused", "10.244.1.1:80": "refused"})),
-    "the observer cannot be asked": ("observer-unreachable", False, lambda: behind(service(), pod(), slice_of(), seen={"error": "its Pod is not ready"})),
+    "nothing listens there": (
+        "target-port-refused",
+        False,
+        lambda: behind(
+            service(target=9090),
+            pod(),
+            slice_of(),
+            seen={**OPEN, "10.244.1.1:9090": "refused", "10.244.1.1:80": "refused"},
+        ),
+    ),
+    "port and targetPort are swapped": (
+        "service-ports-swapped",
+        False,
+        lambda: behind(service(port=8080, target=80), pod(), slice_of(), seen={**OPEN, "10.244.1.1:80": "refused"}),
+    ),
+    "nothing comes back": (
+        "target-port-silent",
+        False,
+        lambda: behind(
+            service(target=9090),
+            pod(),
+            slice_of(),
+            seen={**OPEN, "10.244.1.1:9090": "timeout", "10.244.1.1:80": "refused"},
+        ),
+    ),
+    "the app is still starting": (
+        "target-port-refused",
+        True,
+        lambda: behind(
+            service(), pod(since=3, age=5), slice_of(), seen={"10.244.1.1:8080": "refused", "10.244.1.1:80": "refused"}
+        ),
+    ),
+    "the observer cannot be asked": (
+        "observer-unreachable",
+        False,
+        lambda: behind(service(), pod(), slice_of(), seen={"error": "its Pod is not ready"}),
+    ),
     "the Pod is newer than the look": ("not-observed", True, lambda: behind(service(), pod(), slice_of(), seen={})),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", SERVICE_WORLDS.values(), ids=list(SERVICE_WORLDS))

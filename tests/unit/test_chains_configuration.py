@@ -78,8 +78,13 @@ def in_init_container() -> Object:
 
 def crash(said: str, mount: dict[str, Any], volume: dict[str, Any]) -> State:
     ended = {"exitCode": 2, "reason": "Error"}
-    found = pod(ready=False, containers=[container(volumeMounts=[mount])], last=ended, restarts=2,
-                container_state={"waiting": {"reason": "CrashLoopBackOff"}})  # fmt: skip
+    found = pod(
+        ready=False,
+        containers=[container(volumeMounts=[mount])],
+        last=ended,
+        restarts=2,
+        container_state={"waiting": {"reason": "CrashLoopBackOff"}},
+    )
     found.spec["volumes"] = [volume]
     return state(found, settings, logs={"guestbook-1/app": said})
 
@@ -89,36 +94,213 @@ MOUNT = {"name": "v", "mountPath": "/app"}
 NOT_LISTED = {"unlisted": {"Secret": "forbidden"}}
 
 WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
-    "a variable's ConfigMap is missing": ("config-object-missing", False, lambda: state(with_variables(variable("configMap", "setings", "greeting")), settings)),
-    "a variable's key is missing": ("config-key-missing", False, lambda: state(with_variables(variable("configMap", "settings", "greting")), settings)),
-    "all variables of a Secret that is missing": ("config-object-missing", False, lambda: state(with_variables(envFrom=[{"secretRef": {"name": "logon"}}]), login)),
-    "a ConfigMap is asked for, and is a Secret": ("config-kind-mixed-up", False, lambda: state(with_variables(variable("configMap", "login", "password")), login)),
-    "an init container's Secret is missing": ("config-object-missing", False, lambda: state(in_init_container(), login)),
-    "only an optional one is missing": ("image-runs-as-root", False, lambda: state(with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings)),
-    "it came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message='configmap "settings" not found'), settings)),
-    "its key came a moment ago": ("pod-starting", True, lambda: state(with_variables(variable("configMap", "settings", "greeting"), message="couldn't find key greeting in ConfigMap learn/settings"), settings)),
-    "Secrets may not be listed: no object": ("config-object-missing", False, lambda: state(with_variables(variable("secret", "logon", "x"), message='secret "logon" not found'), **NOT_LISTED)),
-    "Secrets may not be listed: no key": ("config-key-missing", False, lambda: state(with_variables(variable("secret", "login", "x"), message="couldn't find key x in Secret learn/login"), **NOT_LISTED)),
-    "a volume's ConfigMap is missing": ("volume-source-missing", False, lambda: state(with_volumes(config_map("setings")), settings)),
-    "a volume's Secret is missing": ("volume-source-missing", False, lambda: state(with_volumes({"name": "v", "secret": {"secretName": "logon"}}), login)),
-    "a volume's key is missing": ("volume-key-missing", False, lambda: state(with_volumes(config_map(items=item("greting"))), settings)),
-    "a projected volume's Secret is missing": ("volume-source-missing", False, lambda: state(with_volumes({"name": "v", "projected": {"sources": [{"configMap": {"name": "settings"}}, {"secret": {"name": "logon"}}]}}), settings, login)),
-    "a projected volume's key is missing": ("volume-key-missing", False, lambda: state(with_volumes({"name": "v", "projected": {"sources": [{"secret": {"name": "login", "items": item("pass")}}]}}), login)),
-    "a volume asks for a Secret that is a ConfigMap": ("config-kind-mixed-up", False, lambda: state(with_volumes({"name": "v", "secret": {"secretName": "settings"}}), settings)),
-    "a volume's optional ConfigMap is missing": ("pod-starting", True, lambda: state(with_volumes(config_map("no", optional=True)))),
-    "a volume's ConfigMap came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map()), 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found', settings)),
-    "a volume's key came a moment ago": ("pod-starting", True, lambda: with_event(with_volumes(config_map(items=item("greeting"))), 'MountVolume.SetUp failed for volume "v" : configmap references non-existent config key: greeting', settings)),
-    "Secrets may not be listed: no volume": ("volume-source-missing", False, lambda: (lambda p: state(p, event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "logon" not found'), **NOT_LISTED))(with_volumes({"name": "v", "secret": {"secretName": "logon"}}))),
-    "Secrets may not be listed: no key of a volume": ("volume-key-missing", False, lambda: (lambda p: state(p, event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : references non-existent secret key: passwort'), **NOT_LISTED))(with_volumes({"name": "v", "secret": {"secretName": "login", "items": item("passwort")}}))),
-    "the node cannot mount it": ("mount-fails", False, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
-    "the node could not mount it so far": ("mount-fails", True, lambda: with_event(with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}, age=5), 'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory')),
-    "the cluster's own volume is on its way": ("pod-starting", True, lambda: with_event(with_volumes(), 'MountVolume.SetUp failed for volume "kube-api-access-abcde" : configmap "kube-root-ca.crt" not found')),
+    "a variable's ConfigMap is missing": (
+        "config-object-missing",
+        False,
+        lambda: state(with_variables(variable("configMap", "setings", "greeting")), settings),
+    ),
+    "a variable's key is missing": (
+        "config-key-missing",
+        False,
+        lambda: state(with_variables(variable("configMap", "settings", "greting")), settings),
+    ),
+    "all variables of a Secret that is missing": (
+        "config-object-missing",
+        False,
+        lambda: state(with_variables(envFrom=[{"secretRef": {"name": "logon"}}]), login),
+    ),
+    "a ConfigMap is asked for, and is a Secret": (
+        "config-kind-mixed-up",
+        False,
+        lambda: state(with_variables(variable("configMap", "login", "password")), login),
+    ),
+    "an init container's Secret is missing": (
+        "config-object-missing",
+        False,
+        lambda: state(in_init_container(), login),
+    ),
+    "only an optional one is missing": (
+        "image-runs-as-root",
+        False,
+        lambda: state(
+            with_variables(variable("configMap", "no", "x", optional=True), message="runAsNonRoot"), settings
+        ),
+    ),
+    "it came a moment ago": (
+        "pod-starting",
+        True,
+        lambda: state(
+            with_variables(variable("configMap", "settings", "greeting"), message='configmap "settings" not found'),
+            settings,
+        ),
+    ),
+    "its key came a moment ago": (
+        "pod-starting",
+        True,
+        lambda: state(
+            with_variables(
+                variable("configMap", "settings", "greeting"),
+                message="couldn't find key greeting in ConfigMap learn/settings",
+            ),
+            settings,
+        ),
+    ),
+    "Secrets may not be listed: no object": (
+        "config-object-missing",
+        False,
+        lambda: state(
+            with_variables(variable("secret", "logon", "x"), message='secret "logon" not found'), **NOT_LISTED
+        ),
+    ),
+    "Secrets may not be listed: no key": (
+        "config-key-missing",
+        False,
+        lambda: state(
+            with_variables(variable("secret", "login", "x"), message="couldn't find key x in Secret learn/login"),
+            **NOT_LISTED,
+        ),
+    ),
+    "a volume's ConfigMap is missing": (
+        "volume-source-missing",
+        False,
+        lambda: state(with_volumes(config_map("setings")), settings),
+    ),
+    "a volume's Secret is missing": (
+        "volume-source-missing",
+        False,
+        lambda: state(with_volumes({"name": "v", "secret": {"secretName": "logon"}}), login),
+    ),
+    "a volume's key is missing": (
+        "volume-key-missing",
+        False,
+        lambda: state(with_volumes(config_map(items=item("greting"))), settings),
+    ),
+    "a projected volume's Secret is missing": (
+        "volume-source-missing",
+        False,
+        lambda: state(
+            with_volumes(
+                {
+                    "name": "v",
+                    "projected": {"sources": [{"configMap": {"name": "settings"}}, {"secret": {"name": "logon"}}]},
+                }
+            ),
+            settings,
+            login,
+        ),
+    ),
+    "a projected volume's key is missing": (
+        "volume-key-missing",
+        False,
+        lambda: state(
+            with_volumes(
+                {"name": "v", "projected": {"sources": [{"secret": {"name": "login", "items": item("pass")}}]}}
+            ),
+            login,
+        ),
+    ),
+    "a volume asks for a Secret that is a ConfigMap": (
+        "config-kind-mixed-up",
+        False,
+        lambda: state(with_volumes({"name": "v", "secret": {"secretName": "settings"}}), settings),
+    ),
+    "a volume's optional ConfigMap is missing": (
+        "pod-starting",
+        True,
+        lambda: state(with_volumes(config_map("no", optional=True))),
+    ),
+    "a volume's ConfigMap came a moment ago": (
+        "pod-starting",
+        True,
+        lambda: with_event(
+            with_volumes(config_map()),
+            'MountVolume.SetUp failed for volume "v" : configmap "settings" not found',
+            settings,
+        ),
+    ),
+    "a volume's key came a moment ago": (
+        "pod-starting",
+        True,
+        lambda: with_event(
+            with_volumes(config_map(items=item("greeting"))),
+            'MountVolume.SetUp failed for volume "v" : configmap references non-existent config key: greeting',
+            settings,
+        ),
+    ),
+    "Secrets may not be listed: no volume": (
+        "volume-source-missing",
+        False,
+        lambda: (
+            lambda p: state(
+                p,
+                event(p, "FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "logon" not found'),
+                **NOT_LISTED,
+            )
+        )(with_volumes({"name": "v", "secret": {"secretName": "logon"}})),
+    ),
+    "Secrets may not be listed: no key of a volume": (
+        "volume-key-missing",
+        False,
+        lambda: (
+            lambda p: state(
+                p,
+                event(
+                    p,
+                    "FailedMount",
+                    'MountVolume.SetUp failed for volume "v" : references non-existent secret key: passwort',
+                ),
+                **NOT_LISTED,
+            )
+        )(with_volumes({"name": "v", "secret": {"secretName": "login", "items": item("passwort")}})),
+    ),
+    "the node cannot mount it": (
+        "mount-fails",
+        False,
+        lambda: with_event(
+            with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}),
+            'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory',
+        ),
+    ),
+    "the node could not mount it so far": (
+        "mount-fails",
+        True,
+        lambda: with_event(
+            with_volumes({"name": "v", "hostPath": {"path": "/x", "type": "Directory"}}, age=5),
+            'MountVolume.SetUp failed for volume "v" : hostPath type check failed: /x is not a directory',
+        ),
+    ),
+    "the cluster's own volume is on its way": (
+        "pod-starting",
+        True,
+        lambda: with_event(
+            with_volumes(),
+            'MountVolume.SetUp failed for volume "kube-api-access-abcde" : configmap "kube-root-ca.crt" not found',
+        ),
+    ),
     "a mount hides the app": ("file-not-in-volume", False, lambda: crash(NO_APP, MOUNT, config_map())),
-    "a file is not among the keys": ("file-not-in-volume", False, lambda: crash("Fatal error, can't open config file '/app/ap.ini': No such file or directory", MOUNT, config_map())),
-    "a file is missing where nothing is mounted": ("container-crashes", False, lambda: crash(NO_APP, {**MOUNT, "mountPath": "/etc/app"}, config_map())),
-    "a file is missing in a volume that is none of ours": ("container-crashes", False, lambda: crash(NO_APP, MOUNT, {"name": "v", "emptyDir": {}})),
-    "it crashes over something else": ("container-crashes", False, lambda: crash("/app/app.py: syntax error", MOUNT, config_map())),
-}  # fmt: skip
+    "a file is not among the keys": (
+        "file-not-in-volume",
+        False,
+        lambda: crash(
+            "Fatal error, can't open config file '/app/ap.ini': No such file or directory", MOUNT, config_map()
+        ),
+    ),
+    "a file is missing where nothing is mounted": (
+        "container-crashes",
+        False,
+        lambda: crash(NO_APP, {**MOUNT, "mountPath": "/etc/app"}, config_map()),
+    ),
+    "a file is missing in a volume that is none of ours": (
+        "container-crashes",
+        False,
+        lambda: crash(NO_APP, MOUNT, {"name": "v", "emptyDir": {}}),
+    ),
+    "it crashes over something else": (
+        "container-crashes",
+        False,
+        lambda: crash("/app/app.py: syntax error", MOUNT, config_map()),
+    ),
+}
 
 
 def fault(world: State) -> NotPassed:
@@ -157,7 +339,10 @@ def test_what_may_not_be_listed_is_unknown_and_no_fault() -> None:
 def test_optional_and_missing_names_what_nobody_complains_about() -> None:
     app = container(env=[variable("configMap", "settings", "greting", optional=True)], volumeMounts=[MOUNT])
     lenient = pod(containers=[app])
-    lenient.spec["volumes"] = [config_map("setings", optional=True), {"name": "w", "secret": {"secretName": "no", "optional": True}}]  # fmt: skip
+    lenient.spec["volumes"] = [
+        config_map("setings", optional=True),
+        {"name": "w", "secret": {"secretName": "no", "optional": True}},
+    ]
     faults = optional_and_missing(state(lenient, settings), lenient, app)
     assert [end.cause for end in faults] == ["optional-hides-missing"] * 2
     assert "key greting" in faults[0].message and "optional" in faults[0].message
@@ -237,8 +422,11 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
     }
     done = subprocess.run(
         [sys.executable, "-c", (PROGRAMS / "compare_secrets.py").read_text(), json.dumps(questions)],
-        capture_output=True, text=True, check=True, env={**os.environ, "WORD": "tell-nobody"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "WORD": "tell-nobody"},
+    )
     assert "tell-nobody" not in done.stdout
     assert json.loads(done.stdout) == {
         "variable": {"there": True, "length": 11, "is": "equal"},

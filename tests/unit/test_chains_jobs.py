@@ -44,13 +44,24 @@ def condition(kind: str, reason: str = "", message: str = "") -> dict[str, Any]:
     return {"conditions": [{"type": kind, "status": "True", "reason": reason, "message": message}]}
 
 
-def job(name: str = "import", owner: Object | None = None, age: float = 60, metadata: dict[str, Any] | None = None,
-        spec: dict[str, Any] | None = None, **status: Any) -> Object:  # fmt: skip
+def job(
+    name: str = "import",
+    owner: Object | None = None,
+    age: float = 60,
+    metadata: dict[str, Any] | None = None,
+    spec: dict[str, Any] | None = None,
+    **status: Any,
+) -> Object:
     template = {"spec": {"restartPolicy": "Never", "containers": [container()]}}
     return obj(
-        "Job", name, owner=owner, age=age, metadata=metadata or {}, spec={"completions": 1, "parallelism": 1, "template": template, **(spec or {})},
+        "Job",
+        name,
+        owner=owner,
+        age=age,
+        metadata=metadata or {},
+        spec={"completions": 1, "parallelism": 1, "template": template, **(spec or {})},
         status={"startTime": ago(age), **status},
-    )  # fmt: skip
+    )
 
 
 def tried(
@@ -58,20 +69,40 @@ def tried(
 ) -> Object:
     """A Pod of a Job that has ended, with restartPolicy Never."""
     end = {"exitCode": code, "reason": reason, "message": message, "startedAt": ago(20), "finishedAt": ago(10)}
-    made = pod(name, owner=owner, ready=False, container_state={"terminated": end}, phase="Succeeded" if code == 0 else "Failed", **more)  # fmt: skip
+    made = pod(
+        name,
+        owner=owner,
+        ready=False,
+        container_state={"terminated": end},
+        phase="Succeeded" if code == 0 else "Failed",
+        **more,
+    )
     made.spec["restartPolicy"] = "Never"
     return made
 
 
 def backing_off(owner: Object) -> Object:
     """A Pod of a Job whose container waits to be started again, with restartPolicy OnFailure."""
-    made = pod("import-1", owner=owner, ready=False, restarts=2, container_state={"waiting": {"reason": "CrashLoopBackOff"}}, last={"exitCode": 75})  # fmt: skip
+    made = pod(
+        "import-1",
+        owner=owner,
+        ready=False,
+        restarts=2,
+        container_state={"waiting": {"reason": "CrashLoopBackOff"}},
+        last={"exitCode": 75},
+    )
     made.spec["restartPolicy"] = "OnFailure"
     return made
 
 
 def pulling(owner: Object) -> Object:
-    return pod("import-1", owner=owner, ready=False, containers=[container(image="guestbok:v1")], container_state={"waiting": {"reason": "ErrImagePull"}})  # fmt: skip
+    return pod(
+        "import-1",
+        owner=owner,
+        ready=False,
+        containers=[container(image="guestbok:v1")],
+        container_state={"waiting": {"reason": "ErrImagePull"}},
+    )
 
 
 def with_pods(top: Object, *make: Callable[[Object], Object]) -> State:
@@ -88,32 +119,111 @@ def gave_up(reason: str = "BackoffLimitExceeded", **spec: Any) -> Object:
 
 JOB_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it is complete": ("", False, lambda: with_pods(job(succeeded=1, **condition("Complete")), lambda j: tried(j, 0))),
-    "complete, with tries that failed": ("", False, lambda: with_pods(job(succeeded=1, failed=1, **condition("Complete")), lambda j: tried(j, 1), lambda j: tried(j, 0, "import-2"))),
+    "complete, with tries that failed": (
+        "",
+        False,
+        lambda: with_pods(
+            job(succeeded=1, failed=1, **condition("Complete")),
+            lambda j: tried(j, 1),
+            lambda j: tried(j, 0, "import-2"),
+        ),
+    ),
     "complete, and its Pods are gone": ("", False, lambda: state(job(succeeded=1, **condition("Complete")))),
     "its success policy is met": ("", False, lambda: state(job(**condition("SuccessCriteriaMet", "SuccessPolicy")))),
     "it is at work": ("", False, lambda: with_pods(job(active=1), lambda j: pod("import-1", owner=j, since=1))),
     "it was made a moment ago": ("", False, lambda: state(job(age=0))),
-    "its Pod is being made": ("", False, lambda: with_pods(job(active=1), lambda j: pod("import-1", owner=j, ready=False, container_state={"waiting": {"reason": "ContainerCreating"}}))),
-    "one try failed, the next is at work": ("", False, lambda: with_pods(job(active=1, failed=1), lambda j: tried(j, 1), lambda j: pod("import-2", owner=j))),
-    "it is suspended": ("job-suspended", False, lambda: state(job(spec={"suspend": True}, **condition("Suspended", "JobSuspended")))),
+    "its Pod is being made": (
+        "",
+        False,
+        lambda: with_pods(
+            job(active=1),
+            lambda j: pod(
+                "import-1", owner=j, ready=False, container_state={"waiting": {"reason": "ContainerCreating"}}
+            ),
+        ),
+    ),
+    "one try failed, the next is at work": (
+        "",
+        False,
+        lambda: with_pods(job(active=1, failed=1), lambda j: tried(j, 1), lambda j: pod("import-2", owner=j)),
+    ),
+    "it is suspended": (
+        "job-suspended",
+        False,
+        lambda: state(job(spec={"suspend": True}, **condition("Suspended", "JobSuspended"))),
+    ),
     "no Pod at a time": ("job-suspended", False, lambda: state(job(spec={"parallelism": 0}))),
     "it is on its way out": ("object-being-deleted", True, lambda: state(job(metadata={"deletionTimestamp": ago(1)}))),
-    "the quota is used up": ("quota-exceeded", False, lambda: (lambda j: state(j, event(j, "FailedCreate", 'Error creating: pods "import-x" is forbidden: exceeded quota: few')))(job())),
-    "a rule forbids its Pods": ("admission-refused", False, lambda: (lambda j: state(j, event(j, "FailedCreate", 'Error creating: pods "import-x" is forbidden: violates PodSecurity')))(job())),
+    "the quota is used up": (
+        "quota-exceeded",
+        False,
+        lambda: (
+            lambda j: state(
+                j, event(j, "FailedCreate", 'Error creating: pods "import-x" is forbidden: exceeded quota: few')
+            )
+        )(job()),
+    ),
+    "a rule forbids its Pods": (
+        "admission-refused",
+        False,
+        lambda: (
+            lambda j: state(
+                j, event(j, "FailedCreate", 'Error creating: pods "import-x" is forbidden: violates PodSecurity')
+            )
+        )(job()),
+    ),
     "its image does not exist": ("image-name-typo", False, lambda: with_pods(job(active=1), pulling)),
     "it waits for the next try": ("job-retrying", True, lambda: with_pods(job(failed=1), lambda j: tried(j, 75))),
     "its container waits for the next try": ("job-retrying", True, lambda: with_pods(job(active=1), backing_off)),
     "it has given up": ("job-backoff-limit", False, lambda: with_pods(gave_up(), lambda j: tried(j, 75))),
-    "it is about to give up": ("job-backoff-limit", False, lambda: with_pods(job(failed=1, **condition("FailureTarget", "BackoffLimitExceeded")), lambda j: tried(j, 75))),
-    "it has given up, and nothing is left": ("job-backoff-limit", False, lambda: state(gave_up(template={"spec": {"restartPolicy": "OnFailure"}}))),
-    "a number of its Pods has given up": ("job-backoff-limit", False, lambda: with_pods(gave_up("FailedIndexes", backoffLimitPerIndex=0), lambda j: tried(j, 75))),
-    "too many numbers have given up": ("job-backoff-limit", False, lambda: with_pods(gave_up("MaxFailedIndexesExceeded", backoffLimitPerIndex=0), lambda j: tried(j, 75))),
-    "it has given up on a command that does not exist": ("command-not-runnable", False, lambda: with_pods(gave_up(), lambda j: tried(j, 128, reason="StartError", message='exec: "pyhton3": executable file not found in $PATH'))),
-    "it has given up on too little memory": ("container-oom-killed", False, lambda: with_pods(gave_up(), lambda j: tried(j, 137, reason="OOMKilled"))),
-    "it ran out of time": ("job-deadline", False, lambda: state(job(spec={"activeDeadlineSeconds": 5}, **condition("Failed", "DeadlineExceeded")))),
-    "a rule ended it": ("job-pod-failure-policy", False, lambda: with_pods(job(failed=1, **condition("Failed", "PodFailurePolicy", "exit code 75 matching FailJob rule at index 0")), lambda j: tried(j, 75))),
+    "it is about to give up": (
+        "job-backoff-limit",
+        False,
+        lambda: with_pods(job(failed=1, **condition("FailureTarget", "BackoffLimitExceeded")), lambda j: tried(j, 75)),
+    ),
+    "it has given up, and nothing is left": (
+        "job-backoff-limit",
+        False,
+        lambda: state(gave_up(template={"spec": {"restartPolicy": "OnFailure"}})),
+    ),
+    "a number of its Pods has given up": (
+        "job-backoff-limit",
+        False,
+        lambda: with_pods(gave_up("FailedIndexes", backoffLimitPerIndex=0), lambda j: tried(j, 75)),
+    ),
+    "too many numbers have given up": (
+        "job-backoff-limit",
+        False,
+        lambda: with_pods(gave_up("MaxFailedIndexesExceeded", backoffLimitPerIndex=0), lambda j: tried(j, 75)),
+    ),
+    "it has given up on a command that does not exist": (
+        "command-not-runnable",
+        False,
+        lambda: with_pods(
+            gave_up(),
+            lambda j: tried(j, 128, reason="StartError", message='exec: "pyhton3": executable file not found in $PATH'),
+        ),
+    ),
+    "it has given up on too little memory": (
+        "container-oom-killed",
+        False,
+        lambda: with_pods(gave_up(), lambda j: tried(j, 137, reason="OOMKilled")),
+    ),
+    "it ran out of time": (
+        "job-deadline",
+        False,
+        lambda: state(job(spec={"activeDeadlineSeconds": 5}, **condition("Failed", "DeadlineExceeded"))),
+    ),
+    "a rule ended it": (
+        "job-pod-failure-policy",
+        False,
+        lambda: with_pods(
+            job(failed=1, **condition("Failed", "PodFailurePolicy", "exit code 75 matching FailJob rule at index 0")),
+            lambda j: tried(j, 75),
+        ),
+    ),
     "another reason": ("job-failed", False, lambda: state(job(**condition("Failed", "PodsEvictedByAnAlien")))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", JOB_WORLDS.values(), ids=list(JOB_WORLDS))
@@ -195,8 +305,15 @@ def test_how_many_pods_were_at_work_at_the_same_time() -> None:
 # NOW is 2026-01-01 12:00:00 UTC, so a schedule of every minute was due at this very moment.
 
 
-def cron_job(schedule: str = "* * * * *", age: float = 300, metadata: dict[str, Any] | None = None, zone: str = "", deadline: int | None = None,
-             suspend: bool = False, **status: Any) -> Object:  # fmt: skip
+def cron_job(
+    schedule: str = "* * * * *",
+    age: float = 300,
+    metadata: dict[str, Any] | None = None,
+    zone: str = "",
+    deadline: int | None = None,
+    suspend: bool = False,
+    **status: Any,
+) -> Object:
     spec = {"schedule": schedule, "suspend": suspend, "concurrencyPolicy": "Allow", "jobTemplate": {}}
     spec |= {"timeZone": zone} if zone else {}
     spec |= {"startingDeadlineSeconds": deadline} if deadline is not None else {}
@@ -213,26 +330,87 @@ def with_runs(top: Object, *make: Callable[[Object], Object]) -> State:
 
 WELL, ILL = condition("Complete"), condition("Failed", "BackoffLimitExceeded")
 CRON_JOB_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
-    "its last run worked": ("", False, lambda: with_runs(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55)), lambda c: ran(c, 60, **WELL))),
+    "its last run worked": (
+        "",
+        False,
+        lambda: with_runs(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55)), lambda c: ran(c, 60, **WELL)),
+    ),
     "its time has not come": ("", False, lambda: state(cron_job("0 0 2 1 *"))),
     "its time has come this very moment": ("", False, lambda: state(cron_job(age=30))),
     "its schedule cannot be read here": ("", False, lambda: state(cron_job("@every 1m"))),
-    "a run is at work": ("", False, lambda: with_runs(cron_job(age=400, lastScheduleTime=ago(240)), lambda c: ran(c, 240))),
-    "an earlier run failed, the last one worked": ("", False, lambda: with_runs(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55)), lambda c: ran(c, 120, **ILL), lambda c: ran(c, 60, **WELL))),
-    "no Job of its runs is kept": ("", False, lambda: state(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55)))),
-    "a run made by hand failed": ("", False, lambda: with_runs(cron_job("0 0 2 1 *"), lambda c: job("try", c, metadata={"annotations": {BY_HAND: "manual"}}, **ILL))),
+    "a run is at work": (
+        "",
+        False,
+        lambda: with_runs(cron_job(age=400, lastScheduleTime=ago(240)), lambda c: ran(c, 240)),
+    ),
+    "an earlier run failed, the last one worked": (
+        "",
+        False,
+        lambda: with_runs(
+            cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55)),
+            lambda c: ran(c, 120, **ILL),
+            lambda c: ran(c, 60, **WELL),
+        ),
+    ),
+    "no Job of its runs is kept": (
+        "",
+        False,
+        lambda: state(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(55))),
+    ),
+    "a run made by hand failed": (
+        "",
+        False,
+        lambda: with_runs(
+            cron_job("0 0 2 1 *"), lambda c: job("try", c, metadata={"annotations": {BY_HAND: "manual"}}, **ILL)
+        ),
+    ),
     "it is suspended": ("cronjob-suspended", False, lambda: state(cron_job(suspend=True))),
-    "it is on its way out": ("object-being-deleted", True, lambda: state(cron_job(metadata={"deletionTimestamp": ago(1)}))),
-    "its last run failed": ("job-backoff-limit", False, lambda: with_runs(cron_job(lastScheduleTime=ago(60)), lambda c: ran(c, 60, **ILL))),
-    "its last run failed, and the next is at work": ("job-backoff-limit", False, lambda: with_runs(cron_job(lastScheduleTime=ago(5)), lambda c: ran(c, 65, **ILL), lambda c: ran(c, 5))),
-    "what runs is suspended": ("job-suspended", False, lambda: with_runs(cron_job(lastScheduleTime=ago(60)), lambda c: ran(c, 60, spec={"suspend": True}))),
-    "its last run failed and was not kept": ("cronjob-run-failed", False, lambda: state(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(115)))),
-    "its last run has only just ended": ("cronjob-run-failed", True, lambda: state(cron_job(lastScheduleTime=ago(3), lastSuccessfulTime=ago(55)))),
+    "it is on its way out": (
+        "object-being-deleted",
+        True,
+        lambda: state(cron_job(metadata={"deletionTimestamp": ago(1)})),
+    ),
+    "its last run failed": (
+        "job-backoff-limit",
+        False,
+        lambda: with_runs(cron_job(lastScheduleTime=ago(60)), lambda c: ran(c, 60, **ILL)),
+    ),
+    "its last run failed, and the next is at work": (
+        "job-backoff-limit",
+        False,
+        lambda: with_runs(cron_job(lastScheduleTime=ago(5)), lambda c: ran(c, 65, **ILL), lambda c: ran(c, 5)),
+    ),
+    "what runs is suspended": (
+        "job-suspended",
+        False,
+        lambda: with_runs(cron_job(lastScheduleTime=ago(60)), lambda c: ran(c, 60, spec={"suspend": True})),
+    ),
+    "its last run failed and was not kept": (
+        "cronjob-run-failed",
+        False,
+        lambda: state(cron_job(lastScheduleTime=ago(60), lastSuccessfulTime=ago(115))),
+    ),
+    "its last run has only just ended": (
+        "cronjob-run-failed",
+        True,
+        lambda: state(cron_job(lastScheduleTime=ago(3), lastSuccessfulTime=ago(55))),
+    ),
     "it never ran when it was due": ("cronjob-missed", False, lambda: state(cron_job("58 11 * * *"))),
-    "it did not run again": ("cronjob-missed", False, lambda: with_runs(cron_job("*/2 * * * *", age=900, lastScheduleTime=ago(240), lastSuccessfulTime=ago(235)), lambda c: ran(c, 240, **WELL))),
+    "it did not run again": (
+        "cronjob-missed",
+        False,
+        lambda: with_runs(
+            cron_job("*/2 * * * *", age=900, lastScheduleTime=ago(240), lastSuccessfulTime=ago(235)),
+            lambda c: ran(c, 240, **WELL),
+        ),
+    ),
     "it could not begin in time": ("cronjob-missed", False, lambda: state(cron_job("58 11 * * *", deadline=5))),
-    "due by the clocks of another place": ("cronjob-missed", False, lambda: state(cron_job("58 12 * * *", zone="Europe/Oslo"))),
-}  # fmt: skip
+    "due by the clocks of another place": (
+        "cronjob-missed",
+        False,
+        lambda: state(cron_job("58 12 * * *", zone="Europe/Oslo")),
+    ),
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", CRON_JOB_WORLDS.values(), ids=list(CRON_JOB_WORLDS))

@@ -42,12 +42,20 @@ def test_a_good_node_works() -> None:
     "broken, cause, words",
     [
         (sick(node()), "node-not-ready", "has not reported the node's status for more than 70 seconds"),
-        (sick(node(), status="False", reason="KubeletNotReady", message="cni plugin not initialized"), "node-not-ready", "cni plugin not initialized"),
-        (sick(node(), "DiskPressure", "True", message="kubelet has disk pressure"), "node-under-pressure", "DiskPressure"),
+        (
+            sick(node(), status="False", reason="KubeletNotReady", message="cni plugin not initialized"),
+            "node-not-ready",
+            "cni plugin not initialized",
+        ),
+        (
+            sick(node(), "DiskPressure", "True", message="kubelet has disk pressure"),
+            "node-under-pressure",
+            "DiskPressure",
+        ),
         (cordoned(node()), "node-cordoned", "it is cordoned"),
         (sick(cordoned(node())), "node-not-ready", "has not reported"),
     ],
-)  # fmt: skip
+)
 def test_the_first_broken_link_of_a_node(broken: Object, cause: str, words: str) -> None:
     found = fault(state(broken), broken)
     assert (found.cause, found.object) == (cause, "Node/worker")
@@ -144,12 +152,21 @@ def test_a_taint_that_says_whom_a_node_is_for_is_still_told_as_such() -> None:
 
 
 def timeline(nodes: dict[str, list[list[Any]]], *pods: dict[str, Any], lost: list[list[Any]] | None = None) -> Timeline:
-    return Timeline({
-        "since": 0.0, "until": 500.0, "sent": 1, "hosts": {}, "lost": lost or [], "nodes": nodes,
-        "pods": {p["name"]: p for p in pods},
-        "replicas": {"rs": {"kind": "ReplicaSet", "name": "guestbook-abc", "images": [], "changes": [[1.0, 2]]},
-                     "other": {"kind": "ReplicaSet", "name": "cache-abc", "images": [], "changes": [[1.0, 1]]}},
-    })  # fmt: skip
+    return Timeline(
+        {
+            "since": 0.0,
+            "until": 500.0,
+            "sent": 1,
+            "hosts": {},
+            "lost": lost or [],
+            "nodes": nodes,
+            "pods": {p["name"]: p for p in pods},
+            "replicas": {
+                "rs": {"kind": "ReplicaSet", "name": "guestbook-abc", "images": [], "changes": [[1.0, 2]]},
+                "other": {"kind": "ReplicaSet", "name": "cache-abc", "images": [], "changes": [[1.0, 1]]},
+            },
+        }
+    )
 
 
 def seen_pod(name: str, node: str, added: float = 1, deleted: float = 0, owner: str = "rs") -> dict[str, Any]:
@@ -166,10 +183,18 @@ def seen_pod(name: str, node: str, added: float = 1, deleted: float = 0, owner: 
 
 
 def test_intervals_of_nodes_end_or_last() -> None:
-    seen = timeline({
-        "a": [[0.0, True, True], [100.0, True, False], [150.0, False, False], [200.0, True, False], [210.0, True, True]],
-        "b": [[0.0, True, True], [300.0, False, True]],
-    })  # fmt: skip
+    seen = timeline(
+        {
+            "a": [
+                [0.0, True, True],
+                [100.0, True, False],
+                [150.0, False, False],
+                [200.0, True, False],
+                [210.0, True, True],
+            ],
+            "b": [[0.0, True, True], [300.0, False, True]],
+        }
+    )
     assert seen.cordoned() == [Interval("a", 100.0, 210.0)]
     assert seen.not_ready() == [Interval("a", 150.0, 200.0), Interval("b", 300.0, inf)]
 
@@ -178,9 +203,12 @@ def test_a_drain_is_what_left_a_closed_node() -> None:
     nodes = {"a": [[0.0, True, True], [100.0, True, False]]}
     drains = timeline(
         nodes,
-        seen_pod("p1", "a", deleted=101.0), seen_pod("p2", "a", deleted=110.0), seen_pod("p3", "b"),
-        seen_pod("gone-before", "a", deleted=50.0), seen_pod("not-ours", "a", owner="other"),
-    ).drains("guestbook")  # fmt: skip
+        seen_pod("p1", "a", deleted=101.0),
+        seen_pod("p2", "a", deleted=110.0),
+        seen_pod("p3", "b"),
+        seen_pod("gone-before", "a", deleted=50.0),
+        seen_pod("not-ours", "a", owner="other"),
+    ).drains("guestbook")
     assert [(d.node, d.begin, d.told, d.end, d.pods, d.staying) for d in drains] == [
         ("a", 101.0, 110.0, 112.0, {"p1", "p2"}, set())
     ]

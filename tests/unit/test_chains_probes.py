@@ -57,22 +57,63 @@ def fault(world: State, kind: str = "Pod", name: str = "guestbook-1") -> NotPass
 
 
 WORLDS: dict[str, tuple[str, State]] = {
-    "no such page": ("probe-path-not-found", said(looping(probe=http("/health")), "HTTP probe failed with statuscode: 404")),
-    "the log tells another port": ("probe-port-refused", said(looping(probe=http(port=8081), ports=[]), REFUSED.replace("8080", "8081"), logs={"guestbook-1/app": "guestbook: v1 listens on 0.0.0.0:8080"})),
-    "another port was seen open": ("probe-port-refused", said(looping(probe=http(port=8081), ports=[]), REFUSED.replace("8080", "8081"), observations={REACH: {"10.244.1.1:8080": "open", "10.244.1.2:9": "open"}})),
-    "the container declares another port": ("probe-port-refused", said(looping(probe=http(port=8081)), REFUSED.replace("8080", "8081"))),
+    "no such page": (
+        "probe-path-not-found",
+        said(looping(probe=http("/health")), "HTTP probe failed with statuscode: 404"),
+    ),
+    "the log tells another port": (
+        "probe-port-refused",
+        said(
+            looping(probe=http(port=8081), ports=[]),
+            REFUSED.replace("8080", "8081"),
+            logs={"guestbook-1/app": "guestbook: v1 listens on 0.0.0.0:8080"},
+        ),
+    ),
+    "another port was seen open": (
+        "probe-port-refused",
+        said(
+            looping(probe=http(port=8081), ports=[]),
+            REFUSED.replace("8080", "8081"),
+            observations={REACH: {"10.244.1.1:8080": "open", "10.244.1.2:9": "open"}},
+        ),
+    ),
+    "the container declares another port": (
+        "probe-port-refused",
+        said(looping(probe=http(port=8081)), REFUSED.replace("8080", "8081")),
+    ),
     "it has not started yet": ("no-startup-budget", said(looping(), REFUSED)),
-    "it has not started yet, and the port has a name": ("no-startup-budget", said(looping(probe=http(port="http")), REFUSED)),
+    "it has not started yet, and the port has a name": (
+        "no-startup-budget",
+        said(looping(probe=http(port="http")), REFUSED),
+    ),
     "the startup probe gives up": ("startup-budget-too-short", said(looping("startup"), REFUSED, "Startup")),
-    "the startup probe gets an error": ("startup-probe-fails", said(looping("startup"), "HTTP probe failed with statuscode: 500", "Startup")),
+    "the startup probe gets an error": (
+        "startup-probe-fails",
+        said(looping("startup"), "HTTP probe failed with statuscode: 500", "Startup"),
+    ),
     "no answer in time": ("probe-times-out", said(looping(probe=http("/")), LATE)),
-    "a command takes too long": ("probe-times-out", said(looping(probe={"exec": {"command": ["redis-cli", "ping"]}}), 'command timed out: "redis-cli ping" timed out after 1s')),
+    "a command takes too long": (
+        "probe-times-out",
+        said(
+            looping(probe={"exec": {"command": ["redis-cli", "ping"]}}),
+            'command timed out: "redis-cli ping" timed out after 1s',
+        ),
+    ),
     "the app says that it is sick": ("liveness-probe-fails", said(looping(), "HTTP probe failed with statuscode: 500")),
-    "a command fails without a word": ("liveness-probe-fails", said(looping(probe={"exec": {"command": ["false"]}}), "")),
-    "it asks somebody who is not there": ("dependency-in-liveness", said(looping(env=[{"name": "REDIS_HOST", "value": "redis"}]), "HTTP probe failed with statuscode: 503")),
-    "it listened, and does not any more": ("liveness-probe-fails", said(looping(), REFUSED, logs={"guestbook-1/app": "Listening on port 8080"})),
+    "a command fails without a word": (
+        "liveness-probe-fails",
+        said(looping(probe={"exec": {"command": ["false"]}}), ""),
+    ),
+    "it asks somebody who is not there": (
+        "dependency-in-liveness",
+        said(looping(env=[{"name": "REDIS_HOST", "value": "redis"}]), "HTTP probe failed with statuscode: 503"),
+    ),
+    "it listened, and does not any more": (
+        "liveness-probe-fails",
+        said(looping(), REFUSED, logs={"guestbook-1/app": "Listening on port 8080"}),
+    ),
     "it crashes by itself": ("container-crashes", said(looping(last=killed(1)), REFUSED)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, world", WORLDS.values(), ids=list(WORLDS))
@@ -244,11 +285,16 @@ def timeline(*changes: list[list[Any]], deleted: float = 0) -> Timeline:
     """A timeline of Pods p0, p1, … with these changes: [seconds from T, is ready, restarts]."""
     pods = {
         f"uid{n}": {
-            "name": f"p{n}", "node": "worker", "owner": f"set{n}", "added": T, "ready": T, "deleted": deleted and T + deleted,
+            "name": f"p{n}",
+            "node": "worker",
+            "owner": f"set{n}",
+            "added": T,
+            "ready": T,
+            "deleted": deleted and T + deleted,
             "changes": [[T + at, ready, restarts] for at, ready, restarts in noted],
         }
         for n, noted in enumerate(changes)
-    }  # fmt: skip
+    }
     lost = [[T + 3.1, "status 500", 2, T + 3.8], [T + 4.5, "refused", 1, T + 4.5]]
     return Timeline({"since": T, "until": T + 100, "sent": 9, "hosts": {}, "lost": lost, "pods": pods, "replicas": {}})
 

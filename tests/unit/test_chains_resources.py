@@ -21,51 +21,111 @@ from .objects import ago, container, deployment, event, node, obj, pod, replica_
 cgroup = load_module(load_lab("09").folder, "cgroup")
 
 
-@pytest.mark.parametrize("resource, text, meaning", [
-    ("memory", "64", "64 bytes"),
-    ("memory", "1", "1 byte"),
-    ("memory", "64m", "64 thousandths of a byte"),
-    ("limits.memory", "64M", "64,000,000 bytes, which is 61Mi"),
-    ("memory", "128Mi", "134,217,728 bytes, which is 128Mi"),
-    ("cpu", "100", "100 whole CPUs"),
-    ("requests.cpu", "1", "1 whole CPU"),
-    ("cpu", "250m", "250 thousandths of a CPU"),
-    ("cpu", "0.3", "300 thousandths of a CPU"),
-    ("pods", "3", "3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "resource, text, meaning",
+    [
+        ("memory", "64", "64 bytes"),
+        ("memory", "1", "1 byte"),
+        ("memory", "64m", "64 thousandths of a byte"),
+        ("limits.memory", "64M", "64,000,000 bytes, which is 61Mi"),
+        ("memory", "128Mi", "134,217,728 bytes, which is 128Mi"),
+        ("cpu", "100", "100 whole CPUs"),
+        ("requests.cpu", "1", "1 whole CPU"),
+        ("cpu", "250m", "250 thousandths of a CPU"),
+        ("cpu", "0.3", "300 thousandths of a CPU"),
+        ("pods", "3", "3"),
+    ],
+)
 def test_what_a_quantity_means(resource: str, text: str, meaning: str) -> None:
     assert means(resource, text) == meaning
 
 
-@pytest.mark.parametrize("resource, text, slip", [
-    ("memory", "64", True), ("memory", "64m", True), ("memory", "512Ki", True), ("requests.memory", "256k", True),
-    ("memory", "64M", False), ("memory", "4Mi", False), ("memory", "0", False), ("memory", "134217728000m", False),
-    ("cpu", "100", True), ("limits.cpu", "200", True),
-    ("cpu", "100m", False), ("cpu", "0.1", False), ("cpu", "64", False), ("cpu", "100000m", False), ("pods", "1", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "resource, text, slip",
+    [
+        ("memory", "64", True),
+        ("memory", "64m", True),
+        ("memory", "512Ki", True),
+        ("requests.memory", "256k", True),
+        ("memory", "64M", False),
+        ("memory", "4Mi", False),
+        ("memory", "0", False),
+        ("memory", "134217728000m", False),
+        ("cpu", "100", True),
+        ("limits.cpu", "200", True),
+        ("cpu", "100m", False),
+        ("cpu", "0.1", False),
+        ("cpu", "64", False),
+        ("cpu", "100000m", False),
+        ("pods", "1", False),
+    ],
+)
 def test_which_quantities_have_hardly_the_unit_that_was_meant(resource: str, text: str, slip: bool) -> None:
     assert is_slip(resource, text) == slip
 
 
 FORBIDDEN = 'pods "guestbook-abc-x7f2p" is forbidden: '
 REFUSALS = {
-    "the sum is used up": ("quota-exceeded", FORBIDDEN + "exceeded quota: budget, requested: requests.cpu=100m, used: requests.cpu=100m, limited: requests.cpu=150m"),
+    "the sum is used up": (
+        "quota-exceeded",
+        FORBIDDEN
+        + "exceeded quota: budget, requested: requests.cpu=100m, used: requests.cpu=100m, limited: requests.cpu=150m",
+    ),
     "the sum, without numbers": ("quota-exceeded", FORBIDDEN + "exceeded quota: budget"),
-    "whole CPUs": ("cpu-unit-slip", FORBIDDEN + "exceeded quota: budget, requested: requests.cpu=50, used: requests.cpu=0, limited: requests.cpu=150m"),
-    "bytes": ("memory-unit-slip", FORBIDDEN + "exceeded quota: budget, requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256"),
-    "no numbers for the sum": ("quota-needs-requests", FORBIDDEN + "failed quota: budget: must specify requests.cpu for: guestbook; requests.memory for: guestbook"),
-    "no numbers for the sum, by the short names": ("quota-needs-requests", FORBIDDEN + "failed quota: budget: must specify cpu for: app; memory for: app"),
-    "nothing is counted yet": ("quota-not-counted-yet", FORBIDDEN + "status unknown for quota: budget, resources: requests.cpu"),
-    "above a maximum": ("above-limit-range", FORBIDDEN + "maximum memory usage per Container is 50Mi, but limit is 64Mi"),
-    "above two": ("above-limit-range", FORBIDDEN + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, maximum cpu usage per Container is 0.5, but limit is 1]"),
-    "a maximum, and nothing said": ("above-limit-range", FORBIDDEN + "maximum memory usage per Pod is 50Mi.  No limit is specified"),
-    "a maximum, and whole CPUs": ("cpu-unit-slip", FORBIDDEN + "maximum cpu usage per Container is 1, but limit is 100"),
+    "whole CPUs": (
+        "cpu-unit-slip",
+        FORBIDDEN
+        + "exceeded quota: budget, requested: requests.cpu=50, used: requests.cpu=0, limited: requests.cpu=150m",
+    ),
+    "bytes": (
+        "memory-unit-slip",
+        FORBIDDEN
+        + "exceeded quota: budget, requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256",
+    ),
+    "no numbers for the sum": (
+        "quota-needs-requests",
+        FORBIDDEN + "failed quota: budget: must specify requests.cpu for: guestbook; requests.memory for: guestbook",
+    ),
+    "no numbers for the sum, by the short names": (
+        "quota-needs-requests",
+        FORBIDDEN + "failed quota: budget: must specify cpu for: app; memory for: app",
+    ),
+    "nothing is counted yet": (
+        "quota-not-counted-yet",
+        FORBIDDEN + "status unknown for quota: budget, resources: requests.cpu",
+    ),
+    "above a maximum": (
+        "above-limit-range",
+        FORBIDDEN + "maximum memory usage per Container is 50Mi, but limit is 64Mi",
+    ),
+    "above two": (
+        "above-limit-range",
+        FORBIDDEN
+        + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, maximum cpu usage per Container is 0.5, but limit is 1]",
+    ),
+    "a maximum, and nothing said": (
+        "above-limit-range",
+        FORBIDDEN + "maximum memory usage per Pod is 50Mi.  No limit is specified",
+    ),
+    "a maximum, and whole CPUs": (
+        "cpu-unit-slip",
+        FORBIDDEN + "maximum cpu usage per Container is 1, but limit is 100",
+    ),
     "below a minimum": ("below-limit-range", FORBIDDEN + "minimum cpu usage per Container is 20m, but request is 10m"),
-    "below a minimum by its unit": ("memory-unit-slip", FORBIDDEN + "minimum memory usage per Container is 16Mi, but request is 64"),
-    "too far apart": ("limit-range-ratio", FORBIDDEN + "memory max limit to request ratio per Container is 1500m, but provided ratio is 2.000000"),
-    "a request above the limit": ("request-above-limit", 'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": must be less than or equal to memory limit of 32Mi'),
+    "below a minimum by its unit": (
+        "memory-unit-slip",
+        FORBIDDEN + "minimum memory usage per Container is 16Mi, but request is 64",
+    ),
+    "too far apart": (
+        "limit-range-ratio",
+        FORBIDDEN + "memory max limit to request ratio per Container is 1500m, but provided ratio is 2.000000",
+    ),
+    "a request above the limit": (
+        "request-above-limit",
+        'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": must be less than or equal to memory limit of 32Mi',
+    ),
     "something else": ("admission-refused", FORBIDDEN + 'violates PodSecurity "restricted:latest"'),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
@@ -118,14 +178,26 @@ TOO_MUCH = REFUSALS["above a maximum"][1]
 STALE = {
     "no room": ("quota-exceeded", OVER, [quota({"requests.cpu": "150m"}, {"requests.cpu": "100m"})]),
     "room now": ("refused-before", OVER, [quota({"requests.cpu": "300m"}, {"requests.cpu": "100m"})]),
-    "larger, and not counted yet": ("quota-exceeded", OVER, [quota({"requests.cpu": "300m"}, {"requests.cpu": "100m"}, {"requests.cpu": "150m"})]),
+    "larger, and not counted yet": (
+        "quota-exceeded",
+        OVER,
+        [quota({"requests.cpu": "300m"}, {"requests.cpu": "100m"}, {"requests.cpu": "150m"})],
+    ),
     "the quota is gone": ("refused-before", OVER, []),
     "no defaults": ("quota-needs-requests", UNSAID, [quota({"requests.cpu": "1"})]),
-    "defaults for one of two": ("quota-needs-requests", UNSAID, [quota({"requests.cpu": "1"}), limit_range({"defaultRequest": {"cpu": "10m"}})]),
-    "defaults now": ("refused-before", UNSAID, [quota({"requests.cpu": "1"}), limit_range({"defaultRequest": {"cpu": "10m"}, "max": {"memory": "64Mi"}})]),
+    "defaults for one of two": (
+        "quota-needs-requests",
+        UNSAID,
+        [quota({"requests.cpu": "1"}), limit_range({"defaultRequest": {"cpu": "10m"}})],
+    ),
+    "defaults now": (
+        "refused-before",
+        UNSAID,
+        [quota({"requests.cpu": "1"}), limit_range({"defaultRequest": {"cpu": "10m"}, "max": {"memory": "64Mi"}})],
+    ),
     "the maximum stands": ("above-limit-range", TOO_MUCH, [limit_range({"max": {"memory": "50Mi"}})]),
     "the maximum was raised": ("refused-before", TOO_MUCH, [limit_range({"max": {"memory": "64Mi"}})]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, message, others", STALE.values(), ids=list(STALE))
@@ -217,9 +289,12 @@ def test_a_kill_for_memory_says_what_the_limit_means() -> None:
 def test_a_container_that_was_killed_for_memory_and_is_not_ready_again(ready: bool, cause: str) -> None:
     probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
     again = pod(
-        ready=ready, since=40, restarts=1, last={"exitCode": 137, "reason": "OOMKilled"},
+        ready=ready,
+        since=40,
+        restarts=1,
+        last={"exitCode": 137, "reason": "OOMKilled"},
         containers=[{**limited(memory="64M"), "readinessProbe": probe}],
-    )  # fmt: skip
+    )
     if not cause:
         state(again).require_working(again)
     else:
@@ -232,11 +307,14 @@ def test_a_limit_in_which_not_even_the_first_process_fits() -> None:
     assert end.cause == "container-oom-killed"
 
 
-@pytest.mark.parametrize("limit, got, noted", [
-    ("50m", 'Get "http://10.244.1.1:8080/readyz": context deadline exceeded', True),
-    ("50m", "HTTP probe failed with statuscode: 503", False),
-    ("2", "context deadline exceeded", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "limit, got, noted",
+    [
+        ("50m", 'Get "http://10.244.1.1:8080/readyz": context deadline exceeded', True),
+        ("50m", "HTTP probe failed with statuscode: 503", False),
+        ("2", "context deadline exceeded", False),
+    ],
+)
 def test_a_probe_that_got_no_answer_in_time_is_told_of_a_low_cpu_limit(limit: str, got: str, noted: bool) -> None:
     assert bool(low_cpu_limit(limited(cpu=limit), got)) == noted
     assert low_cpu_limit(container(), got) == ""

@@ -33,8 +33,17 @@ def storage_class(name: str = "standard", provisioner: str = "disks.example", bi
     return obj("StorageClass", name, namespace="", provisioner=provisioner, volumeBindingMode=binding)
 
 
-def claim(name: str = "data", *, of: str | None = "standard", phase: str = "Pending", size: str = "200Mi",
-          mode: str = "ReadWriteOnce", volume: str = "", age: float = 300, **more: Any) -> Object:  # fmt: skip
+def claim(
+    name: str = "data",
+    *,
+    of: str | None = "standard",
+    phase: str = "Pending",
+    size: str = "200Mi",
+    mode: str = "ReadWriteOnce",
+    volume: str = "",
+    age: float = 300,
+    **more: Any,
+) -> Object:
     spec: dict[str, Any] = {"accessModes": [mode], "resources": {"requests": {"storage": size}}, **more.pop("spec", {})}
     if of is not None:
         spec["storageClassName"] = of
@@ -43,8 +52,17 @@ def claim(name: str = "data", *, of: str | None = "standard", phase: str = "Pend
     return obj("PersistentVolumeClaim", name, age=age, spec=spec, status={"phase": phase}, **more)
 
 
-def volume(name: str = "shelf", *, of: str = "", size: str = "1Gi", modes: tuple[str, ...] = ("ReadWriteOnce",), phase: str = "Available",
-           owner: Object | None = None, nodes: tuple[str, ...] = (), **spec: Any) -> Object:  # fmt: skip
+def volume(
+    name: str = "shelf",
+    *,
+    of: str = "",
+    size: str = "1Gi",
+    modes: tuple[str, ...] = ("ReadWriteOnce",),
+    phase: str = "Available",
+    owner: Object | None = None,
+    nodes: tuple[str, ...] = (),
+    **spec: Any,
+) -> Object:
     if owner:
         spec["claimRef"] = {"name": owner.name, "namespace": owner.namespace, "uid": owner.uid}
     if nodes:
@@ -98,32 +116,119 @@ CLAIM_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it is being deleted and used": ("object-being-deleted", False, lambda: state(gone(claim(phase="Bound")), user())),
     "its class is one letter off": ("class-missing", False, lambda: state(claim(of="standrad"), storage_class())),
     "it waits for a Pod": ("claim-waits-for-pod", False, lambda: state(claim(), storage_class())),
-    "a Pod that has ended is no user": ("claim-waits-for-pod", False, lambda: state(claim(), storage_class(), user(phase="Succeeded", ready=False))),
-    "its Pod has no node for another reason": ("pod-unschedulable-selector", False, lambda: state(claim(), storage_class(), node(), (lambda p: (p.spec.update(nodeSelector={"disk": "ssd"}), p)[1])(user(message="no node")))),
-    "its volume is being made": ("claim-not-bound-yet", True, lambda: state(selected(), storage_class(), user(age=5, node="", ready=False))),
-    "nobody makes its volume": ("provisioner-silent", False, lambda: state(selected(), storage_class(), user(age=60, node="", ready=False))),
-    "nobody makes its volume, for no Pod": ("provisioner-silent", False, lambda: state(claim(), storage_class(binding=AT_ONCE))),
-    "its volume is made at once": ("claim-not-bound-yet", True, lambda: state(claim(age=3), storage_class(binding=AT_ONCE))),
+    "a Pod that has ended is no user": (
+        "claim-waits-for-pod",
+        False,
+        lambda: state(claim(), storage_class(), user(phase="Succeeded", ready=False)),
+    ),
+    "its Pod has no node for another reason": (
+        "pod-unschedulable-selector",
+        False,
+        lambda: state(
+            claim(),
+            storage_class(),
+            node(),
+            (lambda p: (p.spec.update(nodeSelector={"disk": "ssd"}), p)[1])(user(message="no node")),
+        ),
+    ),
+    "its volume is being made": (
+        "claim-not-bound-yet",
+        True,
+        lambda: state(selected(), storage_class(), user(age=5, node="", ready=False)),
+    ),
+    "nobody makes its volume": (
+        "provisioner-silent",
+        False,
+        lambda: state(selected(), storage_class(), user(age=60, node="", ready=False)),
+    ),
+    "nobody makes its volume, for no Pod": (
+        "provisioner-silent",
+        False,
+        lambda: state(claim(), storage_class(binding=AT_ONCE)),
+    ),
+    "its volume is made at once": (
+        "claim-not-bound-yet",
+        True,
+        lambda: state(claim(age=3), storage_class(binding=AT_ONCE)),
+    ),
     "the provisioner refuses": ("provisioning-failed", False, lambda: refused("no space left in the pool")),
-    "the provisioner refuses the mode": ("access-mode-not-offered", False, lambda: refused("ReadWriteMany is not supported: access mode")),
-    "a folder of one node for many": ("access-mode-not-offered", False, lambda: state(claim(mode="ReadWriteMany"), storage_class(provisioner="rancher.io/local-path"))),
+    "the provisioner refuses the mode": (
+        "access-mode-not-offered",
+        False,
+        lambda: refused("ReadWriteMany is not supported: access mode"),
+    ),
+    "a folder of one node for many": (
+        "access-mode-not-offered",
+        False,
+        lambda: state(claim(mode="ReadWriteMany"), storage_class(provisioner="rancher.io/local-path")),
+    ),
     "no class, and nothing there": ("no-volume-fits", False, lambda: state(claim(of=""))),
     "no default class": ("no-volume-fits", False, lambda: state(claim(of=None))),
     "the volume is too small": ("no-volume-fits", False, lambda: state(claim(of=""), volume(size="50Mi"))),
-    "the volume has other modes": ("access-mode-not-offered", False, lambda: state(claim(of="", mode="ReadWriteMany"), volume())),
-    "the volume has other labels": ("no-volume-fits", False, lambda: state(claim(of="", spec={"selector": {"matchLabels": {"disk": "ssd"}}}), volume())),
-    "the volume is another claim's": ("no-volume-fits", False, lambda: state(claim(of=""), volume(owner=claim("other"), phase="Bound"))),
-    "the volume is in another namespace's hands": ("no-volume-fits", False, lambda: state(claim(of=""), volume(owner=obj("PersistentVolumeClaim", "data", namespace="other"), phase="Bound"))),
-    "the volume is Released": ("volume-released", False, lambda: state(claim(of=""), volume(owner=OLD, phase="Released"))),
+    "the volume has other modes": (
+        "access-mode-not-offered",
+        False,
+        lambda: state(claim(of="", mode="ReadWriteMany"), volume()),
+    ),
+    "the volume has other labels": (
+        "no-volume-fits",
+        False,
+        lambda: state(claim(of="", spec={"selector": {"matchLabels": {"disk": "ssd"}}}), volume()),
+    ),
+    "the volume is another claim's": (
+        "no-volume-fits",
+        False,
+        lambda: state(claim(of=""), volume(owner=claim("other"), phase="Bound")),
+    ),
+    "the volume is in another namespace's hands": (
+        "no-volume-fits",
+        False,
+        lambda: state(
+            claim(of=""), volume(owner=obj("PersistentVolumeClaim", "data", namespace="other"), phase="Bound")
+        ),
+    ),
+    "the volume is Released": (
+        "volume-released",
+        False,
+        lambda: state(claim(of=""), volume(owner=OLD, phase="Released")),
+    ),
     "the volume is about to be bound": ("claim-not-bound-yet", True, lambda: state(claim(of=""), volume())),
-    "the volume is kept for it": ("claim-not-bound-yet", True, lambda: state(claim(of=""), volume(claimRef={"name": "data", "namespace": "learn"}))),
-    "a class of volumes made by hand": ("no-volume-fits", False, lambda: state(claim(), storage_class(provisioner="kubernetes.io/no-provisioner", binding=AT_ONCE))),
-    "such a class waits for a Pod": ("claim-waits-for-pod", False, lambda: state(claim(), storage_class(provisioner="kubernetes.io/no-provisioner"), volume(of="standard"))),
-    "a class without an object": ("no-volume-fits", False, lambda: state(claim(of="hand"), volume(of="hand", size="50Mi"))),
-    "the volume that it names is missing": ("volume-missing", False, lambda: state(claim(of="", volume="shelve"), volume())),
-    "the volume that it names has another class": ("no-volume-fits", False, lambda: state(claim(of="", volume="shelf"), volume(of="hand"))),
-    "the volume that it names is Released": ("volume-released", False, lambda: state(claim(of="", volume="shelf"), volume(owner=OLD, phase="Released"))),
-}  # fmt: skip
+    "the volume is kept for it": (
+        "claim-not-bound-yet",
+        True,
+        lambda: state(claim(of=""), volume(claimRef={"name": "data", "namespace": "learn"})),
+    ),
+    "a class of volumes made by hand": (
+        "no-volume-fits",
+        False,
+        lambda: state(claim(), storage_class(provisioner="kubernetes.io/no-provisioner", binding=AT_ONCE)),
+    ),
+    "such a class waits for a Pod": (
+        "claim-waits-for-pod",
+        False,
+        lambda: state(claim(), storage_class(provisioner="kubernetes.io/no-provisioner"), volume(of="standard")),
+    ),
+    "a class without an object": (
+        "no-volume-fits",
+        False,
+        lambda: state(claim(of="hand"), volume(of="hand", size="50Mi")),
+    ),
+    "the volume that it names is missing": (
+        "volume-missing",
+        False,
+        lambda: state(claim(of="", volume="shelve"), volume()),
+    ),
+    "the volume that it names has another class": (
+        "no-volume-fits",
+        False,
+        lambda: state(claim(of="", volume="shelf"), volume(of="hand")),
+    ),
+    "the volume that it names is Released": (
+        "volume-released",
+        False,
+        lambda: state(claim(of="", volume="shelf"), volume(owner=OLD, phase="Released")),
+    ),
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", CLAIM_WORLDS.values(), ids=list(CLAIM_WORLDS))
@@ -144,20 +249,86 @@ def mounting(reason: str, message: str, **more: Any) -> State:
 POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
     "it works": ("", False, lambda: state(user(), bound, volume())),
     "the claim is missing": ("claim-missing", False, lambda: state(user(message=MISSING), claim("date"), node())),
-    "the claim of its own is not there yet": ("claim-missing", True, lambda: (lambda p: (p.spec.update(volumes=[{"name": "files", "ephemeral": {}}]), state(p, node()))[1])(user(message=MISSING))),
-    "the class is missing": ("class-missing", False, lambda: state(user(message=UNBOUND), claim(of="standrad"), storage_class(), node())),
-    "the volume is being made": ("pod-not-scheduled-yet", True, lambda: state(user(node="", ready=False), claim(), storage_class())),
-    "one Pod at a time": ("claim-in-use", False, lambda: state(user(message="in use"), user("first"), claim(phase="Bound", mode="ReadWriteOncePod"), node())),
-    "one Pod at a time, and the first is going": ("claim-in-use", True, lambda: state(user(message="in use"), gone(user("first")), claim(phase="Bound", mode="ReadWriteOncePod"), node())),
+    "the claim of its own is not there yet": (
+        "claim-missing",
+        True,
+        lambda: (lambda p: (p.spec.update(volumes=[{"name": "files", "ephemeral": {}}]), state(p, node()))[1])(
+            user(message=MISSING)
+        ),
+    ),
+    "the class is missing": (
+        "class-missing",
+        False,
+        lambda: state(user(message=UNBOUND), claim(of="standrad"), storage_class(), node()),
+    ),
+    "the volume is being made": (
+        "pod-not-scheduled-yet",
+        True,
+        lambda: state(user(node="", ready=False), claim(), storage_class()),
+    ),
+    "one Pod at a time": (
+        "claim-in-use",
+        False,
+        lambda: state(user(message="in use"), user("first"), claim(phase="Bound", mode="ReadWriteOncePod"), node()),
+    ),
+    "one Pod at a time, and the first is going": (
+        "claim-in-use",
+        True,
+        lambda: state(
+            user(message="in use"), gone(user("first")), claim(phase="Bound", mode="ReadWriteOncePod"), node()
+        ),
+    ),
     "one node, two Pods": ("", False, lambda: state(user(), user("first"), bound, node())),
-    "the volume is on another node": ("volume-on-other-node", False, lambda: state(user(message="affinity"), bound, volume(nodes=("b",)), node("a", labels={"kubernetes.io/hostname": "a"}), node("b", labels={"kubernetes.io/hostname": "b"}, taints=[{"key": "gone", "effect": "NoSchedule"}]))),
-    "the volume's node is there no more": ("volume-on-other-node", False, lambda: state(user(message="affinity"), bound, volume(nodes=("c",)), node("a"))),
-    "another reason than the volume": ("pod-unschedulable-taint", False, lambda: state(user(message="taint"), bound, volume(), node(taints=[{"key": "gpu", "effect": "NoSchedule"}]))),
-    "it cannot be mounted": ("mount-fails", False, lambda: mounting("FailedMount", 'MountVolume.SetUp failed for volume "shelf" : hostPath type check failed: /x is not a directory')),
-    "it is only just being mounted": ("mount-fails", True, lambda: mounting("FailedMount", 'MountVolume.SetUp failed for volume "shelf" : no answer', age=5)),
-    "it is attached elsewhere": ("volume-attached-elsewhere", False, lambda: mounting("FailedAttachVolume", 'Multi-Attach error for volume "shelf" Volume is already used by pod(s) other')),
-    "something that passes": ("pod-starting", True, lambda: mounting("FailedMount", 'MountVolume.SetUp failed for volume "settings" : failed to sync configmap cache: timed out waiting for the condition')),
-}  # fmt: skip
+    "the volume is on another node": (
+        "volume-on-other-node",
+        False,
+        lambda: state(
+            user(message="affinity"),
+            bound,
+            volume(nodes=("b",)),
+            node("a", labels={"kubernetes.io/hostname": "a"}),
+            node("b", labels={"kubernetes.io/hostname": "b"}, taints=[{"key": "gone", "effect": "NoSchedule"}]),
+        ),
+    ),
+    "the volume's node is there no more": (
+        "volume-on-other-node",
+        False,
+        lambda: state(user(message="affinity"), bound, volume(nodes=("c",)), node("a")),
+    ),
+    "another reason than the volume": (
+        "pod-unschedulable-taint",
+        False,
+        lambda: state(user(message="taint"), bound, volume(), node(taints=[{"key": "gpu", "effect": "NoSchedule"}])),
+    ),
+    "it cannot be mounted": (
+        "mount-fails",
+        False,
+        lambda: mounting(
+            "FailedMount",
+            'MountVolume.SetUp failed for volume "shelf" : hostPath type check failed: /x is not a directory',
+        ),
+    ),
+    "it is only just being mounted": (
+        "mount-fails",
+        True,
+        lambda: mounting("FailedMount", 'MountVolume.SetUp failed for volume "shelf" : no answer', age=5),
+    ),
+    "it is attached elsewhere": (
+        "volume-attached-elsewhere",
+        False,
+        lambda: mounting(
+            "FailedAttachVolume", 'Multi-Attach error for volume "shelf" Volume is already used by pod(s) other'
+        ),
+    ),
+    "something that passes": (
+        "pod-starting",
+        True,
+        lambda: mounting(
+            "FailedMount",
+            'MountVolume.SetUp failed for volume "settings" : failed to sync configmap cache: timed out waiting for the condition',
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("cause, pending, world", POD_WORLDS.values(), ids=list(POD_WORLDS))
@@ -250,8 +421,14 @@ DATA_WORLDS: dict[str, tuple[str, Callable[[], tuple[Object, State]]]] = {
     "on a claim above": ("", lambda: (p := writer([{"name": "files", "mountPath": "/"}]), state(p, bound))),
     "the claim is Pending": ("class-missing", lambda: (p := writer(), state(p, claim(of="nothing")))),
     "the claim is missing": ("claim-missing", lambda: (p := writer(), state(p))),
-    "a claim that is a folder of any node": ("data-on-one-node", lambda: (p := writer(), state(p, bound, volume(hostPath={"path": "/x"})))),
-    "such a claim, on one node for good": ("", lambda: (p := pinned(writer()), state(p, bound, volume(hostPath={"path": "/x"})))),
+    "a claim that is a folder of any node": (
+        "data-on-one-node",
+        lambda: (p := writer(), state(p, bound, volume(hostPath={"path": "/x"}))),
+    ),
+    "such a claim, on one node for good": (
+        "",
+        lambda: (p := pinned(writer()), state(p, bound, volume(hostPath={"path": "/x"}))),
+    ),
     "read only": ("volume-read-only", lambda: (p := writer([{**AT_DATA[0], "readOnly": True}]), state(p, bound))),
     "a folder of the node": ("data-on-one-node", lambda: (p := writer(**HOST), state(p))),
     "a folder of the node, for good": ("", lambda: (p := pinned(writer(**HOST)), state(p))),
@@ -260,10 +437,16 @@ DATA_WORLDS: dict[str, tuple[str, Callable[[], tuple[Object, State]]]] = {
     "a Secret": ("data-in-pod", lambda: (p := writer(secret={}), state(p))),
     "an NFS server": ("", lambda: (p := writer(nfs={}), state(p))),
     "nothing there": ("data-in-pod", lambda: (p := no_mount(emptyDir={}), state(p))),
-    "nothing there, and a claim that nobody uses": ("claim-not-mounted", lambda: (p := no_mount(emptyDir={}), state(p, claim(), storage_class()))),
-    "the claim is elsewhere": ("mounted-elsewhere", lambda: (p := writer([{"name": "files", "mountPath": "/database"}]), state(p, bound))),
+    "nothing there, and a claim that nobody uses": (
+        "claim-not-mounted",
+        lambda: (p := no_mount(emptyDir={}), state(p, claim(), storage_class())),
+    ),
+    "the claim is elsewhere": (
+        "mounted-elsewhere",
+        lambda: (p := writer([{"name": "files", "mountPath": "/database"}]), state(p, bound)),
+    ),
     "the claim is only in the Pod": ("volume-not-mounted", lambda: (p := no_mount(), state(p, bound))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, world", DATA_WORLDS.values(), ids=list(DATA_WORLDS))
@@ -324,8 +507,16 @@ def test_an_ask_may_bring_another_program(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_recording_keeps_the_storage_that_matters() -> None:
     mine, theirs = claim(phase="Bound", volume="shelf"), obj("PersistentVolumeClaim", "data", namespace="other")
-    world = state(mine, volume(owner=mine, hostPath={"path": "/var/pvc_learn_data"}), volume("b", owner=theirs), volume("c", of="hand"), volume("d", of="standard"),
-                  storage_class(), storage_class("fast"), service())  # fmt: skip
+    world = state(
+        mine,
+        volume(owner=mine, hostPath={"path": "/var/pvc_learn_data"}),
+        volume("b", owner=theirs),
+        volume("c", of="hand"),
+        volume("d", of="standard"),
+        storage_class(),
+        storage_class("fast"),
+        service(),
+    )
     kept = normalised(world)["objects"]
     assert [o["metadata"]["name"] for o in kept["PersistentVolume"]] == ["d", "shelf"]
     assert [o["metadata"]["name"] for o in kept["StorageClass"]] == ["standard"]

@@ -40,11 +40,24 @@ from cluster.versions import versions
 from tests.bench.measure import HEAD, with_row
 
 FIT: dict[str, Any] = {
-    "engine": "docker", "engine_problem": None, "engine_version": "28.2.2", "docker_beside": False, "memory": 16 * doctor.GIB, "disk": 100 * doctor.GIB,
-    "disk_folder": "/home", "cgroup": 2, "inotify": {"max_user_watches": 524288, "max_user_instances": 512},
-    "ports": {8888: True, 30080: True}, "proxy": "", "no_proxy": "", "registry": True, "resolves": True, "clock_offset": 0.4,
-    "go": False, "lacks_capabilities": False,
-}  # fmt: skip
+    "engine": "docker",
+    "engine_problem": None,
+    "engine_version": "28.2.2",
+    "docker_beside": False,
+    "memory": 16 * doctor.GIB,
+    "disk": 100 * doctor.GIB,
+    "disk_folder": "/home",
+    "cgroup": 2,
+    "inotify": {"max_user_watches": 524288, "max_user_instances": 512},
+    "ports": {8888: True, 30080: True},
+    "proxy": "",
+    "no_proxy": "",
+    "registry": True,
+    "resolves": True,
+    "clock_offset": 0.4,
+    "go": False,
+    "lacks_capabilities": False,
+}
 
 
 def test_a_fit_machine_is_well_in_everything() -> None:
@@ -108,10 +121,17 @@ def test_a_download_that_is_not_what_was_published_is_refused_and_not_kept(
 @pytest.mark.parametrize(
     "name, version, serves",
     [
-        ("kubectl", "v1.37.2", True), ("kubectl", "v1.36.0", True), ("kubectl", "v1.38.1", True), ("kubectl", "v1.32.0", False),
-        ("kubectl", "", False), ("kind", "v0.33.0", True), ("kind", "v0.34.0", True), ("kind", "v0.32.9", False), ("kind", "v1.0.0", False),
+        ("kubectl", "v1.37.2", True),
+        ("kubectl", "v1.36.0", True),
+        ("kubectl", "v1.38.1", True),
+        ("kubectl", "v1.32.0", False),
+        ("kubectl", "", False),
+        ("kind", "v0.33.0", True),
+        ("kind", "v0.34.0", True),
+        ("kind", "v0.32.9", False),
+        ("kind", "v1.0.0", False),
     ],
-)  # fmt: skip
+)
 def test_which_versions_on_path_will_do(name: str, version: str, serves: bool) -> None:
     assert tools.will_do(name, version) is serves
 
@@ -139,7 +159,7 @@ def test_every_base_image_of_the_course_can_be_made_without_a_registry() -> None
     "stands_in, made_from, made_anew",
     [("", "", False), ("redis:8", "another recipe", True), ("redis:8", images.STAND_INS["redis:8"].made_from, False)],
     ids=["pulled", "made by another recipe", "made by this recipe"],
-)  # fmt: skip
+)
 def test_a_base_image_that_is_there_is_made_anew_only_where_its_recipe_changed(
     monkeypatch: pytest.MonkeyPatch, stands_in: str, made_from: str, made_anew: bool
 ) -> None:
@@ -263,10 +283,17 @@ def test_after_a_stop_nothing_is_begun_but_what_tidies_up() -> None:
 
 def test_status_says_for_each_node_what_is_amiss() -> None:
     facts = {
-        "name": "kubeclass", "kubeconfig": "/k", "context": "kind-kubeclass", "ready": False, "observer": False, "versions": {"kind": "v0.33.0"},
-        "nodes": [{"name": "n", "role": "worker", "running": False, "ready": False, "version": "", "missing_images": []}],
+        "name": "kubeclass",
+        "kubeconfig": "/k",
+        "context": "kind-kubeclass",
+        "ready": False,
+        "observer": False,
+        "versions": {"kind": "v0.33.0"},
+        "nodes": [
+            {"name": "n", "role": "worker", "running": False, "ready": False, "version": "", "missing_images": []}
+        ],
         "not_well": ["Node n is stopped. Start it: kubeclass up"],
-    }  # fmt: skip
+    }
     text = status.as_text(facts)
     assert "✘ Node n is stopped. Start it: kubeclass up" in text
     assert re.search(r"n +worker +stopped", text)
@@ -274,9 +301,14 @@ def test_status_says_for_each_node_what_is_amiss() -> None:
 
 def kubeclass(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "checker.ui.cli", *words], capture_output=True, text=True, timeout=30, check=False,
-        env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "checker.ui.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+    )
 
 
 COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint", "solve", "reset", "progress")

@@ -37,10 +37,28 @@ _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
     "kind-not-asked": "Only code asks for a kind that it did not list: tests/unit/test_state.py.",
     **dict.fromkeys(
-        ("pod-starting", "pod-not-scheduled-yet", "pod-not-ready", "status-stale", "object-being-deleted", "rollout-in-progress",
-         "endpoints-not-yet", "name-not-yet", "not-observed", "claim-not-bound-yet", "file-not-refreshed-yet", "nothing-saved-yet",
-         "policy-not-yet-enforced", "quota-not-counted-yet", "refused-before", "job-running", "job-retrying", "not-throttled",
-         "app-says-otherwise", "cronjob-not-run-yet"),
+        (
+            "pod-starting",
+            "pod-not-scheduled-yet",
+            "pod-not-ready",
+            "status-stale",
+            "object-being-deleted",
+            "rollout-in-progress",
+            "endpoints-not-yet",
+            "name-not-yet",
+            "not-observed",
+            "claim-not-bound-yet",
+            "file-not-refreshed-yet",
+            "nothing-saved-yet",
+            "policy-not-yet-enforced",
+            "quota-not-counted-yet",
+            "refused-before",
+            "job-running",
+            "job-retrying",
+            "not-throttled",
+            "app-says-otherwise",
+            "cronjob-not-run-yet",
+        ),
         _ON_ITS_WAY,
     ),
     **dict.fromkeys(
@@ -49,7 +67,14 @@ NOT_PRODUCED = {
     ),
     **dict.fromkeys(("limit-range-ratio", "request-above-limit"), "tests/unit/test_chains_resources.py"),
     **dict.fromkeys(
-        ("node-not-ready", "node-under-pressure", "node-cordoned", "all-nodes-unschedulable", "pod-on-lost-node", "budget-allows-none"),
+        (
+            "node-not-ready",
+            "node-under-pressure",
+            "node-cordoned",
+            "all-nodes-unschedulable",
+            "pod-on-lost-node",
+            "budget-allows-none",
+        ),
         "takes nodes away from every other case: tests/unit/test_chains_nodes.py",
     ),
     **dict.fromkeys(("path-not-allowed", "path-not-answering"), "tests/unit/test_policy.py"),
@@ -63,7 +88,14 @@ NOT_PRODUCED = {
     "job-too-few-completions": "the rule of job-counts-swapped with other numbers",
     "cronjob-missed": "takes minutes without a controller: tests/unit/test_chains_jobs.py",
     **dict.fromkeys(
-        ("engine-unreachable", "outside-unreachable", "dns-down", "pod-unreachable", "node-port-unreachable", "replica-gets-no-traffic"),
+        (
+            "engine-unreachable",
+            "outside-unreachable",
+            "dns-down",
+            "pod-unreachable",
+            "node-port-unreachable",
+            "replica-gets-no-traffic",
+        ),
         _EVERYBODYS,
     ),
     **dict.fromkeys(("service-does-not-answer", "service-local-only", "pod-not-askable"), _ONLY_ASKED),
@@ -77,7 +109,7 @@ NOT_PRODUCED = {
     "pod-unschedulable-volume": "the claim that is waited for has a cause of its own",
     "service-has-no-ready-pod": "a Pod that is not ready has a cause of its own",
     "rollout-stuck": "what keeps a rollout from moving has a cause of its own: tests/unit/test_chains.py",
-}  # fmt: skip
+}
 
 
 # -- recorded cases --------------------------------------------------------------------------------------------------
@@ -389,11 +421,14 @@ def test_a_held_pod_is_named_itself_and_not_the_workload_that_made_it() -> None:
 @pytest.mark.parametrize(
     "message, cause",
     [
-        ('failed to do request: Head "https://shop.example/v2/cart": dial tcp: lookup shop.example: no such host', "registry-unreachable"),
+        (
+            'failed to do request: Head "https://shop.example/v2/cart": dial tcp: lookup shop.example: no such host',
+            "registry-unreachable",
+        ),
         ("failed to authorize: unexpected status from HEAD request: 401 Unauthorized", "image-pull-denied"),
         ("failed to resolve image: shop.example/cart:1: not found", "image-not-found"),
     ],
-)  # fmt: skip
+)
 def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
     said = (
         f'Failed to pull image "shop.example/cart:1": failed to pull and unpack image "shop.example/cart:1": {message}'
@@ -418,18 +453,38 @@ def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "said, containers, of_pod, cause",
     [
-        ("OSError: [Errno 30] Read-only file system: '/x'", [container(securityContext={"readOnlyRootFilesystem": True})], {}, "file-system-read-only"),
-        ("PermissionError: [Errno 13] Permission denied: '/x'", [container(securityContext={"runAsUser": 1})], {}, "container-not-permitted"),
+        (
+            "OSError: [Errno 30] Read-only file system: '/x'",
+            [container(securityContext={"readOnlyRootFilesystem": True})],
+            {},
+            "file-system-read-only",
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/x'",
+            [container(securityContext={"runAsUser": 1})],
+            {},
+            "container-not-permitted",
+        ),
         ("PermissionError: [Errno 13] Permission denied: '/x'", [container()], {}, "container-crashes"),
         ("bind: address already in use", [container()], {"hostNetwork": True}, "host-port-taken"),
         ("redis: Name or service not known", of_redis(), {"dnsPolicy": "Default"}, "dns-policy-outside"),
-        ("redis: Name or service not known", of_redis(), {"dnsPolicy": "ClusterFirst", "hostNetwork": True}, "dns-policy-outside"),
+        (
+            "redis: Name or service not known",
+            of_redis(),
+            {"dnsPolicy": "ClusterFirst", "hostNetwork": True},
+            "dns-policy-outside",
+        ),
         ("redis: Name or service not known", of_redis(), {"dnsPolicy": "ClusterFirst"}, "container-crashes"),
         ("redis:6380: Connection refused", of_redis("redis:6380"), {}, "service-port-unknown"),
         (FORBIDDEN, [container()], {"serviceAccountName": "reader"}, "rbac-forbidden"),
-        ("open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory", [container()], {}, "token-not-mounted"),
+        (
+            "open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory",
+            [container()],
+            {},
+            "token-not-mounted",
+        ),
     ],
-)  # fmt: skip
+)
 def test_last_words_tell_what_is_wrong_with_the_place(
     said: str, containers: Any, of_pod: dict[str, Any], cause: str
 ) -> None:
@@ -474,8 +529,13 @@ def waits(command: str) -> Object:
 
 
 @pytest.mark.parametrize(
-    "command", ["until nslookup database; do sleep 1; done", "until nc -z database 5432; do sleep 1; done", "python3 -c \"import socket; socket.create_connection(('database', 1))\""]
-)  # fmt: skip
+    "command",
+    [
+        "until nslookup database; do sleep 1; done",
+        "until nc -z database 5432; do sleep 1; done",
+        "python3 -c \"import socket; socket.create_connection(('database', 1))\"",
+    ],
+)
 def test_an_init_container_that_waits_without_a_word_is_asked_whom_it_waits_for(command: str) -> None:
     assert found_in(waits(command)) == ["name-unknown@Pod/guestbook-1"]
     broken = app("database", ready=False, container_state=waiting("ImagePullBackOff"))
@@ -598,12 +658,24 @@ def test_what_nobody_can_mean_is_a_problem(words: str) -> None:
 # -- words -----------------------------------------------------------------------------------------------------------
 
 TOLD = Explanation(
-    "shop", "",
-    (Finding("container-crashes", "Container app exits with <code> 1.", "Deployment/web", "shop", "a process that keeps running", "exit code 1",
-             "kubectl logs web-1", "Pod/web-1", (Consequence("Service/web", "0 of 1 Pods ready", "shop"),)),),
+    "shop",
+    "",
+    (
+        Finding(
+            "container-crashes",
+            "Container app exits with <code> 1.",
+            "Deployment/web",
+            "shop",
+            "a process that keeps running",
+            "exit code 1",
+            "kubectl logs web-1",
+            "Pod/web-1",
+            (Consequence("Service/web", "0 of 1 Pods ready", "shop"),),
+        ),
+    ),
     (Finding("cannot-list", "Secret objects could not be listed.", "Namespace/shop", "shop"),),
     (Finding("pod-starting", "Pod api-1 is starting.", "Deployment/api", "shop"),),
-)  # fmt: skip
+)
 
 
 def test_the_text_names_the_root_first_then_evidence_then_what_follows() -> None:
@@ -611,8 +683,15 @@ def test_the_text_names_the_root_first_then_evidence_then_what_follows() -> None
     assert lines[0] == "Namespace shop: 1 thing is wrong."
     assert lines[1].startswith("  ✘ Deployment/web  The container exits with an error  [container-crashes]")
     text = "\n".join(lines)
-    in_order = ["exits with <code> 1", "Expected: a process", "Look: kubectl -n shop logs web-1", "What follows from it:",
-                "Service/web: 0 of 1 Pods ready", "? not seen", "… in progress: Pod api-1"]  # fmt: skip
+    in_order = [
+        "exits with <code> 1",
+        "Expected: a process",
+        "Look: kubectl -n shop logs web-1",
+        "What follows from it:",
+        "Service/web: 0 of 1 Pods ready",
+        "? not seen",
+        "… in progress: Pod api-1",
+    ]
     assert [text.index(words) for words in in_order] == sorted(text.index(words) for words in in_order)
     assert "\033[" not in text
     assert "\033[" in text_of(TOLD, colour=True)
@@ -679,7 +758,13 @@ def test_the_page_has_every_cause_once() -> None:
 def test_the_command_explains_itself() -> None:
     import sys
 
-    said = subprocess.run([sys.executable, "-m", "checker.ui.cli", "explain", "--help"], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+    said = subprocess.run(
+        [sys.executable, "-m", "checker.ui.cli", "explain", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     for words in ("--namespace", "--json", "--wait", "Exit status"):
         assert words in said.stdout
 

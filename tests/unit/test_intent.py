@@ -27,17 +27,24 @@ IN_POD = "spec.template.spec"
 
 # What the API server fills in, and how it lists the items of lists, as far as these tests need it.
 FILLED_IN: dict[str, Any] = {
-    "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10, "replicas": 1,
+    "progressDeadlineSeconds": 600,
+    "revisionHistoryLimit": 10,
+    "replicas": 1,
     "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
-}  # fmt: skip
+}
 IN_THE_POD = {
-    "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "schedulerName": "default-scheduler", "securityContext": {},
+    "dnsPolicy": "ClusterFirst",
+    "restartPolicy": "Always",
+    "schedulerName": "default-scheduler",
+    "securityContext": {},
     "terminationGracePeriodSeconds": 30,
-}  # fmt: skip
+}
 IN_THE_CONTAINER = {
-    "imagePullPolicy": "IfNotPresent", "resources": {}, "terminationMessagePath": "/dev/termination-log",
+    "imagePullPolicy": "IfNotPresent",
+    "resources": {},
+    "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",
-}  # fmt: skip
+}
 IN_THE_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 KEYS = {"containers": ("name",), "volumes": ("name",), "env": ("name",), "ports": ("containerPort", "protocol")}
 
@@ -71,7 +78,10 @@ def fields_of(value: Any, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     if isinstance(value, dict):
         return {f"f:{name}": fields_of(inner, KEYS.get(name, ())) for name, inner in value.items()}
     if keys:
-        return {f"k:{json.dumps({key: item[key] for key in keys}, separators=(',', ':'))}": fields_of(item) for item in value}  # fmt: skip
+        return {
+            f"k:{json.dumps({key: item[key] for key in keys}, separators=(',', ':'))}": fields_of(item)
+            for item in value
+        }
     return {}
 
 
@@ -93,11 +103,16 @@ def recorded(case: str = "solution") -> State:
     state, _ = recording.load(LAB.folder / "recorded" / f"{case}.json")
     pod = the_deployment(state).spec["template"]["spec"]
     pod |= {
-        "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "securityContext": {}, "terminationGracePeriodSeconds": 30,
-    }  # fmt: skip
+        "dnsPolicy": "ClusterFirst",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+    }
     pod["containers"][0] |= {
-        "imagePullPolicy": "IfNotPresent", "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-    }  # fmt: skip
+        "imagePullPolicy": "IfNotPresent",
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
     return state
 
 
@@ -181,22 +196,61 @@ def test_an_image_that_was_set_after_a_server_side_apply_is_by_hand(manager: str
     assert judged == {"declared": "", "image-changed": "changed-by-hand", "no-drift": "imperative-leftover"}
 
 
-@pytest.mark.parametrize("manager, fields, where, value, path", [
-    ("kubectl-rollout", {"f:spec": {"f:paused": {}}}, ("spec",), {"paused": True}, "spec.paused"),
-    ("kubectl-patch", {"f:spec": {"f:strategy": {"f:type": {}}}}, ("spec", "strategy"), {"type": "Recreate"}, "spec.strategy"),
-    ("kubectl-edit", in_pod({"f:terminationGracePeriodSeconds": {}}), ("spec", "template", "spec"),
-     {"terminationGracePeriodSeconds": 5}, f"{IN_POD}.terminationGracePeriodSeconds"),
-    ("kubectl-edit", in_container({"f:imagePullPolicy": {}}), ("spec", "template", "spec", "containers", 0),
-     {"imagePullPolicy": "Always"}, f"{IN_POD}.containers[guestbook].imagePullPolicy"),
-    ("kubectl-set", in_container({"f:resources": {"f:limits": {".": {}, "f:cpu": {}}}}), ("spec", "template", "spec", "containers", 0),
-     {"resources": {"limits": {"cpu": "1"}}}, f"{IN_POD}.containers[guestbook].resources"),
-    ("kubectl-label", {"f:metadata": {"f:labels": {".": {}, "f:tier": {}}}}, ("metadata",), {"labels": {"tier": "front"}},
-     "metadata.labels.tier"),
-    ("kubectl-annotate", {"f:metadata": {"f:annotations": {"f:owner": {}}}}, ("metadata", "annotations"), {"owner": "me"},
-     "metadata.annotations.owner"),
-    ("kubectl-patch", {"f:spec": {"f:template": {"f:metadata": {"f:labels": {"f:tier": {}}}}}},
-     ("spec", "template", "metadata", "labels"), {"tier": "front"}, "spec.template.metadata.labels.tier"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "manager, fields, where, value, path",
+    [
+        ("kubectl-rollout", {"f:spec": {"f:paused": {}}}, ("spec",), {"paused": True}, "spec.paused"),
+        (
+            "kubectl-patch",
+            {"f:spec": {"f:strategy": {"f:type": {}}}},
+            ("spec", "strategy"),
+            {"type": "Recreate"},
+            "spec.strategy",
+        ),
+        (
+            "kubectl-edit",
+            in_pod({"f:terminationGracePeriodSeconds": {}}),
+            ("spec", "template", "spec"),
+            {"terminationGracePeriodSeconds": 5},
+            f"{IN_POD}.terminationGracePeriodSeconds",
+        ),
+        (
+            "kubectl-edit",
+            in_container({"f:imagePullPolicy": {}}),
+            ("spec", "template", "spec", "containers", 0),
+            {"imagePullPolicy": "Always"},
+            f"{IN_POD}.containers[guestbook].imagePullPolicy",
+        ),
+        (
+            "kubectl-set",
+            in_container({"f:resources": {"f:limits": {".": {}, "f:cpu": {}}}}),
+            ("spec", "template", "spec", "containers", 0),
+            {"resources": {"limits": {"cpu": "1"}}},
+            f"{IN_POD}.containers[guestbook].resources",
+        ),
+        (
+            "kubectl-label",
+            {"f:metadata": {"f:labels": {".": {}, "f:tier": {}}}},
+            ("metadata",),
+            {"labels": {"tier": "front"}},
+            "metadata.labels.tier",
+        ),
+        (
+            "kubectl-annotate",
+            {"f:metadata": {"f:annotations": {"f:owner": {}}}},
+            ("metadata", "annotations"),
+            {"owner": "me"},
+            "metadata.annotations.owner",
+        ),
+        (
+            "kubectl-patch",
+            {"f:spec": {"f:template": {"f:metadata": {"f:labels": {"f:tier": {}}}}}},
+            ("spec", "template", "metadata", "labels"),
+            {"tier": "front"},
+            "spec.template.metadata.labels.tier",
+        ),
+    ],
+)
 def test_a_field_that_was_added_by_hand_is_drift(
     manager: str, fields: dict[str, Any], where: tuple[Any, ...], value: dict[str, Any], path: str
 ) -> None:

@@ -57,12 +57,15 @@ def test_localhost_is_asked_in_each_container_that_runs() -> None:
     assert LOCALHOST.question(state) is None
 
 
-@pytest.mark.parametrize("asked, verdict", [
-    ({"app": HEARD, "clock": NO_PYTHON}, "passed"),
-    ({"app": NO_PYTHON, "clock": NO_PYTHON}, "pod-not-askable"),
-    ({"app": REFUSED, "clock": REFUSED}, "not-on-localhost"),
-    ({"app": NO_PYTHON, "clock": REFUSED}, "not-on-localhost"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked, verdict",
+    [
+        ({"app": HEARD, "clock": NO_PYTHON}, "passed"),
+        ({"app": NO_PYTHON, "clock": NO_PYTHON}, "pod-not-askable"),
+        ({"app": REFUSED, "clock": REFUSED}, "not-on-localhost"),
+        ({"app": NO_PYTHON, "clock": REFUSED}, "not-on-localhost"),
+    ],
+)
 def test_what_is_heard_on_localhost(asked: dict[str, Any], verdict: str) -> None:
     assert verdicts(solved(asked)) == ALL_PASSED | {"two-containers": verdict}
 
@@ -130,14 +133,20 @@ def test_what_the_other_container_may_only_read_it_does_not_write() -> None:
     assert verdicts(state) == ALL_PASSED
 
 
-@pytest.mark.parametrize("variable, more", [
-    ({"value": "/shared/./greeting"}, {}),
-    ({"value": "greeting"}, {"workingDir": "/shared"}),
-    ({"value": "../shared/greeting"}, {}),
-    ({"value": "/run/now"}, {"volumeMounts": [{"name": "shared", "mountPath": "/run/now", "subPath": "greeting", "readOnly": True}]}),
-    ({"valueFrom": {"secretKeyRef": {"name": "settings", "key": "file"}}}, {}),
-    ({"valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['file']"}}}, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable, more",
+    [
+        ({"value": "/shared/./greeting"}, {}),
+        ({"value": "greeting"}, {"workingDir": "/shared"}),
+        ({"value": "../shared/greeting"}, {}),
+        (
+            {"value": "/run/now"},
+            {"volumeMounts": [{"name": "shared", "mountPath": "/run/now", "subPath": "greeting", "readOnly": True}]},
+        ),
+        ({"valueFrom": {"secretKeyRef": {"name": "settings", "key": "file"}}}, {}),
+        ({"valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['file']"}}}, {}),
+    ],
+)
 def test_ways_to_name_the_file(variable: dict[str, Any], more: dict[str, Any]) -> None:
     state = solved()
     app = parts(state)[1]

@@ -127,8 +127,12 @@ def test_pods_that_all_have_one_hostname(lost: bool, cause: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     "affinity, seconds, cause",
-    [("None", 5, "not-observed"), ("None", 60, "replica-gets-no-traffic"), ("ClientIP", 60, "service-sticks-to-clients")],
-)  # fmt: skip
+    [
+        ("None", 5, "not-observed"),
+        ("None", 60, "replica-gets-no-traffic"),
+        ("ClientIP", 60, "service-sticks-to-clients"),
+    ],
+)
 def test_a_replica_that_never_answers(affinity: str, seconds: float, cause: str) -> None:
     state, timeline = solved(DEPLOYMENTS)
     (service,) = state.all("Service")

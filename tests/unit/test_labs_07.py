@@ -67,8 +67,11 @@ def test_every_tcp_port_that_a_service_opens_on_the_nodes_is_asked() -> None:
     worker = node()
     worker.status["addresses"] = [{"type": "InternalIP", "address": "172.18.0.3"}]
     seen = state(
-        worker, service("many", ports=ports), service("outer", externalIPs=["172.18.0.3"]), service("far", externalIPs=["192.0.2.1"])
-    )  # fmt: skip
+        worker,
+        service("many", ports=ports),
+        service("outer", externalIPs=["172.18.0.3"]),
+        service("far", externalIPs=["192.0.2.1"]),
+    )
     asked = NodePorts().question(seen)
     assert asked and asked["ports"] == {"many": 30002, "many:1": 30003, "outer": 80}
 
@@ -109,11 +112,14 @@ def test_where_nobody_had_an_answer_the_policy_that_keeps_them_out_is_named() ->
     assert "from outside the cluster to port 8080 of Deployment guestbook" in told[3].message
 
 
-@pytest.mark.parametrize("spec", [
-    {"policyTypes": ["Egress"]},
-    {"ingress": [{}]},
-    {"ingress": [{"from": [{"ipBlock": {"cidr": "172.18.0.0/16"}}]}]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"policyTypes": ["Egress"]},
+        {"ingress": [{}]},
+        {"ingress": [{"from": [{"ipBlock": {"cidr": "172.18.0.0/16"}}]}]},
+    ],
+)
 def test_a_policy_that_may_let_them_in_is_not_blamed(spec: dict[str, object]) -> None:
     assert "path-not-allowed" not in causes(kept_out(**spec)).values()
 

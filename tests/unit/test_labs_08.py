@@ -157,9 +157,13 @@ def test_addresses_written_down_by_hand_lead_to_no_later_pod(solved: State) -> N
 def second_service(seen: State, selector: dict[str, str]) -> None:
     seen.objects["Service"].append(service("store", selector, 6379, 6379, clusterIP="10.96.0.77"))
     seen.objects["EndpointSlice"].append(
-        obj("EndpointSlice", "store-x", metadata={"labels": {"kubernetes.io/service-name": "store"}},
-            endpoints=[{"addresses": [one.status["podIP"]]} for one in seen.selected("Pod", selector)])
-    )  # fmt: skip
+        obj(
+            "EndpointSlice",
+            "store-x",
+            metadata={"labels": {"kubernetes.io/service-name": "store"}},
+            endpoints=[{"addresses": [one.status["podIP"]]} for one in seen.selected("Pod", selector)],
+        )
+    )
     told(seen, "guestbook", "store", "10.96.0.77")
 
 
@@ -231,12 +235,30 @@ def test_a_secret_that_says_nothing_of_redis_is_no_hindrance(solved: State) -> N
 
 
 def test_fields_of_the_pod_are_known_as_variables() -> None:
-    fields = ("metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['app']", "metadata.annotations['a.b/c']",
-              "spec.nodeName", "status.podIP", "status.hostIP")  # fmt: skip
+    fields = (
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "metadata.labels['app']",
+        "metadata.annotations['a.b/c']",
+        "spec.nodeName",
+        "status.podIP",
+        "status.hostIP",
+    )
     env: list[dict[str, Any]] = [
         {"name": f"V{n}", "valueFrom": {"fieldRef": {"fieldPath": path}}} for n, path in enumerate(fields)
     ]
     env.append({"name": "REDIS_HOST", "value": "redis.$(V1).svc"})
     one = pod(hostIP="172.18.0.3")
     given = state().env(one, {"name": "app", "env": env})
-    assert list(given.values()) == ["guestbook-1", "learn", one.uid, "guestbook", "", "worker", "10.244.1.1", "172.18.0.3", "redis.learn.svc"]  # fmt: skip
+    assert list(given.values()) == [
+        "guestbook-1",
+        "learn",
+        one.uid,
+        "guestbook",
+        "",
+        "worker",
+        "10.244.1.1",
+        "172.18.0.3",
+        "redis.learn.svc",
+    ]

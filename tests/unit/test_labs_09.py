@@ -129,31 +129,67 @@ DEFAULTS = {
 }
 ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any], str]] = {
     "the line as a comment": ({"killed": "program-changed"}, replaced("report", 'b"7"', 'b"7"  #'), "solution"),
-    "the line in a string": ({"throttled": "program-changed"}, replaced("busy", "sum(range(1000))", "pass"), "solution"),
+    "the line in a string": (
+        {"throttled": "program-changed"},
+        replaced("busy", "sum(range(1000))", "pass"),
+        "solution",
+    ),
     "the program as arguments, with empty lines": ({}, as_arguments, "solution"),
     "a limit of the Pod alone": ({"throttled": "cpu-limit-missing"}, template_limit("busy", memory="48Mi"), "solution"),
-    "another limit in the template": ({"killed": "limit-too-large"}, template_limit("report", memory="1Gi"), "solution"),
+    "another limit in the template": (
+        {"killed": "limit-too-large"},
+        template_limit("report", memory="1Gi"),
+        "solution",
+    ),
     "another limit of the Pod": ({"throttled": "limit-too-large"}, pod_limit, "solution"),
-    "the default limit has gone": ({"throttled": "cpu-limit-missing"}, limit_range(max={"memory": "1Gi"}), "imperative"),
+    "the default limit has gone": (
+        {"throttled": "cpu-limit-missing"},
+        limit_range(max={"memory": "1Gi"}),
+        "imperative",
+    ),
     "the default limit was raised": ({"throttled": "limit-too-large"}, limit_range(default={"cpu": "1"}), "imperative"),
     "a limit from before the maximum": ({"defaults": "defaults-came-later"}, large_limit, "solution"),
-    "other defaults than when the Pods were made": ({}, limit_range(GREEN, **{**DEFAULTS, "default": {"memory": "96Mi"}}), "solution"),
+    "other defaults than when the Pods were made": (
+        {},
+        limit_range(GREEN, **{**DEFAULTS, "default": {"memory": "96Mi"}}),
+        "solution",
+    ),
     "no defaults any more": ({"defaults": "defaults-missing"}, limit_range(GREEN, max={"memory": "128Mi"}), "solution"),
-    "numbers of an init container": ({"defaults": "defaults-not-used"}, init_container(limits={"memory": "64Mi"}), "solution"),
+    "numbers of an init container": (
+        {"defaults": "defaults-not-used"},
+        init_container(limits={"memory": "64Mi"}),
+        "solution",
+    ),
     "an init container without numbers": ({}, init_container(), "solution"),
     "not Pods with a deadline": ({"budget": "quota-does-not-bind"}, quota(scopes=["NotTerminating"]), "solution"),
-    "only Pods of a priority": ({"budget": "quota-does-not-bind"}, quota(scopeSelector=scope("PriorityClass")), "solution"),
+    "only Pods of a priority": (
+        {"budget": "quota-does-not-bind"},
+        quota(scopeSelector=scope("PriorityClass")),
+        "solution",
+    ),
     "two quotas share all Pods": ({}, shared("100m", "50m"), "solution"),
     "two quotas share all Pods, and allow too much": ({"budget": "quota-too-large"}, shared("100m", "60m"), "solution"),
-    "two quotas share all Pods, in a wrong unit": ({"budget": "memory-unit-slip"}, shared("100m", "50m", "128"), "solution"),
+    "two quotas share all Pods, in a wrong unit": (
+        {"budget": "memory-unit-slip"},
+        shared("100m", "50m", "128"),
+        "solution",
+    ),
     "two quotas share all Pods, which are older": ({"budget": "quota-came-later"}, shared("10m", "5m"), "solution"),
     "Pods that request nothing, which the quota leaves out": ({}, best_effort, "solution"),
     "Pods that name a half of what is counted": ({"budget": "quota-needs-requests"}, half_effort, "solution"),
     "all Pods that request something": ({}, quota(scopeSelector=scope("NotBestEffort")), "solution"),
-    "one resource for some Pods only": ({"budget": "quota-does-not-bind"}, lambda state: only(state, "ResourceQuota", "memory", BLUE).spec.update(scopes=["NotTerminating"]), "other-spelling"),
+    "one resource for some Pods only": (
+        {"budget": "quota-does-not-bind"},
+        lambda state: only(state, "ResourceQuota", "memory", BLUE).spec.update(scopes=["NotTerminating"]),
+        "other-spelling",
+    ),
     "Pods older than the quota, without requests": ({"budget": "quota-needs-requests"}, without_requests, "solution"),
-    "a quota that has not counted yet": ({"budget": "quota-not-counted-yet"}, lambda state: only(state, "ResourceQuota", "budget", BLUE).status.clear(), "solution"),
-}  # fmt: skip
+    "a quota that has not counted yet": (
+        {"budget": "quota-not-counted-yet"},
+        lambda state: only(state, "ResourceQuota", "budget", BLUE).status.clear(),
+        "solution",
+    ),
+}
 
 
 @pytest.mark.parametrize("expected, change, case", ALTERED.values(), ids=list(ALTERED))

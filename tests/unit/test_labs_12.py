@@ -110,7 +110,7 @@ ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any]]] = {
     "in an init container": (WRITABLE, mounted(WRITE, container="helper", kind="initContainers")),
     "in a further container, to read": ({}, mounted(READ, container="helper")),
     "in a further container, of a volume that is read only": ({}, mounted(WRITE, container="helper", readOnly=True)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("expected, change", ALTERED.values(), ids=list(ALTERED))

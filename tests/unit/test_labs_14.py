@@ -27,9 +27,15 @@ def labels(**pairs: str) -> dict[str, Any]:
 
 def but(**pair: str) -> dict[str, Any]:
     """Pods that have this label, and another value of it."""
-    return {"podSelector": {"matchExpressions": [
-        e for key, value in pair.items() for e in ({"key": key, "operator": "NotIn", "values": [value]}, {"key": key, "operator": "Exists"})
-    ]}}  # fmt: skip
+    return {
+        "podSelector": {
+            "matchExpressions": [
+                e
+                for key, value in pair.items()
+                for e in ({"key": key, "operator": "NotIn", "values": [value]}, {"key": key, "operator": "Exists"})
+            ]
+        }
+    }
 
 
 def block(address: str, bits: int = 32) -> dict[str, Any]:
@@ -56,11 +62,21 @@ def test_the_solution_passes() -> None:
 
 OPEN_NOW_ONLY: list[tuple[set[str], str, dict[str, dict[str, str]], dict[str, Any]]] = [
     ({"redis", "egress"}, "redis", {}, {"ingress": [{"from": [block(ADDRESSES["guestbook"])]}]}),
-    ({"redis", "egress"}, "guestbook", {}, {"egress": [{"to": [block(ADDRESSES["redis"])], "ports": [{"port": 6379}]}, NAMES]}),
+    (
+        {"redis", "egress"},
+        "guestbook",
+        {},
+        {"egress": [{"to": [block(ADDRESSES["redis"])], "ports": [{"port": 6379}]}, NAMES]},
+    ),
     ({"visitors"}, "guestbook", {}, {"ingress": [{"from": [block(ADDRESSES["visitor"])], "ports": [{"port": 8080}]}]}),
-    ({"redis", "egress"}, "redis", {"guestbook": {"access": "redis"}}, {"ingress": [{"from": [labels(access="redis")]}]}),
+    (
+        {"redis", "egress"},
+        "redis",
+        {"guestbook": {"access": "redis"}},
+        {"ingress": [{"from": [labels(access="redis")]}]},
+    ),
     ({"redis", "egress"}, "redis", {"redis": {"tier": "data"}}, labels(tier="data")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("tasks, policy, hand, spec", OPEN_NOW_ONLY)
@@ -72,10 +88,24 @@ def test_what_is_open_for_the_pods_of_today_only_does_not_count(
 
 EVERYWHERE: dict[str, Any] = {"namespaceSelector": {}}
 TEAMS = {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}
-SYSTEM = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["default", "learn-x"]}]}}  # fmt: skip
-BOTH = {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["learn", "learn-visitors"]}]}}  # fmt: skip
+SYSTEM = {
+    "namespaceSelector": {
+        "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["default", "learn-x"]}]
+    }
+}
+BOTH = {
+    "namespaceSelector": {
+        "matchExpressions": [
+            {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["learn", "learn-visitors"]}
+        ]
+    }
+}
 TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
-    ("visitors", "guestbook", {"ingress": [{"from": [EVERYWHERE | labels(role="visitor")], "ports": [{"port": 8080}]}]}),
+    (
+        "visitors",
+        "guestbook",
+        {"ingress": [{"from": [EVERYWHERE | labels(role="visitor")], "ports": [{"port": 8080}]}]},
+    ),
     ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, labels(role="visitor")], "ports": [{"port": 8080}]}]}),
     ("redis", "redis", {"ingress": [{"from": [BOTH | labels(app="guestbook")], "ports": [{"port": 6379}]}]}),
     ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [*NAMES["ports"], {"port": 80}]}]}),
@@ -83,7 +113,11 @@ TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [{"protocol": "UDP"}]}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"ports": [{"port": 6379}]}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"to": [{"podSelector": {}}], "ports": [{"port": 6379}]}]}),
-    ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [EVERYWHERE | labels(app="redis")], "ports": [{"port": 6379}]}]}),
+    (
+        "egress",
+        "guestbook",
+        {"egress": [NAMES, TO_REDIS, {"to": [EVERYWHERE | labels(app="redis")], "ports": [{"port": 6379}]}]},
+    ),
     ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [GUESTS | labels(role="crawler")]}]}),
     ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [SYSTEM]}]}),
     ("egress", "guestbook", {"egress": [NAMES, TO_REDIS, {"to": [block("172.16.0.0", 12)]}]}),
@@ -92,10 +126,26 @@ TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), EVERYWHERE | labels(role="admin")]}]}),
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), BOTH | labels(role="nobody")]}]}),
     ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), TEAMS | labels(app="guestbook")]}]}),
-    ("redis", "redis", {"ingress": [{"from": [labels(app="guestbook"), {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}),
-    ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, EVERYWHERE | labels(app="monitoring")], "ports": [{"port": 8080}]}]}),
-    ("visitors", "guestbook", {"ingress": [{"from": [VISITORS, GUESTS | but(role="crawler")], "ports": [{"port": 8080}]}]}),
-]  # fmt: skip
+    (
+        "redis",
+        "redis",
+        {
+            "ingress": [
+                {"from": [labels(app="guestbook"), {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}
+            ]
+        },
+    ),
+    (
+        "visitors",
+        "guestbook",
+        {"ingress": [{"from": [VISITORS, EVERYWHERE | labels(app="monitoring")], "ports": [{"port": 8080}]}]},
+    ),
+    (
+        "visitors",
+        "guestbook",
+        {"ingress": [{"from": [VISITORS, GUESTS | but(role="crawler")], "ports": [{"port": 8080}]}]},
+    ),
+]
 
 
 @pytest.mark.parametrize("task, policy, spec", TOO_MUCH)
@@ -109,12 +159,15 @@ ENOUGH: list[tuple[str, dict[str, Any]]] = [
     ("guestbook", {"egress": [TO_REDIS, {"to": [DNS], "ports": [{"port": "dns", "protocol": "UDP"}]}]}),
     ("guestbook", {"egress": [TO_REDIS, {"to": [DNS]}]}),
     ("guestbook", {"egress": [TO_REDIS, {"to": [block("0.0.0.0", 1), block("128.0.0.0", 1)], **NAMES}]}),
-    ("guestbook", {"egress": [TO_REDIS, NAMES, {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], **NAMES}]}),
+    (
+        "guestbook",
+        {"egress": [TO_REDIS, NAMES, {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], **NAMES}]},
+    ),
     ("redis", {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": 6000, "endPort": 7000}]}]}),
     ("redis", {"ingress": [{"from": [labels(app="guestbook"), labels(app="guestbook-v2")]}]}),
     ("default-deny", {"podSelector": None}),
     ("default-deny", {"podSelector": {"matchLabels": {}, "matchExpressions": []}, "ingress": [], "egress": []}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("policy, spec", ENOUGH)
@@ -122,11 +175,18 @@ def test_unusual_spellings_pass(policy: str, spec: dict[str, Any]) -> None:
     assert causes(policy, **spec) == ALL
 
 
-@pytest.mark.parametrize("tasks, policy, spec", [
-    ({"redis", "egress"}, "redis", {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": "redis"}]}]}),
-    ({"redis", "egress"}, "guestbook", {"egress": [NAMES, TO_REDIS | {"ports": [{"port": "redis"}]}]}),
-    ({"visitors"}, "guestbook", {"ingress": [{"from": [VISITORS], "ports": [{"port": "web"}]}]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tasks, policy, spec",
+    [
+        (
+            {"redis", "egress"},
+            "redis",
+            {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": "redis"}]}]},
+        ),
+        ({"redis", "egress"}, "guestbook", {"egress": [NAMES, TO_REDIS | {"ports": [{"port": "redis"}]}]}),
+        ({"visitors"}, "guestbook", {"ingress": [{"from": [VISITORS], "ports": [{"port": "web"}]}]}),
+    ],
+)
 def test_a_port_that_nobody_has_a_name_for_is_closed_whatever_the_network_makes_of_it(
     tasks: set[str], policy: str, spec: dict[str, Any]
 ) -> None:

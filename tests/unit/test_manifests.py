@@ -16,12 +16,15 @@ HERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook}\n"
 THERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook, namespace: learn-blue}\n"
 
 
-@pytest.mark.parametrize("text, others, asked", [
-    (HERE, [], ["learn"]),
-    (HERE, [deployment()], []),
-    (THERE, [deployment()], ["learn-blue"]),
-    (THERE, [obj("Deployment", "guestbook", namespace="learn-blue")], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, others, asked",
+    [
+        (HERE, [], ["learn"]),
+        (HERE, [deployment()], []),
+        (THERE, [deployment()], ["learn-blue"]),
+        (THERE, [obj("Deployment", "guestbook", namespace="learn-blue")], []),
+    ],
+)
 def test_a_manifest_is_tried_in_the_namespace_that_it_names(
     text: str, others: list[Any], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,10 +32,17 @@ def lab_with(folder: Path, **files: str) -> Lab:
 def test_every_part_that_matters_is_changed_once(tmp_path: Path) -> None:
     found = {m.id.removeprefix("web.yaml Service/web: "): m for m in mutants(lab_with(tmp_path, web_yaml=SERVICE))}
     assert set(found) == {
-        "in another namespace", "metadata.name is 'webx'", "spec.selector dropped", "spec.selector.app is 'webx'",
-        "spec.selector.app dropped", "spec.ports dropped", "spec.ports.0 dropped", "spec.ports.0.port is 0",
-        "spec.ports.0.port is 81", "spec.ports.0.targetPort is 'httpx'",
-    }  # fmt: skip
+        "in another namespace",
+        "metadata.name is 'webx'",
+        "spec.selector dropped",
+        "spec.selector.app is 'webx'",
+        "spec.selector.app dropped",
+        "spec.ports dropped",
+        "spec.ports.0 dropped",
+        "spec.ports.0.port is 0",
+        "spec.ports.0.port is 81",
+        "spec.ports.0.targetPort is 'httpx'",
+    }
     changed = yaml.safe_load(found["spec.selector.app is 'webx'"].files["web.yaml"])
     assert changed["spec"] == {"selector": {"app": "webx"}, "ports": [{"port": 80, "targetPort": "http"}]}
 

@@ -65,9 +65,11 @@ def test_nothing_lies_over_something_else() -> None:
         assert box["x"] + box["w"] <= drawing["width"] and box["y"] + box["h"] <= drawing["height"]
         for other in boxes[number + 1 :]:
             apart = (
-                box["x"] + box["w"] <= other["x"] or other["x"] + other["w"] <= box["x"]
-                or box["y"] + box["h"] <= other["y"] or other["y"] + other["h"] <= box["y"]
-            )  # fmt: skip
+                box["x"] + box["w"] <= other["x"]
+                or other["x"] + other["w"] <= box["x"]
+                or box["y"] + box["h"] <= other["y"]
+                or other["y"] + other["h"] <= box["y"]
+            )
             assert apart, (box["name"], other["name"])
 
 

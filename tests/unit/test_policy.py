@@ -52,41 +52,136 @@ def path(policies: list[Object], source: str, target: str, port: int = 8080, pro
 TABLE = [
     ("nothing", "", "guest>web web>redis redis>web web>guest web>dns", ""),
     ("deny in", "podSelector: {}", "web>guest web>dns", "guest>web web>redis redis>web crawler>redis"),
-    ("deny out", "{podSelector: {}, policyTypes: [Egress]}", "guest>web crawler>redis web>web", "web>redis web>guest web>dns"),
-    ("deny both", "{podSelector: {}, policyTypes: [Ingress, Egress]}", "web>web guest>crawler", "guest>web web>redis web>guest"),
+    (
+        "deny out",
+        "{podSelector: {}, policyTypes: [Egress]}",
+        "guest>web crawler>redis web>web",
+        "web>redis web>guest web>dns",
+    ),
+    (
+        "deny both",
+        "{podSelector: {}, policyTypes: [Ingress, Egress]}",
+        "web>web guest>crawler",
+        "guest>web web>redis web>guest",
+    ),
     ("other Pods only", "{podSelector: {matchLabels: {app: redis}}}", "guest>web redis>web", "web>redis guest>redis"),
     ("own Pods", "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}", "web>redis", "guest>redis"),
     ("everybody", "{podSelector: {}, ingress: [{}]}", "web>redis guest>web", ""),
     ("an empty list allows nobody", "{podSelector: {}, ingress: []}", "", "web>redis guest>web"),
-    ("and", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, podSelector: {matchLabels: {role: guest}}}]}]}",
-     "guest>web", "crawler>web redis>web"),
-    ("or", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, {podSelector: {matchLabels: {app: redis}}}]}]}",
-     "guest>web crawler>web redis>web", "web>redis"),
-    ("namespace only", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
-     "guest>web crawler>web", "redis>web"),
-    ("all namespaces", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}", "guest>web redis>web", "host>redis"),
-    ("a Pod's label does not reach into another namespace", "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {role: guest}}}]}]}",
-     "", "guest>web"),
-    ("block", "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24, except: [10.244.2.2/32]}}]}]}", "guest>web", "crawler>web redis>web"),
-    ("block of a node", "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 172.18.0.0/16}}]}]}", "host>redis", "web>redis"),
-    ("port", "{podSelector: {}, ingress: [{ports: [{port: 8080}]}]}", "guest>web web>redis", "guest>web:9090 guest>web:8080/UDP"),
-    ("range", "{podSelector: {}, ingress: [{ports: [{port: 8000, endPort: 8080}]}]}", "guest>web guest>web:8000", "guest>web:8081"),
+    (
+        "and",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, podSelector: {matchLabels: {role: guest}}}]}]}",
+        "guest>web",
+        "crawler>web redis>web",
+    ),
+    (
+        "or",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, {podSelector: {matchLabels: {app: redis}}}]}]}",
+        "guest>web crawler>web redis>web",
+        "web>redis",
+    ),
+    (
+        "namespace only",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
+        "guest>web crawler>web",
+        "redis>web",
+    ),
+    (
+        "all namespaces",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}",
+        "guest>web redis>web",
+        "host>redis",
+    ),
+    (
+        "a Pod's label does not reach into another namespace",
+        "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {role: guest}}}]}]}",
+        "",
+        "guest>web",
+    ),
+    (
+        "block",
+        "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24, except: [10.244.2.2/32]}}]}]}",
+        "guest>web",
+        "crawler>web redis>web",
+    ),
+    (
+        "block of a node",
+        "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 172.18.0.0/16}}]}]}",
+        "host>redis",
+        "web>redis",
+    ),
+    (
+        "port",
+        "{podSelector: {}, ingress: [{ports: [{port: 8080}]}]}",
+        "guest>web web>redis",
+        "guest>web:9090 guest>web:8080/UDP",
+    ),
+    (
+        "range",
+        "{podSelector: {}, ingress: [{ports: [{port: 8000, endPort: 8080}]}]}",
+        "guest>web guest>web:8000",
+        "guest>web:8081",
+    ),
     ("name of a port", "{podSelector: {}, ingress: [{ports: [{port: http}]}]}", "guest>web", "guest>web:9090"),
     ("name of a port that nobody has", "{podSelector: {}, ingress: [{ports: [{port: htp}]}]}", "", "guest>web"),
     ("protocol only", "{podSelector: {}, ingress: [{ports: [{protocol: UDP}]}]}", "guest>web:53/UDP", "guest>web"),
-    ("peer and port must both match", "{podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: [{port: 8080}]}]}", "redis>web", "redis>web:80 guest>web"),
-    ("two rules", "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}, {ports: [{port: 80}]}]}", "redis>web guest>web:80", "guest>web"),
-    ("out to one", "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: redis}}}]}]}", "web>redis", "redis>web web>guest"),
-    ("out to names", "{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}]}", "web>dns:53/UDP", "web>dns:53 web>redis"),
-    ("out to the DNS", "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
-     "web>dns:53/UDP web>dns:53", "web>redis"),
-    ("rules of a type that is not named", "{podSelector: {}, policyTypes: [Ingress], egress: [{}]}", "web>guest", "guest>web"),
+    (
+        "peer and port must both match",
+        "{podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: [{port: 8080}]}]}",
+        "redis>web",
+        "redis>web:80 guest>web",
+    ),
+    (
+        "two rules",
+        "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}, {ports: [{port: 80}]}]}",
+        "redis>web guest>web:80",
+        "guest>web",
+    ),
+    (
+        "out to one",
+        "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: redis}}}]}]}",
+        "web>redis",
+        "redis>web web>guest",
+    ),
+    (
+        "out to names",
+        "{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}]}",
+        "web>dns:53/UDP",
+        "web>dns:53 web>redis",
+    ),
+    (
+        "out to the DNS",
+        "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
+        "web>dns:53/UDP web>dns:53",
+        "web>redis",
+    ),
+    (
+        "rules of a type that is not named",
+        "{podSelector: {}, policyTypes: [Ingress], egress: [{}]}",
+        "web>guest",
+        "guest>web",
+    ),
     ("types go by the rules", "{podSelector: {}, egress: []}", "web>guest", "guest>web"),
-    ("expressions", "{podSelector: {matchExpressions: [{key: app, operator: In, values: [web, www]}]}}", "guest>redis", "guest>web"),
-    ("not in", "{podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [web]}]}}", "guest>web", "guest>redis"),
+    (
+        "expressions",
+        "{podSelector: {matchExpressions: [{key: app, operator: In, values: [web, www]}]}}",
+        "guest>redis",
+        "guest>web",
+    ),
+    (
+        "not in",
+        "{podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [web]}]}}",
+        "guest>web",
+        "guest>redis",
+    ),
     ("exists", "{podSelector: {matchExpressions: [{key: role, operator: Exists}]}}", "guest>web", ""),
-    ("a Pod on its node's network is not selected", "{podSelector: {matchLabels: {app: web}}}", "redis>host", "redis>web"),
-]  # fmt: skip
+    (
+        "a Pod on its node's network is not selected",
+        "{podSelector: {matchLabels: {app: web}}}",
+        "redis>host",
+        "redis>web",
+    ),
+]
 
 
 def ways(text: str) -> list[tuple[str, str, int, str]]:
@@ -146,8 +241,13 @@ OPEN = [
     ("policy-allows-all", [policy(), policy("all", ingress=[{}])], "guest>web", "ingress"),
     ("policy-allows-too-much", [policy(ingress=[{"ports": [{"port": 8080}]}])], "guest>web", "ingress"),
     ("policy-allows-too-much", [policy(ingress=[{"from": [GUESTS]}])], "crawler>web", "ingress"),
-    ("policy-peers-or", [policy(ingress=[{"from": [GUESTS, {"podSelector": {"matchLabels": GUEST}}]}])], "crawler>web", "ingress"),
-]  # fmt: skip
+    (
+        "policy-peers-or",
+        [policy(ingress=[{"from": [GUESTS, {"podSelector": {"matchLabels": GUEST}}]}])],
+        "crawler>web",
+        "ingress",
+    ),
+]
 
 
 @pytest.mark.parametrize("cause, policies, way, direction", OPEN)
@@ -166,24 +266,70 @@ def test_why_a_path_is_open(cause: str, policies: list[Object], way: str, direct
 
 CLOSED = [
     ("path-not-allowed", [policy()], "guest>web"),
-    ("policy-one-direction", [policy(podSelector={"matchLabels": WEB}, policyTypes=["Egress"]),
-                              policy("in", podSelector={"matchLabels": REDIS}, ingress=[{"from": [{"podSelector": {}}]}])], "web>redis"),
+    (
+        "policy-one-direction",
+        [
+            policy(podSelector={"matchLabels": WEB}, policyTypes=["Egress"]),
+            policy("in", podSelector={"matchLabels": REDIS}, ingress=[{"from": [{"podSelector": {}}]}]),
+        ],
+        "web>redis",
+    ),
     ("policy-one-direction", [policy(policyTypes=BOTH, egress=[TO_REDIS])], "web>redis"),
     ("policy-wrong-port", [policy(ingress=[{"from": [ONE_GUEST], "ports": [{"port": 9090}]}])], "guest>web"),
     ("policy-service-port", [policy(ingress=[{"from": [ONE_GUEST], "ports": [{"port": 80}]}])], "guest>web"),
-    ("policy-service-address", [policy(policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "10.96.0.9/32"}}]}])], "web>redis"),
+    (
+        "policy-service-address",
+        [policy(policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "10.96.0.9/32"}}]}])],
+        "web>redis",
+    ),
     ("policy-own-namespace", [policy(ingress=[{"from": [{"podSelector": {"matchLabels": GUEST}}]}])], "guest>web"),
-    ("namespace-label-missing", [policy(ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"name": "learn-out"}}}]}])], "guest>web"),
-    ("policy-peer-matches-nothing", [policy(ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "wep"}}}]}])], "web>redis"),
-    ("policy-peer-matches-nothing", [policy(ingress=[{"from": [{**GUESTS, "podSelector": {"matchLabels": {"role": "gest"}}}]}])], "guest>web"),
-    ("policy-selects-nothing", [policy(), policy("in", podSelector={"matchLabels": {"app": "wep"}}, ingress=[{"from": [ONE_GUEST]}])], "guest>web"),
-    ("policy-in-other-namespace", [policy(), policy("in", "learn-out", podSelector={"matchLabels": WEB}, ingress=[{"from": [ONE_GUEST]}])], "guest>web"),
-    ("policy-type-missing", [policy(policyTypes=["Egress"]), policy("out", policyTypes=["Ingress"], ingress=[{}], egress=[TO_REDIS])], "web>redis"),
+    (
+        "namespace-label-missing",
+        [policy(ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"name": "learn-out"}}}]}])],
+        "guest>web",
+    ),
+    (
+        "policy-peer-matches-nothing",
+        [policy(ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "wep"}}}]}])],
+        "web>redis",
+    ),
+    (
+        "policy-peer-matches-nothing",
+        [policy(ingress=[{"from": [{**GUESTS, "podSelector": {"matchLabels": {"role": "gest"}}}]}])],
+        "guest>web",
+    ),
+    (
+        "policy-selects-nothing",
+        [policy(), policy("in", podSelector={"matchLabels": {"app": "wep"}}, ingress=[{"from": [ONE_GUEST]}])],
+        "guest>web",
+    ),
+    (
+        "policy-in-other-namespace",
+        [policy(), policy("in", "learn-out", podSelector={"matchLabels": WEB}, ingress=[{"from": [ONE_GUEST]}])],
+        "guest>web",
+    ),
+    (
+        "policy-type-missing",
+        [policy(policyTypes=["Egress"]), policy("out", policyTypes=["Ingress"], ingress=[{}], egress=[TO_REDIS])],
+        "web>redis",
+    ),
     ("dns-egress-missing", [policy(policyTypes=["Egress"], egress=[TO_REDIS])], "web>dns:53/UDP"),
-    ("dns-egress-missing", [policy(policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}}], "ports": [{"port": 53}]}])], "web>dns:53/UDP"),
-    ("policy-peer-matches-nothing", [policy(policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube_dns"}}}]}])],
-     "web>dns:53/UDP"),
-]  # fmt: skip
+    (
+        "dns-egress-missing",
+        [policy(policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}}], "ports": [{"port": 53}]}])],
+        "web>dns:53/UDP",
+    ),
+    (
+        "policy-peer-matches-nothing",
+        [
+            policy(
+                policyTypes=["Egress"],
+                egress=[{"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube_dns"}}}]}],
+            )
+        ],
+        "web>dns:53/UDP",
+    ),
+]
 
 
 @pytest.mark.parametrize("cause, policies, way", CLOSED)

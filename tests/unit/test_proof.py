@@ -62,8 +62,13 @@ def test_what_makes_a_recording_stale(lab: Lab, change: Callable[[Lab], object],
 
 @pytest.mark.parametrize(
     "changes, matters",
-    [({"title": "Another"}, False), ({"make": "kubectl apply -f x"}, False), ({"make": "kubectl apply -f y"}, True), ({"seed": "2"}, True)],
-)  # fmt: skip
+    [
+        ({"title": "Another"}, False),
+        ({"make": "kubectl apply -f x"}, False),
+        ({"make": "kubectl apply -f y"}, True),
+        ({"seed": "2"}, True),
+    ],
+)
 def test_what_in_a_case_makes_its_recording_stale(lab: Lab, changes: dict[str, str], matters: bool) -> None:
     other = replace(CASE, **changes)
     assert (digests.of_case(lab, "mistakes", other) != digests.of_case(lab, "mistakes", CASE)) is matters

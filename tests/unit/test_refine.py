@@ -60,13 +60,17 @@ ONE_OF = {
 }
 SCHEDULED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a device": ("0/3 nodes: 3 Insufficient example.com/gpu", {}, "pod-unschedulable-device"),
-    "a port": ("0/3 nodes: 3 node(s) didn't have free ports", {"ports": [{"hostPort": 80}, {"hostPort": 81}]}, "host-port-taken"),
+    "a port": (
+        "0/3 nodes: 3 node(s) didn't have free ports",
+        {"ports": [{"hostPort": 80}, {"hostPort": 81}]},
+        "host-port-taken",
+    ),
     "a spread": ("0/3 nodes: 3 didn't match pod topology spread constraints", {}, "pod-unschedulable-spread"),
     "beside others": ("0/3 nodes: 3 didn't match pod affinity rules", {}, "pod-unschedulable-pod-affinity"),
     "away from others": ("0/3 nodes: 3 didn't match pod anti-affinity rules", {}, "pod-unschedulable-pod-affinity"),
     "labels": ("0/3 nodes: 3 didn't match Pod's node affinity/selector", {}, "pod-unschedulable-affinity"),
     "nothing known": ("0/3 nodes: 3 something else", {}, "pod-unschedulable"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("message, of_container, cause", SCHEDULED.values(), ids=SCHEDULED)

@@ -23,13 +23,26 @@ MAY_IMPORT = {
     "recording": {"model", "diagnosis", "grading"},
     "authoring": {"model", "diagnosis", "grading"},
     "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "session", "live"},
-}  # fmt: skip
+}
 # Rooms without I/O, and what a module imports to do I/O.
 PURE = ("model", "diagnosis", "grading")
 IO = {
-    "subprocess", "socket", "urllib", "urllib3", "http", "httpx", "kubernetes", "threading", "concurrent", "tempfile", "shutil",
-    "asyncio", "multiprocessing", "signal", "getpass",
-}  # fmt: skip
+    "subprocess",
+    "socket",
+    "urllib",
+    "urllib3",
+    "http",
+    "httpx",
+    "kubernetes",
+    "threading",
+    "concurrent",
+    "tempfile",
+    "shutil",
+    "asyncio",
+    "multiprocessing",
+    "signal",
+    "getpass",
+}
 # Two modules of the pure rooms read files: a lab's own folder, and the catalogue.
 READING = {"pathlib", "os", "io", "glob", "importlib"}
 READ_THEIR_FOLDER = {"checker.grading.labs", "checker.model.catalogue"}
@@ -48,7 +61,7 @@ def modules(*folders: str) -> dict[str, Path]:
         for folder in folders
         for path in sorted((paths.COURSE / folder).rglob("*.py"))
         if "template" not in path.parts  # of a new lab: no module of the checker
-    }  # fmt: skip
+    }
 
 
 def imported(path: Path) -> Iterator[str]:

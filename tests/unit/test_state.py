@@ -24,11 +24,20 @@ ABSENCES = {
     "another namespace": ("wrong-namespace", state(obj("Deployment", "guestbook", namespace="other"))),
     "a bare Pod": ("bare-pod", state(pod("guestbook"))),
     "another kind": ("wrong-kind", state(obj("StatefulSet", "guestbook"))),
-    "a refused manifest": ("manifest-refused", state(refusals=[{"file": "a.yaml", "kind": "Deployment", "name": "guestbook", "message": "no"}])),
-    "a malformed manifest": ("manifest-malformed", state(refusals=[{"file": "a.yaml", "kind": "", "name": "", "message": "it is not valid YAML"}])),
-    "on its way out": ("object-being-deleted", state(obj("Deployment", "guestbook", metadata={"deletionTimestamp": "2026-01-01T11:59:59Z"}))),
+    "a refused manifest": (
+        "manifest-refused",
+        state(refusals=[{"file": "a.yaml", "kind": "Deployment", "name": "guestbook", "message": "no"}]),
+    ),
+    "a malformed manifest": (
+        "manifest-malformed",
+        state(refusals=[{"file": "a.yaml", "kind": "", "name": "", "message": "it is not valid YAML"}]),
+    ),
+    "on its way out": (
+        "object-being-deleted",
+        state(obj("Deployment", "guestbook", metadata={"deletionTimestamp": "2026-01-01T11:59:59Z"})),
+    ),
     "no namespace": ("namespace-missing", State("gone", state().now, state().objects)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cause, world", ABSENCES.values(), ids=list(ABSENCES))
@@ -130,14 +139,17 @@ def test_every_ready_pod_is_asked_for_its_share() -> None:
     pods = [pod(f"guestbook-{n}", ready=n != 7) for n in range(1, 8)]
     seen = state(service(), *pods)
     assert Http("guestbook", times=20, per_pod=True).question(seen) == {
-        "do": "http", "url": "http://guestbook.learn.svc.cluster.local.:80/", "times": 120,
-    }  # fmt: skip
+        "do": "http",
+        "url": "http://guestbook.learn.svc.cluster.local.:80/",
+        "times": 120,
+    }
     assert Http("guestbook", times=20).question(seen)["times"] == 20  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
-    "answer, pending", [(Answer(0, "", error="refused"), True), (Answer(0, "", error="reset"), False), (Answer(500, ""), False)]
-)  # fmt: skip
+    "answer, pending",
+    [(Answer(0, "", error="refused"), True), (Answer(0, "", error="reset"), False), (Answer(500, ""), False)],
+)
 def test_only_requests_that_never_arrived_are_given_time(answer: Answer, pending: bool) -> None:
     replica = pod()
     seen = state(service(), slice_of(), replica, observations={REACH: {"10.244.1.1:8080": "open"}})

@@ -29,8 +29,12 @@ FILLED = {
     "an optional part": ("It is gone.[ Did you mean {near}?]", {"near": "web"}, "It is gone. Did you mean web?"),
     "an optional part without its fact": ("It is gone.[ Did you mean {near}?]", {"near": None}, "It is gone."),
     "zero is a fact": ("[{n} left]", {"n": 0}, "0 left"),
-    "braces": ("kubectl get pods -o jsonpath={{.items[[0]].spec}}", {}, "kubectl get pods -o jsonpath={.items[0].spec}"),
-}  # fmt: skip
+    "braces": (
+        "kubectl get pods -o jsonpath={{.items[[0]].spec}}",
+        {},
+        "kubectl get pods -o jsonpath={.items[0].spec}",
+    ),
+}
 
 
 @pytest.mark.parametrize("template, facts, text", FILLED.values(), ids=FILLED)

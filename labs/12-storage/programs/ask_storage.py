@@ -21,9 +21,22 @@ TIMEOUT = 2.0  # seconds for one connection or request
 ITEMS, FILES = 50, 100  # at most so many of a list, and of a folder's files
 # By these a list can come about at once, or the counters are set back: then counting what was written says nothing.
 UNCOUNTABLE = (
-    "copy", "restore", "restore-asking", "rename", "renamenx", "move", "sort", "lmove", "blmove", "rpoplpush", "brpoplpush",
-    "replicaof", "slaveof", "debug", "config|resetstat",
-)  # fmt: skip
+    "copy",
+    "restore",
+    "restore-asking",
+    "rename",
+    "renamenx",
+    "move",
+    "sort",
+    "lmove",
+    "blmove",
+    "rpoplpush",
+    "brpoplpush",
+    "replicaof",
+    "slaveof",
+    "debug",
+    "config|resetstat",
+)
 ADDING = ("rpush", "lpush", "rpushx", "lpushx", "linsert")
 
 
