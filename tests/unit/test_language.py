@@ -23,7 +23,7 @@ from checker.diagnosis.explain import explained
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
 from checker.model import catalogue as catalogue_module
-from checker.model.catalogue import ENGLISH, UI, load, load_sentences
+from checker.model.catalogue import ENGLISH, UI
 from checker.model.explanation import Explanation
 from checker.model.fault import Fault, Words
 from checker.model.state import State
@@ -34,6 +34,8 @@ from checker.ui.panel import Panel
 from checker.ui.picture.drawing import Places, laid_out, text
 from checker.ui.picture.scene import scene
 from checker.ui.report import text_report
+from cluster import language
+from cluster.language import load, load_sentences
 from tests.explain.case import FOLDER as EXPLAIN
 
 PSEUDO = "pseudo"
@@ -109,12 +111,13 @@ def accented_lab(number: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def pseudo_language(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The file of the pseudo-language, where the catalogue looks for languages. A test chooses it by `speak`."""
+    """The file of the pseudo-language, in the folder of languages. A test chooses it by `speak`."""
     causes: dict[str, Any] = {}
     for file in ENGLISH.glob("*.yaml"):
         if file.name != UI:
             causes |= {id: accented_entry(entry) for id, entry in load(file.read_text()).items()}
     words = {
+        "cluster": {id: accented(text) for id, text in load_sentences(language.ENGLISH.read_text()).items()},
         "ui": {id: accented(text) for id, text in load_sentences((ENGLISH / UI).read_text()).items()},
         "causes": causes,
         "labs": {number: accented_lab(number) for number in all_labs()},
@@ -122,15 +125,15 @@ def pseudo_language(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("languages")
     (folder / f"{PSEUDO}.yaml").write_text(json.dumps(words))  # JSON is YAML
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue_module, "HERE", folder)
+        patch.setattr(language, "HERE", folder)
         forget()
         yield
     forget()
 
 
 def forget() -> None:
-    for cached in (catalogue_module._translation, catalogue_module._catalogue, catalogue_module._ui):
-        cached.cache_clear()
+    language.forget()
+    catalogue_module.forget()
 
 
 @pytest.fixture
@@ -302,6 +305,6 @@ def test_start_advises_a_check_in_the_same_namespace() -> None:
     assert started(load_lab("07"), "learn").endswith("kubeclass check 07")
 
 
-def test_the_sentences_of_the_interface_are_read_as_yaml_reads_them() -> None:
-    written = (ENGLISH / UI).read_text()
-    assert load_sentences(written) == load(written)
+@pytest.mark.parametrize("file", [language.ENGLISH, ENGLISH / UI], ids=["cluster", "ui"])
+def test_sentences_are_read_as_yaml_reads_them(file: Path) -> None:
+    assert load_sentences(file.read_text()) == load(file.read_text())
