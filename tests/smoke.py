@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cluster import Problem, engine
 from cluster.process import run
-from cluster.progress import say
+from cluster.progress import tell
 from tests.conftest import chromium
 
 NAME = "kubeclass-gate"
@@ -96,7 +96,7 @@ def from_nothing() -> None:
     try:
         kubeclass("up")
     except Problem as problem:
-        say(f"The cluster did not come up ({problem.what}): once more, from nothing.")
+        tell(f"The cluster did not come up ({problem.what}): once more, from nothing.")
         kubeclass("down")
         kubeclass("up")
     kubeclass("status")
@@ -114,7 +114,7 @@ def delete_all_kind_clusters(command: str) -> None:
         nodes = run(command, "ps", "-a", *label).split()
         if not nodes:
             return
-        say(f"Deleting the nodes of earlier clusters: {', '.join(nodes)}")
+        tell(f"Deleting the nodes of earlier clusters: {', '.join(nodes)}")
         subprocess.run([command, "rm", "-f", "-v", *nodes], capture_output=True, timeout=180, check=False)
     raise Problem(f"These containers cannot be deleted: {', '.join(nodes)}.", f"{command} rm -f {' '.join(nodes)}")
 

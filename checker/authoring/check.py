@@ -13,8 +13,8 @@ import yaml
 from checker.grading.labs import Case, Lab
 from checker.model.catalogue import Catalogue, catalogue
 from checker.model.state import LAB
-from checker.model.words import slots
 from cluster import Problem, paths
+from cluster.language.templates import slots
 
 ACCEPTED, MISTAKES, LINES = 2, 6, 250  # at least so many cases of each kind; at most so many lines in a module
 MAKERS = ("fail", "unknown", "Failed", "Unknown")

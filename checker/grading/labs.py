@@ -23,10 +23,11 @@ from msgspec.structs import replace
 
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.catalogue import Catalogue, catalogue, load, of_lab, problem
+from checker.model.catalogue import Catalogue, catalogue, of_lab, problem
 from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
+from cluster.language import load
 
 Spec = TypeVar("Spec", bound=msgspec.Struct)
 A = TypeVar("A")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, Protocol
 
-from checker.model.catalogue import Catalogue, catalogue, conjunctions, say
-from checker.model.words import fill
+from checker.model.catalogue import Catalogue, catalogue, say
+from cluster.language import conjunctions
+from cluster.language.templates import fill
 
 Outcome = Literal["passed", "failed", "unknown"]
 

@@ -333,9 +333,7 @@ def main() -> None:
 
 def _end(problem: Problem) -> NoReturn:
     """Print a Problem, and end with its exit status."""
-    from checker.ui.problem import text_of
-
-    print(f"kubeclass: {text_of(problem)}", file=sys.stderr)
+    print(f"kubeclass: {problem}", file=sys.stderr)
     sys.exit(problem.exit_code)
 
 

@@ -22,8 +22,7 @@ from checker.model.catalogue import problem, say
 from checker.ui import layout
 from cluster import engine, paths, tools
 from cluster.context import Cluster
-from cluster.progress import say as tell
-from cluster.progress import step, tail
+from cluster.progress import step, tail, tell
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C

@@ -21,20 +21,13 @@ An entry of a cause:
       yields_to: PersistentVolumeClaim   # it follows from a fault of such an object that the Pod uses
       changed_at: object              # somebody would change the object itself, not the workload that made it
 
-How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
-A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`,
-`ui` and `labs`.
-The checker takes an entry that this file lacks from English. KUBECLASS_LANGUAGE chooses the language.
-tests/unit/test_language.py holds that a language needs nothing else.
-These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer
-or a manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files;
-click's words.
+How a template is written: cluster/language/templates.py. Another language: cluster/language/__init__.py.
+A lab adds entries, and forms of entries, in its own causes.yaml.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -42,11 +35,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from checker.model.words import TemplateError, fill, parse, slots
 from cluster import Problem
+from cluster.language import HERE as LANGUAGES
+from cluster.language import MACHINE, Sentences, language, load, translation
+from cluster.language.templates import TemplateError, fill, parse, slots
 
-HERE = Path(__file__).parent
-ENGLISH = HERE / "en"
+ENGLISH = Path(__file__).parent / "en"
 UI = "ui.yaml"
 WORDS = ("message", "expected", "observed", "look")
 
@@ -131,7 +125,7 @@ class Catalogue(Mapping[str, Cause]):
 
     def translated(self, entries: Mapping[str, Any]) -> Catalogue:
         """This catalogue, with the sentences of another language's file in place of its own."""
-        where = str(HERE / f"{language()}.yaml")
+        where = str(LANGUAGES / f"{language()}.yaml")
         again = {id: (json.dumps({id: entry}), where, 1) for id, entry in entries.items()}  # JSON is YAML
         return Catalogue(again, self) if again else self
 
@@ -146,27 +140,6 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
         if start[1] in found:
             raise Problem(f"{file}:{line}: {start[1]} is there twice.", "Keep one of the two entries")
         found[start[1]] = (text[start.start() : following.start() if following else None], str(file), line)
-    return found
-
-
-def load(text: str) -> Any:
-    """YAML as plain data, by libyaml where PyYAML was built with it (ten times as fast)."""
-    import yaml
-
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def load_sentences(text: str) -> dict[str, str]:
-    """ui.yaml: one `id: sentence` a line, a sentence with marks of YAML in it in double quotes.
-
-    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes.
-    A test holds that PyYAML reads the same in it.
-    """
-    found = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            id, _, sentence = line.partition(": ")
-            found[id] = sentence[1:-1].replace('\\"', '"') if sentence.startswith('"') else sentence
     return found
 
 
@@ -241,22 +214,9 @@ def _readable(template: str, what: str, broken: Any) -> None:
 
 # -- what is said in the learner's language -----------------------------------------------------------------------
 
-
-def language() -> str:
-    """The language that was chosen: `en`, or the name of a file beside `en/`."""
-    return os.environ.get("KUBECLASS_LANGUAGE") or "en"
-
-
-@cache
-def _translation(chosen: str) -> dict[str, Any]:
-    """The file of another language, whole. Raises Problem where there is none of that name."""
-    if chosen == "en":
-        return {}
-    file = HERE / f"{chosen}.yaml"
-    if not re.fullmatch(r"[a-z]+(-[a-zA-Z]+)?", chosen) or not file.exists():
-        known = ", ".join(["en", *sorted(path.stem for path in HERE.glob("*.yaml"))])
-        raise Problem(f"There is no language {chosen!r}.", f"Choose one by KUBECLASS_LANGUAGE: {known}")
-    return load(file.read_text()) or {}
+# The sentences of the user interface, by their ids in ui.yaml. Those of the machine's side are known here, too.
+_UI = Sentences("ui", ENGLISH / UI, MACHINE)
+say, problem = _UI.say, _UI.problem
 
 
 @cache
@@ -269,7 +229,7 @@ def _catalogue(chosen: str) -> Catalogue:
                 raise Problem(f"{entry[1]}:{entry[2]}: {id} is in {entries[id][1]} too.", "Keep one of the two entries")
             entries[id] = entry
     english = Catalogue(entries)
-    return english.translated(_translation(chosen).get("causes") or {})
+    return english.translated(translation(chosen).get("causes") or {})
 
 
 def catalogue() -> Catalogue:
@@ -277,36 +237,17 @@ def catalogue() -> Catalogue:
     return _catalogue(language())
 
 
-@cache
-def _ui(chosen: str) -> dict[str, str]:
-    english = load_sentences((ENGLISH / UI).read_text())
-    return {**english, **(_translation(chosen).get("ui") or {})}
-
-
-def say(id: str, /, **facts: Any) -> str:
-    """A sentence of the user interface in the chosen language, by its id in ui.yaml, with these facts in it."""
-    sentences = _ui(language())
-    return fill(sentences[id], facts, conjunctions())
-
-
-def problem(id: str, /, *, exit_code: int = 3, **facts: Any) -> Problem:
-    """A Problem in the chosen language: its sentence (`ID`), the next step (`ID-next`), what was kept (`ID-kept`)."""
-    kept = say(f"{id}-kept", **facts) if f"{id}-kept" in _ui(language()) else ""
-    return Problem(say(id, **facts), say(f"{id}-next", **facts), kept, exit_code)
+def forget() -> None:
+    """Read the causes again when they are needed. For tests that put another file in place."""
+    _catalogue.cache_clear()
 
 
 def texts(*beginnings: str) -> dict[str, str]:
     """The sentences without slots whose ids begin so, by id, for a front end that has no catalogue of its own."""
-    return {id: say(id) for id, text in _ui(language()).items() if id.startswith(beginnings) and not slots(text)}
-
-
-def conjunctions() -> tuple[str, str]:
-    """The words between the last two items of a list: and, or."""
-    sentences = _ui(language())
-    return sentences["and"], sentences["or"]
+    return {id: say(id) for id, text in _UI.all().items() if id.startswith(beginnings) and not slots(text)}
 
 
 def of_lab(number: str) -> dict[str, Any]:
     """What the chosen language says of a lab instead of its lab.yaml and causes.yaml; empty for English."""
-    found: dict[str, Any] = (_translation(language()).get("labs") or {}).get(number) or {}
+    found: dict[str, Any] = (translation(language()).get("labs") or {}).get(number) or {}
     return found

@@ -13,7 +13,6 @@ import traitlets
 from checker.model.catalogue import say
 from checker.model.verdict import Result
 from checker.ui.base_widget import CourseWidget, Viewers, module
-from checker.ui.problem import text_of
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -62,7 +61,7 @@ class LabPanel(CourseWidget):
         try:
             self.viewers.here()
         except Problem as problem:
-            self.said = text_of(problem)
+            self.said = str(problem)
 
     def _told(self, words: str) -> None:
         self.view = self._panel.view()
@@ -80,7 +79,7 @@ class LabPanel(CourseWidget):
         try:
             words = action()
         except Problem as problem:
-            words = text_of(problem)
+            words = str(problem)
         except Exception:  # a fault of the course: the buttons go on working
             words = say("panel-action-failed")
             traceback.print_exc()
