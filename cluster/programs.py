@@ -1,7 +1,7 @@
-"""The programs of a kind node, built from Go modules: for a machine that reaches package registries, but no image registry.
+"""The programs of a kind node, built from Go modules: for a machine without an image registry.
 
-Each program is built once and kept under the course's cache, named by what it is built from; a build that was stopped goes
-on with the next program. Go's checksum database vouches for the sources.
+Each program is built once and kept under the course's cache, named by what it is built from; a build that was stopped
+goes on with the next program. Go's checksum database vouches for the sources.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ AFTERWARDS = 90  # seconds until an image is made of the programs
 
 @dataclass(frozen=True)
 class Program:
-    """One program: the module (a key of versions.json, or of its `modules`), its package, how it is built, minutes on 2 cores, cold."""
+    """One program.
+
+    module: a key of versions.json, or of its `modules`. package: what is built. minutes: how long on 2 cores, cold.
+    flags, cgo: how it is built.
+    """
 
     module: str
     package: str
@@ -95,7 +99,8 @@ def build(*names: str) -> Path:
         _require_go()
         minutes = sum(PROGRAMS[name].minutes for name in missing)
         say(
-            f"Building {len(missing)} programs from source, about {max(minutes, 1):.0f} min on 2 cores, much less if Go has built them before."
+            f"Building {len(missing)} programs from source, about {max(minutes, 1):.0f} min on 2 cores, "
+            "much less if Go has built them before."
         )
     for number, name in enumerate(missing, 1):
         up_progress.estimate(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)

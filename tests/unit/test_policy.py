@@ -1,4 +1,4 @@
-"""What policies allow, against a table; and the reasons for open and closed paths, each from the smallest world that has it."""
+"""What policies allow, against a table; and the reasons for open and closed paths, each from a small world."""
 
 from __future__ import annotations
 
@@ -70,19 +70,22 @@ TABLE = [
     ("an empty list allows nobody", "{podSelector: {}, ingress: []}", "", "web>redis guest>web"),
     (
         "and",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, podSelector: {matchLabels: {role: guest}}}]}]}",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, "
+        "podSelector: {matchLabels: {role: guest}}}]}]}",
         "guest>web",
         "crawler>web redis>web",
     ),
     (
         "or",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, {podSelector: {matchLabels: {app: redis}}}]}]}",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, "
+        "{podSelector: {matchLabels: {app: redis}}}]}]}",
         "guest>web crawler>web redis>web",
         "web>redis",
     ),
     (
         "namespace only",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
+        "{podSelector: {}, ingress: [{from: "
+        "[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
         "guest>web crawler>web",
         "redis>web",
     ),
@@ -151,7 +154,8 @@ TABLE = [
     ),
     (
         "out to the DNS",
-        "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
+        "{podSelector: {}, policyTypes: [Egress], egress: "
+        "[{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
         "web>dns:53/UDP web>dns:53",
         "web>redis",
     ),
