@@ -77,8 +77,16 @@ def _meaning(path: Path) -> str:
         except yaml.YAMLError:
             return text  # malformed on purpose
     if path.suffix == ".py":
-        return ast.unparse(ast.parse(text))
+        return ast.unparse(_without_docstrings(ast.parse(text)))
     return _script(text) if path.suffix == ".sh" else text
+
+
+def _without_docstrings(module: ast.Module) -> ast.Module:
+    for node in ast.walk(module):
+        has_docstring = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if has_docstring and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return module
 
 
 def _script(text: str) -> str:

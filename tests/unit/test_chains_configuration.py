@@ -445,7 +445,7 @@ def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]]
     """Whether lab 11 says that a Pod followed to “new”. runs: its answers; restarts: times of container restarts."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
     seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
-    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
+    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.first_lines()["a"], "new")
 
 
 def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:

@@ -50,6 +50,7 @@ CASE = Case(title="A typo", make="kubectl apply -f x\n# a comment\n")
         (lambda lab: (lab.folder / "setup" / "app.yaml").write_text("kind: Service\n"), True),
         (lambda lab: (lab.folder / "setup" / "more.yaml").write_text("kind: Pod\n"), True),
         (lambda lab: (lab.folder / "setup.py").write_text("a=1\n"), False),
+        (lambda lab: (lab.folder / "setup.py").write_text('"""What it is."""\n\na = 1\n'), False),
         (lambda lab: (lab.folder / "setup.py").write_text("a = 2\n"), True),
         (lambda lab: vars(lab).update(observations=[]), True),
     ],

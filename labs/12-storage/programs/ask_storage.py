@@ -88,8 +88,8 @@ def ask_redis(question: Question) -> dict[str, Any]:
     host, _, port = question["at"].rpartition(":")
     redis = Redis(host, int(port))
     calls = {
-        name.removeprefix("cmdstat_").lower(): int(told.partition("calls=")[2].partition(",")[0])
-        for name, told in redis.info("commandstats").items()
+        name.removeprefix("cmdstat_").lower(): int(line.partition("calls=")[2].partition(",")[0])
+        for name, line in redis.info("commandstats").items()
         if name.startswith("cmdstat_")
     }
     saving = redis.info("persistence")
