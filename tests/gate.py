@@ -1,4 +1,4 @@
-"""`make gate`: .ci/run as it will be run, on a fresh clone of HEAD, on a machine whose engine was ended as by a power cut.
+"""`make gate`: .ci/run as it will be run, on a fresh clone of HEAD, with an engine that was ended as by a power cut.
 
 When it is green, the id of HEAD's tree is noted in the course's cache (gate-green).
 """

@@ -1,7 +1,7 @@
 """`make smoke`: one real cluster from nothing, and on it a handful of cases that rest on state and not on timing.
 
-Stages: the engine, the cluster (once more from nothing where it does not come up), the tests. On CI (CI=true) all kind clusters that
-the engine still has are deleted first. The learner's own kubeconfig is a decoy here, which nobody may change.
+Stages: the engine, the cluster (once more from nothing where it does not come up), the tests. On CI (CI=true) all kind
+clusters that the engine still has are deleted first. The learner's own kubeconfig is a decoy: nothing may change it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def from_nothing() -> None:
-    """Bring the cluster up, after whatever an earlier run left; and once more from nothing where it does not come up."""
+    """Delete the cluster of an earlier run and make a new one; once more from nothing where it does not come up."""
     kubeclass("down")
     try:
         kubeclass("up")

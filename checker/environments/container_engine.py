@@ -134,7 +134,7 @@ class ContainerEngineEnvironment:
         elif container.is_guestbook or container.image == self._named(wanted.image):
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
-            seen["asked"] = self._ask_within(container, wanted.asked)
+            seen["asked"] = self._ask_within(container, wanted.program_in_app)
         return seen
 
     def _log(self, container: Container, *options: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from checker import diagnosis
 from checker.diagnosis.dns import explain_name
 from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import End, observer
+from checker.diagnosis.network_policy import PathEnd, observer
 from checker.diagnosis.network_policy_reasons import explain_blocked
 from checker.diagnosis.owners import pods_owned
 from checker.diagnosis.refine import refined
@@ -137,7 +137,7 @@ class LabState(State):
         new = self.changed_within(TIME_FOR_KUBE_PROXY, service, *self.pods_of(service), *slices)
         raise Failed(fault.but(in_progress=lost or new))
 
-    def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: End | None = None) -> None:
+    def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: PathEnd | None = None) -> None:
         """Raise Failed where policies block the source of the requests from one of a Service's Pods.
 
         story: the fault that tells what came of the requests; it is told first. source: by default the observer.

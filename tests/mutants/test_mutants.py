@@ -1,4 +1,7 @@
-"""A fixed sample of the mutants on the real cluster, each a test of its own: none may get full marks. `make mutants` runs all."""
+"""A fixed sample of the mutants on the real cluster, each its own test: none may get full marks.
+
+`make mutants` runs all.
+"""
 
 from __future__ import annotations
 

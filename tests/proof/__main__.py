@@ -1,4 +1,4 @@
-"""`make prove`: bring cases, lessons and explanations about on the real cluster, record what was met, and say how it went.
+"""`make prove`: produce cases, lessons and explanations on the real cluster, record them, and say how it went.
 
 make prove                          all that is stale
 make prove LAB=07 [CASE=typo]       a lab, or one case of it, also a draft's
@@ -97,7 +97,8 @@ def main() -> int:
         return 0
     print(f"To prove on the real cluster: {len(subjects)}. A case takes about 20 s, a lesson some minutes.", flush=True)
     home, begin, failed = Path.home() / ".kubeclass-test", time.monotonic(), False
-    # Those of tests/conftest.py. The second one now, and not when its first test comes: nothing goes on beside a cluster that comes up.
+    # Those of tests/conftest.py. The second one is made now, and not when its first test comes: tests cannot run while
+    # a cluster is being made.
     metrics = ["--metrics"] if any(needs_metrics(subject) for subject in subjects) else []
     for cluster in ("kubeclass-test", *(["kubeclass-solo"] if any(subject.alone for subject in subjects) else [])):
         own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": cluster}

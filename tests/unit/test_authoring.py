@@ -1,4 +1,4 @@
-"""`kubeclass lab new` and `kubeclass lab check`: a new lab is nearly complete, and everything that is missing or wrong is named."""
+"""`kubeclass lab new` and `kubeclass lab check`: a new lab is nearly complete, what is missing or wrong is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes: what is wrong with one, what that means for its Pods, and what the observer's timeline tells of it. No cluster."""
+"""Nodes: what is wrong with one, what that means for its Pods, and what the observer's timeline holds. No cluster."""
 
 from __future__ import annotations
 

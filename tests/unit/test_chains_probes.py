@@ -19,8 +19,9 @@ from .objects import NOW, ago, container, deployment, event, pod, replica_set, s
 REFUSED = 'Get "http://10.244.1.1:8080/healthz": dial tcp 10.244.1.1:8080: connect: connection refused'
 LATE = 'Get "http://10.244.1.1:8080/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
 NO_COMMAND = (
-    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: "
-    'OCI runtime exec failed: exec failed: unable to start container process: exec: "redis-client": executable file not found in $PATH'
+    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in "
+    "container: OCI runtime exec failed: exec failed: unable to start container process: "
+    'exec: "redis-client": executable file not found in $PATH'
 )
 
 

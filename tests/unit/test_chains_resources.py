@@ -80,7 +80,8 @@ REFUSALS = {
     "bytes": (
         "memory-unit-slip",
         FORBIDDEN
-        + "exceeded quota: budget, requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256",
+        + "exceeded quota: budget, "
+        + "requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256",
     ),
     "no numbers for the sum": (
         "quota-needs-requests",
@@ -101,7 +102,8 @@ REFUSALS = {
     "above two": (
         "above-limit-range",
         FORBIDDEN
-        + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, maximum cpu usage per Container is 0.5, but limit is 1]",
+        + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, "
+        + "maximum cpu usage per Container is 0.5, but limit is 1]",
     ),
     "a maximum, and nothing said": (
         "above-limit-range",
@@ -122,7 +124,8 @@ REFUSALS = {
     ),
     "a request above the limit": (
         "request-above-limit",
-        'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": must be less than or equal to memory limit of 32Mi',
+        'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": '
+        "must be less than or equal to memory limit of 32Mi",
     ),
     "something else": ("admission-refused", FORBIDDEN + 'violates PodSecurity "restricted:latest"'),
 }
@@ -302,8 +305,11 @@ def test_a_container_that_was_killed_for_memory_and_is_not_ready_again(ready: bo
 
 
 def test_a_limit_in_which_not_even_the_first_process_fits() -> None:
-    said = "failed to create containerd task: OCI runtime create failed: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?)"
-    end = end_of(state(killed(said, "StartError", "2Mi")), "Pod", "guestbook-1")
+    message = (
+        "failed to create containerd task: OCI runtime create failed: runc create failed: "
+        "unable to start container process: container init was OOM-killed (memory limit too low?)"
+    )
+    end = end_of(state(killed(message, "StartError", "2Mi")), "Pod", "guestbook-1")
     assert end.cause == "container-oom-killed"
 
 

@@ -1,4 +1,4 @@
-"""Explaining without a cluster: the recorded cases, small worlds for what a cluster does not show on demand, the words, the page."""
+"""Explaining without a cluster: the recorded cases, small worlds for faults that are hard to produce, the page."""
 
 from __future__ import annotations
 
@@ -443,7 +443,10 @@ def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
 
 # -- refinement ------------------------------------------------------------------------------------------------------
 
-FORBIDDEN = 'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" in the namespace "learn"'
+FORBIDDEN = (
+    'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" '
+    'in the namespace "learn"'
+)
 
 
 def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:

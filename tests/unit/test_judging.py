@@ -330,7 +330,8 @@ def test_a_broken_lab_yaml_is_told_with_its_line_and_what_is_allowed(
     monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path))
     (folder := tmp_path / "42-answer").mkdir()
     (folder / "lab.yaml").write_text(
-        "title: A\ngoal: B\nminutes: 1\ntasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
+        "title: A\ngoal: B\nminutes: 1\n"
+        "tasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
     )
     with pytest.raises(Problem) as told:
         load_lab("42")

@@ -1,4 +1,4 @@
-"""Lab 08 on its solution's recording, altered: what an app was told, where that leads, and what no case of the lab brings about."""
+"""Lab 08 on its solution's recording, altered: the host that an app has, where it leads, and what no case produces."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The lessons and labs in plain English, each lesson with a figure, and each glossary link with an entry.
 
-What can be counted is counted: sentences of more than 25 words, sentences with more than one semicolon or more than one pair of
-parentheses, and turns of phrase that a reader must read twice. `BUDGET` holds how many a text may have. A text that was rewritten
-has none or few; a text that was not yet rewritten has the number that it had, so that the number can only fall.
+What can be counted is counted: sentences of more than 25 words, sentences with more than one semicolon or more than one
+pair of parentheses, and turns of phrase that a reader must read twice. `BUDGET` holds how many a text may have. A text
+that was rewritten has none or few. A text that was not yet rewritten has the number that it had: it can only fall.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ BANNED = [
     r"\b(?:brings?|brought) about\b",
 ]
 
-# For each text: sentences that are too long; sentences with too many semicolons or parentheses; banned turns. A text that is not here has none.
+# For each text: sentences that are too long; sentences with too many semicolons or parentheses; banned turns.
+# A text that is not here has none.
 BUDGET: dict[str, tuple[int, int, int]] = {
     "README.md": (8, 4, 6),
     "CONTRIBUTING.md": (3, 3, 4),
@@ -123,7 +124,10 @@ def blocks(text: str) -> Iterator[str]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a Markdown text. A link counts as its words; code counts as one word; lists of links are left out."""
+    """The sentences of a Markdown text.
+
+    A link counts as its words, and code as one word. Lists of links are left out.
+    """
     for block in blocks(text):
         if block.startswith("More: ["):
             continue

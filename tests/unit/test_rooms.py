@@ -13,7 +13,8 @@ import pytest
 from cluster import context, paths
 
 ROOMS = paths.COURSE / "checker"
-# Each room, and the rooms that it may import from besides itself. Modules beside the rooms (session.py, live.py) tie them together.
+# Each room, and the rooms that it may import from besides itself. Modules beside the rooms (session.py, live.py) tie
+# them together.
 MAY_IMPORT = {
     "model": set(),
     "diagnosis": {"model"},
@@ -66,7 +67,7 @@ def modules(*folders: str) -> dict[str, Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """What a module imports, at its top or inside a function: modules, and each name out of a module with the module's name before it."""
+    """What a module imports, at its top or inside a function: modules, and names as `module.name`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""Templates of the catalogue, and the catalogue as data: what can be written, what is refused, and a second language."""
+"""Templates of the catalogue, and the catalogue as data: what is accepted, what is refused, and a second language."""
 
 from __future__ import annotations
 
