@@ -51,6 +51,7 @@ wait_option = command.option(
     show_envvar=True,
     help="help-wait",
 )
+why_option = command.option("--why", is_flag=True, help="help-why")
 yes_option = command.option("--yes", "-y", is_flag=True, help="help-yes")
 target_argument = command.argument("target", metavar="[KIND/NAME]", required=False, default="", help="help-target")
 target_name_argument = command.argument("name", metavar="[NAME]", required=False, default="", help="help-target-name")
@@ -131,7 +132,8 @@ def started(lab: Lab, namespace: str) -> str:
 @namespace_option
 @as_json_option
 @wait_option
-def check(lab: str, namespace: str, as_json: bool, wait: float) -> None:
+@why_option
+def check(lab: str, namespace: str, as_json: bool, wait: float, why: bool) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
     from checker.session import Session
     from checker.ui import progress
@@ -143,14 +145,15 @@ def check(lab: str, namespace: str, as_json: bool, wait: float) -> None:
     if as_json:
         _print_json(result.to_json())
     else:
-        click.echo(text_report(result, colour=sys.stdout.isatty()))
+        click.echo(text_report(result, colour=sys.stdout.isatty(), why=why))
     sys.exit(result.exit_code)
 
 
 @app.command(help="help-watch")
 @lab_argument
 @namespace_option
-def watch(lab: str, namespace: str) -> None:
+@why_option
+def watch(lab: str, namespace: str, why: bool) -> None:
     """Grade a lab again whenever the cluster changes, until Ctrl-C. Exit status: as of `check`, by the last grade."""
     import threading
     from contextlib import nullcontext
@@ -176,10 +179,10 @@ def watch(lab: str, namespace: str) -> None:
         if namespace == DEFAULT_NAMESPACE:
             progress.note(result, asked=False)
         if screen:
-            report = text_report(result, colour=True, live=True)
+            report = text_report(result, colour=True, live=True, why=why)
             screen.update(Text.from_ansi(f"{report}\n\n{say('watch-end')}"), refresh=True)
         else:
-            click.echo(text_report(result, live=True))
+            click.echo(text_report(result, live=True, why=why))
 
     try:
         with screen or nullcontext(), Live(session, show):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 
 from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
+from cluster.context import DEFAULT_NAMESPACE
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
@@ -13,11 +15,14 @@ TO_DO = "·"  # the symbol of a task that was not checked yet
 WAITING = "…"  # the symbol of a verdict that may change by itself
 
 
+@dataclass(frozen=True)
 class Report(Result):
-    """A result that, shown in a notebook, reads as the report does."""
+    """A result that, shown in a notebook, reads as the report does. why: with the causes of what failed."""
+
+    why: bool = False
 
     def __repr__(self) -> str:
-        return text_report(self)
+        return text_report(self, why=self.why)
 
 
 def same_roots(result: Result) -> dict[str, Verdict]:
@@ -40,9 +45,15 @@ def same_roots(result: Result) -> dict[str, Verdict]:
     return repeated
 
 
-def text_report(result: Result, colour: bool = False, live: bool = False) -> str:
-    """The whole result. colour: with ANSI colours; the words say everything without them. live: what may be different a
-    moment later is said to be waiting, for there will be another report then."""
+def text_report(result: Result, colour: bool = False, live: bool = False, why: bool = False) -> str:
+    """The whole result.
+
+    A failed task shows what was observed. Its cause is shown where `why` asks for it. A task that could not be checked,
+    and one that waits for a change in progress, always show their reason.
+
+    colour: with ANSI colours; the words say everything without them.
+    live: another report follows. So a verdict that may change by itself reads as waiting.
+    """
 
     def styled(text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if colour else text
@@ -59,12 +70,18 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
         )
         code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
         lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
-        if verdict.id in repeated:
+        if why and verdict.id in repeated:
             lines.append(f"      {say('report-same-root', title=repeated[verdict.id].title)}")
-        elif verdict.verdict != "passed":
+        elif why or verdict.verdict == "unknown" or verdict.in_progress:
             lines += _explained(verdict)
+        elif verdict.observed:
+            lines += _wrapped([say("report-observed", observed=verdict.observed.rstrip("."))])
     if result.waited >= 1:
         lines.append(f"  {say('report-waited', seconds=f'{result.waited:.0f}')}")
+    unexplained = [task for task in result.tasks if task.verdict == "failed" and not task.in_progress]
+    if unexplained and not why:
+        elsewhere = "" if result.namespace == DEFAULT_NAMESPACE else result.namespace
+        lines.append(say("report-why", lab=result.lab, task=unexplained[0].id, elsewhere=elsewhere))
     return "\n".join(lines)
 
 
@@ -78,6 +95,9 @@ def word_with_symbol(symbol: str, word: str) -> str:
 
 
 def _explained(verdict: Verdict) -> list[str]:
+    """The evidence of a verdict, its cause and where to look; nothing for a passed one."""
+    if verdict.verdict == "passed":
+        return []
     cause = catalogue().get(verdict.cause)
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
@@ -87,6 +107,10 @@ def _explained(verdict: Verdict) -> list[str]:
         lines.append(say("look", command=verdict.look))
     if cause:
         lines.append(say("meaning", meaning=cause.meaning, lesson=cause.lesson))
+    return _wrapped(lines)
+
+
+def _wrapped(lines: list[str]) -> list[str]:
     return [
         wrapped
         for line in lines

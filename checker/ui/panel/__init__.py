@@ -39,14 +39,15 @@ class Panel:
         """Raises Problem where there is no cluster (yet)."""
         return Session(self.lab, self.namespace)
 
-    def check(self, wait: float = WAIT) -> Result:
+    def check(self, wait: float = WAIT, why: bool = False) -> Result:
         """Grade now. The result has passed, score, max_score and tasks.
 
+        why: the result, where it is shown, also tells the causes of what failed.
         Raises Problem where there is no cluster (yet).
         """
         result = self._session.check(wait)
         self._take(result, asked=True)
-        return Report(**vars(result))
+        return Report(**vars(result), why=why)
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up again."""
@@ -164,8 +165,11 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
     """The evidence of a verdict that is not passed. root: the earlier verdict that names the same root already."""
     if not verdict or verdict.verdict == "passed":
         return {}
+    seen = {}
+    if verdict.verdict == "failed" and verdict.observed and not verdict.in_progress:
+        seen["seen"] = say("report-observed", observed=verdict.observed.rstrip("."))
     if root:
-        return {"same_as": root.title, "same_root": say("report-same-root", title=root.title)}
+        return {**seen, "same_as": root.title, "same_root": say("report-same-root", title=root.title)}
     cause = catalogue().get(verdict.cause)
     known = {
         "message": verdict.message,
@@ -180,7 +184,7 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
             "lesson_link": say("panel-lesson", lesson=cause.lesson),
             "page": page_of(cause.lesson),
         }
-    return {name: text for name, text in known.items() if text}
+    return {**seen, **{name: text for name, text in known.items() if text}}
 
 
 def _news(before: Result | None, now: Result) -> str:

@@ -17,6 +17,7 @@ function makeTask(id, ask) {
     title: make("span", { class: "kc-title" }),
     points: make("span", { class: "kc-points" }),
     text: make("p", { class: "kc-text" }),
+    observed: make("p", { class: "kc-observed" }),
     message: make("p"),
     evidence: make("dl"),
     meaning: make("p", {}, meaning, lesson),
@@ -28,7 +29,7 @@ function makeTask(id, ask) {
   const element = make(
     "li", { class: "kc-task" },
     make("div", { class: "kc-row" }, parts.word, parts.title, parts.points),
-    parts.text, why, make("div", { class: "kc-hints" }, parts.hints, parts.hint),
+    parts.text, parts.observed, make("div", { class: "kc-hints" }, parts.hints, parts.hint), why,
   );
 
   function update(task, texts) {
@@ -37,11 +38,16 @@ function makeTask(id, ask) {
       void element.offsetWidth; // starts the animation again
       element.classList.add("kc-new");
     }
+    // A cause stays folded until somebody asks for it. Why a task could not be checked is shown at once.
+    if (element.dataset.word !== task.word) why.open = task.word === "unknown" || task.word === "waiting";
     element.dataset.word = task.word;
     write(parts.word, `${task.symbol} ${task.shown}`);
     write(parts.title, task.title);
     write(parts.points, task.worth);
     writeMarked(parts.text, task.text);
+
+    show(parts.observed, task.seen);
+    write(parts.observed, task.seen ?? "");
 
     const told = task.same_root ?? task.message ?? "";
     show(why, told);
@@ -78,7 +84,7 @@ function makeTask(id, ask) {
     parts.hint.setAttribute("aria-label", task.hint_label);
     show(parts.hint, task.more_hints && task.word !== "passed");
   }
-  return { element, why, update };
+  return { element, update };
 }
 
 function render({ model, el }) {
@@ -98,7 +104,6 @@ function render({ model, el }) {
   const said = make("p", { role: "status", "aria-live": "polite" });
   const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, make("div", {}, check, reset), sure, said);
   const tasks = new Map();
-  let opened = ""; // the task that was opened on its explanation by itself
 
   // A button that is at work keeps the focus: it is not taken away, and does nothing.
   function work(what) {
@@ -133,12 +138,6 @@ function render({ model, el }) {
         list.append(tasks.get(task.id).element);
       }
       tasks.get(task.id).update(task, view.texts);
-    }
-    const first = view.tasks.find((task) => task.word === "failed" || task.word === "unknown")?.id ?? "";
-    if (first !== opened) {
-      if (tasks.has(opened)) tasks.get(opened).why.open = false;
-      if (first) tasks.get(first).why.open = true;
-      opened = first;
     }
   }
 
