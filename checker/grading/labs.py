@@ -36,13 +36,18 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be brought about, and hints, the gentlest first."""
+    """The words of one task: what is to be brought about, and hints, the gentlest first.
+
+    find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
+    suspect (checker/grading/suspects.py).
+    """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: str
     text: str
     points: Annotated[int, msgspec.Meta(gt=0)]
     hints: Annotated[list[str], msgspec.Meta(min_length=2)]
+    find_out: bool = False
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

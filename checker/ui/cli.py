@@ -145,7 +145,8 @@ def check(lab: str, namespace: str, as_json: bool, wait: float, why: bool) -> No
     if as_json:
         _print_json(result.to_json())
     else:
-        click.echo(text_report(result, colour=sys.stdout.isatty(), why=why))
+        known = progress.suspects(result.lab, namespace)
+        click.echo(text_report(result, colour=sys.stdout.isatty(), why=why, known=known))
     sys.exit(result.exit_code)
 
 
@@ -176,13 +177,14 @@ def watch(lab: str, namespace: str, why: bool) -> None:
     def show(result: Result) -> None:
         nonlocal last
         last = result
+        known = progress.suspects(result.lab, namespace)
         if namespace == DEFAULT_NAMESPACE:
             progress.note(result, asked=False)
         if screen:
-            report = text_report(result, colour=True, live=True, why=why)
+            report = text_report(result, colour=True, live=True, why=why, known=known)
             screen.update(Text.from_ansi(f"{report}\n\n{say('watch-end')}"), refresh=True)
         else:
-            click.echo(text_report(result, live=True, why=why))
+            click.echo(text_report(result, live=True, why=why, known=known))
 
     try:
         with screen or nullcontext(), Live(session, show):
@@ -251,6 +253,28 @@ def hint(lab: str, task: str, level: int, namespace: str) -> None:
         click.echo(say("hint-more", lab=lab, task=task, level=level + 1, elsewhere=_elsewhere(namespace)))
 
 
+@app.command(help="help-suspect")
+@lab_argument
+@command.argument("target", metavar="KIND/NAME", help="help-suspect-target")
+@command.argument("what", metavar="WHAT", required=False, default="", help="help-suspect-what")
+@namespace_option
+def suspect(lab: str, target: str, what: str, namespace: str) -> None:
+    """Name what is wrong, in a lab that asks to find out. Exit status: 0 that is it, 1 that is not it,
+    3 could not run."""
+    from checker.model.catalogue import problem
+    from checker.session import Session
+    from checker.ui import suspects
+
+    if not what:
+        raise problem(
+            "suspect-of-what", choices="".join(f"\n    {choice}: {words}" for choice, words in suspects.choices())
+        )
+    session = Session(lab, namespace)
+    is_right, answer = suspects.named(session.lab, *session.checked(0), target, what)
+    click.echo(answer)
+    sys.exit(0 if is_right else 1)
+
+
 @app.command(help="help-solve")
 @lab_argument
 @namespace_option
@@ -273,6 +297,7 @@ def reset(lab: str, namespace: str, yes: bool) -> None:
     """Delete what was made for a lab and set it up again. Your files are kept."""
     from checker.model.catalogue import problem, say
     from checker.session import Session
+    from checker.ui import progress
 
     session = Session(lab, namespace)
     number = session.lab.number
@@ -280,6 +305,7 @@ def reset(lab: str, namespace: str, yes: bool) -> None:
         raise problem("not-reset", lab=lab, elsewhere=_elsewhere(namespace), exit_code=1)
     click.echo(say("reset-begin", namespace=namespace, lab=number))
     session.reset()
+    progress.forget_suspects(number, namespace)
     click.echo(say("reset-done"))
 
 

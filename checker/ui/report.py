@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
+from checker.ui.suspects import is_kept_back
 from cluster.context import DEFAULT_NAMESPACE
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
@@ -17,12 +19,13 @@ WAITING = "…"  # the symbol of a verdict that may change by itself
 
 @dataclass(frozen=True)
 class Report(Result):
-    """A result that, shown in a notebook, reads as the report does. why: with the causes of what failed."""
+    """A result that, shown in a notebook, reads as the report does. why, known: see text_report."""
 
     why: bool = False
+    known: Collection[str] = ()
 
     def __repr__(self) -> str:
-        return text_report(self, why=self.why)
+        return text_report(self, why=self.why, known=self.known)
 
 
 def same_roots(result: Result) -> dict[str, Verdict]:
@@ -45,7 +48,9 @@ def same_roots(result: Result) -> dict[str, Verdict]:
     return repeated
 
 
-def text_report(result: Result, colour: bool = False, live: bool = False, why: bool = False) -> str:
+def text_report(
+    result: Result, colour: bool = False, live: bool = False, why: bool = False, known: Collection[str] = ()
+) -> str:
     """The whole result.
 
     A failed task shows what was observed. Its cause is shown where `why` asks for it. A task that could not be checked,
@@ -53,6 +58,7 @@ def text_report(result: Result, colour: bool = False, live: bool = False, why: b
 
     colour: with ANSI colours; the words say everything without them.
     live: another report follows. So a verdict that may change by itself reads as waiting.
+    known: the roots for which the learner has named a suspect. Other roots that the lab asks to find out are kept back.
     """
 
     def styled(text: str, code: str) -> str:
@@ -70,7 +76,9 @@ def text_report(result: Result, colour: bool = False, live: bool = False, why: b
         )
         code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
         lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
-        if why and verdict.id in repeated:
+        if is_kept_back(verdict.root, known):
+            lines += _wrapped([say("report-find-out")])
+        elif why and verdict.id in repeated:
             lines.append(f"      {say('report-same-root', title=repeated[verdict.id].title)}")
         elif why or verdict.verdict == "unknown" or verdict.in_progress:
             lines += _explained(verdict)
@@ -79,9 +87,11 @@ def text_report(result: Result, colour: bool = False, live: bool = False, why: b
     if result.waited >= 1:
         lines.append(f"  {say('report-waited', seconds=f'{result.waited:.0f}')}")
     unexplained = [task for task in result.tasks if task.verdict == "failed" and not task.in_progress]
+    elsewhere = "" if result.namespace == DEFAULT_NAMESPACE else result.namespace
     if unexplained and not why:
-        elsewhere = "" if result.namespace == DEFAULT_NAMESPACE else result.namespace
         lines.append(say("report-why", lab=result.lab, task=unexplained[0].id, elsewhere=elsewhere))
+    if any(is_kept_back(task.root, known) for task in result.tasks):
+        lines.append(say("report-suspect", lab=result.lab, elsewhere=elsewhere))
     return "\n".join(lines)
 
 

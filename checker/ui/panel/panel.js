@@ -23,16 +23,30 @@ function makeTask(id, ask) {
     meaning: make("p", {}, meaning, lesson),
     hints: make("ol"),
     hint: make("button", { type: "button", onclick: () => ask({ do: "hint", task: id }) }),
+    findOut: make("p"),
+    answer: make("p", { class: "kc-answer" }),
   };
+  // In a task that is to find out what is wrong: the learner names an object and a choice, then the cause may be read.
+  const object = make("input", { type: "text", placeholder: "deployment/web", spellcheck: "false", required: "" });
+  const choice = make("select", { required: "" });
+  const name = make("button", { type: "submit" });
+  const objectLabel = make("label", {}, make("span"), object);
+  const choiceLabel = make("label", {}, make("span"), choice);
+  const suspect = make("form", { class: "kc-suspect" }, parts.findOut, objectLabel, choiceLabel, name);
+  suspect.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ do: "suspect", task: id, object: object.value, choice: choice.value });
+  });
+  suspect.addEventListener("keydown", (event) => event.stopPropagation()); // JupyterLab has commands on single keys
   const summary = make("summary");
   const why = make("details", { class: "kc-why" }, summary, parts.message, parts.evidence, parts.meaning);
   const element = make(
     "li", { class: "kc-task" },
     make("div", { class: "kc-row" }, parts.word, parts.title, parts.points),
-    parts.text, parts.observed, make("div", { class: "kc-hints" }, parts.hints, parts.hint), why,
+    parts.text, parts.observed, make("div", { class: "kc-hints" }, parts.hints, parts.hint), suspect, parts.answer, why,
   );
 
-  function update(task, texts) {
+  function update(task, texts, choices) {
     if (element.dataset.word && element.dataset.word !== task.word) {
       element.classList.remove("kc-new");
       void element.offsetWidth; // starts the animation again
@@ -45,6 +59,17 @@ function makeTask(id, ask) {
     write(parts.title, task.title);
     write(parts.points, task.worth);
     writeMarked(parts.text, task.text);
+
+    show(suspect, task.find_out);
+    if (task.find_out && !choice.children.length) {
+      write(objectLabel.firstChild, texts["panel-suspect-object"]);
+      write(choiceLabel.firstChild, texts["panel-suspect-choice"]);
+      write(name, texts["panel-suspect-name"]);
+      choice.append(...choices.map(([value, words]) => make("option", { value }, words)));
+    }
+    write(parts.findOut, task.find_out ?? "");
+    show(parts.answer, task.answer);
+    write(parts.answer, task.answer);
 
     show(parts.observed, task.seen);
     write(parts.observed, task.seen ?? "");
@@ -137,7 +162,7 @@ function render({ model, el }) {
         tasks.set(task.id, makeTask(task.id, ask));
         list.append(tasks.get(task.id).element);
       }
-      tasks.get(task.id).update(task, view.texts);
+      tasks.get(task.id).update(task, view.texts, view.choices);
     }
   }
 
