@@ -137,9 +137,10 @@ def check(lab: str, namespace: str, as_json: bool, wait: float, why: bool) -> No
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
     from checker.session import Session
     from checker.ui import progress
-    from checker.ui.report import text_report
+    from checker.ui.report import text_debrief, text_report
 
-    result = Session(lab, namespace).check(wait)
+    session = Session(lab, namespace)
+    result = session.check(wait)
     if namespace == DEFAULT_NAMESPACE and (unkept := progress.note(result)):
         click.echo(unkept, err=True)
     if as_json:
@@ -147,6 +148,8 @@ def check(lab: str, namespace: str, as_json: bool, wait: float, why: bool) -> No
     else:
         known = progress.suspects(result.lab, namespace)
         click.echo(text_report(result, colour=sys.stdout.isatty(), why=why, known=known))
+        if result.passed:
+            click.echo(text_debrief(session.lab))
     sys.exit(result.exit_code)
 
 

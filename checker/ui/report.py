@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from checker.grading.labs import Lab
 from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
 from checker.ui.suspects import is_kept_back
@@ -19,13 +20,18 @@ WAITING = "…"  # the symbol of a verdict that may change by itself
 
 @dataclass(frozen=True)
 class Report(Result):
-    """A result that, shown in a notebook, reads as the report does. why, known: see text_report."""
+    """A result that, shown in a notebook, reads as the report does.
+
+    why, known: see text_report. debrief: what follows where everything has passed.
+    """
 
     why: bool = False
     known: Collection[str] = ()
+    debrief: str = ""
 
     def __repr__(self) -> str:
-        return text_report(self, why=self.why, known=self.known)
+        report = text_report(self, why=self.why, known=self.known)
+        return f"{report}\n{self.debrief}" if self.passed and self.debrief else report
 
 
 def same_roots(result: Result) -> dict[str, Verdict]:
@@ -93,6 +99,27 @@ def text_report(
     if any(is_kept_back(task.root, known) for task in result.tasks):
         lines.append(say("report-suspect", lab=result.lab, elsewhere=elsewhere))
     return "\n".join(lines)
+
+
+def debrief(lab: Lab) -> list[tuple[str, str]]:
+    """What is told when a lab has passed, as (what it is, words); empty where the lab has no debrief."""
+    known = lab.spec.debrief
+    if not known:
+        return []
+    accepted = lab.cases("accepted")
+    others = [say("debrief-other", title=accepted[name].title, when=when) for name, when in known.others.items()]
+    return [
+        (say("debrief-shown"), known.shown),
+        *((say("debrief-others"), other) for other in others),
+        (say("debrief-mistake"), known.mistake),
+        (say("debrief-further"), known.further),
+    ]
+
+
+def text_debrief(lab: Lab) -> str:
+    """The debrief as text."""
+    lines = [line for label, words in debrief(lab) for line in [label, *_wrapped([words])]]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def word_with_symbol(symbol: str, word: str) -> str:

@@ -227,3 +227,16 @@ def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
         assert shown.view["tasks"][0]["hints"] == task.hints[:number]
     assert not shown.view["tasks"][0]["more_hints"]
     assert shown.view["tasks"][1]["more_hints"]
+
+
+def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = result(*(verdict(number, "passed") for number in range(3)), verdict(3, "failed", "No."))
+    passed = result(*(verdict(number, "passed") for number in range(4)))
+    monkeypatch.setattr(FakeSession, "says", failed)
+    assert "one stable name" not in repr(shown._panel.check()) and shown._panel.view()["debrief"] == []
+    monkeypatch.setattr(FakeSession, "says", passed)
+    told = repr(shown._panel.check())
+    assert "What this lab has shown\n      A Service has one stable name" in told
+    assert "A LoadBalancer, whose node port answers" in told
+    labels = [label for label, _ in shown._panel.view()["debrief"]]
+    assert labels[0] == "What this lab has shown" and labels.count("Other right answers") == 2

@@ -16,7 +16,17 @@ from checker.model.catalogue import catalogue, say, texts
 from checker.model.verdict import Result, Verdict
 from checker.session import WAIT, Session
 from checker.ui import progress, suspects
-from checker.ui.report import SYMBOL, TO_DO, WAITING, Report, same_roots, text_report, word_with_symbol
+from checker.ui.report import (
+    SYMBOL,
+    TO_DO,
+    WAITING,
+    Report,
+    debrief,
+    same_roots,
+    text_debrief,
+    text_report,
+    word_with_symbol,
+)
 from checker.ui.study import page_of
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -53,7 +63,8 @@ class Panel:
         """
         result = self._session.check(wait)
         self._take(result, asked=True)
-        return Report(**vars(result), why=why, known=progress.suspects(self.lab.number, self.namespace))
+        known = progress.suspects(self.lab.number, self.namespace)
+        return Report(**vars(result), why=why, known=known, debrief=text_debrief(self.lab))
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up again."""
@@ -135,6 +146,7 @@ class Panel:
             "namespace": self.namespace,
             **points,
             "texts": texts("panel-", "widget-"),
+            "debrief": debrief(self.lab) if result and result.passed else [],
             "choices": suspects.choices() if self.finds_out else [],
             "label": say("panel-label", **named),
             "heading": say("panel-heading", **named, **points),

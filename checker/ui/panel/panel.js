@@ -120,6 +120,7 @@ function render({ model, el }) {
   const bar = make("div", { class: "kc-bar" });
   const progress = make("div", { class: "kc-progress", role: "progressbar", "aria-label": texts["panel-points-label"], "aria-valuemin": "0" }, bar);
   const list = make("ul", { class: "kc-tasks" });
+  const debrief = make("section", { class: "kc-debrief", "aria-label": texts["panel-debrief"] });
   const check = make("button", { type: "button", onclick: () => work("check") }, texts["panel-check"]);
   const reset = make("button", { type: "button", onclick: () => sureOrNot(true) }, texts["panel-reset"]);
   const question = make("p");
@@ -127,7 +128,7 @@ function render({ model, el }) {
   const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, texts["panel-reset-no"]);
   const sure = make("div", { class: "kc-sure", role: "group", "aria-label": texts["panel-reset-label"], hidden: "" }, question, yes, no);
   const said = make("p", { role: "status", "aria-live": "polite" });
-  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, make("div", {}, check, reset), sure, said);
+  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset), sure, said);
   const tasks = new Map();
 
   // A button that is at work keeps the focus: it is not taken away, and does nothing.
@@ -163,6 +164,23 @@ function render({ model, el }) {
         list.append(tasks.get(task.id).element);
       }
       tasks.get(task.id).update(task, view.texts, view.choices);
+    }
+    drawDebrief(view.debrief);
+  }
+
+  function drawDebrief(lines) {
+    const wanted = JSON.stringify(lines);
+    show(debrief, lines.length);
+    if (debrief.dataset.lines === wanted) return;
+    debrief.dataset.lines = wanted;
+    debrief.replaceChildren(make("h4", {}, texts["panel-debrief"]));
+    let label = "";
+    for (const [name, text] of lines) {
+      if (name !== label) debrief.append(make("h5", {}, name));
+      label = name;
+      const words = make("p");
+      writeMarked(words, text);
+      debrief.append(words);
     }
   }
 
