@@ -69,7 +69,8 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Debrief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a learner reads when all tasks have passed.
 
-    shown: what the lab has shown. others: for two cases of accepted/ (their files' names), when one would answer so.
+    shown: what the lab has shown. others: two cases of accepted/ (their files' names), each with what it is and when
+    one would choose it.
     mistake: what is most often done wrong, and how that shows. further: where to read on; `[title](address)`.
     """
 

@@ -106,11 +106,9 @@ def debrief(lab: Lab) -> list[tuple[str, str]]:
     known = lab.spec.debrief
     if not known:
         return []
-    accepted = lab.cases("accepted")
-    others = [say("debrief-other", title=accepted[name].title, when=when) for name, when in known.others.items()]
     return [
         (say("debrief-shown"), known.shown),
-        *((say("debrief-others"), other) for other in others),
+        *((say("debrief-others"), other) for other in known.others.values()),
         (say("debrief-mistake"), known.mistake),
         (say("debrief-further"), known.further),
     ]

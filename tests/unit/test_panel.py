@@ -237,6 +237,6 @@ def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: p
     monkeypatch.setattr(FakeSession, "says", passed)
     told = repr(shown._panel.check())
     assert "What this lab has shown\n      A Service has one stable name" in told
-    assert "A LoadBalancer, whose node port answers" in told
+    assert "A LoadBalancer gets an address of its own" in told
     labels = [label for label, _ in shown._panel.view()["debrief"]]
     assert labels[0] == "What this lab has shown" and labels.count("Other right answers") == 2
