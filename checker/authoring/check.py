@@ -171,6 +171,11 @@ def _cases(lab: Lab) -> Iterator[str]:
     for name, case in found["accepted"].items():
         if case.fails or case.unknown:
             yield f"{lab.folder / 'accepted' / f'{name}.yaml'}: an accepted answer fails nothing"
+    if not lab.spec.debrief:
+        yield f"{lab.folder / 'lab.yaml'}: debrief is missing; it is what a learner reads when the lab has passed"
+    for name in lab.spec.debrief.others if lab.spec.debrief else ():
+        if name not in found["accepted"]:
+            yield f"{lab.folder / 'lab.yaml'}: debrief.others names {name}, and accepted/ has no such case"
     yield from (f"{lab.folder / 'mistakes'}: no mistake fails task {id}" for id in sorted(tasks - failed))
 
 

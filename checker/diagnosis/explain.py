@@ -102,8 +102,9 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         target = _target(state, kind, name) if kind else None
     except NotPassed as absent:
         finding = _finding(state, _Root(absent.fault, absent.object, state.namespace), set())
-        known = {"findings": (finding,)} if absent.outcome == "failed" else {"unseen": (finding,)}
-        return Explanation(state.namespace, f"{kind}/{name}", **known)
+        answer = Explanation(state.namespace, f"{kind}/{name}", lab=state.lab)
+        is_absent = absent.outcome == "failed"
+        return replace(answer, findings=(finding,)) if is_absent else replace(answer, unseen=(finding,))
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = examined(state, obj)
@@ -135,6 +136,7 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         tuple(findings),
         tuple(_finding(state, root, set()) for root in [*_unlisted(state), *unseen]),
         tuple(sorted((_finding(state, root, told) for root in _one_each(pending)), key=_importance)),
+        lab=state.lab,
     )
 
 
@@ -313,6 +315,17 @@ def _root(state: State, fault: Fault) -> _Root:
     )
     itself = found is None or catalogue()[fault.cause].changed_at == "object"
     return _Root(fault, str(where) if found is None or itself else _made_from(state, found).ref, namespace)
+
+
+def root_of(state: State, fault: Fault) -> str:
+    """A fault as `cause@Kind/name`, with the object that a person would change."""
+    return f"{fault.cause}@{_root(state, fault).object}"
+
+
+def changed_instead(state: State, kind: str, name: str) -> str:
+    """`Kind/name` of what a person would change to change this object: of a Pod, the workload that it was made from."""
+    found = next((o for o in state.objects.get(kind, []) if o.name == name), None)
+    return _made_from(state, found).ref if found else f"{kind}/{name}"
 
 
 def _key(root: _Root) -> tuple[str, ...]:

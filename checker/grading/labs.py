@@ -37,13 +37,18 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be brought about, and hints, the gentlest first."""
+    """The words of one task: what is to be brought about, and hints, the gentlest first.
+
+    find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
+    suspect (checker/grading/suspects.py).
+    """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: str
     text: str
     points: Annotated[int, msgspec.Meta(gt=0)]
     hints: Annotated[list[str], msgspec.Meta(min_length=2)]
+    find_out: bool = False
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +67,20 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: bool = False
 
 
+class Debrief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a learner reads when all tasks have passed.
+
+    shown: what the lab has shown. others: two cases of accepted/ (their files' names), each with what it is and when
+    one would choose it.
+    mistake: what is most often done wrong, and how that shows. further: where to read on; `[title](address)`.
+    """
+
+    shown: str
+    others: Annotated[dict[str, str], msgspec.Meta(min_length=2)]
+    mistake: str
+    further: str
+
+
 class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """lab.yaml.
 
@@ -72,6 +91,7 @@ class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: the lab is not finished. No learner sees it, and it needs no proof.
     namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. A
     namespace with a folder of that name in setup/ exists when the lab begins; the learner creates the others.
+    debrief: what is told when the lab has passed.
     """
 
     title: str
@@ -81,6 +101,7 @@ class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: bool = False
     needs: Needs = Needs()
     namespaces: list[str] = []
+    debrief: Debrief | None = None
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -267,7 +288,8 @@ def _translated(text: LabSpec, words: dict[str, Any]) -> LabSpec:
     words: what that language's file says of the lab. The rest stays in English.
     """
     tasks = [replace(task, **((words.get("tasks") or {}).get(task.id) or {})) for task in text.tasks]
-    return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks)
+    debrief = replace(text.debrief, **(words.get("debrief") or {})) if text.debrief else None
+    return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks, debrief=debrief)
 
 
 def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:

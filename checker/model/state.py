@@ -396,6 +396,12 @@ class State:
         text = namespace.annotations.get(STARTED) if namespace else None
         return parse_time(text) if text else None
 
+    @cached_property
+    def lab(self) -> str:
+        """The number of the lab that was started in this namespace; empty where none was."""
+        namespace = next((o for o in self.objects.get("Namespace", []) if o.name == self.namespace), None)
+        return str(namespace.labels.get(LAB, "")) if namespace and STARTED in namespace.annotations else ""
+
     # -- JSON --------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:

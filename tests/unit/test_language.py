@@ -235,8 +235,9 @@ def test_a_lab_speaks_the_language(
         ]
 
     assert same(result) == same(english)
-    facts = facts_of(state, told)
+    facts = [*facts_of(state, told), *(task.id for task in result.tasks)]
     assert_no_english(text_report(result), iter(facts))
+    assert_no_english(text_report(result, why=True), iter(facts))
     assert_no_english(text_report(replace(result, waited=3.0), live=True), iter(facts))
     panel = Panel(number, state.namespace)
     panel.result, panel.hints = result, {task.id: 9 for task in panel.lab.spec.tasks}

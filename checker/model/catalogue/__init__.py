@@ -19,6 +19,8 @@ An entry of a cause:
       normal: true                    # it is never a fault of its own
       weaker: true                    # it is told only where nothing else is found at the same object
       yields_to: PersistentVolumeClaim   # it follows from a fault of such an object that the Pod uses
+      suspects: [resources]           # what a learner may name as wrong (checker/grading/suspects.py), instead of
+                                      # what the file's subject says
       changed_at: object              # somebody would change the object itself, not the workload that made it
 
 How a template is written: cluster/language/templates.py. Another language: cluster/language/__init__.py.
@@ -57,7 +59,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Cause:
-    """One entry of the catalogue: see the module's text."""
+    """One entry of the catalogue: see the module's text. subject: the name of its file."""
 
     id: str
     title: str = ""
@@ -75,6 +77,8 @@ class Cause:
     weaker: bool = False
     yields_to: str = ""
     changed_at: str = ""
+    suspects: tuple[str, ...] = ()
+    subject: str = ""
 
     def form(self, name: str) -> Form:
         """The sentences of a form; those of the cause itself for an empty name.
@@ -93,7 +97,8 @@ class Cause:
         return fill(self.look, dict.fromkeys(slots(self.look), ""))
 
 
-_ALLOWED = {f.name for f in fields(Cause)} - {"id"}
+_ALLOWED = {f.name for f in fields(Cause)} - {"id", "subject"}
+_LISTS = {"same_root_by": "facts' names", "suspects": "what may be named"}
 _FLAGS = {f.name for f in fields(Cause) if f.type == "bool"}
 
 
@@ -165,9 +170,9 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
     for key, value in data.items():
         if key == "forms":
             known[key] = _forms(value, broken)
-        elif key == "same_root_by":
+        elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise broken("same_root_by is a list of facts' names")
+                raise broken(f"{key} is a list of {_LISTS[key]}")
             known[key] = tuple(value)
         elif not isinstance(value, bool if key in _FLAGS else str):
             raise broken(f"{key} is {'true or false' if key in _FLAGS else 'text'}, not {value!r}")
@@ -180,7 +185,7 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
         return replace(base, **{**known, "forms": {**base.forms, **own}})
     if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
         raise broken(f"{missing[0]} is missing")
-    return Cause(id, **known)
+    return Cause(id, **known, subject=Path(where.rpartition(":")[0]).stem)
 
 
 def _completed(form: Form, base: Form | None) -> Form:

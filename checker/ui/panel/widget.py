@@ -29,6 +29,7 @@ class Panel(Protocol):
     def seen(self) -> None: ...
     def check(self) -> Result: ...
     def reset(self) -> None: ...
+    def name_suspect(self, task_id: str, target: str, choice: str) -> str: ...
 
 
 class LabPanel(CourseWidget):
@@ -44,7 +45,7 @@ class LabPanel(CourseWidget):
         self.viewers = Viewers(lambda: panel.follow(self._told))
 
     def asked(self, what: dict[str, Any]) -> None:
-        """Besides what every front end asks for: check, reset, hint (for a task)."""
+        """Besides what every front end asks for: check, reset, hint (for a task), suspect (an object and a choice)."""
         super().asked(what)
         if what.get("do") == "hint":
             self._panel.next_hint(what["task"])
@@ -53,6 +54,10 @@ class LabPanel(CourseWidget):
             self._work(say("panel-looking"), self._check)
         elif what.get("do") == "reset":
             self._work(say("panel-resetting"), self._reset)
+
+        elif what.get("do") == "suspect":
+            named = (what["task"], what["object"], what["choice"])
+            self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
 
     def somebody_looks(self) -> None:
         if not self._panel.result and not self.said:
