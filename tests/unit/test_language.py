@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from checker import recording
 from checker.diagnosis.explain import explained
 from checker.grading.grade import judge
-from checker.grading.labs import all_labs, load_lab
+from checker.grading.labs import Debrief, all_labs, load_lab
 from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import ENGLISH, UI
 from checker.model.explanation import Explanation
@@ -105,9 +105,20 @@ def accented_lab(number: str) -> dict[str, Any]:
             }
             for task in lab.spec.tasks
         },
+        "debrief": accented_debrief(lab.spec.debrief) if lab.spec.debrief else {},
         "causes": {id: accented_entry(entry) for id, entry in (load(causes.read_text()) or {}).items()}
         if causes.exists()
         else {},
+    }
+
+
+def accented_debrief(debrief: Debrief) -> dict[str, Any]:
+    """What a language's file says in place of a debrief."""
+    return {
+        "shown": accented_text(debrief.shown),
+        "others": {name: accented_text(text) for name, text in debrief.others.items()},
+        "mistake": accented_text(debrief.mistake),
+        "further": accented_text(debrief.further),
     }
 
 
