@@ -31,7 +31,7 @@ from checker.grading.observations import Creation, DnsInside, Http, NodePorts, O
 from checker.grading.observations import NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
-from checker.grading.observations import running_pods, service_address
+from checker.grading.observations import is_late, running_pods, service_address
 
 # -- how observations read -------------------------------------------------------------------------------------------
 from checker.grading.observations import Lookup

@@ -21,7 +21,7 @@ from checker.collect.node_ports import ask_nodes
 from checker.grading.diagnostic import EVERY_CHECK, EXPLAIN
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.fault import NotPassed
+from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
 from checker.model.state import Asked, Object, State, foreign_namespaces, visible_objects
 from cluster import Problem, current
@@ -74,27 +74,27 @@ def look(namespace: str, listed: State | None = None) -> State:
 def _list_objects(api: Api, namespace: str, kinds: Iterable[str], pool: ThreadPoolExecutor) -> State:
     lists = {name: pool.submit(_list, api, KINDS[name], namespace) for name in kinds}
     listed: dict[str, list[dict[str, Any]]] = {}
-    unlisted: dict[str, str] = {}
+    unlisted: dict[str, Reason] = {}
     only_here, forbidden = set(), set()
     for name, future in lists.items():
         try:
             listed[name], everywhere = future.result()
             only_here |= set() if everywhere else {name}
         except ApiError as error:
-            unlisted[name] = error.message
+            unlisted[name] = error.why
             forbidden |= {name} if error.status == 403 else set()
             if error.status == 0 and not listed:
                 # Nobody answers: the other kinds would say the same, one time limit after the other.
                 for other in lists.values():
                     other.cancel()
-                return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.message))
+                return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.why))
     asked = Asked(frozenset(lists) - only_here, frozenset(only_here), logs=False)
     return State(namespace, api.now, *visible(listed, unlisted, namespace), asked=asked, forbidden=frozenset(forbidden))
 
 
 def visible(
-    listed: dict[str, list[dict[str, Any]]], unlisted: dict[str, str], namespace: str
-) -> tuple[dict[str, list[Object]], dict[str, str]]:
+    listed: dict[str, list[dict[str, Any]]], unlisted: dict[str, Reason], namespace: str
+) -> tuple[dict[str, list[Object]], dict[str, Reason]]:
     """The objects that may go into a State, and what could not be seen: kinds, and the namespaces of others.
 
     What is in a namespace of somebody else is not kept, so nothing may be concluded from not finding it.
@@ -102,7 +102,7 @@ def visible(
     namespaces = [Object("Namespace", raw) for raw in listed.get("Namespace", [])]
     foreign = foreign_namespaces(namespaces, namespace)
     objects = {name: list(visible_objects(name, items, namespace, foreign)) for name, items in listed.items()}
-    return objects, unlisted | dict.fromkeys(sorted(foreign), "it is somebody else's, or it is being deleted")
+    return objects, unlisted | dict.fromkeys(sorted(foreign), Phrase("why-other-lab"))
 
 
 def _list(api: Api, kind: Kind, namespace: str) -> tuple[list[dict[str, Any]], bool]:
@@ -162,7 +162,7 @@ def _observe(
         try:
             state.observations[key] = job.result()
         except Problem as problem:
-            state.observations[key] = {"error": problem.what}
+            state.observations[key] = {"error": reason_of(problem)}
     state.logs = {key: text for key, job in last_lines.items() if (text := job.result())}
     state.refusals = refusals.result()
 

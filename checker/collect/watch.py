@@ -16,8 +16,9 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, status_message
+from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, no_answer, status_message, unreachable
 from checker.collect.collect import visible
+from checker.model.fault import Phrase, Reason
 from checker.model.kinds import ALWAYS, KINDS, Kind
 from checker.model.state import Asked, State, visible_objects
 
@@ -49,8 +50,8 @@ class Watch:
         self._only_here: set[str] = set()  # kinds that may be listed in the namespace only
         self._forbidden: set[str] = set()
         self._listed: dict[str, dict[str, dict[str, Any]]] = {}  # kind: uid: object
-        self._unlisted: dict[str, str] = {}  # kind: why it cannot be listed or watched at the moment
-        self._away = ""  # why the API server cannot be asked at all
+        self._unlisted: dict[str, Reason] = {}  # kind: why it cannot be listed or watched at the moment
+        self._away: Reason = ""  # why the API server cannot be asked at all
         self._clock = (api.now, time.monotonic())  # the API server's clock, and when it was read
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
@@ -94,7 +95,7 @@ class Watch:
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # a fault of the course: no verdict is better than one on what was
-            self._away = f"the watch has ended: {error!r}"
+            self._away = Phrase("why-watch-ended", {"error": repr(error)})
             self._changed()
             raise
         finally:
@@ -131,9 +132,9 @@ class Watch:
             except ApiError as error:
                 with self._lock:
                     (self._forbidden.add if error.status == 403 else self._forbidden.discard)(kind.name)
-                self._say_unlisted(kind, error.message)
+                self._say_unlisted(kind, error.why)
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                self._say_unlisted(kind, f"{self._api.server} does not answer ({type(error).__name__})")
+                self._say_unlisted(kind, unreachable(self._api.server, type(error).__name__))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # not all kinds at the same moment
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -145,9 +146,7 @@ class Watch:
             if answer.status_code == 403 and path != last:
                 continue
             if answer.status_code != 200:
-                raise ApiError(
-                    answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}"
-                )
+                raise ApiError(answer.status_code, status_message(answer.content, answer.status_code))
             break
         listed = answer.json()
         with self._lock:
@@ -174,7 +173,7 @@ class Watch:
             if answer.status_code == 410:
                 return ""
             if answer.status_code != 200:
-                raise ApiError(answer.status_code, status_message(await answer.aread()))
+                raise ApiError(answer.status_code, status_message(await answer.aread(), answer.status_code))
             async for line in answer.aiter_lines():
                 event = json.loads(line)
                 raw = event["object"]
@@ -192,11 +191,11 @@ class Watch:
         import httpx
 
         while True:
-            away = ""
+            away: Reason = ""
             try:
                 self._read_clock(await client.get("/version"))
             except httpx.HTTPError:
-                away = f"no answer from {self._api.server} within {READ_TIMEOUT:.0f} s"
+                away = no_answer(self._api.server, READ_TIMEOUT)
             with self._lock:
                 was, self._away = self._away, away
             if was != away:
@@ -217,7 +216,7 @@ class Watch:
                 self._listed[kind.name][raw["metadata"]["uid"]] = raw
         self._changed()
 
-    def _say_unlisted(self, kind: Kind, why: str) -> None:
+    def _say_unlisted(self, kind: Kind, why: Reason) -> None:
         with self._lock:
             known = self._unlisted.get(kind.name)
             self._unlisted[kind.name] = why

@@ -22,6 +22,7 @@ from checker.environments.base import run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import problem
+from checker.model.fault import reason_of
 from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
@@ -56,7 +57,7 @@ class ContainerEngineEnvironment:
         try:
             seen = self._look(engine_observation)
         except Problem as problem:
-            seen = {"error": problem.what}
+            seen = {"error": reason_of(problem)}
         asked = Asked(frozenset(), observations=frozenset({engine_observation.key}))
         seen_by_key = {engine_observation.key: seen}
         return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=asked)

@@ -278,5 +278,5 @@ def default_seed(namespace: str) -> str:
 def unreachable(error: ApiError) -> Problem:
     """The Problem that stands for an API server that does not answer, or refuses."""
     if error.status == 403:
-        return problem("no-access", message=error.message)
-    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.message)
+        return problem("no-access", message=error.why)
+    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.why)

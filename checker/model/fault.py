@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, Protocol
 
 from checker.model.catalogue import Catalogue, catalogue, say
+from cluster import Problem
 from cluster.language import conjunctions
 from cluster.language.templates import fill
 
@@ -51,11 +52,25 @@ class Ref:
 class Phrase:
     """A fact that is written as a part of a sentence, such as `a new Pod of Deployment web`: for what has no name.
 
+    A State keeps as a Phrase why something could not be seen.
+
     id: the words, in ui.yaml. facts: what these words use.
     """
 
     id: str
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The words, in the chosen language."""
+        return say(self.id, **self.facts)
+
+
+Reason = str | Phrase  # why something could not be seen; a text where it is a message of Kubernetes itself
+
+
+def reason_of(problem: Problem) -> Reason:
+    """A Problem as the reason why something could not be seen."""
+    return Phrase(problem.id, problem.facts) if problem.id else problem.what
 
 
 @dataclass(frozen=True)
@@ -146,11 +161,9 @@ class Fault:
 
 
 def _told(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
-    """The facts, with the message of each fact that is a fault itself, and the words of each Phrase."""
+    """The facts, with the message of each fact that is a fault itself."""
 
     def told(fact: Any) -> Any:
-        if isinstance(fact, Phrase):
-            return say(fact.id, **fact.facts)
         return fact.words(causes).message if isinstance(fact, Fault) else fact
 
     return {name: told(fact) for name, fact in facts.items()}

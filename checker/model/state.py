@@ -8,13 +8,14 @@ It is saved as JSON and loaded again. So fast tests replay what a real cluster d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from checker.model.fault import Phrase, Reason
 from checker.model.image_name import ImageName
 from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.model.quantity import quantity
@@ -241,10 +242,10 @@ class State:
     namespace: str
     now: datetime
     objects: dict[str, list[Object]] = field(default_factory=dict)
-    unlisted: dict[str, str] = field(default_factory=dict)  # kind: why it could not be listed
+    unlisted: dict[str, Reason] = field(default_factory=dict)  # kind: why it could not be listed
     observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
     logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a container in trouble
-    refusals: list[dict[str, str]] = field(default_factory=list)  # what the API server says to the learner's files
+    refusals: list[dict[str, Any]] = field(default_factory=list)  # what the API server says to the learner's files
     asked: Asked = field(default_factory=Asked)
     forbidden: frozenset[str] = frozenset()  # those of the unlisted kinds that this user has no right to list
 
@@ -271,7 +272,7 @@ class State:
         if kind in self.unlisted:
             unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
         if kind in self.asked.in_namespace and not KINDS[kind].namespaced:
-            why = f"only {kind} {self.namespace} may be read"
+            why = Phrase("why-one-readable", {"kind": kind, "name": self.namespace})
             unknown("cannot-list", kind, kinds=[kind], why=why, plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
@@ -410,10 +411,10 @@ class State:
             "namespace": self.namespace,
             "now": self.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "objects": {kind: [o.raw for o in objects] for kind, objects in self.objects.items() if objects},
-            "unlisted": self.unlisted,
-            "observations": self.observations,
+            "unlisted": _plain(self.unlisted),
+            "observations": _plain(self.observations),
             "logs": self.logs,
-            "refusals": self.refusals,
+            "refusals": _plain(self.refusals),
             "asked": self.asked.to_json(),
             "forbidden": sorted(self.forbidden),
         }
@@ -425,10 +426,28 @@ class State:
             namespace=data["namespace"],
             now=parse_time(data["now"]),
             objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
-            **{name: data[name] for name in ("unlisted", "observations", "logs", "refusals")},
+            **{name: _with_phrases(data[name]) for name in ("unlisted", "observations", "refusals")},
+            logs=data["logs"],
             asked=Asked.from_json(data["asked"]),
             forbidden=frozenset(data["forbidden"]),
         )
+
+
+def _plain(value: Any) -> Any:
+    """A part of a State as JSON has it: a Phrase as its id and its facts."""
+    if isinstance(value, Phrase):
+        return {"id": value.id, "facts": _plain(value.facts)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _with_phrases(value: Any) -> Any:
+    """The inverse of `_plain`."""
+    if isinstance(value, dict):
+        found = {key: _with_phrases(item) for key, item in value.items()}
+        return Phrase(**found) if found.keys() == {"id", "facts"} else found
+    return [_with_phrases(item) for item in value] if isinstance(value, list) else value
 
 
 def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:

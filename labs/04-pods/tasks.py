@@ -16,6 +16,7 @@ from checker.sdk import (
     Traffic,
     ask_in_pod,
     fail,
+    is_late,
     read_answers,
     task,
     unknown,
@@ -96,7 +97,7 @@ def two_containers_run(state: State, seen: dict[str, dict[str, Any]]) -> None:
     answers = {name: read_answers(one["app"])[0] for name, one in seen.items() if "app" in one}
     if not answers:
         why = next(one["error"] for one in seen.values())
-        unknown("pod-not-askable", pod, why=why, in_progress="no answer within" in why)
+        unknown("pod-not-askable", pod, why=why, in_progress=is_late(why))
     for name, answer in answers.items():
         if not answer.ok:
             state.require_working(state.require("Service", "guestbook"))

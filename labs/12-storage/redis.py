@@ -10,6 +10,7 @@ from checker.sdk import (
     State,
     ask_in_pod,
     fail,
+    is_late,
     program,
     quantity,
     require_data_lasts,
@@ -22,7 +23,6 @@ from checker.sdk import (
 )
 
 PROGRAM = program(__file__, "ask_storage")
-TOO_LATE = "no answer within"  # in the error of a Pod that did not answer in time
 AT_LEAST = "200Mi"
 
 
@@ -41,7 +41,7 @@ def require_answers(answers: dict[str, Any]) -> None:
     """Return if the Pod could be asked. Raises Unknown otherwise."""
     if "error" in answers:
         why = answers["error"]
-        unknown("pod-not-askable", in_progress=TOO_LATE in why, why=why)
+        unknown("pod-not-askable", in_progress=is_late(why), why=why)
 
 
 @dataclass(frozen=True)

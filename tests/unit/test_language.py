@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +28,8 @@ from checker.grading.labs import Debrief, all_labs, load_lab
 from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import ENGLISH, UI
 from checker.model.explanation import Explanation
-from checker.model.fault import Fault, Words
-from checker.model.state import State
+from checker.model.fault import Fault, Phrase, Unknown, Words
+from checker.model.state import Asked, State
 from checker.model.verdict import Result
 from checker.ui.cli import app, started
 from checker.ui.explanation import html_of, text_of
@@ -467,6 +468,28 @@ def test_a_problem_is_told_whole_in_the_language() -> None:
         f"  {accented('Next:')} {told.next_step}",
     ]
     assert_only_pseudo(str(told), ["mine"])
+
+
+REASONS = {
+    "why-api-silent": {"server": "SERVER", "seconds": 5},
+    "why-other-lab": {},
+    "kubectl-late": {"command": "COMMAND", "seconds": 5},
+}
+
+
+@pytest.mark.usefixtures("speak")
+@pytest.mark.parametrize("id, facts", REASONS.items(), ids=REASONS)
+def test_a_state_keeps_why_something_was_not_seen_as_data(id: str, facts: dict[str, Any]) -> None:
+    seen = State("learn", datetime.now(UTC), unlisted={"Pod": Phrase(id, facts)}, asked=Asked(frozenset({"Pod"})))
+    seen.observations, seen.refusals = {"x": {"error": Phrase(id, facts)}}, [{"message": Phrase(id, facts)}]
+    kept = json.loads(json.dumps(seen.to_json()))
+    assert kept["unlisted"] == {"Pod": {"id": id, "facts": facts}}
+    again = State.from_json(kept)
+    assert again.observations == seen.observations and again.refusals == seen.refusals
+    with pytest.raises(Unknown) as told:
+        again.all("Pod")
+    assert str(Phrase(id, facts)) in told.value.message
+    assert_only_pseudo(told.value.message, ["Pods", "Pod", "SERVER", "COMMAND"])
 
 
 def test_start_advises_a_check_in_the_same_namespace() -> None:
