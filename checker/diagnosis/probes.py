@@ -106,11 +106,6 @@ def result_of(message: str) -> str:
     return re.sub(r"\s+", " ", found).strip()[:200]
 
 
-def got(message: str) -> str:
-    """`result_of` for a message that is not in the catalogue yet."""
-    return result_of(message) or "no words"
-
-
 def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> list[dict[str, Any]]:
     """The kubelet's events about failures of one probe of a container, newest first."""
     return [

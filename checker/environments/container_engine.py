@@ -221,9 +221,7 @@ def _observation_of(lab: Lab) -> EngineObservation:
     for observation in lab.observations:
         if isinstance(observation, EngineObservation):
             return observation
-    raise Problem(
-        f"Lab {lab.number} observes nothing of the container engine.", f"Name an observation of it: {lab.folder}"
-    )
+    raise problem("lab-without-engine-observation", lab=lab.number, folder=lab.folder)
 
 
 def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:

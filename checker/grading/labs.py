@@ -163,7 +163,7 @@ def load_module(folder: Path, name: str) -> ModuleType:
     the folder is a package. The package has a name of its own each time, so that loads in several threads do not meet.
     """
     if not (folder / f"{name}.py").exists():
-        raise Problem(f"There is no {folder / name}.py.", f"Write {folder / name}.py")
+        raise problem("lab-lacks-module", file=folder / f"{name}.py")
     package = ModuleType(f"kubeclass_{re.sub(r'[^a-z0-9]', '_', folder.name)}_{next(_LOADS)}")
     package.__path__ = [str(folder)]
     sys.modules[package.__name__] = package
@@ -196,11 +196,7 @@ class Lab:
         code = dict(mark for mark in marked if mark)
         wanted = {task.id for task in self.spec.tasks}
         if wanted != set(code):
-            raise Problem(
-                f"Lab {self.number}: lab.yaml and tasks.py do not name the same tasks: "
-                f"{', '.join(sorted(wanted ^ set(code)))} is only in one of them.",
-                f"Name every task in both: {self.folder}",
-            )
+            raise problem("lab-tasks-differ", lab=self.number, tasks=wanted ^ set(code), folder=self.folder)
         return code
 
     @cached_property
@@ -310,22 +306,24 @@ def _load(path: Path, spec: type[Spec]) -> Spec:
         return msgspec.convert(load(path.read_text()), spec)
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
-        raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
+        raise problem("lab-not-yaml", file=path, error=where) from None
     except msgspec.ValidationError as error:
-        raise Problem(_told(path, spec, str(error)), "Correct the file; nothing was graded") from None
+        raise _broken(path, spec, str(error)) from None
 
 
-def _told(path: Path, spec: type[msgspec.Struct], error: str) -> str:
-    """An error of msgspec's in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
+def _broken(path: Path, spec: type[msgspec.Struct], error: str) -> Problem:
+    """An error of msgspec's as a Problem: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
 
     error: such as "Object contains unknown field `pionts` - at `$.tasks[0]`".
     """
     why, _, place = error.partition(" - at `$")
     where: list[int | str] = [int(key) if key.isdigit() else key for key in re.findall(r"[\w-]+", place)]
+    text = path.read_text()
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", why):
-        why = f"unknown key; allowed are {', '.join(_keys_at(spec, where))}"
-        where.append(unknown[1])
-    return f"{path}:{_line_of(path.read_text(), where)}: {'.'.join(map(str, where)) or 'the whole file'}: {why}"
+        allowed, where = _keys_at(spec, where), [*where, unknown[1]]
+        key = ".".join(map(str, where))
+        return problem("lab-unknown-key", file=path, line=_line_of(text, where), key=key, allowed=allowed)
+    return problem("lab-file-broken", file=path, line=_line_of(text, where), key=".".join(map(str, where)), why=why)
 
 
 def _keys_at(spec: type[msgspec.Struct], where: list[int | str]) -> list[str]:

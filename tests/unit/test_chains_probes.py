@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, soonest, timing
+from checker.diagnosis.probes import describe_probe, fail_if_void, handler, notice, patience, result_of, soonest, timing
 from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
@@ -271,10 +271,11 @@ def test_probes_in_words() -> None:
     assert describe_probe({"exec": {"command": ["redis-cli", "ping"]}}) == "exec [redis-cli ping]"
     assert handler(http(failureThreshold=9)) == handler(http())
     assert (
-        got("Liveness probe failed: HTTP probe failed with statuscode: 404") == "HTTP probe failed with statuscode: 404"
+        result_of("Liveness probe failed: HTTP probe failed with statuscode: 404")
+        == "HTTP probe failed with statuscode: 404"
     )
-    assert got(NO_COMMAND) == 'exec: "redis-client": executable file not found in $PATH'
-    assert got(f"(combined from similar events): {NO_COMMAND}").startswith("exec: ")
+    assert result_of(NO_COMMAND) == 'exec: "redis-client": executable file not found in $PATH'
+    assert result_of(f"(combined from similar events): {NO_COMMAND}").startswith("exec: ")
 
 
 # -- the timeline ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis import resources
-from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, low_cpu_limit, means, read_refusal
+from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, low_cpu_limit, read_refusal
 from checker.grading.labs import load_lab, load_module
 from checker.model.fault import Fault, Ref
 from checker.model.state import Object
@@ -19,25 +19,6 @@ from checker.ui.report import same_roots
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
 
 cgroup = load_module(load_lab("09").folder, "cgroup")
-
-
-@pytest.mark.parametrize(
-    "resource, text, meaning",
-    [
-        ("memory", "64", "64 bytes"),
-        ("memory", "1", "1 byte"),
-        ("memory", "64m", "64 thousandths of a byte"),
-        ("limits.memory", "64M", "64,000,000 bytes, which is 61Mi"),
-        ("memory", "128Mi", "134,217,728 bytes, which is 128Mi"),
-        ("cpu", "100", "100 whole CPUs"),
-        ("requests.cpu", "1", "1 whole CPU"),
-        ("cpu", "250m", "250 thousandths of a CPU"),
-        ("cpu", "0.3", "300 thousandths of a CPU"),
-        ("pods", "3", "3"),
-    ],
-)
-def test_what_a_quantity_means(resource: str, text: str, meaning: str) -> None:
-    assert means(resource, text) == meaning
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class Cause:
 
 
 _ALLOWED = {f.name for f in fields(Cause)} - {"id", "subject"}
-_LISTS = {"same_root_by": "facts' names", "suspects": "what may be named"}
+_LISTS = {"same_root_by": "entry-no-facts", "suspects": "entry-no-suspects"}  # key: what is said of a malformed one
 _FLAGS = {f.name for f in fields(Cause) if f.type == "bool"}
 
 
@@ -143,7 +143,7 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
     for start, following in zip(starts, [*starts[1:], None], strict=True):
         line = text.count("\n", 0, start.start()) + 1
         if start[1] in found:
-            raise Problem(f"{file}:{line}: {start[1]} is there twice.", "Keep one of the two entries")
+            raise problem("entry-twice", where=f"{file}:{line}", cause=start[1])
         found[start[1]] = (text[start.start() : following.start() if following else None], str(file), line)
     return found
 
@@ -151,31 +151,29 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
 def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
     """One entry. Raises Problem, with the file and the line and what is allowed, for one that breaks the schema."""
 
-    def broken(what: str) -> Problem:
-        return Problem(
-            f"{where}: cause {id}: {what}.", "The schema is at the top of checker/model/catalogue/__init__.py"
-        )
+    def broken(what: str, **facts: Any) -> Problem:
+        return problem("entry-broken", where=where, cause=id, what=say(what, **facts))
 
     from yaml import YAMLError
 
     try:
         data = load(text)[id]
     except YAMLError as error:
-        raise broken(f"this is no YAML: {error}") from None
+        raise broken("entry-no-yaml", error=error) from None
     if not isinstance(data, dict):
-        raise broken("an entry is a mapping")
+        raise broken("entry-no-mapping")
     if unknown := sorted(set(data) - _ALLOWED):
-        raise broken(f"unknown key {unknown[0]}; allowed are {', '.join(sorted(_ALLOWED))}")
+        raise broken("entry-unknown-key", key=unknown[0], allowed=_ALLOWED)
     known: dict[str, Any] = {}
     for key, value in data.items():
         if key == "forms":
             known[key] = _forms(value, broken)
         elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise broken(f"{key} is a list of {_LISTS[key]}")
+                raise broken(_LISTS[key], key=key)
             known[key] = tuple(value)
         elif not isinstance(value, bool if key in _FLAGS else str):
-            raise broken(f"{key} is {'true or false' if key in _FLAGS else 'text'}, not {value!r}")
+            raise broken("entry-no-flag" if key in _FLAGS else "entry-no-text", key=key, value=repr(value))
         else:
             known[key] = value
     for word in WORDS:
@@ -184,7 +182,7 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
         own = {name: _completed(form, base.forms.get(name)) for name, form in known.get("forms", {}).items()}
         return replace(base, **{**known, "forms": {**base.forms, **own}})
     if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
-        raise broken(f"{missing[0]} is missing")
+        raise broken("entry-lacks-key", key=missing[0])
     return Cause(id, **known, subject=Path(where.rpartition(":")[0]).stem)
 
 
@@ -195,7 +193,7 @@ def _completed(form: Form, base: Form | None) -> Form:
 
 def _forms(value: Any, broken: Any) -> dict[str, Form]:
     if not isinstance(value, dict):
-        raise broken("forms is a mapping from a form's name to its sentences")
+        raise broken("entry-forms")
     found = {}
     for name, words in value.items():
         if (
@@ -203,18 +201,18 @@ def _forms(value: Any, broken: Any) -> dict[str, Form]:
             or set(words) - set(WORDS)
             or not all(isinstance(w, str) for w in words.values())
         ):
-            raise broken(f"form {name} is a mapping; allowed are {', '.join(WORDS)}, each a text")
+            raise broken("entry-form", form=name, allowed=WORDS)
         for word, template in words.items():
-            _readable(template, f"{word} of form {name}", broken)
+            _readable(template, word, broken, str(name))
         found[str(name)] = Form(**words)
     return found
 
 
-def _readable(template: str, what: str, broken: Any) -> None:
+def _readable(template: str, word: str, broken: Any, form: str = "") -> None:
     try:
         parse(template)
     except TemplateError as error:
-        raise broken(f"{what} cannot be read: {error}") from None
+        raise broken("entry-unreadable", word=word, form=form, error=error) from None
 
 
 # -- what is said in the learner's language -----------------------------------------------------------------------
@@ -231,7 +229,7 @@ def _catalogue(chosen: str) -> Catalogue:
     for file in files:
         for id, entry in _entries(file).items():
             if id in entries:
-                raise Problem(f"{entry[1]}:{entry[2]}: {id} is in {entries[id][1]} too.", "Keep one of the two entries")
+                raise problem("entry-in-two-files", where=f"{entry[1]}:{entry[2]}", cause=id, other=entries[id][1])
             entries[id] = entry
     english = Catalogue(entries)
     return english.translated(translation(chosen).get("causes") or {})
@@ -247,9 +245,14 @@ def forget() -> None:
     _catalogue.cache_clear()
 
 
+def sentences() -> Mapping[str, str]:
+    """All templates of sentences by id, in the chosen language, without those of the causes."""
+    return _UI.all()
+
+
 def texts(*beginnings: str) -> dict[str, str]:
     """The sentences without slots whose ids begin so, by id, for a front end that has no catalogue of its own."""
-    return {id: say(id) for id, text in _UI.all().items() if id.startswith(beginnings) and not slots(text)}
+    return {id: say(id) for id, text in sentences().items() if id.startswith(beginnings) and not slots(text)}
 
 
 def of_lab(number: str) -> dict[str, Any]:
