@@ -19,7 +19,7 @@ from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import NotPassed
 from checker.model.kinds import ALWAYS, KINDS
-from checker.model.state import REACH, Asked, Object, State
+from checker.model.state import LOGS, REACH, Asked, Object, State
 from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
@@ -35,6 +35,7 @@ _EVERYBODYS = "what everybody's cases run on would have to fail"
 _ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
 _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
+    "log-not-read": "takes a user with few rights: tests/unit/test_api.py and test_state.py",
     "kind-not-asked": "Only code asks for a kind that it did not list: tests/unit/test_state.py.",
     **dict.fromkeys(
         (
@@ -249,6 +250,22 @@ def test_an_api_server_that_does_not_answer_is_not_seen_rather_than_wrong() -> N
     world = State("learn", state().now, unlisted=dict.fromkeys(("Pod", "Service"), "no answer within 5 s"))
     seen = explained(world)
     assert (seen.exit_code, [f.cause for f in seen.unseen]) == (2, ["api-unreachable"])
+
+
+def test_logs_that_may_not_be_read_leave_the_general_cause_and_are_named() -> None:
+    broken, logs = crashing("web", "redis: Connection refused", containers=of_redis())
+    world = state(*broken)
+    world.logs, world.forbidden = {}, frozenset({LOGS})
+    world.unread_logs = dict.fromkeys(logs, "pods is forbidden")
+    found = explained(world)
+    assert roots(found) == ["container-crashes@Deployment/web"]
+    assert [f.cause for f in found.unseen] == ["log-not-read"]
+    assert "the logs of Pod web-abc-1: pods is forbidden" in found.unseen[0].message
+
+
+def test_logs_of_pods_that_work_are_not_missed() -> None:
+    world = state(pod(), forbidden=frozenset({LOGS}), unread_logs={"guestbook-1/app": "pods is forbidden"})
+    assert explained(world).unseen == ()
 
 
 def test_kinds_that_may_not_be_listed_are_told_once_and_the_rest_is_explained() -> None:
@@ -557,6 +574,9 @@ def test_a_service_that_selects_pods_of_another_app() -> None:
     reach = {REACH: {"10.244.1.1:8080": "open", "10.244.1.2:8080": "refused"}}
     found = found_in(*web, *cache, service("web", {"part-of": "shop"}), slice_of("web"), observations=reach)
     assert found == ["service-selects-other-pods@Service/web"]
+    del reach[REACH]["10.244.1.1:8080"]  # a Pod that was not tried is not one that does not answer
+    found = found_in(*web, *cache, service("web", {"part-of": "shop"}), slice_of("web"), observations=reach)
+    assert "service-selects-other-pods@Service/web" not in found
 
 
 def test_two_deployments_behind_one_service_are_not_surely_a_fault() -> None:
