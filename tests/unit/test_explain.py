@@ -17,7 +17,7 @@ from checker.grading.lab_state import LabState
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
-from checker.model.fault import NotPassed
+from checker.model.fault import Failed, NotPassed
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.state import LOGS, REACH, Asked, Object, State
 from checker.ui import causes_page
@@ -33,6 +33,10 @@ CASES = [pytest.param(case, id=case.name) for case in all_cases()]
 _ON_ITS_WAY = "on its way: it is over, or has a cause of its own, before anybody could settle on it"
 _EVERYBODYS = "what everybody's cases run on would have to fail"
 _ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
+FORBIDDEN = (
+    'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" '
+    'in the namespace "learn"'
+)
 _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
     "log-not-read": "takes a user with few rights: tests/unit/test_api.py and test_state.py",
@@ -359,6 +363,15 @@ def test_a_container_that_has_come_back_again_and_again_is_not_believed_when_it_
     assert found_in(sidecar) == ["container-restarts-often@Pod/guestbook-1"]
 
 
+@pytest.mark.parametrize("said, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
+def test_a_lab_names_the_same_cause_of_restarts_as_explain(said: str, cause: str) -> None:
+    again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
+    world = state(again, logs={"guestbook-1/app": said})
+    with pytest.raises(Failed) as end:
+        world.require_lasting(again)
+    assert [f"{end.value.cause}@Pod/guestbook-1"] == roots(explained(world)) == [f"{cause}@Pod/guestbook-1"]
+
+
 def test_what_ended_while_its_node_was_coming_up_again_is_no_fault() -> None:
     back = pod(since=30, last={"exitCode": 1, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
     back.status["startTime"] = ago(9000)
@@ -459,11 +472,6 @@ def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
 
 
 # -- refinement ------------------------------------------------------------------------------------------------------
-
-FORBIDDEN = (
-    'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" '
-    'in the namespace "learn"'
-)
 
 
 def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:
