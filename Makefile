@@ -21,7 +21,7 @@ help:
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
-	@echo "make docs      docs/causes.md, the page of all causes"
+	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
 	@echo "make clean     delete the virtual environment and caches"
 
 study: $(VENV)/course

@@ -16,6 +16,7 @@ from checker.diagnosis.explain import examined, explained, parsed
 from checker.grading.lab_state import LabState
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
+from checker.model.catalogue import load as load_yaml
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, NotPassed
 from checker.model.kinds import ALWAYS, KINDS
@@ -776,14 +777,31 @@ def test_the_json_holds_everything() -> None:
 # -- the page --------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_of_causes_is_up_to_date() -> None:
-    assert causes_page.PAGE.read_text() == causes_page.page(), "write it anew: make docs"
+@pytest.fixture(scope="module")
+def page() -> str:
+    return causes_page.page()
 
 
-def test_the_page_has_every_cause_once() -> None:
-    page = causes_page.page()
+def test_the_page_of_causes_is_up_to_date(page: str) -> None:
+    assert causes_page.PAGE.read_text() == page, "write it anew: make docs"
+
+
+def test_the_page_has_every_cause_once(page: str) -> None:
     for cause in catalogue():
-        assert page.count(f"`{cause}` |") == 1, cause
+        assert page.count(f"<br>`{cause}` |") == 1, cause
+
+
+@pytest.mark.parametrize("number", all_labs(drafts=True))
+def test_the_page_has_the_causes_and_forms_of_each_lab(number: str, page: str) -> None:
+    lab = load_lab(number)
+    section = page.partition(f"## [Lab {number}: ")[2].partition("\n## ")[0]
+    entries = load_yaml((lab.folder / "causes.yaml").read_text())
+    own = {id for id in entries if section.count(f"<br>`{id}` |") == 1}
+    assert own == set(entries) - set(catalogue())
+    for id, entry in entries.items():
+        assert section.count(f"| `{id}` | ") == (id not in own and "message" in entry), id
+        for form in entry.get("forms", {}):
+            assert section.count(f"| `{id}`, {form} |") == 1, (id, form)
 
 
 def test_the_command_explains_itself() -> None:
