@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from checker.grading.labs import Lab, all_labs, load_lab
-from checker.model.catalogue import Cause, catalogue, load
+from checker.model.catalogue import Cause, catalogue
 from cluster import paths
+from cluster.language import load
 
 PAGE = paths.COURSE / "docs" / "causes.md"
 _HEAD = """# Causes

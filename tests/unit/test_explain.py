@@ -16,7 +16,6 @@ from checker.diagnosis.explain import examined, explained, parsed
 from checker.grading.lab_state import LabState
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
-from checker.model.catalogue import load as load_yaml
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, NotPassed
 from checker.model.kinds import ALWAYS, KINDS
@@ -24,6 +23,7 @@ from checker.model.state import LOGS, REACH, Asked, Object, State
 from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
+from cluster.language import load as load_yaml
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
