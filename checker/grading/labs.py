@@ -37,7 +37,7 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be brought about, and hints, the gentlest first.
+    """The words of one task: what is to be reached, and hints, the gentlest first.
 
     find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
     suspect (checker/grading/suspects.py).
@@ -312,10 +312,10 @@ def _load(path: Path, spec: type[Spec]) -> Spec:
         where = re.sub(r"\s+", " ", str(error))
         raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
     except msgspec.ValidationError as error:
-        raise Problem(_told(path, spec, str(error)), "Correct the file; nothing was graded") from None
+        raise Problem(_message_of(path, spec, str(error)), "Correct the file; nothing was graded") from None
 
 
-def _told(path: Path, spec: type[msgspec.Struct], error: str) -> str:
+def _message_of(path: Path, spec: type[msgspec.Struct], error: str) -> str:
     """An error of msgspec's in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
 
     error: such as "Object contains unknown field `pionts` - at `$.tasks[0]`".
