@@ -43,13 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def order_seed() -> str:
     """What the order of lessons and cases is made from: KUBECLASS_ORDER, else the commit, to see a failure again."""
-    asked = os.environ.get("KUBECLASS_ORDER")
-    if asked:
-        return asked
-    told = subprocess.run(
+    seed = os.environ.get("KUBECLASS_ORDER")
+    if seed:
+        return seed
+    commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
-    return told.stdout.strip() or "none"
+    return commit.stdout.strip() or "none"
 
 
 def pytest_report_header() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import Asked, Object, State, foreign_namespaces, visible_objects
+from checker.model.state import LOGS, Asked, Object, State, foreign_namespaces, visible_objects
 from cluster import Problem, current
 
 Logs = Literal["trouble", "all"]
@@ -163,7 +164,13 @@ def _observe(
             state.observations[key] = job.result()
         except Problem as problem:
             state.observations[key] = {"error": reason_of(problem)}
-    state.logs = {key: text for key, job in last_lines.items() if (text := job.result())}
+    state.logs, state.unread_logs = {}, {}
+    for key, job in last_lines.items():
+        try:
+            state.logs[key] = job.result()
+        except ApiError as error:
+            state.unread_logs[key] = error.why
+            state.forbidden |= {LOGS} if error.status == 403 else set()
     state.refusals = refusals.result()
 
 
@@ -197,24 +204,33 @@ def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
 
 
 def _log(api: Api, pod: Object, container: str, which: str) -> str:
-    """The last lines of a container's log.
+    """The last lines of a container's log. Raises ApiError where it cannot be read.
 
     Where the container's first run has ended and the log is empty, the kubelet may have started the container again
     since it was listed. Then the lines are those of the run before. (The kubelet waits ten seconds and more before a
     later run.)
     """
-    said = _log_of_run(api, pod, container, which)
     first = not any(s["name"] == container and s.get("restartCount") for s in pod.container_statuses)
-    return _log_of_run(api, pod, container, PREVIOUS) if first and not said and not which else said
+    text, failed = "", None
+    try:
+        text = _log_of_run(api, pod, container, which)
+    except ApiError as error:
+        failed = error
+    if not text and first and not which and not (failed and failed.status == 403):
+        with suppress(ApiError):  # there may be no run before
+            text = _log_of_run(api, pod, container, PREVIOUS)
+    if failed and not text:
+        raise failed
+    return text
 
 
 def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
+    """The last lines of one run. Raises ApiError, also where the kubelet has deleted the log."""
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{LOG_LINES}&{which}"
-    try:
-        said = api.request("GET", path).decode(errors="replace")
-        return "" if said.startswith(LOG_GONE) else said
-    except ApiError:
-        return ""  # the container's log is gone with it: the verdict does without its last words
+    text = api.request("GET", path).decode(errors="replace")
+    if text.startswith(LOG_GONE):
+        raise ApiError(404, text.strip())
+    return text
 
 
 def _refusals(api: Api, state: State, manifests: list[Path], every: bool) -> list[dict[str, str]]:

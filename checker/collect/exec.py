@@ -36,8 +36,8 @@ def _ask(cluster: Cluster, ask: dict[str, Any]) -> dict[str, Any]:
     try:
         place = ("-n", ask["namespace"], ask["pod"], "-c", ask["container"])
         python = ("python3", "-c", program, json.dumps(ask["questions"]))
-        said = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
-        answers: dict[str, Any] = json.loads(said)
+        output = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
+        answers: dict[str, Any] = json.loads(output)
     except Problem as problem:
         if problem.id == "kubectl-late":
             return {"error": Phrase(POD_SILENT, {"pod": ask["pod"], "seconds": round(TIMEOUT)})}

@@ -217,7 +217,7 @@ def explain_exit(
     """
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
-    said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
+    said = last_line(state.log_if_read(pod.name, name) or "")
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), in_progress)
     limit = limit_of(spec, "memory")

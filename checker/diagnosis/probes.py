@@ -261,7 +261,7 @@ def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int]
     open_ports = {
         int(at.rsplit(":", 1)[1]) for at, seen in reach.items() if seen == "open" and at.rsplit(":", 1)[0] == address
     }
-    text = state.logs.get(f"{pod.name}/{spec.get('name')}", "")
+    text = state.log_if_read(pod.name, spec["name"]) or ""
     return open_ports, {int(port) for port in _LISTENS.findall(text)}
 
 

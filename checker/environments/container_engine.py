@@ -139,7 +139,7 @@ class ContainerEngineEnvironment:
         return seen
 
     def _log(self, container: Container, *options: str) -> str:
-        """What a container has said, since it was made; nothing where the engine takes too long to say it."""
+        """A container's whole log; empty where the engine takes too long."""
         try:
             return finish(self.command, "logs", *options, container.name, timeout=TIMEOUT, merged=True).out.strip()
         except DidNotEnd:
@@ -155,10 +155,10 @@ class ContainerEngineEnvironment:
 
     def _ask_within(self, container: Container, program: str) -> dict[str, Any] | None:
         try:
-            said: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", program))
+            answers: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", program))
         except (Problem, ValueError):
             return None
-        return said
+        return answers
 
     def prepare(self, lab: Lab) -> None:
         """The engine has what the lab begins with once the course's base images are there."""

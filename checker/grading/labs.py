@@ -37,7 +37,7 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be brought about, and hints, the gentlest first.
+    """The words of one task: what is to be reached, and hints, the gentlest first.
 
     find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
     suspect (checker/grading/suspects.py).

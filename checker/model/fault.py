@@ -117,7 +117,7 @@ class Fault:
         return replace(self, **changes)
 
     def within(self, context: str, **facts: Any) -> Fault:
-        """The same fault, told with a sentence of ui.yaml around its message.
+        """The same fault, with a sentence of ui.yaml around its message.
 
         In that sentence, `{message}` is the message so far.
         """
@@ -131,16 +131,16 @@ class Fault:
         """
         causes = causes or catalogue()
         form = causes[self.cause].form(self.form)
-        facts = _told(self._facts(), causes)
+        facts = _in_words(self._facts(), causes)
         templates = (form.message, form.expected, form.observed, form.look)
-        told = Words(*(fill(text, facts, conjunctions()) for text in templates))
+        words = Words(*(fill(text, facts, conjunctions()) for text in templates))
         for context, around in self.contexts:
-            told = replace(told, message=say(context, message=told.message, **_told(around, causes)))
+            words = replace(words, message=say(context, message=words.message, **_in_words(around, causes)))
         if self.led_elsewhere:
-            message = say("elsewhere", namespace=self.object.namespace, message=told.message)
-            look = told.look + (f" -n {self.object.namespace}" if told.look and " -n " not in told.look else "")
-            told = replace(told, message=message, look=look)
-        return told
+            message = say("elsewhere", namespace=self.object.namespace, message=words.message)
+            look = words.look + (f" -n {self.object.namespace}" if words.look and " -n " not in words.look else "")
+            words = replace(words, message=message, look=look)
+        return words
 
     def _facts(self) -> dict[str, Any]:
         """The facts, and the facts that every fault has.
@@ -160,13 +160,13 @@ class Fault:
         return tuple(str(self.facts.get(name, "")) for name in names)
 
 
-def _told(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
+def _in_words(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
     """The facts, with the message of each fact that is a fault itself."""
 
-    def told(fact: Any) -> Any:
+    def in_words(fact: Any) -> Any:
         return fact.words(causes).message if isinstance(fact, Fault) else fact
 
-    return {name: told(fact) for name, fact in facts.items()}
+    return {name: in_words(fact) for name, fact in facts.items()}
 
 
 class NotPassed(Exception):

@@ -15,14 +15,14 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from checker.model.fault import Phrase, Reason
+from checker.model.fault import Phrase, Reason, Ref, unknown
 from checker.model.image_name import ImageName
 from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.model.quantity import quantity
-from checker.model.verdict import unknown
 
 FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
+LOGS = "pods/log"  # stands among the forbidden kinds where this user has no right to read logs
 REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
 
@@ -244,10 +244,12 @@ class State:
     objects: dict[str, list[Object]] = field(default_factory=dict)
     unlisted: dict[str, Reason] = field(default_factory=dict)  # kind: why it could not be listed
     observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
-    logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a container in trouble
+    logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a log that was read; may be ""
     refusals: list[dict[str, Any]] = field(default_factory=list)  # what the API server says to the learner's files
     asked: Asked = field(default_factory=Asked)
-    forbidden: frozenset[str] = frozenset()  # those of the unlisted kinds that this user has no right to list
+    # Those of the unlisted kinds that this user has no right to list; LOGS where logs may not be read.
+    forbidden: frozenset[str] = frozenset()
+    unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
 
     # -- questions about objects ---------------------------------------------------------------------------------------
 
@@ -378,6 +380,23 @@ class State:
             for address in endpoint.get("addresses") or []
         }
 
+    # -- logs --------------------------------------------------------------------------------------------------------
+
+    def log(self, pod: str, container: str) -> str:
+        """The last lines of a container's log; empty where it logged nothing. Raises Unknown where it was not read.
+
+        Read are the logs of containers in trouble, up to a number (checker/collect/collect.py).
+        """
+        text = self.log_if_read(pod, container)
+        if text is None:
+            why = self.unread_logs.get(f"{pod}/{container}", "")
+            unknown("log-not-read", Ref("Pod", pod, self.namespace), container=container, why=why)
+        return text
+
+    def log_if_read(self, pod: str, container: str) -> str | None:
+        """The same, but None where the log was not read: for what a log can only make more exact."""
+        return self.logs.get(f"{pod}/{container}")
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def age(self, time: str | datetime) -> float:
@@ -417,12 +436,13 @@ class State:
             "refusals": _plain(self.refusals),
             "asked": self.asked.to_json(),
             "forbidden": sorted(self.forbidden),
+            "unread_logs": _plain(self.unread_logs),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
         """The inverse of `to_json`."""
-        return cls(
+        state = cls(
             namespace=data["namespace"],
             now=parse_time(data["now"]),
             objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
@@ -430,7 +450,13 @@ class State:
             logs=data["logs"],
             asked=Asked.from_json(data["asked"]),
             forbidden=frozenset(data["forbidden"]),
+            unread_logs=_with_phrases(data.get("unread_logs", {})),
         )
+        if "unread_logs" not in data and state.asked.logs:  # an earlier recording, which kept no log without text
+            pods = state.objects.get("Pod", [])
+            keys = [f"{pod.name}/{status['name']}" for pod in pods for status in pod.container_statuses]
+            state.logs = dict.fromkeys(keys, "") | state.logs
+        return state
 
 
 def _plain(value: Any) -> Any:

@@ -35,18 +35,18 @@ class Verdict:
     @classmethod
     def of(cls, id: str, title: str, points: int, fault: Fault, causes: Catalogue | None = None) -> Verdict:
         """The verdict of a task that ended with a fault, in the words of a lab's catalogue."""
-        told = fault.words(causes)
+        words = fault.words(causes)
         return cls(
             id,
             title,
             points,
             verdict=fault.outcome,
             cause=fault.cause,
-            message=told.message,
-            expected=told.expected,
-            observed=told.observed,
+            message=words.message,
+            expected=words.expected,
+            observed=words.observed,
             object=str(fault.object),
-            look=told.look,
+            look=words.look,
             in_progress=fault.in_progress,
             fault=fault,
         )

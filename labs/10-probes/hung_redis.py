@@ -99,8 +99,13 @@ def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> f
 
 
 def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
-    """Whether the log of Redis shows that its process ended by a command, and not by a signal."""
-    log = state.logs.get(f"{restart.pod}/{container['name']}", "")
+    """Whether the log of Redis shows that its process ended by a command, and not by a signal.
+
+    Raises Unknown where the log was not read.
+    """
+    if not state.find("Pod", restart.pod):
+        return False  # its log was deleted with it
+    log = state.log(restart.pod, container["name"])
     return "requested shutdown" in log and "SIGTERM" not in log
 
 

@@ -44,7 +44,7 @@ def follow(namespace: str, api: Api) -> None:
     assert told.wait(30)
     begin = time.process_time(), time.monotonic()
     for n in range(CHANGES):
-        time.sleep(1)  # until what the last change brought about has come to rest
+        time.sleep(1)  # until nothing changes any more
         repair = n % 2 == 1
         wanted[0] = "passed" if repair else "failed"
         told.clear()

@@ -55,7 +55,7 @@ class Outcome:
 
     mutant: Mutant
     word: str
-    told: str
+    detail: str
     seconds: float
 
 
@@ -76,7 +76,7 @@ def why_equivalent(mutant: Mutant) -> str:
 
 
 def try_out(mutant: Mutant, namespace: str) -> Outcome:
-    """Start the lab in a namespace of its own, bring the mutant about, and grade it."""
+    """Start the lab in a namespace of its own, run the mutant's steps, and grade it."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "solution"
@@ -147,7 +147,7 @@ def run(chosen: Iterable[Mutant], side_by_side: int = SIDE_BY_SIDE) -> list[Outc
             outcomes.append(outcome)
             print(
                 f"{outcome.word:8} {outcome.seconds:4.0f} s  {outcome.mutant.lab.number} {outcome.mutant.id}  "
-                f"[{outcome.told}]",
+                f"[{outcome.detail}]",
                 flush=True,
             )
     return outcomes
@@ -179,7 +179,7 @@ def report(outcomes: list[Outcome]) -> tuple[str, list[Outcome]]:
     killed, of = (sum(row[n] for row in counted.values()) for n in (0, 1))
     refused = sum(o.word == "refused" for o in outcomes)
     total = f"{killed} of {of} killed ({100 * killed / max(1, of):.1f} %), {refused} refused by the API server"
-    broken = [f"  {o.mutant.lab.number} {o.mutant.id}: {o.told}" for o in outcomes if o.word == "broken"]
+    broken = [f"  {o.mutant.lab.number} {o.mutant.id}: {o.detail}" for o in outcomes if o.word == "broken"]
     return "\n".join(["Survivors:", *lines, "Broken:", *broken, "Kill rate:", *rates, total]), unexplained
 
 

@@ -201,7 +201,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def closed_ways(cluster: Cluster, where: dict[str, str]) -> set[str]:
-    """The ways that no connection comes about on, all tried at once."""
+    """The paths on which no connection is made, all tried at once."""
 
     def ask(source: str) -> set[str]:
         mine = [way for way in WAYS if way.startswith(f"{source}>")]

@@ -42,10 +42,10 @@ def of_lesson(notebook: dict[str, Any]) -> str:
     notebook: its JSON.
     """
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    told = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
+    words = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
     texts = [load_lab(number).spec for number in all_labs()]
     course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
-    return _digest(code, told, course if any("course()" in source for source in code) else [], _world())
+    return _digest(code, words, course if any("course()" in source for source in code) else [], _world())
 
 
 def _words(lab: Lab) -> list[object]:

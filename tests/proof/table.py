@@ -85,7 +85,7 @@ def page(data: dict[str, Any]) -> str:
         "# What is proven",
         "",
         "Written by `make prove`, not by hand. "
-        "Each case was brought about on a real three-node kind cluster and judged there; `make test`",
+        "Each case was produced on a real three-node kind cluster and judged there; `make test`",
         "judges what was recorded again. *Seconds* are those of all cases together, though several ran side by side.",
         "",
         f"Last run with Kubernetes {data.get('kubernetes')}, kind {data.get('kind')}, "

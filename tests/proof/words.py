@@ -1,6 +1,6 @@
 """`make words`: after a message was reworded, put the new words into the recordings, for which no cluster is needed.
 
-A verdict or a cause that is another one is no question of words: it is told, and its recording stays as it is.
+A verdict or a cause that is another one is no question of words: it is printed, and its recording stays as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.proof.subjects import lessons
 
 def judge_anew(lab: Lab, path: Path) -> bool:
     """Write the words of today into a recording. False where more than words has changed."""
-    state, told = recording.load(path)
+    state, recorded = recording.load(path)
     judged = [task.to_json() for task in judge(lab, state).tasks]
-    same = [(t["id"], t["verdict"], t.get("cause")) for t in told] == [
+    same = [(t["id"], t["verdict"], t.get("cause")) for t in recorded] == [
         (t["id"], t["verdict"], t.get("cause")) for t in judged
     ]
-    if same and judged != told:
+    if same and judged != recorded:
         recording.write(path, json.loads(path.read_text()) | {"tasks": judged})
     return same
 
