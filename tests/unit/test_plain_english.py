@@ -74,7 +74,7 @@ BUDGET: dict[str, tuple[int, int, int]] = {
     "labs/16-autoscaling": (0, 0, 2),
 }
 
-WITH_FIGURE = ["00", "01", "02", "03", "04", "05", "06", "07", "12"]  # the lessons that have an explanatory figure
+WITH_FIGURE = [f"{number:02}" for number in range(16)]  # the lessons that have an explanatory figure
 
 
 def markdown_cells(lesson: Path) -> list[str]:
