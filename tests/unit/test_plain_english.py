@@ -227,6 +227,14 @@ def test_each_glossary_link_leads_to_an_entry() -> None:
     assert linked and not set(linked) - set(entries)
 
 
+def test_each_glossary_entry_can_be_linked_on_github_and_in_jupyterlab() -> None:
+    """GitHub writes a heading's fragment in small letters; JupyterLab keeps capitals, so such an entry has an anchor of its own."""
+    page = (LESSONS / "glossary.md").read_text(encoding="utf8")
+    for name in re.findall(r"^### (.+)$", page, flags=re.M):
+        fragment = name.lower().replace(" ", "-")
+        assert fragment == name.replace(" ", "-") or f'<a id="{fragment}"></a>\n\n### {name}\n' in page, name
+
+
 def test_each_glossary_entry_links_to_the_documentation() -> None:
     for name, text in glossary_entries().items():
         assert re.search(r"\]\(https://(?:kubernetes\.io|docs\.docker\.com)/", text), name
