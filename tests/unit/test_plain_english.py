@@ -228,7 +228,7 @@ def test_each_glossary_link_leads_to_an_entry() -> None:
 
 
 def test_each_glossary_entry_can_be_linked_on_github_and_in_jupyterlab() -> None:
-    """GitHub writes a heading's fragment in small letters. JupyterLab keeps capitals: such an entry has its own anchor."""
+    """GitHub writes a fragment in small letters. JupyterLab keeps capitals: such an entry has its own anchor."""
     page = (LESSONS / "glossary.md").read_text(encoding="utf8")
     for name in re.findall(r"^### (.+)$", page, flags=re.M):
         fragment = name.lower().replace(" ", "-")
