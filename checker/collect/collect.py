@@ -152,7 +152,7 @@ def _observe(
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
         elif observation.asked_by == "api":
             jobs[observation.key] = pool.submit(created_in_dry_run, api, question)
-    batch = pool.submit(observer.ask, api, questions)
+    batch = pool.submit(observer.ask, api, questions, _namespaces(state))
     containers = containers_in_trouble(state)[:MAX_LOGS]
     if logs == "all":
         containers = (containers_in_trouble(state) + containers_at_work(state))[:MAX_LOGS_WHOLE]
@@ -172,6 +172,12 @@ def _observe(
             state.unread_logs[key] = error.why
             state.forbidden |= {LOGS} if error.status == 403 else set()
     state.refusals = refusals.result()
+
+
+def _namespaces(state: State) -> list[str]:
+    """The lab's namespaces, as far as they are seen."""
+    seen = {one.namespace for kind in ("Pod", "Service") if state.can_see(kind) for one in state.in_lab(kind)}
+    return [state.namespace, *sorted(seen - {state.namespace})]
 
 
 def containers_in_trouble(state: State) -> list[tuple[Object, str, str]]:

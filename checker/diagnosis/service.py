@@ -126,7 +126,8 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         return
     reach = state.observations.get(REACH) or {}
     if "error" in reach:
-        unknown("observer-unreachable", service, form="pods-of-service", why=reach["error"])
+        cause = "observer-refused" if reach.get("refused") else "observer-unreachable"
+        unknown(cause, service, form="pods-of-service", why=reach["error"])
     refused = {}
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])

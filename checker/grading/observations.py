@@ -298,11 +298,12 @@ class NotObserved:
     observation needs is missing.)
     """
 
-    def __init__(self, observation: Observation[Any], why: Reason) -> None:
-        self._observation, self._why = observation, why
+    def __init__(self, observation: Observation[Any], why: Reason, refused: bool = False) -> None:
+        """refused: whether the observer does not ask this for this user."""
+        self._observation, self._why, self._refused = observation, why, refused
 
     def _raise(self) -> Any:
-        cause = _UNREACHABLE[self._observation.asked_by]
+        cause = "observer-refused" if self._refused else _UNREACHABLE[self._observation.asked_by]
         if not self._why:
             unknown("not-observed", form="observation", observation=self._observation.key)
         unknown(cause, form="observation", why=self._why)
@@ -327,6 +328,6 @@ def seen(state: State, observation: Observation[Any]) -> Any:
     if observation.key not in state.observations:
         return NotObserved(observation, "")
     data = state.observations[observation.key]
-    if isinstance(data, dict) and set(data) == {"error"}:
-        return NotObserved(observation, data["error"])
+    if isinstance(data, dict) and set(data) in ({"error"}, {"error", "refused"}):
+        return NotObserved(observation, data["error"], bool(data.get("refused")))
     return observation.read(data)

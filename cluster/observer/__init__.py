@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,35 @@ from cluster.problem import Problem
 
 HERE = Path(__file__).parent
 NAMESPACE = "kubeclass"
+PROGRAMS = ("server.py", "asking.py", "in_cluster.py", "rights.py", "bounds.py")
+USER_ROLE = "kubeclass-observer-user"  # the Role with which a learner of a class asks the observer
+PROXY = "http:observer:8080"  # how the API server's proxy names the observer's Service, and its scheme and port
 PROGRAM = "kubeclass.dev/program"  # annotation of the Pod template: a digest of the program and of this manifest
 
 
-def manifests() -> str:
-    """All objects of the observer as YAML. A changed program changes the Pod template, so that it is rolled out."""
-    return str(yaml.safe_dump_all(_documents()))
+def manifests(namespace: str = NAMESPACE) -> str:
+    """All objects of the observer as YAML, for a namespace of this name.
+
+    A changed program changes the Pod template, so that it is rolled out.
+    """
+    return str(yaml.safe_dump_all(_documents(namespace)))
 
 
-def _documents() -> list[dict[str, Any]]:
-    programs = {name: (HERE / name).read_text() for name in ("server.py", "asking.py", "in_cluster.py")}
-    documents = list(yaml.safe_load_all((HERE / "manifest.yaml").read_text()))
+def _documents(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
+    programs = {name: (HERE / name).read_text() for name in PROGRAMS}
+    # Two names: the namespace, and the ClusterRole with its binding. The Role is in the namespace, so its name stays.
+    manifest = re.sub(r"\bkubeclass\b(?!-observer-user|\.)", namespace, (HERE / "manifest.yaml").read_text())
+    documents = list(yaml.safe_load_all(manifest))
     documents.append(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": "observer", "namespace": NAMESPACE},
+            "metadata": {"name": "observer", "namespace": namespace},
             "data": programs,
         }
     )
     template = _deployment(documents)["spec"]["template"]
-    content = "".join(programs.values()) + (HERE / "manifest.yaml").read_text()
+    content = "".join(programs.values()) + manifest
     template["metadata"]["annotations"] = {PROGRAM: hashlib.sha256(content.encode()).hexdigest()[:16]}
     return documents
 
@@ -47,11 +56,11 @@ def _deployment(documents: list[dict[str, Any]]) -> dict[str, Any]:
     return next(d for d in documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "observer")
 
 
-def is_current(cluster: Cluster) -> bool:
+def is_current(cluster: Cluster, namespace: str = NAMESPACE) -> bool:
     """Whether the observer in the cluster is this version, and ready."""
-    wanted = _deployment(_documents())["spec"]["template"]["metadata"]["annotations"][PROGRAM]
+    wanted = _deployment(_documents(namespace))["spec"]["template"]["metadata"]["annotations"][PROGRAM]
     try:
-        found = json.loads(kubectl(cluster, "get", "deployment", "observer", "-n", NAMESPACE, "-o", "json", timeout=20))
+        found = json.loads(kubectl(cluster, "get", "deployment", "observer", "-n", namespace, "-o", "json", timeout=20))
     except Problem:
         return False
     status, template = found.get("status", {}), found["spec"]["template"]["metadata"]
@@ -61,10 +70,10 @@ def is_current(cluster: Cluster) -> bool:
     )
 
 
-def install(cluster: Cluster) -> None:
+def install(cluster: Cluster, namespace: str = NAMESPACE) -> None:
     """Put the observer into the cluster, or bring it up to date, and wait until it is ready.
 
     Raises Problem where that does not come about within a minute and a half.
     """
-    kubectl(cluster, "apply", "-f", "-", input=manifests())
-    kubectl(cluster, "rollout", "status", "deployment/observer", "-n", NAMESPACE, "--timeout=90s", timeout=100)
+    kubectl(cluster, "apply", "-f", "-", input=manifests(namespace))
+    kubectl(cluster, "rollout", "status", "deployment/observer", "-n", namespace, "--timeout=90s", timeout=100)

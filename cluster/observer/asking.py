@@ -48,13 +48,16 @@ def addresses(name):
     return sorted({found[4][0] for found in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)})
 
 
-def fetch(url, address=None, timeout=TIMEOUT):
-    """One GET over its own connection: the Service chooses a Pod anew. address: the host's, where it is known."""
+def fetch(url, address=None, timeout=TIMEOUT, resolve=addresses):
+    """One GET over its own connection: the Service chooses a Pod anew.
+
+    address: the host's, where it is known. resolve: gives a host's addresses; it raises OSError where there are none.
+    """
     parts = urlsplit(url)
     headers = {"Host": parts.netloc, "Connection": "close", "User-Agent": "kubeclass-observer"}
     connection = None
     try:
-        at = address or addresses(parts.hostname)[0]
+        at = address or resolve(parts.hostname)[0]
         connection = http.client.HTTPConnection(at, parts.port or 80, timeout=timeout)
         connection.request("GET", parts.path or "/", headers=headers)
         answer = connection.getresponse()
@@ -73,41 +76,42 @@ def fetch(url, address=None, timeout=TIMEOUT):
             connection.close()
 
 
-def ask_http(question, pool):
+def ask_http(question, pool, resolve=addresses):
     url, times = question["url"], question.get("times", 1)
     try:
-        known = addresses(
-            urlsplit(url).hostname
-        )  # once: many requests are not to be many questions to the cluster's DNS
+        known = resolve(urlsplit(url).hostname)  # once: many requests are not to be many questions to the cluster's DNS
     except OSError:
         known = [None]
-    got = list(pool.map(lambda n: fetch(url, known[n % len(known)]), range(min(times, FIRST))))
+
+    def get(n):
+        return fetch(url, known[n % len(known)], resolve=resolve)
+
+    got = list(pool.map(get, range(min(times, FIRST))))
     if any(
         not answer["error"] for answer in got
     ):  # when nobody is there, more of the same tells nothing and takes long
-        got += pool.map(lambda n: fetch(url, known[n % len(known)]), range(FIRST, times))
+        got += pool.map(get, range(FIRST, times))
     answers = Counter(json.dumps(answer, sort_keys=True) for answer in got)
     return [{**json.loads(answer), "count": count} for answer, count in sorted(answers.items())]
 
 
-def ask_each(question, pool):
-    return {
-        name: {**answer, "count": 1}
-        for name, answer in zip(question["urls"], pool.map(fetch, question["urls"].values()), strict=True)
-    }
+def ask_each(question, pool, resolve=addresses):
+    got = pool.map(lambda url: fetch(url, resolve=resolve), question["urls"].values())
+    return {name: {**answer, "count": 1} for name, answer in zip(question["urls"], got, strict=True)}
 
 
-def knock(address):
+def knock(address, resolve=addresses):
     host, port = address.rsplit(":", 1)
     try:
-        socket.create_connection((host, int(port)), timeout=TIMEOUT).close()
+        socket.create_connection((resolve(host)[0], int(port)), timeout=TIMEOUT).close()
         return "open"
     except OSError as error:
         return error_word(error)
 
 
-def ask_tcp(question, pool):
-    return dict(zip(question["to"], pool.map(knock, question["to"]), strict=True))
+def ask_tcp(question, pool, resolve=addresses):
+    words = pool.map(lambda address: knock(address, resolve), question["to"])
+    return dict(zip(question["to"], words, strict=True))
 
 
 def look_up(name):
@@ -117,7 +121,7 @@ def look_up(name):
         return {"addresses": [], "error": error_word(error)}
 
 
-def ask_dns(question, pool):
+def ask_dns(question, pool, resolve=addresses):
     return dict(zip(question["names"], pool.map(look_up, question["names"]), strict=True))
 
 
@@ -129,7 +133,7 @@ def read_file(path):
         return None
 
 
-def ask_read(question, pool):
+def ask_read(question, pool, resolve=addresses):
     return {path: read_file(path) for path in question["files"]}
 
 
@@ -146,7 +150,7 @@ def told(name):
     return value
 
 
-def ask_told(question, pool):
+def ask_told(question, pool, resolve=addresses):
     value = told(question["variable"])
     try:
         return {"value": value, **look_up(value.partition(":")[0])}
@@ -157,18 +161,26 @@ def ask_told(question, pool):
 ASK = {"http": ask_http, "each": ask_each, "tcp": ask_tcp, "dns": ask_dns, "read": ask_read, "told": ask_told}
 
 
-def ask_one(known, question, pool):
+def ask_one(known, question, pool, resolve):
     try:
-        return known[question["do"]](question, pool)
+        return known[question["do"]](question, pool, resolve)
     except Exception as error:  # a question that fails must not take the others' answers away
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def ask_all(known, questions):
+def ask_all(known, questions, resolve=addresses):
     """Answers to questions by key, all asked side by side."""
-    # One pool for asking and one for the requests: a question waits for its requests, so one pool could lock up.
-    with ThreadPoolExecutor(16) as requests, ThreadPoolExecutor(16) as askers:
-        asked = {key: askers.submit(ask_one, known, question, requests) for key, question in questions.items()}
+    with ThreadPoolExecutor(16) as requests:
+        return ask_with(requests, known, questions, resolve)
+
+
+def ask_with(requests, known, questions, resolve):
+    """The same with a pool of threads for the requests.
+
+    The questions have another pool: a question waits for its requests, so one pool could lock up.
+    """
+    with ThreadPoolExecutor(16) as askers:
+        asked = {key: askers.submit(ask_one, known, question, requests, resolve) for key, question in questions.items()}
         return {key: future.result() for key, future in asked.items()}
 
 

@@ -1,10 +1,14 @@
 """The observer: a small Pod in namespace kubeclass that makes requests for the checker and remembers what it saw.
 
-It runs inside the cluster, from a ConfigMap, with nothing but Python's standard library. It only looks: its service
-account may list and watch Pods, ReplicaSets, Deployments and nodes, and nothing else.
+It runs inside the cluster, from a ConfigMap, with nothing but Python's standard library. It only looks: its
+ServiceAccount may list Pods, Services and EndpointSlices, watch Pods, ReplicaSets, Deployments and nodes, and review
+tokens and rights.
 
-POST /ask with {"questions": {key: question}} answers {key: answer}, all asked side by side. Beside the questions of
-asking.py it knows
+POST /ask with {"questions": {key: question}, "namespaces": […], "tokens": […]} answers {key: answer}. All are asked
+side by side. namespaces: those that the questions are about. tokens: show that the asker may reach their Pods
+(rights.py). Status 403: no token is good for any of the namespaces. A question about another's Pods has the answer
+{"error": why, "refused": true}; one that is too much (bounds.py) has {"error": why, "refused": false}. Of asking.py's
+questions it knows http, each, tcp and dns. (Files and variables are asked inside a Pod.) Beside them it knows
   {"do": "timeline", "url": …, "namespace": …} -> what was seen since a stream of requests to that URL began; the first
                                                   time it is asked, it begins
   {"do": "forget", "namespace": …}             -> ends the streams of a namespace and drops what they saw
@@ -17,16 +21,21 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from asking import ASK, addresses, ask_all, fetch
-from in_cluster import Api
+from asking import addresses, ask_dns, ask_each, ask_http, ask_tcp, ask_with, fetch
+from bounds import BODY, Lanes, Streams, TooMuch, require_few
+from in_cluster import CREDENTIALS, Api, call
+from rights import NotReviewed, Refused, Rights
 
 # Seconds between two requests of a stream, and of one that nobody has answered for PATIENCE seconds.
 PERIOD, SLOW, PATIENCE = 0.1, 1.0, 10.0
 LOST = 5.0  # seconds without an answer after which a request of a stream is lost: a busy machine alone is to lose none
 FRESH = 2.0  # seconds after which a stream looks its host's name up again
+RECHECK = 10.0  # seconds for which the address of a stream counts as the namespace's
 GAP = 5.0  # seconds of silence after which a host's next answer begins a new interval
 IDLE = 2 * 3600  # seconds after which a stream that nobody asks for ends
 KEPT = 500  # Pods, and seconds with losses, remembered per stream
@@ -37,8 +46,10 @@ TEXTS = 20  # changes of the answer's text remembered, per stream and per host
 class Timeline:
     """A gentle stream of requests to one URL, and what the namespace's Pods and replica counts did meanwhile."""
 
-    def __init__(self, url, namespace):
-        self.url, self.namespace = url, namespace
+    def __init__(self, url, namespace, resolve=addresses):
+        """resolve: gives the addresses of the URL's host; it raises Refused where they are not the namespace's."""
+        self.url, self.namespace, self.resolve = url, namespace, resolve
+        self.refused = False  # while the host leads to addresses of others, nothing is sent and nothing is lost
         self.since = self.asked = self.answered = time.time()
         self.sent = 0
         self.host, self.address = urlsplit(url).hostname, None
@@ -70,9 +81,10 @@ class Timeline:
         with ThreadPoolExecutor(int(LOST / PERIOD)) as pool:
             while not self.ended.is_set() and time.time() - self.asked < IDLE:
                 begin = time.time()
-                with self.lock:
-                    self.out.add(begin)
-                pool.submit(self.send, begin)
+                if not self.refused:
+                    with self.lock:
+                        self.out.add(begin)
+                    pool.submit(self.send, begin)
                 period = PERIOD if begin - self.answered < PATIENCE else SLOW
                 self.ended.wait(max(0.0, period - (time.time() - begin)))
         self.ended.set()
@@ -91,10 +103,14 @@ class Timeline:
         """Keep the host's address. A cluster's DNS that gives no answer for the moment is no reason to forget it."""
         while not self.ended.is_set():
             try:
-                self.address = addresses(self.host)[0]
+                self.address, self.refused = self.resolve(self.host)[0], False
             except socket.gaierror as error:
                 if error.errno != socket.EAI_AGAIN:
                     self.address = None
+            except Refused:
+                self.refused = True
+            except NotReviewed:
+                pass  # the API server is away: it is as it was
             self.ended.wait(FRESH if self.address else PERIOD * 5)
 
     def note_answer(self, now, answer):
@@ -233,41 +249,81 @@ class Timeline:
             )
 
 
-TIMELINES: dict[tuple[str, str], Timeline] = {}
-TIMELINES_LOCK = threading.Lock()
+STREAMS = Streams(Timeline)
+LANES = Lanes()
 
 
-def ask_timeline(question, pool):
-    key = (question["namespace"], question["url"])
-    with TIMELINES_LOCK:
-        timeline = TIMELINES.get(key)
-        if timeline is None or timeline.ended.is_set():
-            timeline = TIMELINES[key] = Timeline(question["url"], question["namespace"])
-    timeline.asked = time.time()
-    return timeline.seen()
+def ask_timeline(asker, question, pool, resolve):
+    namespace, url = question["namespace"], question["url"]
+    asker.require(namespace)
+    resolve_for_long = asker.resolver(addresses, RECHECK)
+    with suppress(OSError):  # the host has no address at the moment
+        resolve_for_long(urlsplit(url).hostname)
+    return STREAMS.get(namespace, url, resolve_for_long).seen()
 
 
-def ask_forget(question, pool):
-    with TIMELINES_LOCK:
-        gone = [key for key in TIMELINES if key[0] == question["namespace"]]
-        for key in gone:
-            TIMELINES.pop(key).ended.set()
-    return {"forgotten": len(gone)}
+def ask_forget(asker, question, pool, resolve):
+    asker.require(question["namespace"])
+    return {"forgotten": STREAMS.forget(question["namespace"])}
 
 
-KNOWN = {**ASK, "timeline": ask_timeline, "forget": ask_forget}
+def ask_names(asker, question, pool, resolve):
+    asker.require_names(question["names"])
+    return ask_dns(question, pool)
+
+
+def told(ask):
+    """The same question; a refusal is its answer."""
+
+    def asked(question, pool, resolve):
+        try:
+            return ask(question, pool, resolve)
+        except (Refused, NotReviewed, TooMuch) as why:
+            return {"error": str(why), "refused": isinstance(why, Refused)}
+
+    return asked
+
+
+def answers(questions, asker):
+    """Answers to questions by key. Raises TooMuch where the asker's other questions are not done."""
+    known = {"http": ask_http, "each": ask_each, "tcp": ask_tcp}
+    own = {"timeline": ask_timeline, "forget": ask_forget, "dns": ask_names}
+    known |= {name: partial(ask, asker) for name, ask in own.items()}
+    with LANES.lane(asker.owner) as threads:
+        known = {name: told(ask) for name, ask in known.items()}
+        return ask_with(threads, known, questions, asker.resolver(addresses))
 
 
 class Handler(BaseHTTPRequestHandler):
+    timeout = 10  # seconds without a byte after which a caller is hung up on
+    rights = None
+
     def do_GET(self):
         self.answer(200 if self.path == "/healthz" else 404, {"ok": self.path == "/healthz"})
 
     def do_POST(self):
+        with suppress(ConnectionError):  # the caller did not wait
+            self.answer(*self.reply())
+
+    def reply(self):
+        """Status and content of the answer to a set of questions."""
         try:
-            questions = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["questions"]
-        except (ValueError, KeyError, TypeError):
-            return self.answer(400, {"error": "not a set of questions"})
-        self.answer(200, ask_all(KNOWN, questions))
+            length = int(self.headers["Content-Length"])
+            if not 0 <= length <= BODY:
+                return 413, {"message": f"a set of questions may have {BODY} bytes"}
+            asked = json.loads(self.rfile.read(length))
+            questions = asked["questions"]
+            require_few(questions)
+            asker = self.rights.asker(asked.get("tokens") or [], asked.get("namespaces") or [])
+            return 200, answers(questions, asker)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return 400, {"message": "not a set of questions"}
+        except Refused as why:
+            return 403, {"message": str(why), "reason": "NotShown"}
+        except TooMuch as why:
+            return 429, {"message": str(why)}
+        except OSError as error:
+            return 502, {"message": f"the API server did not review the asker's token: {error}"}
 
     def answer(self, status, data):
         body = json.dumps(data).encode()
@@ -282,4 +338,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    Handler.rights = Rights(call, (CREDENTIALS / "namespace").read_text().strip())
     ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()

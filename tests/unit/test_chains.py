@@ -446,6 +446,13 @@ SERVICE_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
         False,
         lambda: behind(service(), pod(), slice_of(), seen={"error": "its Pod is not ready"}),
     ),
+    "the observer refuses": (
+        "observer-refused",
+        False,
+        lambda: behind(
+            service(), pod(), slice_of(), seen={"error": "no token that was shown is good", "refused": True}
+        ),
+    ),
     "the Pod is newer than the look": ("not-observed", True, lambda: behind(service(), pod(), slice_of(), seen={})),
 }
 

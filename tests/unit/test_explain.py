@@ -108,6 +108,7 @@ NOT_PRODUCED = {
     **dict.fromkeys(("app-missing", "redis-missing", "container-does-not-answer", "port-leads-elsewhere"), _COMPOSE),
     "api-unreachable": "tests/faults stops the API server",
     "observer-unreachable": "tests/faults takes the observer away",
+    "observer-refused": "the tests have every right: tests/class/test_observer.py",
     "checker-crashed": "a fault of the course itself: tests/unit/test_judging.py",
     "cannot-list": "the tests have every right: tests/unit/test_state.py",
     "image-not-loaded": "an image on some nodes only would stay there for every other case: tests/unit/test_chains.py",
