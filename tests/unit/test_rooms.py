@@ -167,7 +167,8 @@ NO_SENTENCES = {
     "checker.ui.panel": {"to do"},
 }
 # docs/causes.md is made from the English catalogue; it is no part of what a command prints.
-IN_ENGLISH = {"checker.ui.causes_page"}
+# The observer runs in a Pod. The checker quotes its words, as it quotes those of the API server.
+IN_ENGLISH = {"checker.ui.causes_page", "cluster.observer.rights", "cluster.observer.server"}
 
 
 def sentences_in(path: Path) -> Iterator[tuple[int, str]]:
