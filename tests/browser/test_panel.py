@@ -53,11 +53,12 @@ def test_check_hint_and_reset_by_keyboard_alone(page: Page) -> None:
     hint = panel_of(page).get_by_role("button", name="Hint for: A Service leads to the guestbook")
     hint.focus()
     page.keyboard.press("Enter")
-    expect(panel_of(page).get_by_text("What does a Service go by when it looks for its Pods?")).to_be_visible()
+    expect(panel_of(page).get_by_text("How does a Service find its Pods?")).to_be_visible()
     another = panel_of(page).get_by_role("button", name="Another hint for: A Service leads to the guestbook")
     expect(another).to_be_focused()  # it is the same button
-    page.keyboard.press("Enter")
-    expect(panel_of(page).locator(".kc-task").first.locator(".kc-hints li")).to_have_count(2)
+    for number in (2, 3):
+        page.keyboard.press("Enter")
+        expect(panel_of(page).locator(".kc-task").first.locator(".kc-hints li")).to_have_count(number)
     expect(another).to_be_hidden()
 
     kubectl(current(), "expose", "deployment", "guestbook", "--port=80", "--target-port=8080", "-n", "learn")

@@ -222,7 +222,7 @@ def test_verdicts_that_arrive_by_themselves_begin_anew_after_a_reset(shown: LabP
 
 def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
     task = load_lab("07").spec.tasks[0]
-    for number in (1, 2, 2):
+    for number in (1, 2, 3, 3):
         ask(shown, "hint", task=task.id)
         assert shown.view["tasks"][0]["hints"] == task.hints[:number]
     assert not shown.view["tasks"][0]["more_hints"]

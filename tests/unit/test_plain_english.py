@@ -58,8 +58,8 @@ BUDGET: dict[str, tuple[int, int, int]] = {
     "lessons/13-jobs.ipynb": (5, 2, 5),
     "lessons/14-policies.ipynb": (5, 0, 12),
     "lessons/15-capstone.ipynb": (9, 0, 20),
-    "labs/01-docker": (0, 1, 2),
-    "labs/02-orchestration": (3, 0, 1),
+    "labs/01-docker": (0, 0, 1),
+    "labs/02-orchestration": (3, 0, 0),
     "labs/03-manifests": (1, 0, 0),
     "labs/04-pods": (1, 0, 0),
     "labs/05-deployments": (1, 0, 0),
@@ -84,11 +84,13 @@ def markdown_cells(lesson: Path) -> list[str]:
 
 
 def lab_texts(lab: Path) -> list[str]:
-    """What a learner reads of a lab: title, goal, tasks and hints. lab: its lab.yaml."""
+    """What a learner reads of a lab: title, goal, tasks, hints and debrief. lab: its lab.yaml."""
     spec: dict[str, Any] = yaml.safe_load(lab.read_text(encoding="utf8"))
     texts = [spec["title"], spec["goal"]]
     for task in spec["tasks"]:
         texts += [task["title"], task["text"], *task.get("hints", [])]
+    debrief = spec.get("debrief", {})
+    texts += [debrief.get("shown", ""), *debrief.get("others", {}).values(), debrief.get("mistake", "")]
     return texts
 
 
