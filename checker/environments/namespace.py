@@ -251,7 +251,13 @@ class NamespaceEnvironment:
             kubectl(self.cluster, "delete", *events, timeout=100)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             kubectl(
-                self.cluster, "annotate", "namespace", self.namespace, f"{STARTED}-", f"{CLEARED_AT}={now}", "--overwrite"
+                self.cluster,
+                "annotate",
+                "namespace",
+                self.namespace,
+                f"{STARTED}-",
+                f"{CLEARED_AT}={now}",
+                "--overwrite",
             )
             kubectl(self.cluster, "label", "namespace", self.namespace, f"{LAB}-")
 

@@ -522,7 +522,8 @@ def hostname(deployment: Object) -> str:
 
 def _ended(pod: dict[str, Any]) -> float:
     """When the containers of a terminating Pod had ended: it was not ready any more, or it was deleted."""
-    ended = [at for at, ready, _ in pod["changes"] if pod["deleted"] and at >= pod["deleted"] and not ready]
+    deleted = pod["deleted"] or inf
+    ended: list[float] = [at for at, ready, _ in pod["changes"] if at >= deleted and not ready]
     return min([*ended, pod["gone"] or inf])
 
 

@@ -58,7 +58,7 @@ def _own_status() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        error.exit_code = WRONG_USE
+        setattr(error, "exit_code", WRONG_USE)  # noqa: B010  (a class variable of click's)
         raise
 
 

@@ -49,9 +49,7 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
     if served and served[1] >= rollout.begin:
         seconds = round(served[1] - served[0])
         fail("bad-version-served", deployment, form="answered", version="v3", seconds=seconds)
-    if ready := [
-        pod["name"] for pod in timeline.pods_rolled_out("guestbook", BAD, rollout.begin) if pod["ready"]
-    ]:
+    if ready := [pod["name"] for pod in timeline.pods_rolled_out("guestbook", BAD, rollout.begin) if pod["ready"]]:
         fail("bad-version-served", deployment, form="ready", image=BAD, pods=sorted(ready))
     require_halt(state, timeline, deployment, rollout)
     back = timeline.rollback("guestbook", "guestbook:v2", BAD, rollout.begin)
@@ -138,9 +136,7 @@ def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: 
         replicas = deployment.spec.get("replicas", 1)
         most = int(allowed[:-1]) * replicas // 100 if isinstance(allowed, str) else allowed
         form = "" if now == "RollingUpdate" and most >= replicas else "then"
-        fail(
-            "strategy-allows-outage", deployment, form=form, max_unavailable=allowed, replicas=replicas, **facts
-        )
+        fail("strategy-allows-outage", deployment, form=form, max_unavailable=allowed, replicas=replicas, **facts)
     for rs in timeline.sets_made_ready(state.owned("ReplicaSet", deployment), rollout.begin, rollout.end):
         bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
         if bare:
