@@ -125,7 +125,9 @@ def fail_if_hung_unnoticed(
 
     A probe that has had the time to fail, and of which the kubelet tells no failure, does not see that Redis hangs.
     """
-    silent = [key.partition("/")[0] for key, answer in answers.items() if key.endswith("/readyz") and redis_hangs(answer)]
+    silent = [
+        key.partition("/")[0] for key, answer in answers.items() if key.endswith("/readyz") and redis_hangs(answer)
+    ]
     pods = [pod for pod in state.pods_of(deployment) if pod.is_ready]
     if not silent or not pods:
         return

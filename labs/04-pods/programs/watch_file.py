@@ -1,13 +1,15 @@
 """Asking on localhost, and watching who writes the app's file, inside a container that has python3.
 
-`python3 -c THIS QUESTION` prints the answers, both as JSON. Only standard library, as in cluster/observer/asking.py. Nothing is written.
-The question is {"url": …}. The answers are "app": [{"status", "text", …}], the answer at that URL, as asking.py's "http" gives it; and
-"watched":
+`python3 -c THIS QUESTION` prints the answers, both as JSON. Only standard library, as in cluster/observer/asking.py.
+Nothing is written. The question is {"url": URL}. The answers are "app": [{"status", "text", ...}], the answer at that
+URL, as asking.py's "http" gives it; and "watched":
   "app"      whether the guestbook's process runs in this container
-  "wrote"    in how many looks the other processes of this container had written since the look before; null where that cannot be read
+  "wrote"    in how many looks the other processes of this container had written since the look before; null where that
+             cannot be read
 The following are there only where the app runs:
-  "file"     the path in the GREETING_FILE of the app's process, from the root; empty where the process has no such variable
-  "changed"  when the file was changed, in seconds since 1970: the last change before the first look, and each one after it
+  "file"     the path in the GREETING_FILE of the app's process, from the root; empty where it has no such variable
+  "changed"  when the file was changed, in seconds since 1970: the last change before the first look, and each one
+             after it
   "last"     the last line of the file, at most 200 characters
   "now"      the time when that line was read, in seconds since 1970
   "said"     the first line of the app's answer to GET /, at most 200 characters

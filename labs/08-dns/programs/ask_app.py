@@ -1,10 +1,11 @@
-"""Asking an app about its Redis, inside a Pod of the learner's that has python3: `python3 -c THIS QUESTION` prints the answers, both as JSON.
+"""Asking an app about its Redis, inside a container that has python3: `python3 -c THIS QUESTION` prints the answers.
 
-Only standard library, as in cluster/observer/asking.py. Nothing is written. The question:
+Question and answers are JSON. Only standard library, as in cluster/observer/asking.py. Nothing is written. Question:
   {"variable": NAME, "hidden": bool, "names": [...]}
 The answers:
-  "told"     {"value", "kind", "addresses", "error"}: the variable as the app's process has it, and what its host resolves to. kind: "none",
-             "name", "address", or "address-as-name". Where `hidden` is true, the value stays here: "value" is empty.
+  "told"     {"value", "kind", "addresses", "error"}: the variable as the app's process has it, and what its host
+             resolves to. kind: "none", "name", "address", or "address-as-name". Where `hidden` is true, the value stays
+             here: "value" is empty.
   "names"    {name: {"addresses", "error"}}: what other names resolve to
   "entries"  [{"status", "text", ...}]: the app's answer to GET /entries, as asking.py's "http" gives it
 """
@@ -23,7 +24,7 @@ PROCESSES = Path("/proc")
 
 
 def environment() -> dict[str, str]:
-    """The variables of the guestbook's process, which its command may have set; else those that the container was given."""
+    """The variables of the guestbook's process, which its command may have set; else those of the container."""
     for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
             runs, has = ((process / what).read_text(errors="replace").split("\0") for what in ("cmdline", "environ"))

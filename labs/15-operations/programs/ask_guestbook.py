@@ -1,11 +1,12 @@
-"""Asking the guestbook about its Redis, inside its container: `python3 -c THIS QUESTION` prints the answers, both as JSON.
+"""Asking the guestbook about its Redis, inside its container: `python3 -c THIS QUESTION` prints the answers.
 
-Only standard library, as in cluster/observer/asking.py. Nothing is written. The question: {"names": [...]}. The answers:
+Question and answers are JSON. Only standard library, as in cluster/observer/asking.py. Nothing is written. Question:
+{"names": [...]}. The answers:
   "app"      whether the guestbook's process runs in this container
   "names"    {name: {"addresses", "error"}}: what these names resolve to
   "entries"  [{"status", "text", ...}]: the answer to GET /entries, as asking.py's "http" gives it
-  "redis"    {"asked": bool}: whether this Pod read a list, to give that answer, in the Redis that the REDIS_HOST of the guestbook's process
-             names; or {"error": why}
+  "redis"    {"asked": bool}: whether this Pod read a list, to give that answer, in the Redis that the REDIS_HOST of
+             the guestbook's process names; or {"error": why}
 """
 
 import http.client
