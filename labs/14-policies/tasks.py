@@ -219,11 +219,10 @@ def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str
             outside,
             pod_with(state, {}, state.namespace),
             *(pod_with(state, {}, elsewhere) for elsewhere in others),
-            *meant(out, others),
+            *(end for end in meant(out, others) if end.labels.get("k8s-app") != "kube-dns"),
             *meant(out, [state.namespace], anybody=True),
             *addresses_meant(out),
             pod_with(state, {}, DNS_NAMESPACE),
-            replace(cluster_dns(state), ports={}),
         ):
             for port in ports_out(PolicyPath(state, source, target, 443)):
                 for protocol in ("TCP", "UDP"):
