@@ -63,6 +63,13 @@ class Session:
             self.environment.clear(load_lab(other))
         self.environment.prepare(self.lab)
 
+    def require_started(self) -> None:
+        """Return if `start` has set the lab up in this namespace. Raises Problem otherwise."""
+        if not self.environment.is_started(self.lab):
+            namespace = self.environment.namespace
+            elsewhere = "" if namespace == self.cluster.namespace else namespace
+            raise problem("lab-not-started", lab=self.lab.number, namespace=namespace, elsewhere=elsewhere)
+
     def check(self, wait: float = WAIT) -> Result:
         """Grade.
 

@@ -193,6 +193,10 @@ class ContainerEngineEnvironment:
             if found:
                 self._ask(*what, *dict.fromkeys(found), timeout=REMOVAL_TIMEOUT)
 
+    def is_started(self, lab: Lab) -> bool:
+        """True: the engine's lab needs nothing that `start` would set up before a check."""
+        return True
+
     def leftovers(self, lab: Lab) -> str:
         return ""
 

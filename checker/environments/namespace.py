@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,8 +40,12 @@ if TYPE_CHECKING:
 # What a learner may have made in a namespace. Pods come first, so that those without an owner go at once.
 CLEARED = (
     "cronjobs,jobs,deployments,statefulsets,daemonsets,replicasets,pods,services,ingresses,networkpolicies,"
-    "persistentvolumeclaims,resourcequotas,limitranges,poddisruptionbudgets,horizontalpodautoscalers,configmaps,secrets"
+    "persistentvolumeclaims,resourcequotas,limitranges,poddisruptionbudgets,horizontalpodautoscalers,secrets"
 )
+# ConfigMap kube-root-ca.crt stays: a controller would create it again.
+# Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#root-ca-certificate
+LEARNERS_CONFIG_MAPS = ("configmaps", "--field-selector=metadata.name!=kube-root-ca.crt")
+CLEARED_AT = "kubeclass.dev/cleared"  # annotation of a namespace of the course: when `clear` emptied it, RFC 3339
 
 
 class NamespaceEnvironment:
@@ -116,6 +120,20 @@ class NamespaceEnvironment:
                 return {}
             raise problem_of(error, self.cluster) from None
         return found
+
+    def is_started(self, lab: Lab) -> bool:
+        """Whether `start` has set this lab up here. True too where this user may not see the namespace.
+
+        Raises Problem where the cluster does not answer.
+        """
+        try:
+            self.api.get(f"/api/v1/namespaces/{self.namespace}")
+        except ApiError as error:
+            if error.status == 403:
+                return True
+        metadata = self._namespace().get("metadata") or {}
+        begun = STARTED in (metadata.get("annotations") or {})
+        return begun and (metadata.get("labels") or {}).get(LAB) == lab.number
 
     def leftovers(self, lab: Lab) -> str:
         """The number of the other lab that was started in this namespace before; empty where there was none."""
@@ -225,19 +243,29 @@ class NamespaceEnvironment:
         from checker.collect import observer
 
         found = self._namespace()
-        if found and self.namespace != self.cluster.namespace and LAB not in (found["metadata"].get("labels") or {}):
+        metadata = found.get("metadata") or {}
+        own = LAB in (metadata.get("labels") or {}) or CLEARED_AT in (metadata.get("annotations") or {})
+        if found and self.namespace != self.cluster.namespace and not own:
             raise problem("not-of-the-course", namespace=self.namespace, lab=lab.number)
         further = lab.namespaces(self.namespace).values()
         observer.forget(self.api, self.namespace, *further)
         if self.cluster.kind != "own":
             self._delete_what_may_be(self.namespace, *further)
             return
-        if further:
-            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
+        self._delete_namespaces(further)
         if found:
-            everything = (CLEARED, "--all", "-n", self.namespace, "--ignore-not-found")
-            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
+            self._delete_all()
             kubectl(self.cluster, "annotate", "namespace", self.namespace, f"{STARTED}-", "--overwrite")
+
+    def _delete_namespaces(self, names: Collection[str]) -> None:
+        if names:
+            kubectl(self.cluster, "delete", "namespace", *names, "--ignore-not-found", "--timeout=90s", timeout=100)
+
+    def _delete_all(self) -> None:
+        """Delete what a learner may have made in the namespace."""
+        where = ("-n", self.namespace, "--ignore-not-found", "--timeout=90s")
+        kubectl(self.cluster, "delete", CLEARED, "--all", *where, timeout=100)
+        kubectl(self.cluster, "delete", *LEARNERS_CONFIG_MAPS, *where, timeout=100)
 
     def empty(self) -> None:
         """Delete what labs and lessons left: everything in the namespace, and the namespaces that are named after it.
@@ -264,13 +292,23 @@ class NamespaceEnvironment:
             and not any(f"{o.name}-".startswith(f"{name}-") for name in begun)
         ]
         observer.forget(self.api, self.namespace, *further)
-        if further:
-            kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
+        self._delete_namespaces(further)
         if any(o.name == self.namespace for o in listed):
-            everything = (f"{CLEARED},events", "--all", "-n", self.namespace, "--ignore-not-found")
-            kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
-            for what, name in (("annotate", STARTED), ("label", LAB)):
-                kubectl(self.cluster, what, "namespace", self.namespace, f"{name}-")
+            self._delete_all()
+            # New events come all the time, so nothing waits for the end of the old ones.
+            events = ("events", "--all", "-n", self.namespace, "--ignore-not-found", "--wait=false")
+            kubectl(self.cluster, "delete", *events, timeout=100)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            kubectl(
+                self.cluster,
+                "annotate",
+                "namespace",
+                self.namespace,
+                f"{STARTED}-",
+                f"{CLEARED_AT}={now}",
+                "--overwrite",
+            )
+            kubectl(self.cluster, "label", "namespace", self.namespace, f"{LAB}-")
 
     def _delete_what_may_be(self, *namespaces: str) -> None:
         """Delete in namespaces what this user may delete there, but not what a class put there.
@@ -282,11 +320,14 @@ class NamespaceEnvironment:
                 rights = rights_in(self.api, namespace)
             except ApiError as error:
                 raise problem_of(error, self.cluster) from None
+            where = ("-l", f"!{CLASS}", "-n", namespace, "--ignore-not-found", "--timeout=90s")
             kinds = [kind for kind in KINDS.values() if kind.plural in CLEARED.split(",")]
             plurals = {kind.plural for kind in kinds if rights.may("delete", kind) and rights.may("list", kind)}
             if deleted := ",".join(plural for plural in CLEARED.split(",") if plural in plurals):
-                what = (deleted, "-l", f"!{CLASS}", "-n", namespace, "--ignore-not-found", "--timeout=90s")
-                kubectl(self.cluster, "delete", *what, timeout=100)
+                kubectl(self.cluster, "delete", deleted, *where, timeout=100)
+            config_maps = KINDS["ConfigMap"]
+            if rights.may("delete", config_maps) and rights.may("list", config_maps):
+                kubectl(self.cluster, "delete", *LEARNERS_CONFIG_MAPS, *where, timeout=100)
 
     def apply(self, lab: Lab, folder: str) -> None:
         """Apply the manifests in a folder of the lab.

@@ -87,6 +87,19 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Outage:
+    """A time in which requests were lost and no Pod of a Deployment was ready: in seconds since 1970.
+
+    old_were_gone: whether the next Pod was created only after all earlier ones were deleted, as with the strategy
+    Recreate.
+    """
+
+    begin: float
+    end: float
+    old_were_gone: bool
+
+
+@dataclass(frozen=True)
 class Interval:
     """A time in which a node was cordoned, or not ready: in seconds since 1970. end: inf while it lasts."""
 
@@ -391,6 +404,35 @@ class Timeline:
         last_gone = max((pod["gone"] or inf for pod in terminating), default=begin)
         return Rollout(begin, min(last_gone + TIME_FOR_ENDPOINT_REMOVAL, following))
 
+    def outage(self, deployment: str, begin: float, end: float) -> Outage | None:
+        """The first time from `begin` to `end` in which no Pod of a Deployment was ready and requests were lost.
+
+        A Pod counts as ready from the first time that it was, until it begins to terminate. None where some Pod was
+        ready whenever requests were lost.
+        """
+        pods = self.pods_of(deployment)
+        for gap_begin, gap_end in self._without_ready(pods, begin, end):
+            if not self.lost_between(gap_begin, gap_end + TIME_FOR_ENDPOINT_REMOVAL):
+                continue
+            ended = [_ended(pod) for pod in pods if pod["ready"] and pod["ready"] < gap_begin]
+            later = [pod["added"] for pod in pods if pod["ready"] >= gap_end]
+            return Outage(gap_begin, gap_end, max(ended, default=inf) <= min(later, default=-inf) + 0.5)
+        return None
+
+    @staticmethod
+    def _without_ready(pods: list[dict[str, Any]], begin: float, end: float) -> Iterator[tuple[float, float]]:
+        """The times from `begin` to `end` in which none of these Pods was ready, oldest first."""
+        last = begin
+        for ready, deleted in sorted((pod["ready"], pod["deleted"] or inf) for pod in pods if pod["ready"]):
+            if begin <= last < min(ready, end):
+                yield last, ready
+            last = max(last, deleted)
+
+    def sets_made_ready(self, sets: list[Object], begin: float, end: float) -> list[Object]:
+        """Those of these ReplicaSets of which a Pod became ready for the first time from `begin` to `end`."""
+        owners = {pod["owner"] for pod in self.pods() if begin <= pod["ready"] <= end}
+        return [rs for rs in sets if rs.uid in owners]
+
     def replacements(self, deployment: str) -> list[Replacement]:
         """Every Pod of the Deployment that was deleted although its ReplicaSet needed it, with its successor, oldest
         first.
@@ -476,6 +518,13 @@ def hostname(deployment: Object) -> str:
     hostname.
     """
     return str(deployment.spec["template"]["spec"].get("hostname", ""))
+
+
+def _ended(pod: dict[str, Any]) -> float:
+    """When the containers of a terminating Pod had ended: it was not ready any more, or it was deleted."""
+    deleted = pod["deleted"] or inf
+    ended: list[float] = [at for at, ready, _ in pod["changes"] if at >= deleted and not ready]
+    return min([*ended, pod["gone"] or inf])
 
 
 def _images(owner: dict[str, Any]) -> set[str]:

@@ -52,6 +52,14 @@ wait_option = command.option(
     help="help-wait",
 )
 why_option = command.option("--why", is_flag=True, help="help-why")
+seed_option = command.option(
+    "--seed",
+    metavar="SEED",
+    default="",
+    envvar="KUBECLASS_SEED",
+    show_envvar=True,
+    help="help-start-seed",
+)
 yes_option = command.option("--yes", "-y", is_flag=True, help="help-yes")
 target_argument = command.argument("target", metavar="[KIND/NAME]", required=False, default="", help="help-target")
 target_name_argument = command.argument("name", metavar="[NAME]", required=False, default="", help="help-target-name")
@@ -92,14 +100,7 @@ def _confirmed(question: str, yes: bool) -> bool:
 @lab_argument
 @namespace_option
 @yes_option
-@command.option(
-    "--seed",
-    metavar="SEED",
-    default="",
-    envvar="KUBECLASS_SEED",
-    show_envvar=True,
-    help="help-start-seed",
-)
+@seed_option
 def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     """Set a lab up in its namespace. Twice is safe."""
     from checker.model.catalogue import say
@@ -149,6 +150,7 @@ def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool
 
     cluster = target(context, kubeconfig)
     session = Session(lab, namespace, cluster=cluster)
+    session.require_started()
     result = session.check(wait)
     at_home = cluster.kind != "named" and namespace in ("", cluster.namespace)
     if at_home and (unkept := progress.note(result)):
@@ -185,6 +187,7 @@ def watch(lab: str, namespace: str, why: bool) -> None:
 
     namespace, elsewhere = _namespace(namespace)
     session, console = Session(lab, namespace), Console()
+    session.require_started()
     last: Result | None = None
     screen = Screen(say("panel-looking"), console=console, auto_refresh=False) if console.is_terminal else None
 
@@ -314,14 +317,15 @@ def solve(lab: str, namespace: str) -> None:
 @lab_argument
 @namespace_option
 @yes_option
-def reset(lab: str, namespace: str, yes: bool) -> None:
+@seed_option
+def reset(lab: str, namespace: str, yes: bool, seed: str) -> None:
     """Delete what was made for a lab and set it up again. Your files are kept."""
     from checker.model.catalogue import problem, say
     from checker.session import Session
     from checker.ui import progress
 
     namespace, elsewhere = _namespace(namespace)
-    session = Session(lab, namespace)
+    session = Session(lab, namespace, seed=seed)
     number = session.lab.number
     if not _confirmed(say("reset-question", namespace=namespace, lab=number), yes):
         raise problem("not-reset", lab=lab, elsewhere=elsewhere, exit_code=1)

@@ -6,11 +6,13 @@ not when a command runs. What click writes itself (`Usage:`, `Options:`, its err
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
+WRONG_USE = 3  # exit status where the command line is wrong
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -51,10 +53,31 @@ class Command(_Help, click.Command):
         super().format_help(ctx, formatter)
 
 
+@contextmanager
+def _own_status() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        setattr(error, "exit_code", WRONG_USE)  # noqa: B010  (a class variable of click's)
+        raise
+
+
 class Group(Command, click.Group):
-    """The group of all commands, listed in the order of their definition; help: an id of ui.yaml."""
+    """The group of all commands, listed in the order of their definition; help: an id of ui.yaml.
+
+    A wrong command line ends with exit status 3, as every command that could not run. (click's own status, 2, is that
+    of a check that could not see everything.)
+    """
 
     command_class = Command
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _own_status():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _own_status():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -1,7 +1,10 @@
 """Judging lab 04: which Pod answers, which containers keep running, and who writes the greeting of the app."""
 
 import posixpath
+import re
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from checker.sdk import (
@@ -17,17 +20,20 @@ from checker.sdk import (
     ask_in_pod,
     fail,
     is_late,
+    program,
     read_answers,
     task,
     unknown,
 )
 
+WATCHING = program(__file__, "watch_file")
+
 
 @dataclass(frozen=True)
 class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
-    """What answers at 127.0.0.1, asked in each running container of a Pod.
+    """What answers at 127.0.0.1, and who writes while the app's file changes, asked in each running container of a Pod.
 
-    Read as {container: {"app": answers}, or {"error": why}}.
+    Read as {container: what programs/watch_file.py answers, or {"error": why}}.
 
     The containers of a Pod share one network, so where one has no python3, another one's answer is as good.
     Source: https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking
@@ -39,8 +45,8 @@ class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
     def question(self, state: PlainState) -> dict[str, Any] | None:
         pod = state.find("Pod", self.pod)
         running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
-        questions = {"app": {"do": "http", "url": self.url}}
-        return self.ask({name: ask_in_pod(pod, questions) | {"container": name} for name in running}) if pod else None
+        asked = ask_in_pod(pod, {"url": self.url}) | {"program": WATCHING} if pod else {}
+        return self.ask({name: asked | {"container": name} for name in running})
 
     def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return seen
@@ -51,8 +57,13 @@ LOCALHOST = OnLocalhost("guestbook")
 VARIABLE = "GREETING_FILE"
 ACCOUNT = "/var/run/secrets/kubernetes.io"  # where every container has the Pod's service account mounted
 WORKDIR = "/app"  # of the image: what a relative path begins at where the container says nothing else
-RECENT = 10.0  # seconds in which the greeting must have changed: it is written every second
 TEXTS = 3  # at least; two may be one written text, and what the app says while the file is being emptied
+RECENT = 10.0  # seconds in which a new Pod may still come to do what it is to do
+EVERY = 1.75  # seconds, at most, between two changes of a file that is written every second
+ZONES = 15 * 60  # seconds: time zones differ by whole quarters of an hour
+CLOCK = re.compile(r"(?<!\d)(?<!\d[:.hm-])([01]?\d|2[0-3])[:.h-]([0-5]\d)(?:[:.m-]([0-5]\d))?(?!\d)")
+DIGITS = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?!\d)")
+SINCE_1970 = re.compile(r"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
 
 
 @task("answers", observe=Http("guestbook", "/hostname", times=3))
@@ -148,39 +159,112 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
     return writable[0]
 
 
-@task("shared-volume", observe=GREETINGS)
-def greeting_is_the_others_writing(state: State, timeline: Timeline) -> None:
+def tells_time(text: str, now: float) -> bool:
+    """Whether a text holds the time of day in any time zone: hours, minutes, perhaps seconds; or seconds since 1970.
+
+    now: in seconds since 1970.
+    """
+    if any(abs(int(found[1]) - now) <= 5 for found in SINCE_1970.finditer(text)):
+        return True
+    for hours, minutes, seconds in (found.groups() for pattern in (CLOCK, DIGITS) for found in pattern.finditer(text)):
+        late = (now - (int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0))) % ZONES
+        if min(late, ZONES - late) <= 5 or (seconds is None and late <= 65):
+            return True
+    return False
+
+
+@task("shared-volume", observe=(LOCALHOST, GREETINGS))
+def greeting_is_the_others_writing(state: State, asked: dict[str, dict[str, Any]], timeline: Timeline) -> None:
     pod = pod_with_two(state)
     state.require_image(pod, "guestbook:v1")
-    # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
-    begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
-    greetings = {text for at, text in timeline.texts() if at > begin}
     guestbooks = [c for c in pod.lasting_containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
     apps = [c for c in guestbooks if VARIABLE in state.env(pod, c) or VARIABLE in command_of(c)]
-    if not apps and len(greetings) < TEXTS:  # a script, too, may set the variable: then the greeting shows it
-        new = any(map(command_of, guestbooks)) and state.changed_within(RECENT, pod)
-        fail("variable-missing", pod, variable=VARIABLE, in_progress=new)
-    file = container = folder = ""
+    new = state.changed_within(RECENT, pod)
+    scripts = [c for c in guestbooks if command_of(c)]
+    if not apps and not scripts:
+        fail("variable-missing", pod, variable=VARIABLE)
     if apps:
         app = max(apps, key=runs_app)  # the other one may have the variable too
-        # A Secret's value, one that the kubelet puts in, or one of the command's own is not known here.
-        file = state.env(pod, app).get(VARIABLE, "")
-        if file:
-            file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
-        container, folder = writer_of(pod, app, file)
+        file, container, folder = file_of(state, pod, app)
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_alone(state, service, pod)
-    if len(greetings) < TEXTS:
-        fail(
-            "file-not-written",
-            pod,
-            form="" if len(greetings) < 2 else "few-texts",
-            texts=len(greetings),
-            seconds=int(RECENT),
-            said=timeline.texts()[-1][1] if timeline.texts() else "",
-            file=file,
-            container=container,
-            folder=folder,
-            in_progress=state.changed_within(2 * RECENT, pod),
-        )
+    watched = {name: said.get("watched", said) for name, said in asked.items()}
+    if any("app" in said and not isinstance(said["app"], bool) for said in watched.values()):
+        return require_changing_greeting(state, timeline, pod, said_by_template=bool(apps))
+    if not apps:  # a script, too, may set the variable
+        apps = [c for c in scripts if watched.get(c["name"], {}).get("file")]
+        if not apps:
+            fail("variable-missing", pod, variable=VARIABLE, in_progress=new)
+        app = max(apps, key=runs_app)
+        file, container, folder = file_of(state, pod, app)
+    seen = watched.get(app["name"], {})
+    if "app" not in seen:
+        if "error" in seen:
+            unknown("pod-not-askable", pod, why=seen["error"], in_progress=is_late(seen["error"]))
+        unknown("not-observed", pod, form="observation", observation=LOCALHOST.key, in_progress=True)
+    if not seen["app"]:
+        fail("greeting-not-from-file", pod, form="no-app", container=app["name"], in_progress=new)
+    file = seen["file"] or file
+    require_written(state, pod, seen, file=file, container=container, folder=folder)
+    if not seen["same"]:
+        facts = {"file": file, "container": app["name"], "last": seen["last"], "said": seen["said"]}
+        fail("greeting-not-from-file", pod, in_progress=new, **facts)
+    if not tells_time(seen["last"], seen["now"]):
+        fail("file-without-time", pod, file=file, container=app["name"], last=seen["last"])
+    require_other_writer(pod, app, file, watched)
+
+
+def file_of(state: State, pod: Object, app: dict[str, Any]) -> tuple[str, str, str]:
+    """The app's file, another container that can write it, and the folder of the file there.
+
+    The file is empty where its path is not known here: it comes from a Secret, from the kubelet, or from the command.
+    """
+    file = state.env(pod, app).get(VARIABLE, "")
+    if file:
+        file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
+    return file, *writer_of(pod, app, file)
+
+
+def require_changing_greeting(state: State, timeline: Timeline, pod: Object, said_by_template: bool) -> None:
+    """Raise Failed where the greeting does not change. For a State in which nobody watched the file itself.
+
+    said_by_template: whether the Pod's spec sets the variable.
+    """
+    # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
+    begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
+    if len({text for at, text in timeline.texts() if at > begin}) >= TEXTS:
+        return
+    if not said_by_template:
+        fail("variable-missing", pod, variable=VARIABLE, in_progress=state.changed_within(RECENT, pod))
+    facts = {"file": "", "container": "", "folder": "", "seconds": int(RECENT)}
+    said = timeline.texts()[-1][1] if timeline.texts() else ""
+    pending = state.changed_within(2 * RECENT, pod)
+    fail("file-not-written", pod, form="greeting", said=said, in_progress=pending, **facts)
+
+
+def require_written(state: State, pod: Object, seen: dict[str, Any], **facts: str) -> None:
+    """Raise Failed where the app's file is not changed every second. seen: what programs/watch_file.py saw."""
+    changed = seen["changed"]
+    gaps = [after - before for before, after in pairwise(changed)]
+    every = median(gaps) if gaps else seen["now"] - changed[-1] if changed else 0.0
+    if gaps and every <= EVERY:
+        return
+    form = "" if gaps else "unchanged" if changed else "no-file"
+    pending = state.changed_within(2 * RECENT, pod)
+    fail("file-not-written", pod, form=form, seconds=round(every), said=seen["said"], in_progress=pending, **facts)
+
+
+def require_other_writer(pod: Object, app: dict[str, Any], file: str, watched: dict[str, dict[str, Any]]) -> None:
+    """Raise Failed where the app's own container wrote when the app's file changed, or where no other one did.
+
+    A container that could not be asked may have done it, if the app's own container did not.
+    """
+    often = max(1, len(watched[app["name"]]["changed"]) - 2)  # a look may come between a change and its writer's end
+    others = [c["name"] for c in pod.lasting_containers if c is not app]
+    wrote = {name: watched.get(name, {}).get("wrote") for name in others}
+    own = watched[app["name"]]["wrote"]
+    if own is not None and own >= often:
+        fail("written-by-app", pod, container=app["name"], file=file, others=others)
+    if all(count is not None and count < often for count in wrote.values()):
+        fail("written-by-app", pod, form="by-no-other", container=app["name"], file=file, others=others)

@@ -75,15 +75,19 @@ def require_no_loss(state: State, timeline: Timeline, deployment: Object, servic
     timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, replicas=int(scaling.after))
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
-        fail(
-            "requests-lost",
-            deployment,
-            service=service.name,
-            before=scaling.before,
-            after=scaling.after,
-            lost=sum(lost.values()),
-            errors=lost,
-        )
+        facts = {
+            "service": service.name,
+            "before": scaling.before,
+            "after": scaling.after,
+            "lost": sum(lost.values()),
+            "errors": lost,
+        }
+        # The Pod template may have been changed since: the ReplicaSets keep the one of that time.
+        for rs in timeline.sets_made_ready(state.owned("ReplicaSet", deployment), scaling.at, finished + SETTLE):
+            bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
+            if bare:
+                fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
+        fail("requests-lost", deployment, **facts)
     if timeline.until < finished + SETTLE:
         silent = [pod for pod in state.ready_pods(deployment) if timeline.first_answer(pod.name, 0) == inf]
         if finished == inf:

@@ -6,6 +6,10 @@ The version comes from the objects, and everything else from the timeline.
 from checker.sdk import Object, Rollout, State, Timeline, Traffic, fail, task, unknown
 
 TRAFFIC = Traffic("guestbook", "/version")
+BAD = "guestbook:v3"
+HALT = 4.0  # seconds for which a rollout must stand still, so that it shows that it comes to a halt by itself
+EVENTS_LAST = 3000.0  # seconds after which the kubelet's events may be gone
+EVENTS_LATE = 20.0  # seconds in which the kubelet's events may still come
 
 
 def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
@@ -38,22 +42,47 @@ def update_lost_nothing(state: State, timeline: Timeline) -> None:
 def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
     deployment = guestbook_on(state, timeline, "v2")
     served = timeline.versions().get("v3")
-    if not has_run(state, timeline, deployment, "guestbook:v3"):
+    if not has_run(state, timeline, deployment, BAD):
         timeline.require_watched(state)
-        fail("never-released", deployment, image="guestbook:v3")
+        fail("never-released", deployment, image=BAD)
     rollout = require_rollout(state, timeline, deployment, "v3", "v2")
     if served and served[1] >= rollout.begin:
         seconds = round(served[1] - served[0])
         fail("bad-version-served", deployment, form="answered", version="v3", seconds=seconds)
-    if ready := [
-        pod["name"] for pod in timeline.pods_rolled_out("guestbook", "guestbook:v3", rollout.begin) if pod["ready"]
-    ]:
-        fail("bad-version-served", deployment, form="ready", image="guestbook:v3", pods=sorted(ready))
-    back = timeline.rollback("guestbook", "guestbook:v2", "guestbook:v3", rollout.begin)
+    if ready := [pod["name"] for pod in timeline.pods_rolled_out("guestbook", BAD, rollout.begin) if pod["ready"]]:
+        fail("bad-version-served", deployment, form="ready", image=BAD, pods=sorted(ready))
+    require_halt(state, timeline, deployment, rollout)
+    back = timeline.rollback("guestbook", "guestbook:v2", BAD, rollout.begin)
     if back:
         rollout = Rollout(rollout.begin, max(rollout.end, back.end))
         require_over(timeline, deployment, rollout, "v3")
     fail_if_lost(state, timeline, deployment, rollout)
+
+
+def require_halt(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:
+    """v3 ran, was not ready, and the rollout stood still for a while. Raises Failed otherwise.
+
+    That the app of v3 ran is told by the kubelet's events on its readiness probe. Where these may be gone, only the
+    time counts.
+    """
+    pods = timeline.pods_rolled_out("guestbook", BAD, rollout.begin)
+    stood = max(((pod["deleted"] or timeline.until) - pod["added"] for pod in pods), default=0.0)
+    if stood < HALT:
+        fail("never-released", deployment, form="undone-at-once", image=BAD, seconds=round(stood, 1), least=HALT)
+    age = state.now.timestamp() - rollout.begin
+    if age < EVENTS_LAST and not any(readiness_failed(state, pod["name"]) for pod in pods):
+        names = sorted(pod["name"] for pod in pods)
+        fail("never-released", deployment, form="never-ran", in_progress=age < EVENTS_LATE, image=BAD, pods=names)
+
+
+def readiness_failed(state: State, pod: str) -> bool:
+    """Whether an event of the kubelet says that the readiness probe of a Pod failed. The Pod may be deleted by now."""
+    return any(
+        event.raw.get("involvedObject", {}).get("name") == pod
+        and event.raw.get("reason") == "Unhealthy"
+        and "Readiness probe failed" in event.raw.get("message", "")
+        for event in state.all("Event")
+    )
 
 
 def has_run(state: State, timeline: Timeline, deployment: Object, image: str) -> bool:
@@ -88,19 +117,28 @@ def require_over(timeline: Timeline, deployment: Object, rollout: Rollout, versi
 
 
 def fail_if_lost(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:
+    """Raises Failed if requests were lost during a rollout, with the root that the timeline shows.
+
+    The Deployment may have been changed since, so its present strategy and its present Pod template do not tell the
+    root. The timeline tells whether any Pod was available, and the ReplicaSets keep the Pod templates of that time.
+    """
     lost = timeline.lost_between(rollout.begin, rollout.end)
     if not lost:
         return
-    number = sum(lost.values())
-    strategy = deployment.spec.get("strategy") or {}
-    if strategy.get("type") == "Recreate":
-        fail("strategy-recreate", deployment, lost=number, errors=lost)
-    allowed = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%")
-    replicas = deployment.spec.get("replicas", 1)
-    if (int(allowed[:-1]) * replicas // 100 if isinstance(allowed, str) else allowed) >= replicas:
-        facts = {"max_unavailable": allowed, "replicas": replicas}
-        fail("strategy-allows-outage", deployment, lost=number, errors=lost, **facts)
-    bare = [c["name"] for c in deployment.containers if not c.get("readinessProbe")]
-    if bare:
-        fail("no-readiness-probe", deployment, lost=number, errors=lost, container=bare[0])
-    fail("requests-lost", deployment, lost=number, errors=lost)
+    facts = {"lost": sum(lost.values()), "errors": lost}
+    outage = timeline.outage("guestbook", rollout.begin, rollout.end)
+    if outage:
+        strategy = deployment.spec.get("strategy") or {}
+        now = strategy.get("type", "RollingUpdate")
+        if outage.old_were_gone:
+            fail("strategy-recreate", deployment, form="" if now == "Recreate" else "then", strategy=now, **facts)
+        allowed = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%")
+        replicas = deployment.spec.get("replicas", 1)
+        most = int(allowed[:-1]) * replicas // 100 if isinstance(allowed, str) else allowed
+        form = "" if now == "RollingUpdate" and most >= replicas else "then"
+        fail("strategy-allows-outage", deployment, form=form, max_unavailable=allowed, replicas=replicas, **facts)
+    for rs in timeline.sets_made_ready(state.owned("ReplicaSet", deployment), rollout.begin, rollout.end):
+        bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
+        if bare:
+            fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
+    fail("requests-lost", deployment, **facts)

@@ -54,6 +54,7 @@ def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
 def every_replica_gets_its_share(state: State, answers: Answers) -> None:
     service = guestbook_service(state)
     ready = [pod for pod in guestbook_pods(state) if pod.is_ready]
+    state.require_working(state.require("Deployment", "guestbook"))
     require_on_two_nodes(state, ready, at_least=3)
     state.require_answers(service, answers)
     fail_if_other_backends_answer(state, service, answers.hosts)
@@ -68,11 +69,13 @@ def every_replica_gets_its_share(state: State, answers: Answers) -> None:
 
 
 def require_on_two_nodes(state: State, ready: list[Object], at_least: int) -> None:
+    """Raise Failed if these ready Pods are too few, or all on one node. What keeps others from it is told first."""
     deployment = state.require("Deployment", "guestbook")
-    state.require_working(deployment)
+    nodes = {pod.spec["nodeName"] for pod in ready}
+    if len(ready) < at_least or len(nodes) < 2:
+        state.require_working(deployment)
     if len(ready) < at_least:
         fail("too-few-replicas", deployment, ready=len(ready), wanted=at_least)
-    nodes = {pod.spec["nodeName"] for pod in ready}
     if len(nodes) < 2:
         fail("pods-on-one-node", deployment, pods=len(ready), nodes=sorted(nodes))
 

@@ -17,20 +17,23 @@ from checker.sdk import (
     fail,
     is_address,
     pods_of,
+    program,
     require_selects_by_template,
     running_pods,
+    source_of_variable,
     task,
     unknown,
 )
 
 VARIABLE = "REDIS_HOST"
+PROGRAM = program(__file__, "ask_app")
 
 
 @dataclass(frozen=True)
 class RedisTold(PodsInside[dict[str, Any]]):
     """In a running Pod of a Deployment: its app's REDIS_HOST, what that resolves to, and the app's answer to /entries.
 
-    Read as {"told": {"value", "addresses", "error"}, "names": {name: {"addresses", "error"}}, "entries": [answer]}.
+    Read as programs/ask_app.py answers. A value that comes from a Secret does not leave the container.
     """
 
     deployment: str
@@ -38,14 +41,12 @@ class RedisTold(PodsInside[dict[str, Any]]):
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pod = pod_to_ask(state, deployment) if deployment else None
-        if not pod or isinstance(variable_in_template(state, pod), Redacted):
-            return None  # the checker does not read values of a Secret
-        questions = {
-            "told": {"do": "told", "variable": VARIABLE},
-            "names": {"do": "dns", "names": ["kubernetes.default"]},
-            "entries": {"do": "http", "url": "http://127.0.0.1:8080/entries"},
-        }
-        return self.ask({"": ask_in_pod(pod, questions) | {"container": app_of(state, pod)["name"]}})
+        if not pod:
+            return None
+        hidden = isinstance(variable_in_template(state, pod), Redacted)
+        question = {"variable": VARIABLE, "hidden": hidden, "names": ["kubernetes.default"]}
+        asked = {"program": PROGRAM, "container": app_of(state, pod)["name"]}
+        return self.ask({"": ask_in_pod(pod, question) | asked})
 
 
 GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
@@ -60,9 +61,9 @@ def pod_to_ask(state: PlainState, deployment: Object) -> Object | None:
 
 
 def app_of(state: PlainState, pod: Object) -> dict[str, Any]:
-    """The container of a Pod in which the app listens on port 8080."""
-    apps = [c for c in pod.containers if ImageName.parse(c["image"]).base == "guestbook"]
-    return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
+    """The container of a Pod, or of a Pod template, in which the app runs; of several, the one at the usual port."""
+    apps = [c for c in pod.containers if ImageName.parse(c["image"]).base == "guestbook"] or pod.containers
+    return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), apps[0])
 
 
 def variable_in_template(state: PlainState, pod: Object) -> str:
@@ -90,11 +91,13 @@ def require_redis_by_name(state: State, deployment: Object, answers: dict[str, A
         unknown("not-observed", deployment, form="no-running-pod", in_progress=True)
     app = app_of(state, pod)
     now = variable_in_template(state, pod)
-    if isinstance(now, Redacted):
-        unknown("not-observed", deployment, form="secret", variable=VARIABLE)
+    if now != variable_in_template(state, deployment):
+        state.require_working(deployment)  # its Pods still have an earlier template
     variable = answers["told"]
-    host = variable["value"].partition(":")[0]
-    if now != variable["value"] and {"configMapRef", "configMapKeyRef"} & sources(app):
+    value = variable["value"]
+    hidden = isinstance(now, Redacted) and not value and variable["kind"] != "none"
+    host = f"${VARIABLE}" if hidden else value.partition(":")[0]
+    if now != value and {"configMapRef", "configMapKeyRef"} & sources(app):
         fail(
             "environment-not-refreshed",
             deployment,
@@ -102,60 +105,62 @@ def require_redis_by_name(state: State, deployment: Object, answers: dict[str, A
             pod=pod.name,
             container=app["name"],
             variable=VARIABLE,
-            told=variable["value"],
+            told=value,
             current=str(now),
         )
     if not host:
-        fail("redis-not-configured", deployment, form="no-variable", container=app["name"], variable=VARIABLE)
+        form = "unset" if now or isinstance(now, Redacted) else "no-variable"
+        fail("redis-not-configured", deployment, form=form, pod=pod.name, container=app["name"], variable=VARIABLE)
     alias = next((a["ip"] for a in pod.spec.get("hostAliases") or [] if host in (a.get("hostnames") or [])), "")
     if alias:
         fail("redis-by-address", deployment, form="host-alias", variable=VARIABLE, host=host, address=alias)
+    if hidden and variable["kind"] in ("address", "address-as-name"):
+        fail("redis-by-address", deployment, form="hidden", variable=VARIABLE, **source_facts(state, pod, app))
     if is_address(host):
         fail("redis-by-address", deployment, form="address", variable=VARIABLE, address=host)
     address = host.partition(".")[0].replace("-", ".")
     if address in variable["addresses"]:
         fail("redis-by-address", deployment, form="address-as-name", variable=VARIABLE, host=host, address=address)
+    if variable["error"] and hidden:
+        if answers["names"]["kubernetes.default"]["error"]:
+            state.explain_name("kubernetes.default", answers["names"], deployment)
+        fail("name-unknown", deployment, form="hidden", variable=VARIABLE, **source_facts(state, pod, app))
     if variable["error"] == "no-name":
         fail("name-unknown", deployment, form="not-a-name", variable=VARIABLE, host=host)
     if variable["error"]:
         state.explain_name(host, answers["names"], deployment)
-    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in variable["addresses"]]
+    require_leads_to(state, deployment, service, host, variable["addresses"])
+    answer = answers["entries"][0]
+    if answer["status"] != 200:
+        text = answer["text"] or answer["error"]
+        fail("redis-not-answering", deployment, form="entries", host=host, answer=text)
+
+
+def source_facts(state: State, pod: Object, container: dict[str, Any]) -> dict[str, str]:
+    """Where a hidden REDIS_HOST comes from: the name of the Secret, empty where it is no Secret."""
+    source = source_of_variable(state, pod, container, VARIABLE)
+    return {"secret": source.name if source and source.kind == "Secret" else ""}
+
+
+def require_leads_to(state: State, deployment: Object, service: Object, host: str, addresses: list[str]) -> None:
+    """Raise Failed where these addresses are not those of the Redis of a Service, or where that does not work."""
+    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in addresses]
     for other in meant:
         if other.namespace == state.namespace:
             state.require_working(other)
     behind = [pod for s in meant for pod in state.pods_of(s) if pod.is_ready]
-    behind += [
-        pod for pod in state.everywhere("Pod") if pod.is_ready and pod.status.get("podIP") in variable["addresses"]
-    ]
+    behind += [pod for pod in state.everywhere("Pod") if pod.is_ready and pod.status.get("podIP") in addresses]
     redis = state.pods_of(state.require("Deployment", "redis", service.namespace))
     if service in meant or (behind and {pod.uid for pod in behind} <= {pod.uid for pod in redis}):
         state.require_working(service)
         state.require_working(deployment)
-        answer = answers["entries"][0]
-        if answer["status"] != 200:
-            text = answer["text"] or answer["error"]
-            fail("redis-not-answering", deployment, form="entries", host=host, answer=text)
         return
+    facts = {"host": host, "service": service.name, "service_namespace": service.namespace}
     if meant:
-        fail(
-            "name-resolves-elsewhere",
-            deployment,
-            form="other-service",
-            host=host,
-            other=meant[0].name,
-            other_namespace=meant[0].namespace,
-            service=service.name,
-            service_namespace=service.namespace,
-        )
-    fail(
-        "name-resolves-elsewhere",
-        deployment,
-        form="other-addresses",
-        host=host,
-        addresses=variable["addresses"],
-        service=service.name,
-        service_namespace=service.namespace,
-    )
+        other = meant[0]
+        facts |= {"other": other.name, "other_namespace": other.namespace}
+        fail("name-resolves-elsewhere", deployment, form="other-service", **facts)
+    fail("name-resolves-elsewhere", deployment, form="other-addresses", addresses=addresses, **facts)
 
 
 @task("by-name", observe=GUESTBOOK)
@@ -176,11 +181,9 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
     require_selects_by_template(service, deployment)
     if service.spec.get("clusterIP") != "None":
         fail("not-headless", service, address=service.spec.get("clusterIP"))
-    if service.spec.get("publishNotReadyAddresses"):
-        fail("name-resolves-elsewhere", service, form="not-ready-pods")
-    state.require_working(deployment)
     ready = state.ready_pods(deployment)
     if len(ready) < 2:
+        state.require_working(deployment)
         fail("too-few-replicas", deployment, form="ready-pods", ready=len(ready), least=2)
     lookup = lookups["guestbook-pods"]
     if lookup.error:

@@ -43,11 +43,11 @@ def busy_one_is_spared(state: State, timeline: Timeline, answers: dict[str, Answ
     ):
         return
     if spared and not unasked:
-        service, last = Ref("Service", "guestbook", state.namespace), spared[-1]
-        fail("never-out-of-rotation", service, form="requests", pod=last.pod, seconds=round(lasted(last)))
+        service, longest = Ref("Service", "guestbook", state.namespace), max(spared, key=lasted)
+        fail("never-out-of-rotation", service, form="requests", pod=longest.pod, seconds=round(lasted(longest)))
     fail_if_busy_now(state, timeline, seen, answers, probe)
     if unasked:
-        last = unasked[-1]
+        last = max(unasked, key=lasted)
         if "exec" in probe:
             unknown_if_events_gone(state, last.pod, last.begin)
         fail(
@@ -58,19 +58,19 @@ def busy_one_is_spared(state: State, timeline: Timeline, answers: dict[str, Answ
             seconds=round(lasted(last)),
             probe=describe_probe(probe),
         )
-    if back:
-        last = back[-1]
-        fail("never-out-of-rotation", deployment, form="short", pod=last.pod, seconds=round(lasted(last)))
+    alone = max((a for a in seen if a.end and a not in back), key=lasted, default=None)
+    if back and not (alone and lasted(alone) >= BUSY_FOR):
+        longest = max(back, key=lasted)
+        fail("never-out-of-rotation", deployment, form="short", pod=longest.pod, seconds=round(lasted(longest)))
     timeline.require_watched(state)
-    alone = [a for a in seen if a.end]
     fail(
         "never-provoked",
         deployment,
         form="busy",
         condition="busy",
         probe=describe_probe(probe),
-        pod=alone[-1].pod if alone else None,
-        seconds=round(lasted(alone[-1])) if alone else None,
+        pod=alone.pod if alone else None,
+        seconds=round(lasted(alone)) if alone else None,
     )
 
 

@@ -34,6 +34,8 @@ from .common import (
     unknown_if_events_gone,
 )
 
+TIME_TO_TELL = 20.0  # seconds after which the kubelet has told of a probe that fails
+
 
 @task("hung-restarted", observe=(TRAFFIC, ASKED))
 def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
@@ -45,7 +47,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str,
     state.require_working(deployment)
     for pod in state.pods_of(deployment):
         fail_if_probe_cannot_run(state, pod, container, "liveness")
-    fail_if_hung_unnoticed(state, deployment, answers, liveness)
+    fail_if_hung_unnoticed(state, timeline, deployment, answers, liveness)
     for which, probe, handler in (("liveness", liveness, "exec"), ("readiness", readiness, "tcpSocket")):
         if handler not in probe and not (which == "readiness" and handler in (container.get("startupProbe") or {})):
             shown = describe_probe(probe)
@@ -56,6 +58,8 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str,
         fail_if_restarted_in_vain(state, timeline, front)
     asks = asks_redis(liveness)
     for restart in restarts:
+        if restart is restarts[-1] and not killed(state, restart) and ended_by_itself(state, restart, container):
+            continue  # the log is that of the last run
         hung = hung_before(timeline, restart, front)
         if (killed(state, restart) and (asks or hung)) or (
             asks and hung and hung >= least_seconds_to_fail(probe_then(state, restart, liveness))
@@ -93,6 +97,11 @@ def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> f
     if not front:
         return 0
     missed = [a for a in timeline.absences() if a.pod.startswith(f"{front.name}-") and not a.restarted]
+    # A Redis that hangs answers no Pod. Where another Pod was ready, the one that was not may have been busy.
+    if len(timeline.pods_of(front.name)) < 2 or any(
+        name.startswith(f"{front.name}-") for name in timeline.ready_throughout(down - 1, down)
+    ):
+        return 0
     lasted = [down - a.begin for a in missed if down - 60 < a.begin < down - 2 and (a.end or inf) > down]
     readiness = main_container(front).get("readinessProbe") or {}
     return max(lasted) + seconds_to_notice(readiness) + readiness.get("timeoutSeconds", 1) if lasted else 0
@@ -109,8 +118,13 @@ def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -
     return "requested shutdown" in log and "SIGTERM" not in log
 
 
-def fail_if_hung_unnoticed(state: State, deployment: Object, answers: dict[str, Answer], probe: dict[str, Any]) -> None:
-    """Raises Failed where Redis does not answer the guestbook at the moment, and its container is not restarted."""
+def fail_if_hung_unnoticed(
+    state: State, timeline: Timeline, deployment: Object, answers: dict[str, Answer], probe: dict[str, Any]
+) -> None:
+    """Raises Failed where Redis does not answer the guestbook at the moment, and its container is not restarted.
+
+    A probe that has had the time to fail, and of which the kubelet tells no failure, does not see that Redis hangs.
+    """
     silent = [
         key.partition("/")[0] for key, answer in answers.items() if key.endswith("/readyz") and redis_hangs(answer)
     ]
@@ -118,7 +132,10 @@ def fail_if_hung_unnoticed(state: State, deployment: Object, answers: dict[str, 
     if not silent or not pods:
         return
     facts = {"client": min(silent), "probe": describe_probe(probe)}
-    if asks_redis(probe):
+    since = min((a.begin for a in timeline.absences() if a.pod in silent and a.end is None), default=inf)
+    had_time = timeline.until - since > seconds_to_notice(probe) + TIME_TO_TELL
+    failed = any(probe_failures(state, pod, main_container(deployment), "liveness") for pod in pods)
+    if asks_redis(probe) and (failed or not had_time):
         fail("probe-too-slow", pods[0], form="redis-hangs", in_progress=True, **facts)
     # kube-proxy may not send requests to a new Redis yet.
     new = state.changed_within(20, *pods)

@@ -95,8 +95,6 @@ def claim_of_redis(state: State, answers: dict[str, Any]) -> tuple[Object, dict[
     claim = require_data_lasts(state, pod, container, redis["dir"])
     if claim is None:
         fail("claim-not-mounted", pod, form="other-volume", path=redis["dir"])
-    if quantity(storage_size(claim)) < quantity(AT_LEAST):
-        fail("claim-too-small", claim, size=storage_size(claim), least=AT_LEAST)
     return pod, redis, claim
 
 
@@ -108,4 +106,6 @@ def require_saving(pod: Object, redis: dict[str, Any]) -> None:
 
 @task("on-a-claim", observe=REDIS)
 def redis_writes_on_a_claim(state: State, answers: dict[str, Any]) -> None:
-    claim_of_redis(state, answers)
+    _, _, claim = claim_of_redis(state, answers)
+    if quantity(storage_size(claim)) < quantity(AT_LEAST):
+        fail("claim-too-small", claim, size=storage_size(claim), least=AT_LEAST)

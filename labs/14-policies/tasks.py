@@ -63,6 +63,7 @@ WALL = Enforcement()
 VISITOR = {"role": "visitor"}
 DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
 ELSEWHERE = "elsewhere"  # a namespace that does not exist
+DNS_NAMESPACE, DNS_PORT = "kube-system", 53  # where the cluster's DNS answers
 MOST_ADDRESSES = 4096  # of a block that are tried
 OUTSIDE = "203.0.113.7"  # an address for documentation, not in use: https://www.rfc-editor.org/rfc/rfc5737
 
@@ -211,7 +212,7 @@ def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str
     require_matrix(state, attempts, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
     outside = PathEnd(OUTSIDE, OUTSIDE_CLUSTER, {}, {}, OUTSIDE, on_host=True)
     new, path = made_later(state, "guestbook"), path_of(state, TO_REDIS)
-    others = namespaces_but(state, state.namespace, "kube-system")  # that of the DNS, which is asked for names
+    others = namespaces_but(state, state.namespace, DNS_NAMESPACE)
     for source in (path.source, new):
         out = replace(path, source=source).out
         for target in (
@@ -221,6 +222,7 @@ def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str
             *(end for end in meant(out, others) if end.labels.get("k8s-app") != "kube-dns"),
             *meant(out, [state.namespace], anybody=True),
             *addresses_meant(out),
+            pod_with(state, {}, DNS_NAMESPACE),
         ):
             for port in ports_out(PolicyPath(state, source, target, 443)):
                 for protocol in ("TCP", "UDP"):
@@ -239,7 +241,14 @@ def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str
 
 
 def ports_out(path: PolicyPath) -> list[int]:
-    """The ports at which an egress path may be open: its own and those that a rule names, without port 53 (DNS)."""
-    ports = [port for rule in path.out.rules for port in rule.ports]
+    """The ports at which an egress path must be closed: its own, 53 (DNS), and those that a rule names.
+
+    Port 53 may be open to the namespace of the cluster's DNS, and to a single address, which may be that of the DNS.
+    """
+    rules = path.out.rules
+    ports = [port for rule in rules for port in rule.ports]
     spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
-    return [path.port, *sorted(spoken_of - {53, path.port})]
+    target = path.target
+    single = {item["ipBlock"]["cidr"] for rule in rules for item in rule.peers if "ipBlock" in item}
+    may_be_dns = target.namespace == DNS_NAMESPACE or f"{target.address}/32" in single
+    return [path.port, *sorted((spoken_of | {DNS_PORT}) - ({DNS_PORT} if may_be_dns else set()) - {path.port})]

@@ -5,6 +5,7 @@ from typing import Any
 
 from checker.sdk import (
     Lookup,
+    Object,
     PlainState,
     PodsInside,
     State,
@@ -12,6 +13,7 @@ from checker.sdk import (
     ask_in_pod,
     fail,
     is_address,
+    program,
     running_pods,
     seed_of,
     task,
@@ -21,29 +23,30 @@ from checker.sdk import (
 from . import setup as capstone
 from .capstone_app import app, require_port, secret_with, variable
 
+PROGRAM = program(__file__, "ask_guestbook")
+
 
 @dataclass(frozen=True)
 class RedisAsked(PodsInside[dict[str, Any]]):
-    """In a running Pod of the capstone: what its REDIS_HOST resolves to, and the app's answer to /entries."""
+    """In the running Pods of the capstone: what REDIS_HOST resolves to, the app's answer to /entries, and whether this
+    answer came from Redis.
+
+    Read as {Pod name: what programs/ask_guestbook.py answers, or {"error": why}}; the first Pod's has the key "".
+    """
 
     deployment: str
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
-        pods = running_pods(state, deployment) if deployment else []
-        host = variable(state, pods[0], "REDIS_HOST").partition(":")[0] if pods else ""
-        if not host:
-            return None
-        listens = capstone.plan(seed_of(state)).listens if secret_with(state, pods[0], "PORT") else 8080
-        port = variable(state, pods[0], "PORT") or listens
-        questions = {
-            "names": {"do": "dns", "names": [host, "kubernetes.default"]},
-            "entries": {"do": "http", "url": f"http://127.0.0.1:{port}/entries"},
-        }
-        return self.ask({"": ask_in_pod(pods[0], questions) | {"container": app(pods[0])["name"]}})
+        asks: dict[str, dict[str, Any]] = {}
+        for pod in running_pods(state, deployment) if deployment else []:
+            host = variable(state, pod, "REDIS_HOST").partition(":")[0]
+            asked = ask_in_pod(pod, {"names": [*([host] if host else []), "kubernetes.default"]})
+            asks[pod.name if asks else ""] = asked | {"container": app(pod)["name"], "program": PROGRAM}
+        return self.ask(asks)
 
     def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        return seen[""]  # the task reads it after it found the Pods working (see `answered`)
+        return seen  # the task reads it after it found the Pods working (see `answered`)
 
 
 REDIS = RedisAsked("guestbook")
@@ -70,7 +73,7 @@ def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
         if is_address(host):
             fail("redis-by-address", deployment, form="pod", pod=pod.name, address=host)
     state.require_working(deployment)
-    answers = answers_from_pod(seen)
+    answers = answers_from_pod(seen[""])
     host = variable(state, pods[0], "REDIS_HOST").partition(":")[0]
     lookup = Lookup(**answers["names"][host])
     if lookup.error:
@@ -105,3 +108,16 @@ def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
     if answer["status"] != 200:
         text, new = answer["text"] or answer["error"], state.changed_within(20, pods[0])
         fail("redis-not-answering", deployment, form="app-answer", host=host, answer=text, in_progress=new)
+    for name, said in seen.items():
+        require_from_redis(deployment, name or pods[0].name, host, answers_from_pod(said))
+
+
+def require_from_redis(deployment: Object, pod: str, host: str, said: dict[str, Any]) -> None:
+    """Raise Failed where the app in a Pod gave its entries without a request to Redis. said: what was asked there."""
+    if "redis" not in said:  # a State that was recorded before Redis was watched
+        return
+    if "error" in said["redis"]:
+        why = said["redis"]["error"]
+        unknown("not-observed", deployment, form="redis-not-watched", in_progress=True, pod=pod, host=host, why=why)
+    if not said["redis"]["asked"]:
+        fail("redis-not-configured", deployment, form="not-asked", pod=pod, host=host)

@@ -6,18 +6,19 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
-from checker.sdk import Object, State, fail, quantity, seed_of, task, unknown
+from checker.sdk import Object, State, fail, quantity, running_pods, seed_of, task, unknown
 
 from . import setup as capstone
 from .capstone_app import app, secret_with, variable
+from .capstone_redis import REDIS
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 URL = re.compile(r"https?://[^\s'\"]+")
 PATIENCE = 120  # seconds within which failures of a readiness probe must make the Pod not ready
 
 
-@task("every-replica")
-def every_replica_works(state: State) -> None:
+@task("every-replica", observe=REDIS)
+def every_replica_works(state: State, asked: dict[str, Any]) -> None:
     right = capstone.plan(seed_of(state))
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
@@ -56,6 +57,14 @@ def every_replica_works(state: State) -> None:
     seconds = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
     if seconds > PATIENCE:
         fail("probe-weakened", deployment, form="slow", seconds=seconds, most=PATIENCE)
+    for name, said in asked.items():
+        if "app" in said and not said["app"]:
+            fail(
+                "probe-weakened",
+                deployment,
+                form="another-program",
+                pod=name or running_pods(state, deployment)[0].name,
+            )
 
 
 def another_port(state: State, pod: Object, get: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ truth: what was recorded is judged as the cluster is now. With --record (make pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,11 @@ from checker.recording.normalize import normalised
 from checker.session import Session
 from cluster import current, paths
 from cluster.kubectl import kubectl
+from tests.labs.looks import without_evidence
 from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
 from tests.proof.digests import of_case
 from tests.proof.subjects import cases_of
+from tests.proof.table import BLANK_LOOK
 
 FAILED = paths.home() / "failed"  # what was seen where a case failed
 # Labs whose cases reserve so much CPU that several at once might find no room: one after the other.
@@ -51,7 +53,15 @@ def cases() -> Iterator[object]:
 
 
 @pytest.mark.parametrize("lab, kind, name, case", list(cases()))
-def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_case(
+    lab: Lab,
+    kind: str,
+    name: str,
+    case: Case,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    record_property: Callable[[str, object], None],
+) -> None:
     place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path, case.seed or name)
     session = Session(lab, environment=place)
     try:
@@ -73,6 +83,8 @@ def test_case(lab: Lab, kind: str, name: str, case: Case, tmp_path: Path, pytest
         if pytestconfig.getoption("record"):
             normal = State.from_json(normalised(state))
             recording.save(state, judge(lab, normal), path, of_case(lab, kind, case))
+            for look in without_evidence(lab, result, place):
+                record_property(BLANK_LOOK, look)
         recorded = judge(lab, recording.load(path)[0])
         again = f"make prove LAB={lab.number} CASE={name}"
         assert not_passed(recorded) == not_passed(result), f"{path} no longer tells the truth: {again}"

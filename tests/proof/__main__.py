@@ -45,8 +45,12 @@ def chosen(options: argparse.Namespace, subjects: list[Subject]) -> list[Subject
     return [s for s in subjects if not s.draft and (options.all or s.is_stale)]
 
 
-def run(subjects: list[Subject], workers: int) -> dict[str, tuple[bool, float]]:
-    """Let pytest produce these, and return by its name of each test whether it passed, and the seconds."""
+def run(subjects: list[Subject], workers: int) -> tuple[dict[str, tuple[bool, float]], dict[str, list[str]]]:
+    """Let pytest produce these.
+
+    Returns, by pytest's name of each test, whether it passed and the seconds; and the commands in verdicts that showed
+    nothing.
+    """
     with tempfile.TemporaryDirectory() as work:
         names, report = Path(work) / "names", Path(work) / "report.xml"
         names.write_text("\n".join(subject.test for subject in subjects) + "\n")
@@ -61,18 +65,32 @@ def run(subjects: list[Subject], workers: int) -> dict[str, tuple[bool, float]]:
             "--no-loadscope-reorder",
         ]
         subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *words, f"@{names}"], check=False)
-        return outcomes(report) if report.exists() else {}
+        return (outcomes(report), blank_looks(report)) if report.exists() else ({}, {})
 
 
 def outcomes(report: Path) -> dict[str, tuple[bool, float]]:
     """What a JUnit report of pytest's says, by the names that pytest itself takes."""
     found: dict[str, tuple[bool, float]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('@')[0]}"
+        test = _test_of(case)
         passed, seconds = found.get(test, (True, 0.0))
         broken = case.find("failure") is not None or case.find("error") is not None
         found[test] = (passed and not broken, seconds + float(case.get("time", 0)))
     return found
+
+
+def blank_looks(report: Path) -> dict[str, list[str]]:
+    """The commands in verdicts that failed or printed nothing, by pytest's name of each test."""
+    found: dict[str, list[str]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        looks = [str(p.get("value")) for p in case.iter("property") if p.get("name") == table.BLANK_LOOK]
+        if looks:
+            found[_test_of(case)] = looks
+    return found
+
+
+def _test_of(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('@')[0]}"
 
 
 def needs_metrics(subject: Subject) -> bool:
@@ -107,9 +125,9 @@ def main() -> int:
         if up.returncode:
             return up.returncode
     for _ in range(options.times):
-        seen = run(subjects, options.workers)
+        seen, blank = run(subjects, options.workers)
         data = table.read()
-        table.note(data, subjects, seen, date.today().isoformat(), options.workers)
+        table.note(data, subjects, seen, date.today().isoformat(), options.workers, blank)
         table.without_strangers(data, all_subjects())
         table.write(data)
         failed = failed or any(not seen.get(s.test, (False, 0.0))[0] for s in subjects)

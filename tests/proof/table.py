@@ -20,6 +20,7 @@ DATA = paths.COURSE / "docs" / "proof.json"
 PAGE = DATA.with_suffix(".md")
 KEPT = 10  # outcomes of one case
 PASSED, FAILED = "+", "-"
+BLANK_LOOK = "blank-look"  # a test's property in the report: a Look that failed or printed nothing
 
 
 def read() -> dict[str, Any]:
@@ -34,9 +35,17 @@ def machine() -> str:
 
 
 def note(
-    data: dict[str, Any], subjects: list[Subject], outcomes: dict[str, tuple[bool, float]], date: str, workers: int
+    data: dict[str, Any],
+    subjects: list[Subject],
+    outcomes: dict[str, tuple[bool, float]],
+    date: str,
+    workers: int,
+    blank_looks: dict[str, list[str]] | None = None,
 ) -> None:
-    """Add what a run has shown. outcomes: by pytest's name of the test, whether it passed, and its seconds."""
+    """Add what a run has shown. outcomes: by pytest's name of the test, whether it passed, and its seconds.
+
+    blank_looks: by the same names, the commands in verdicts that failed or printed nothing.
+    """
     modules = versions()["modules"]
     data |= {
         "machine": machine(),
@@ -57,6 +66,8 @@ def note(
             "seconds": round(seconds, 1),
             "outcomes": (earlier + (PASSED if passed else FAILED))[-KEPT:],
         }
+        if looks := (blank_looks or {}).get(subject.test):
+            group[subject.name]["blank_looks"] = looks
 
 
 def without_strangers(data: dict[str, Any], subjects: list[Subject]) -> None:
@@ -104,6 +115,19 @@ def page(data: dict[str, Any]) -> str:
         seconds = sum(case["seconds"] for case in cases.values())
         last = max(case["date"] for case in cases.values())
         lines.append(f"| {group} | {len(cases)} | {passed} | {', '.join(unsteady)} | {seconds:.0f} | {last} |")
+    blank = [
+        f"- {group}, {name}: `{look}`"
+        for group, cases in data["groups"].items()
+        for name, case in cases.items()
+        for look in case.get("blank_looks", [])
+    ]
+    if blank:
+        lines += [
+            "",
+            "Commands in verdicts that failed, or printed nothing, right after their case was judged:",
+            "",
+            *blank,
+        ]
     return "\n".join([*lines, ""])
 
 

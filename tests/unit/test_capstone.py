@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -516,9 +519,10 @@ def test_the_guestbook_is_asked_in_its_own_container() -> None:
     for one in seen.pods_of(seen.require("Deployment", "guestbook")):
         one.containers.insert(0, {"name": "beside", "image": "redis:8"})
         one.status["containerStatuses"].insert(0, {"name": "beside", "state": {"running": {}}})
-    [asked] = LAB.code["entries"].observe[0].question(seen)["asks"].values()
+    asked, *others = LAB.code["entries"].observe[0].question(seen)["asks"].values()
+    assert {one["container"] for one in others} == {asked["container"]}
     assert asked["container"] == "guestbook"
-    assert asked["questions"]["entries"]["url"] == f"http://127.0.0.1:{capstone.plan('1').listens}/entries"
+    assert asked["questions"]["names"] == [capstone.plan("1").store, "kubernetes.default"]
 
 
 @pytest.mark.parametrize(
@@ -834,3 +838,57 @@ def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(tol
     strange = next(task for task in judge(LAB, seen).tasks if task.id == "answers")
     assert strange.cause == "service-answers-wrong"
     assert strange.in_progress is told_to_go
+
+
+@pytest.mark.parametrize(
+    "said, causes",
+    [
+        ({"redis": {"asked": True}, "app": True}, {}),
+        ({"redis": {"asked": False}, "app": True}, {"entries": "redis-not-configured"}),
+        ({"redis": {"error": "TimeoutError: timed out"}, "app": True}, {"entries": "not-observed"}),
+        ({"redis": {"asked": True}, "app": False}, {"every-replica": "probe-weakened"}),
+    ],
+)
+def test_what_a_replica_does_counts_and_not_what_its_pod_is_given(said: dict[str, Any], causes: dict[str, str]) -> None:
+    seen = world("1", "1")
+    inside = seen.observations["RedisAsked(deployment='guestbook')"]
+    inside["another"] = {**copy.deepcopy(inside[""]), **said}
+    assert capstone_causes(seen) == causes
+
+
+ASKING = load_module(LAB.folder / "programs", "ask_guestbook")
+
+
+def test_the_program_that_asks_goes_by_the_guestbooks_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
+    monkeypatch.setenv("REDIS_HOST", "127.0.0.1:1")
+    seen = ASKING.answers({"names": ["localhost"]})
+    assert (seen["app"], seen["names"]["localhost"]["addresses"]) == (False, ["127.0.0.1"])
+    assert "refused" in seen["redis"]["error"].lower()
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cmdline").write_text("python3\0-u\0app.py\0")
+    (tmp_path / "7" / "environ").write_text("PORT=1\0")
+    seen = ASKING.answers({"names": []})
+    assert (seen["app"], seen["redis"], seen["entries"][0]["error"]) == (True, {"asked": False}, "refused")
+
+
+class FakeRedis(threading.Thread):
+    """A Redis that knows MONITOR, and repeats one command of a client at an address."""
+
+    def __init__(self, client: str) -> None:
+        super().__init__(daemon=True)
+        self.server, self.client = socket.create_server(("127.0.0.1", 0)), client
+
+    def run(self) -> None:
+        connection, _ = self.server.accept()
+        connection.recv(64)
+        connection.sendall(f'+OK\r\n+1.5 [0 {self.client}:4] "LRANGE" "entries" "0" "-1"\r\n'.encode())
+        connection.recv(1)
+
+
+@pytest.mark.parametrize("client, asked", [("127.0.0.1", True), ("10.9.9.9", False)])
+def test_whether_this_pod_read_the_list_is_seen_in_redis(client: str, asked: bool) -> None:
+    redis = FakeRedis(client)
+    redis.start()
+    answer, seen = ASKING.entries_watched("1", redis.server.getsockname())
+    assert (answer["error"], seen) == ("refused", {"asked": asked})

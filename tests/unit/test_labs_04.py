@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from copy import deepcopy
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from checker.model.state import REACH, Object
 from checker.sdk import State
 
 LAB = load_lab("04")
-LOCALHOST = load_module(LAB.folder, "tasks").LOCALHOST
+TASKS = load_module(LAB.folder, "tasks")
+LOCALHOST = TASKS.LOCALHOST
+WATCHING = load_module(LAB.folder / "programs", "watch_file")
 HEARD = {"app": [{"count": 1, "error": "", "host": "guestbook", "status": 200, "text": "guestbook", "version": "v1"}]}
 REFUSED = {"app": [{"count": 1, "error": "refused", "host": "", "status": 0, "text": "", "version": ""}]}
 NO_PYTHON = {"error": "Pod guestbook could not be asked: exec: python3: executable file not found in $PATH"}
@@ -25,7 +29,20 @@ ALL_PASSED = {"answers": "passed", "two-containers": "passed", "shared-volume": 
 def solved(asked: dict[str, Any] | None = None) -> State:
     state = recording.load(LAB.folder / "recorded" / "solution.json")[0]
     state.observations[LOCALHOST.key] = asked or {"app": HEARD, "clock": HEARD}
+    watched(state)
     return state
+
+
+def watched(state: State, wrote: int | None = 3, **app: Any) -> None:
+    """What was seen of the file, by default as it should be. wrote: the looks in which the clock's container wrote."""
+    noon = 1767268800.0
+    file = {"file": "/shared/greeting", "changed": [noon - n for n in (4, 3, 2, 1)], "now": noon}
+    text = {"last": "Thu Jan  1 12:00:00 UTC 2026", "said": "Thu Jan  1 12:00:00 UTC 2026", "same": True}
+    asked = state.observations[LOCALHOST.key]
+    seen = {"app": {"app": True, "wrote": 0, **file, **text, **app}, "clock": {"app": False, "wrote": wrote}}
+    state.observations[LOCALHOST.key] = {
+        name: said if "error" in said else said | {"watched": seen[name]} for name, said in asked.items()
+    }
 
 
 def parts(state: State) -> tuple[Object, dict[str, Any], dict[str, Any]]:
@@ -67,7 +84,13 @@ def test_localhost_is_asked_in_each_container_that_runs() -> None:
     ],
 )
 def test_what_is_heard_on_localhost(asked: dict[str, Any], verdict: str) -> None:
-    assert verdicts(solved(asked)) == ALL_PASSED | {"two-containers": verdict}
+    assert verdicts(solved(asked))["two-containers"] == verdict
+
+
+def test_a_file_that_cannot_be_watched_is_unknown() -> None:
+    state = solved({"app": NO_PYTHON, "clock": HEARD})
+    (task,) = (task for task in judge(LAB, state).tasks if task.id == "shared-volume")
+    assert (task.verdict, task.cause) == ("unknown", "pod-not-askable")
 
 
 # -- who answers -----------------------------------------------------------------------------------------------------
@@ -155,11 +178,62 @@ def test_ways_to_name_the_file(variable: dict[str, Any], more: dict[str, Any]) -
     assert verdicts(state) == ALL_PASSED
 
 
-def test_where_the_path_is_not_known_the_greeting_must_change_all_the_same() -> None:
+@pytest.mark.parametrize(
+    "seen, cause",
+    [
+        ({"changed": []}, "file-not-written"),
+        ({"changed": [1767268700.0]}, "file-not-written"),
+        ({"changed": [1767268794.0, 1767268797.0]}, "file-not-written"),
+        ({"changed": [1767268794.0, 1767268797.0, 1767268798.0, 1767268799.1]}, "passed"),
+        ({"same": False}, "greeting-not-from-file"),
+        ({"app": False}, "greeting-not-from-file"),
+        ({"last": "visit 7"}, "file-without-time"),
+        ({"wrote": 3}, "written-by-app"),
+        ({"wrote": None}, "passed"),
+    ],
+)
+def test_what_is_seen_of_the_file(seen: dict[str, Any], cause: str) -> None:
     state = solved()
-    parts(state)[1]["env"] = [{"name": "GREETING_FILE", "value": ""}]
-    state.observations["Traffic(path='/', service='guestbook')"]["texts"] = [[0.0, "Welcome to the guestbook!"]]
-    assert verdicts(state)["shared-volume"] == "file-not-written"
+    state.observations[LOCALHOST.key]["app"]["watched"] |= seen
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": cause}
+
+
+@pytest.mark.parametrize(
+    "wrote, cause", [(0, "written-by-app"), (1, "written-by-app"), (2, "passed"), (None, "passed")]
+)
+def test_another_container_must_have_written(wrote: int | None, cause: str) -> None:
+    state = solved()
+    watched(state, wrote)
+    assert verdicts(state) == ALL_PASSED | {"shared-volume": cause}
+    state.observations[LOCALHOST.key]["clock"] = NO_PYTHON
+    assert verdicts(state) == ALL_PASSED, "it could not be asked, and nobody else wrote"
+
+
+@pytest.mark.parametrize(
+    "form", ["%a %b %d %H:%M:%S UTC %Y", "%T", "%H:%M", "%s", "%H%M%S", "%r", "%Hh%Mm%S", "%FT%TZ"]
+)
+def test_the_time_of_day_in_many_spellings(form: str) -> None:
+    now = 1767268814.0
+    assert TASKS.tells_time(time.strftime(form.replace("%s", str(int(now))), time.gmtime(now)), now)
+    assert TASKS.tells_time(time.strftime("%T", time.gmtime(now + 5.75 * 3600)), now), "in Kathmandu"
+    assert not TASKS.tells_time(time.strftime("%T", time.gmtime(now - 300)), now), "five minutes ago"
+    assert not TASKS.tells_time("look number 17", now)
+
+
+def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for number, words in {"1": "sh -c loop;exec\tpython3\tapp.py", "7": "python3 -u app.py", "9": "sh -c loop"}.items():
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "cmdline").write_text(words.replace(" ", "\0"))
+        (tmp_path / number / "environ").write_text("GREETING_FILE=now\0PORT=1\0")
+        (tmp_path / number / "io").write_text(f"rchar: 5\nwchar: {number}\n")
+        (tmp_path / number / "cwd").symlink_to(tmp_path)
+    (tmp_path / "now").write_text("one\ntwo\n")
+    monkeypatch.setattr(WATCHING, "PROCESSES", tmp_path)
+    monkeypatch.setattr(WATCHING, "SECONDS", 0.3)
+    assert WATCHING.written({"7"}) == {"1": 1, "9": 9}
+    seen = WATCHING.watched()
+    assert (seen["app"], seen["file"], seen["wrote"]) == (True, str(tmp_path / "now"), 0)
+    assert (len(seen["changed"]), seen["last"], seen["same"]) == (1, "two", False)
 
 
 IN_ITS_COMMAND = {"command": ["sh", "-c", "GREETING_FILE=/shared/greeting exec python3 app.py"]}
@@ -173,7 +247,7 @@ def test_what_starts_the_app_may_set_the_variable(command: dict[str, Any]) -> No
     app |= command
     del app["env"]
     assert verdicts(state) == ALL_PASSED
-    state.observations["Traffic(path='/', service='guestbook')"]["texts"] = [[0.0, "Welcome to the guestbook!"]]
+    watched(state, file="", changed=[], same=False)
     missing = "file-not-written" if command is IN_ITS_COMMAND else "variable-missing"
     assert verdicts(state) == ALL_PASSED | {"shared-volume": missing}
 

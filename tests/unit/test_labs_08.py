@@ -10,7 +10,7 @@ import pytest
 
 from checker import recording
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.grading.observations import answered
 from checker.model.fault import Phrase
 from checker.model.state import Object, State
@@ -20,12 +20,22 @@ from cluster.observer import asking
 from .objects import container, obj, pod, service, state
 
 LAB = load_lab("08")
+ASKING = load_module(LAB.folder / "programs", "ask_app")
 CONTROL = {"kubernetes.default": {"addresses": ["10.96.0.1"], "error": ""}}
 
 
-def told(seen: State, deployment: str, value: str, *addresses: str, error: str = "") -> None:
+def told(
+    seen: State,
+    deployment: str,
+    value: str,
+    *addresses: str,
+    error: str = "",
+    kind: str = "",
+) -> None:
+    """What the app of a Deployment was told. kind: by default what programs/ask_app.py says of this value."""
     answer = {"status": 200, "text": "No entries yet.", "host": "", "version": "v1", "error": "", "count": 1}
-    lookup = {"value": value, "addresses": list(addresses), "error": error}
+    kind = kind or ASKING.kind_of(value.partition(":")[0], list(addresses))
+    lookup = {"value": value, "kind": kind, "addresses": list(addresses), "error": error}
     seen.observations[f"RedisTold(deployment='{deployment}')"] = {
         "": {"told": lookup, "names": CONTROL, "entries": [answer]}
     }
@@ -144,9 +154,15 @@ def test_a_container_that_ended_meanwhile_may_be_asked_a_moment_later(why: str, 
     assert end.value.in_progress is pending
 
 
-def test_a_name_must_not_lead_to_pods_that_are_not_ready(solved: State) -> None:
+def test_a_name_may_be_made_to_lead_to_pods_that_are_not_ready_while_all_are(solved: State) -> None:
     found(solved, "Service", "guestbook-pods").spec["publishNotReadyAddresses"] = True
-    assert causes(solved) == {"every-address": "name-resolves-elsewhere"}
+    assert causes(solved) == {}
+
+
+def test_a_command_may_have_removed_the_variable(solved: State) -> None:
+    told(solved, "guestbook", "")
+    assert causes(solved) == {"by-name": "redis-not-configured"}
+    assert "the process of the app" in judged(solved)["by-name"].message, "its container is given the variable"
 
 
 def test_addresses_written_down_by_hand_lead_to_no_later_pod(solved: State) -> None:
@@ -214,14 +230,31 @@ def test_what_the_process_was_started_with_counts(solved: State) -> None:
     assert causes(solved) == {"by-name": "name-resolves-elsewhere"}
 
 
-def test_what_is_in_a_secret_is_neither_asked_for_nor_held_against_anybody(solved: State) -> None:
-    for one in pods(solved, "guestbook"):
-        one.containers[0]["env"] = [
-            {"name": "REDIS_HOST", "valueFrom": {"secretKeyRef": {"name": "where", "key": "redis"}}}
-        ]
-    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
-    assert asked.question(solved) is None
-    assert (judged(solved)["by-name"].verdict, causes(solved)) == ("unknown", {"by-name": "not-observed"})
+def in_a_secret(seen: State, deployment: str) -> dict[str, Any]:
+    """Have the name come from a Secret. Returns what is asked in the Pod then."""
+    reference = {"name": "REDIS_HOST", "valueFrom": {"secretKeyRef": {"name": "where", "key": "redis"}}}
+    owner = found(seen, "Deployment", deployment)
+    for one in (owner, *pods(seen, deployment)):
+        one.containers[0]["env"] = [reference]
+    (asked,) = (o for o in LAB.observations if repr(o) == f"RedisTold(deployment='{deployment}')")
+    question: dict[str, Any] = asked.question(seen)["asks"][""]["questions"]
+    return question
+
+
+def test_where_a_name_in_a_secret_leads_is_asked_and_the_name_is_not(solved: State) -> None:
+    assert in_a_secret(solved, "guestbook")["hidden"] is True
+    redis, other = (found(solved, "Service", "redis", n).spec["clusterIP"] for n in ("learn", "learn-data"))
+    told(solved, "guestbook", "", redis, kind="name")
+    assert causes(solved) == {}
+    told(solved, "guestbook", "", other, kind="name")
+    assert causes(solved) == {"by-name": "name-resolves-elsewhere"}
+    assert "$REDIS_HOST" in judged(solved)["by-name"].message
+    told(solved, "guestbook", "", redis, kind="address")
+    assert causes(solved) == {"by-name": "redis-by-address"}
+    told(solved, "guestbook", "", error="no-such-host", kind="name")
+    assert causes(solved) == {"by-name": "name-unknown"}
+    told(solved, "guestbook", "")
+    assert causes(solved) == {"by-name": "redis-not-configured"}
 
 
 def test_a_secret_that_says_nothing_of_redis_is_no_hindrance(solved: State) -> None:
@@ -229,10 +262,32 @@ def test_a_secret_that_says_nothing_of_redis_is_no_hindrance(solved: State) -> N
     for one in pods(solved, "guestbook"):
         one.containers[0]["envFrom"] = [{"secretRef": {"name": "other"}}]
     assert causes(solved) == {}
-    for one in pods(solved, "guestbook"):
-        one.containers[0]["env"] = []
-    solved.objects["Secret"][0].raw["data"]["REDIS_HOST"] = ""
-    assert causes(solved) == {"by-name": "not-observed"}
+
+
+def test_pods_of_an_earlier_template_are_told_of_as_such(solved: State) -> None:
+    deployment = found(solved, "Deployment", "guestbook")
+    deployment.spec["paused"] = True
+    deployment.containers[0]["env"] = [{"name": "REDIS_HOST", "value": "redis.learn"}]
+    deployment.status |= {"updatedReplicas": 0}
+    assert causes(solved) == {"by-name": "rollout-paused"}
+
+
+def test_the_program_that_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
+    monkeypatch.setenv("REDIS_HOST", "127.0.0.1:1")
+    assert ASKING.environment()["REDIS_HOST"] == "127.0.0.1:1"
+    process(tmp_path, 1, "sh -c unset\tREDIS_HOST;python3\tapp.py", "REDIS_HOST=given")
+    process(tmp_path, 9, "python3 -u app.py", "REDIS_HOST=localhost:1 PORT=1")
+    assert ASKING.environment()["REDIS_HOST"] == "localhost:1"
+    seen = ASKING.answers({"variable": "REDIS_HOST", "hidden": True, "names": []})
+    assert (seen["told"]["value"], seen["told"]["kind"], seen["told"]["addresses"]) == ("", "name", ["127.0.0.1"])
+    assert seen["entries"][0]["error"] == "refused"
+    assert [ASKING.kind_of(host, ["10.1.2.3"]) for host in ("", "10.1.2.3", "10-1-2-3.x.pod", "redis")] == [
+        "none",
+        "address",
+        "address-as-name",
+        "name",
+    ]
 
 
 def test_fields_of_the_pod_are_known_as_variables() -> None:

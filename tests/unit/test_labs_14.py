@@ -21,7 +21,9 @@ ADDRESSES = {pod.labels.get("app") or pod.labels["role"]: pod.status["podIP"] fo
 GUESTS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "learn-visitors"}}}
 VISITORS = {**GUESTS, "podSelector": {"matchLabels": {"role": "visitor"}}}
 TO_REDIS = {"to": [{"podSelector": {"matchLabels": {"app": "redis"}}}], "ports": [{"port": 6379}]}
-NAMES = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}]}
+AT_53 = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}]}
+KUBE_SYSTEM = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+NAMES: dict[str, Any] = {"to": KUBE_SYSTEM, **AT_53}
 
 
 def labels(**pairs: str) -> dict[str, Any]:
@@ -117,6 +119,10 @@ TOO_MUCH: list[tuple[str, str, dict[str, Any]]] = [
     ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [*NAMES["ports"], {"port": 80}]}]}),
     ("egress", "guestbook", {"egress": [TO_REDIS, NAMES, {"ports": [{"port": 1000, "endPort": 2000}]}]}),
     ("egress", "guestbook", {"egress": [TO_REDIS, {"ports": [{"protocol": "UDP"}]}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, AT_53]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, {"to": [EVERYWHERE], **AT_53}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, {"to": [block("0.0.0.0", 1), block("128.0.0.0", 1)], **AT_53}]}),
+    ("egress", "guestbook", {"egress": [TO_REDIS, NAMES, {"to": KUBE_SYSTEM}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"ports": [{"port": 6379}]}]}),
     ("egress", "guestbook", {"egress": [NAMES, {"to": [{"podSelector": {}}], "ports": [{"port": 6379}]}]}),
     (
@@ -161,14 +167,11 @@ def test_what_is_open_for_pods_that_are_not_there_is_open(task: str, policy: str
 
 DNS = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
 ENOUGH: list[tuple[str, dict[str, Any]]] = [
-    ("guestbook", {"egress": [TO_REDIS, {"ports": [{"port": 53, "endPort": 53, "protocol": "UDP"}]}]}),
+    ("guestbook", {"egress": [TO_REDIS, {"to": [DNS], "ports": [{"port": 53, "endPort": 53, "protocol": "UDP"}]}]}),
     ("guestbook", {"egress": [TO_REDIS, {"to": [DNS], "ports": [{"port": "dns", "protocol": "UDP"}]}]}),
     ("guestbook", {"egress": [TO_REDIS, {"to": [DNS]}]}),
-    ("guestbook", {"egress": [TO_REDIS, {"to": [block("0.0.0.0", 1), block("128.0.0.0", 1)], **NAMES}]}),
-    (
-        "guestbook",
-        {"egress": [TO_REDIS, NAMES, {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], **NAMES}]},
-    ),
+    ("guestbook", {"egress": [TO_REDIS, NAMES]}),
+    ("guestbook", {"egress": [TO_REDIS, {"to": [block("10.96.0.10"), block("10.244.0.2")], **AT_53}]}),
     ("redis", {"ingress": [{"from": [labels(app="guestbook")], "ports": [{"port": 6000, "endPort": 7000}]}]}),
     ("redis", {"ingress": [{"from": [labels(app="guestbook"), labels(app="guestbook-v2")]}]}),
     ("default-deny", {"podSelector": None}),

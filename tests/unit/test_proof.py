@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from checker.environments import Environment
 from checker.grading.labs import Case, Lab, load_lab
+from checker.model.verdict import Result, Verdict
+from cluster import Problem
+from tests.labs.looks import without_evidence
 from tests.proof import digests, table
-from tests.proof.__main__ import outcomes
+from tests.proof.__main__ import blank_looks, outcomes
 from tests.proof.subjects import Subject, all_subjects
 
 SUBJECTS = all_subjects()
@@ -109,6 +113,38 @@ def test_a_case_that_passes_now_and_then_is_shown(tmp_path: Path) -> None:
     table.without_strangers(data, [])
     table.write(data, tmp_path)
     assert json.loads((tmp_path / "proof.json").read_text())["groups"] == {}
+
+
+def test_a_command_that_shows_nothing_is_listed(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuite><testcase classname="tests.labs.test_cases" name="test_case[07-mistakes-typo]" time="2">'
+        '<properties><property name="blank-look" value="kubectl get pods"/></properties></testcase></testsuite>'
+    )
+    test = "tests/labs/test_cases.py::test_case[07-mistakes-typo]"
+    assert blank_looks(report) == {test: ["kubectl get pods"]}
+    case, data = Subject("lab 07", "typo", test, "1234", ""), table.read() | {"groups": {}}
+    table.note(data, [case], outcomes(report), "2026-01-01", 3, blank_looks(report))
+    assert "- lab 07, typo: `kubectl get pods`" in table.page(data)
+    table.note(data, [case], outcomes(report), "2026-01-02", 3)
+    assert "kubectl get pods" not in table.page(data)
+
+
+class Place:
+    """An environment in which one command shows something, one shows nothing, and one fails."""
+
+    def run(self, lab: object, script: str, folder: object, timeout: float) -> str:
+        if script == "kubectl get nothing":
+            raise Problem("no such resource", "look again")
+        return "pod-1" if script == "kubectl get pods" else "\n"
+
+
+def test_the_commands_of_a_verdict_are_run_once() -> None:
+    looks = ["kubectl get pods", "kubectl diff -f FILE", "kubectl get pods --watch", "kubectl get nothing", "true"]
+    tasks = tuple(Verdict(str(n), "", 1, "failed", look=look) for n, look in enumerate(looks))
+    place: Environment = Place()  # type: ignore[assignment]
+    found = without_evidence(load_lab("07"), Result("07", "", "learn", tasks), place)
+    assert found == ["kubectl get nothing", "true"]
 
 
 def test_a_report_is_read_by_the_names_that_pytest_takes(tmp_path: Path) -> None:

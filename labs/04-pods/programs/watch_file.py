@@ -1,0 +1,158 @@
+"""Asking on localhost, and watching who writes the app's file, inside a container that has python3.
+
+`python3 -c THIS QUESTION` prints the answers, both as JSON. Only standard library, as in cluster/observer/asking.py.
+Nothing is written. The question is {"url": URL}. The answers are "app": [{"status", "text", ...}], the answer at that
+URL, as asking.py's "http" gives it; and "watched":
+  "app"      whether the guestbook's process runs in this container
+  "wrote"    in how many looks the other processes of this container had written since the look before; null where that
+             cannot be read
+The following are there only where the app runs:
+  "file"     the path in the GREETING_FILE of the app's process, from the root; empty where it has no such variable
+  "changed"  when the file was changed, in seconds since 1970: the last change before the first look, and each one
+             after it
+  "last"     the last line of the file, at most 200 characters
+  "now"      the time when that line was read, in seconds since 1970
+  "said"     the first line of the app's answer to GET /, at most 200 characters
+  "same"     whether that answer is the text of the file
+"""
+
+import http.client
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+SECONDS, PAUSE = 3.3, 0.15  # for which the file is watched, and between two looks
+TOGETHER = 0.4  # seconds: changes that are nearer to each other are one, as of a shell that empties a file and fills it
+TIMEOUT = 2.0
+LONGEST = 200  # characters of a line
+PROCESSES = Path("/proc")
+
+
+def app_process() -> Path | None:
+    """The folder of the guestbook's process below /proc."""
+    for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            words = (process / "cmdline").read_text(errors="replace").split("\0")
+        except OSError:  # it has ended
+            continue
+        if "python" in words[0] and any(word.endswith("app.py") for word in words):
+            return process
+    return None
+
+
+def variables_of(process: Path) -> dict[str, str]:
+    entries = (process / "environ").read_text(errors="replace").split("\0")
+    return dict(entry.partition("=")[::2] for entry in entries if entry)
+
+
+def written(without: set[str]) -> dict[str, int] | None:
+    """How many characters each process has written, and those that it has waited for; None where that cannot be read.
+
+    Source: https://docs.kernel.org/filesystems/proc.html (3.3, /proc/<pid>/io)
+    """
+    found = {}
+    for process in PROCESSES.glob("[0-9]*"):
+        if process.name in without:
+            continue
+        try:
+            lines = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        except OSError:
+            return None
+        found[process.name] = int(lines["wchar"])
+    return found
+
+
+def changed_at(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def text_of(file: Path) -> str | None:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return None
+
+
+def greeting(port: str) -> str | None:
+    """The app's answer to GET /, without its last line, which says the version and the host."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT)
+        connection.request("GET", "/", headers={"Connection": "close"})
+        return connection.getresponse().read().decode(errors="replace").strip().rpartition("\n")[0]
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def compared(file: Path, port: str) -> dict[str, Any]:
+    """Whether the app says the text of the file. It may change between two looks: then they are repeated."""
+    said, text, same = None, None, False
+    for _ in range(6):
+        text, said, after = text_of(file), greeting(port), text_of(file)
+        same = said is not None and said.strip() in [(one or "\0").strip() for one in (text, after)]
+        if same and said and said.strip():
+            break
+        time.sleep(0.05)
+    last = (text or "").strip().rpartition("\n")[2]
+    first = (said or "").strip().partition("\n")[0]
+    return {"last": last[-LONGEST:], "now": time.time(), "said": first[:LONGEST], "same": same}
+
+
+def heard(url: str) -> dict[str, Any]:
+    """The answer to one GET, as asking.py gives it."""
+    parts = urlsplit(url)
+    answer: dict[str, Any] = {"status": 0, "text": "", "host": "", "version": "", "error": "", "count": 1}
+    try:
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        connection.request("GET", parts.path, headers={"Connection": "close"})
+        got = connection.getresponse()
+        host, version = (got.headers.get(f"X-Guestbook-{name}", "") for name in ("Host", "Version"))
+        answer |= {"status": got.status, "text": got.read(4096).decode(errors="replace").strip()}
+        answer |= {"host": host, "version": version}
+    except ConnectionRefusedError:
+        answer["error"] = "refused"
+    except TimeoutError:
+        answer["error"] = "timeout"
+    except (OSError, http.client.HTTPException) as error:
+        answer["error"] = type(error).__name__
+    return answer
+
+
+def watched() -> dict[str, Any]:
+    """What is seen of the app's file, and of who writes it."""
+    app = app_process()
+    variables = variables_of(app) if app else {}
+    name = variables.get("GREETING_FILE", "")
+    file = Path(os.path.normpath((app / "cwd").readlink() / name)) if app and name else None
+    without = {str(os.getpid()), *([app.name] if app else [])}
+    wrote: int | None = 0
+    changed: list[float] = []
+    before, until = written(without), time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        at = changed_at(file) if file else None
+        if at is not None and (not changed or at - changed[-1] > TOGETHER):
+            changed.append(at)
+        time.sleep(PAUSE)
+        now = written(without)
+        if before is None or now is None:
+            wrote = None
+        elif wrote is not None:
+            wrote += any(count > before.get(process, count) for process, count in now.items())
+        before = now
+    found: dict[str, Any] = {"app": bool(app), "wrote": wrote}
+    if app:
+        found |= {"file": str(file or ""), "changed": changed}
+        found |= compared(file or Path("/nonexistent"), variables.get("PORT") or "8080")
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps({"app": [heard(json.loads(sys.argv[1])["url"])], "watched": watched()}))

@@ -1,0 +1,48 @@
+"""The command line: a wrong one has a status of its own, and a lab that was not started is not graded."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from checker.environments.base import Environment
+from checker.grading.labs import load_lab
+from checker.session import Session
+from checker.ui.cli import app
+from cluster import Problem
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["check"], ["check", "07", "--wait", "soon"], ["--wrong"], ["lab", "nonsense"]]
+)
+def test_a_wrong_command_line_could_not_run(words: list[str]) -> None:
+    """Status 2 is that of a check that could not see everything."""
+    assert CliRunner().invoke(app, words).exit_code == 3
+
+
+def test_help_is_no_mistake() -> None:
+    assert CliRunner().invoke(app, ["check", "--help"]).exit_code == 0
+
+
+class Place:
+    """An environment in which a lab was started, or not."""
+
+    def __init__(self, namespace: str, started: bool) -> None:
+        self.namespace, self.started = namespace, started
+
+    def is_started(self, lab: object) -> bool:
+        return self.started
+
+
+@pytest.mark.parametrize("namespace, advice", [("learn", "kubeclass start 07"), ("mine", "start 07 --namespace mine")])
+def test_a_lab_that_was_not_started_is_to_be_started(namespace: str, advice: str) -> None:
+    place: Environment = Place(namespace, started=False)  # type: ignore[assignment]
+    with pytest.raises(Problem) as told:
+        Session(load_lab("07"), environment=place).require_started()
+    assert advice in told.value.next_step
+    assert told.value.exit_code == 3
+
+
+def test_a_lab_that_was_started_is_graded() -> None:
+    place: Environment = Place("learn", started=True)  # type: ignore[assignment]
+    Session(load_lab("07"), environment=place).require_started()
