@@ -37,7 +37,9 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be reached, and hints, the gentlest first.
+    """The words of one task: what is to be brought about, and three hints or more.
+
+    The first hint asks a question, the next one says where to look, and the last one leaves only the doing.
 
     find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
     suspect (checker/grading/suspects.py).
@@ -47,7 +49,7 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     text: str
     points: Annotated[int, msgspec.Meta(gt=0)]
-    hints: Annotated[list[str], msgspec.Meta(min_length=2)]
+    hints: Annotated[list[str], msgspec.Meta(min_length=3)]
     find_out: bool = False
 
 

@@ -31,7 +31,7 @@ title: A lab
 goal: To see.
 minutes: 30
 tasks:
-- {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm]}
+- {id: one, points: 1, title: One, text: Do one., hints: [gentle, firm, last]}
 """
 TASKS = """
 from checker.sdk import fail, task
@@ -69,7 +69,7 @@ def test_an_unknown_lab_names_those_that_there_are(lab_folder: Path) -> None:
         (LAB.replace("goal:", "gaol:"), "gaol"),
         (LAB.replace("points: 1", "points: 0"), "points"),
         (LAB.replace("points: 1", "points: many"), "points"),
-        (LAB.replace("[gentle, firm]", "[one]"), "hints"),
+        (LAB.replace("[gentle, firm, last]", "[one]"), "hints"),
         ("title: A lab\ngoal: g\nminutes: 30\ntasks: []", "tasks"),
         ("just words", "the whole file"),
     ],
@@ -187,7 +187,8 @@ def test_why_a_task_could_not_be_checked_is_always_told() -> None:
 
 def test_hints_go_from_gentle_to_firm_and_no_further(lab_folder: Path) -> None:
     lab = load_lab("42")
-    assert [hint(lab, "one", level) for level in (1, 2, 3)] == [("gentle", True), ("firm", False), ("firm", False)]
+    found = [hint(lab, "one", level) for level in (1, 2, 3, 4)]
+    assert found == [("gentle", True), ("firm", True), ("last", False), ("last", False)]
     with pytest.raises(Problem, match="has no task 'two'"):
         hint(lab, "two")
 
@@ -350,7 +351,7 @@ def test_a_broken_lab_yaml_is_told_with_its_line_and_what_is_allowed(
     (folder := tmp_path / "42-answer").mkdir()
     (folder / "lab.yaml").write_text(
         "title: A\ngoal: B\nminutes: 1\n"
-        "tasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
+        "tasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b, c]\n"
     )
     with pytest.raises(Problem) as told:
         load_lab("42")
