@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "grading": {"model", "diagnosis"},
     "collect": {"model", "diagnosis", "grading"},
     "environments": {"model", "diagnosis", "grading", "collect"},
+    "classroom": {"model"},
     "recording": {"model", "diagnosis", "grading"},
     "authoring": {"model", "diagnosis", "grading"},
     "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "session", "live"},
