@@ -1,10 +1,14 @@
-"""Which cluster is the course's, and the kubeconfig that reaches it."""
+"""Clusters, and the kubeconfig that reaches each of them.
+
+`current` is the course's own kind cluster. checker/classroom/target.py says which cluster a command means.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cluster import paths
 
@@ -13,18 +17,26 @@ DEFAULT_NAMESPACE = "learn"  # where a learner works; the kubeconfig's context n
 
 @dataclass(frozen=True)
 class Cluster:
-    """A kind cluster of the course: its name, its own kubeconfig (mode 0600), and the one context used in it."""
+    """A cluster: its name, the kubeconfig that reaches it, and the one context and the namespace used in it.
+
+    kind: `own` is a kind cluster of the course, with a kubeconfig of its own (mode 0600). `class` is one that was
+    joined (checker/classroom/joined.py). `named` is a context that somebody named for one command.
+    context: by default, as kind names it.
+    """
 
     name: str
     kubeconfig: Path
+    context: str = ""
+    namespace: str = DEFAULT_NAMESPACE
+    kind: Literal["own", "class", "named"] = "own"
 
-    @property
-    def context(self) -> str:
-        return f"kind-{self.name}"
+    def __post_init__(self) -> None:
+        if not self.context:
+            object.__setattr__(self, "context", f"kind-{self.name}")
 
 
 def current() -> Cluster:
-    """The cluster that commands act on: `KUBECLASS_CLUSTER`, else `kubeclass`."""
+    """The course's own cluster on this machine: `KUBECLASS_CLUSTER`, else `kubeclass`."""
     name = os.environ.get("KUBECLASS_CLUSTER") or "kubeclass"
     return Cluster(name, paths.home() / name / "kubeconfig")
 

@@ -1,10 +1,11 @@
 """The one way in which the checker talks to the API server.
 
-It goes by the course's kubeconfig and its one context. Every call has a deadline. No call uses a proxy.
+It goes by a cluster's kubeconfig and its one context. Every call has a deadline. No call uses a proxy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from contextlib import suppress
@@ -49,29 +50,67 @@ class Api:
         return found.st_ino, found.st_mtime_ns
 
     def _connection(self) -> tuple[Access, httpx.Client]:
-        """The connections by the kubeconfig as it is now; as it was before, while there is none."""
+        """The connections by the kubeconfig as it is now; as it was before, while there is none.
+
+        Raises ApiError where credentials that have ended cannot be had again.
+        """
         with self._lock:
             edition = self.edition()
             if edition not in ((0, 0), self._known[0]):
                 with suppress(Problem):
                     self._known = (edition, *_connect(self.cluster))
+            if self._known[1].has_ended():
+                self._connect_again()
             return self._known[1:]
+
+    def _connect_again(self) -> None:
+        try:
+            self._known = (self.edition(), *_connect(self.cluster))
+        except Problem as problem:
+            raise ApiError(401, problem.what) from None
+
+    def renewed(self, refused: Access) -> bool:
+        """After the API server has refused credentials: whether there may be others now, to be tried once.
+
+        They are asked for once, also where many calls were refused at the same time. Raises ApiError as _connection.
+        """
+        with self._lock:
+            if refused.is_renewed and self._known[1] is refused:
+                self._connect_again()
+            return refused.is_renewed
 
     @property
     def server(self) -> str:
         """The API server's address."""
-        return self._connection()[0].server
+        return self._known[1].server
+
+    @property
+    def access(self) -> Access:
+        """How the API server was reached the last time."""
+        return self._known[1]
 
     def streaming(self) -> httpx.AsyncClient:
-        """A client for many watches of the same cluster in one event loop. It, too, uses no proxy."""
-        access, _ = self._connection()
+        """A client for many watches of the same cluster in one event loop. It, too, uses no proxy.
+
+        Each of its requests shows the token that is valid then. The certificate is that of `access`, as it is now.
+        """
+        with suppress(ApiError):  # its requests will say so
+            self._connection()
+        access = self.access
+
+        async def show_credentials(request: httpx.Request) -> None:
+            now, _ = await asyncio.to_thread(self._connection)  # which may have to ask a plugin
+            request.headers.update(_headers(now))
+            if now.server_name:
+                request.extensions["sni_hostname"] = now.server_name
+
         return httpx.AsyncClient(
             base_url=access.server,
-            headers=_headers(access),
             verify=access.tls,
             trust_env=False,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=None),
+            event_hooks={"request": [show_credentials]},
         )
 
     def request(
@@ -84,8 +123,28 @@ class Api:
     ) -> bytes:
         """The answer's body. Raises ApiError for an error status, and with status 0 where no answer came in time."""
         access, client = self._connection()
+        answer = self._answer(access, client, method, path, body, read_timeout, content)
+        if answer.status_code == 401 and self.renewed(access):
+            answer = self._answer(*self._connection(), method, path, body, read_timeout, content)
+        if "Date" in answer.headers:
+            self.now = parsedate_to_datetime(answer.headers["Date"])
+        if answer.status_code >= 400:
+            raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
+        return answer.content
+
+    def _answer(
+        self,
+        access: Access,
+        client: httpx.Client,
+        method: str,
+        path: str,
+        body: Any,
+        read_timeout: float,
+        content: str,
+    ) -> httpx.Response:
+        """Raises ApiError with status 0 where no answer came in time."""
         try:
-            answer = client.request(
+            return client.request(
                 method,
                 access.server + path,
                 headers=_headers(access) | {"Content-Type": content},
@@ -97,11 +156,6 @@ class Api:
             raise ApiError(0, f"no answer from {access.server} within {read_timeout:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiError(0, f"{access.server} cannot be reached ({_short(error)})") from None
-        if "Date" in answer.headers:
-            self.now = parsedate_to_datetime(answer.headers["Date"])
-        if answer.status_code >= 400:
-            raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
-        return answer.content
 
     def get(self, path: str) -> Any:
         """The JSON at a path. Raises ApiError."""

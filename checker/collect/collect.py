@@ -7,24 +7,25 @@ answer in time becomes an "unlisted" kind or an observation with an error, from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from checker.collect import observer
+from checker.collect import marks, observer
 from checker.collect.api import Api, ApiError
 from checker.collect.dry_run import created_in_dry_run, refusals
 from checker.collect.exec import ask_inside
 from checker.collect.node_ports import ask_nodes
+from checker.collect.refused import is_turned_away, problem_of
 from checker.grading.diagnostic import EVERY_CHECK, EXPLAIN
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed
 from checker.model.kinds import ALWAYS, KINDS, Kind
 from checker.model.state import Asked, Object, State, foreign_namespaces, visible_objects
-from cluster import Problem, current
+from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
 MAX_LOGS = 10  # containers whose last lines are read in one look
@@ -45,6 +46,7 @@ def collect(
     kinds: Iterable[str] = ALWAYS,
     logs: Logs = "trouble",
     listed: State | None = None,
+    further: Iterable[str] = (),
 ) -> State:
     """Look at a namespace once.
 
@@ -53,43 +55,68 @@ def collect(
     whether it takes the file. With every_manifest, a dry run asks about each file.
     kinds: what is listed. logs: of which containers the last lines are read, those in trouble or all of them.
     listed: the objects, where a Watch has them (checker/collect/watch.py); otherwise they are listed.
-    Raises Problem where the API server cannot be reached at all.
+    further: namespaces that are listed beside this one, where the rights of this user do not reach all of them.
+    Raises Problem where a cluster that is not the course's own refuses this user altogether.
     """
     wanted = list({one.key: one for one in (*observations, *EVERY_CHECK)}.values())
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="collect") as pool:
-        state = listed or _list_objects(api, namespace, kinds, pool)
+        state = listed or _list_objects(api, namespace, kinds, pool, tuple(further))
         state.asked = replace(state.asked, logs=True, observations=frozenset(one.key for one in wanted))
         _observe(api, state, wanted, pool, list(manifests), every_manifest, logs)
     return state
 
 
-def look(namespace: str, listed: State | None = None) -> State:
-    """See a namespace of the course's cluster once, with everything that `kubeclass explain` uses.
+def look(namespace: str, listed: State | None = None, api: Api | None = None, further: Iterable[str] = ()) -> State:
+    """See a namespace once, with everything that `kubeclass explain` uses.
 
-    listed: as for `collect`. Raises Problem where there is no cluster.
+    api: of the course's own cluster by default. The rest: as for `collect`.
+    Raises Problem where there is no cluster.
     """
-    return collect(Api(current()), namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed)
+    asked = api or Api(current())
+    return collect(asked, namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed, further=further)
 
 
-def _list_objects(api: Api, namespace: str, kinds: Iterable[str], pool: ThreadPoolExecutor) -> State:
-    lists = {name: pool.submit(_list, api, KINDS[name], namespace) for name in kinds}
+def _list_objects(
+    api: Api, namespace: str, kinds: Iterable[str], pool: ThreadPoolExecutor, further: tuple[str, ...]
+) -> State:
+    lists = {name: pool.submit(_list, api, KINDS[name], namespace, further) for name in kinds}
     listed: dict[str, list[dict[str, Any]]] = {}
     unlisted: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     only_here, forbidden = set(), set()
     for name, future in lists.items():
         try:
-            listed[name], everywhere = future.result()
+            listed[name], everywhere, not_seen = future.result()
             only_here |= set() if everywhere else {name}
+            hidden |= not_seen
         except ApiError as error:
             unlisted[name] = error.message
             forbidden |= {name} if error.status == 403 else set()
+            if is_turned_away(api.cluster, namespace, name, error):
+                raise problem_of(error, api.cluster) from None
             if error.status == 0 and not listed:
                 # Nobody answers: the other kinds would say the same, one time limit after the other.
                 for other in lists.values():
                     other.cancel()
                 return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.message))
-    asked = Asked(frozenset(lists) - only_here, frozenset(only_here), logs=False)
-    return State(namespace, api.now, *visible(listed, unlisted, namespace), asked=asked, forbidden=frozenset(forbidden))
+    return State(
+        namespace,
+        api.now,
+        *visible(listed, unlisted | hidden, namespace),
+        asked=asked_for(lists, only_here, further, hidden),
+        forbidden=frozenset(forbidden),
+    )
+
+
+def asked_for(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[str], hidden: Iterable[str]) -> Asked:
+    """What a State was asked for, before any observation.
+
+    only_here: the kinds that could be listed in the namespace only. further, hidden: namespaces that were listed beside
+    it for these kinds, and those of them where a kind could not be listed.
+    """
+    here = frozenset(only_here)
+    beside = frozenset(further) - frozenset(hidden) if here - {"Event"} else frozenset()
+    return Asked(frozenset(kinds) - here, here, logs=False, namespaces=beside)
 
 
 def visible(
@@ -102,24 +129,51 @@ def visible(
     namespaces = [Object("Namespace", raw) for raw in listed.get("Namespace", [])]
     foreign = foreign_namespaces(namespaces, namespace)
     objects = {name: list(visible_objects(name, items, namespace, foreign)) for name, items in listed.items()}
+    marks.take_over(objects)
     return objects, unlisted | dict.fromkeys(sorted(foreign), "it is somebody else's, or it is being deleted")
 
 
-def _list(api: Api, kind: Kind, namespace: str) -> tuple[list[dict[str, Any]], bool]:
-    """All objects of a kind that the user may list, and whether these are those of all namespaces."""
+def _list(
+    api: Api, kind: Kind, namespace: str, further: tuple[str, ...] = ()
+) -> tuple[list[dict[str, Any]], bool, dict[str, str]]:
+    """All objects of a kind that the user may list, and whether these are those of all namespaces.
+
+    And, by further namespace, why the kind could not be listed there.
+    """
     *others, last = kind.paths(namespace)
     for path in others:
         try:
-            return api.get(path)["items"], True
+            return api.get(path)["items"], True, {}
         except ApiError as error:
             if error.status != 403:
                 raise
     try:
-        return api.get(last)["items"], not kind.namespaced
+        found = api.get(last)["items"]
     except ApiError as error:
         if kind.name != "Namespace" or error.status != 403:
             raise
-    return [api.get(f"{kind.path()}/{namespace}")], False  # an admin of one namespace may read that one
+        found = [api.get(f"{kind.path()}/{namespace}")]  # an admin of one namespace may read that one
+        return found + _elsewhere(lambda name: [api.get(f"{kind.path()}/{name}")], further)[0], False, {}
+    if not kind.namespaced:
+        return found, True, {}
+    beside, hidden = _elsewhere(lambda name: api.get(kind.path(name))["items"], further if others else ())
+    return found + beside, False, hidden
+
+
+def _elsewhere(
+    get: Callable[[str], list[dict[str, Any]]], namespaces: Iterable[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """What `get` finds in each of these namespaces, and why it found nothing, by namespace."""
+    found: list[dict[str, Any]] = []
+    hidden: dict[str, str] = {}
+    for name in namespaces:
+        try:
+            found += get(name)
+        except ApiError as error:
+            if error.status not in (403, 404):
+                raise
+            hidden[name] = error.message
+    return found, hidden
 
 
 def _observe(
@@ -147,6 +201,8 @@ def _observe(
             questions[observation.key] = question
         elif observation.asked_by == "outside":
             jobs[observation.key] = pool.submit(ask_nodes, question)
+        elif observation.asked_by == "inside" and not can_use_kubectl(api.cluster):
+            state.observations[observation.key] = {"error": "this takes kubectl, which this machine does not have"}
         elif observation.asked_by == "inside":
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
         elif observation.asked_by == "api":
@@ -218,4 +274,9 @@ def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
 
 
 def _refusals(api: Api, state: State, manifests: list[Path], every: bool) -> list[dict[str, str]]:
-    return refusals(api.cluster, state, manifests, every) if manifests else []
+    return refusals(api.cluster, state, manifests, every) if manifests and can_use_kubectl(api.cluster) else []
+
+
+def can_use_kubectl(cluster: Cluster) -> bool:
+    """Whether kubectl may be used. For a context that was named, none is downloaded."""
+    return cluster.kind != "named" or tools.found("kubectl") is not None

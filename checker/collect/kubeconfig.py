@@ -1,8 +1,8 @@
-"""What a kubeconfig says about the course's context: the API server's address, trusted certificates, credentials.
+"""What a kubeconfig says about a cluster's context: the API server's address, trusted certificates, credentials.
 
 The `kubernetes` package reads every kind of kubeconfig, but its import takes a third of a second. It is used only where
-the user has an exec plugin, an auth provider or a token file. A client certificate (kind writes one), a token and a
-password are read here. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+the user has an auth provider (OIDC). A client certificate (kind writes one), a token, a token's file and a password are
+read here. exec_plugin.py asks plugins. Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 
 import yaml
 
+from checker.collect import exec_plugin
 from checker.model.catalogue import problem, say
-from cluster import Cluster, up_progress
+from cluster import Cluster, Problem, up_progress
 
-NEEDS_THE_PACKAGE = ("exec", "auth-provider", "tokenFile")  # fields of a user
+# Fields of a user whose credentials may be others the next time they are asked for.
+RENEWED = ("exec", "auth-provider", "tokenFile")
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,38 @@ class Access:
     tls: for requests to it; unused where the address begins with http://.
     authorization: called for each request; the value of the header Authorization, empty for none.
     server_name: the name in the server's certificate, where it is not the address's; else empty.
+    has_ended: whether the credentials have ended by their own word, so that they must be asked for again.
+    is_renewed: whether credentials that the API server refuses may be others when they are asked for again.
     """
 
     server: str
     tls: ssl.SSLContext
     authorization: Callable[[], str]
     server_name: str = ""
+    has_ended: Callable[[], bool] = lambda: False
+    is_renewed: bool = False
 
 
 def access_of(cluster: Cluster) -> Access:
-    """Read the course's own kubeconfig and context, whatever a current context or KUBECONFIG says.
+    """Read the cluster's kubeconfig and context, whatever a current context or KUBECONFIG says.
 
-    Raises Problem where the kubeconfig is missing, cannot be read, or has no usable context of this cluster.
+    Raises Problem where the kubeconfig is missing, cannot be read, or has no usable context of this cluster, and where
+    a plugin gives no credentials.
     """
-    if not cluster.kubeconfig.exists():
+    of_kind = "" if cluster.kind == "own" else f"-{cluster.kind}"
+    if not cluster.kubeconfig.exists() and cluster.kind == "own":
         what = up_progress.describe(cluster) or say("no-kubeconfig", cluster=cluster.name, file=cluster.kubeconfig)
         raise problem("coming-up" if up_progress.is_running(cluster) else "not-there", what=what)
     try:
         content = cluster.kubeconfig.read_bytes()
     except OSError as error:
-        raise problem("kubeconfig-unreadable", file=cluster.kubeconfig, why=error.strerror) from None
+        raise problem(f"kubeconfig-unreadable{of_kind}", file=cluster.kubeconfig, why=error.strerror) from None
     try:
         return _access(content, cluster)
+    except Problem:  # a plugin's
+        raise
     except Exception:  # malformed in one of many ways, each with an exception of its own
-        raise problem("kubeconfig-broken", file=cluster.kubeconfig, context=cluster.context) from None
+        raise problem(f"kubeconfig-broken{of_kind}", file=cluster.kubeconfig, context=cluster.context) from None
 
 
 def _access(content: bytes, cluster: Cluster) -> Access:
@@ -64,18 +74,28 @@ def _access(content: bytes, cluster: Cluster) -> Access:
     server = _named(config["clusters"], context["cluster"])["cluster"]
     users = {entry["name"]: entry.get("user") for entry in config.get("users") or []}
     user = users.get(context.get("user")) or {}
-    if any(field in user for field in NEEDS_THE_PACKAGE):
+    if "auth-provider" in user:
         return _access_by_package(cluster)
     address = str(server["server"]).rstrip("/")
     folder = cluster.kubeconfig.parent
+    given = exec_plugin.Credential()
+    if "exec" in user:
+        given = exec_plugin.ask(user["exec"], server, folder)
     if address.startswith("https"):
         authority = _content(server, "certificate-authority", folder)
         certificate, key = _content(user, "client-certificate", folder), _content(user, "client-key", folder)
+        certificate, key = given.certificate or certificate, given.key or key
         tls = _tls(authority, certificate, key, verify=not server.get("insecure-skip-tls-verify"))
     else:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    header = _authorization(user)
-    return Access(address, tls, lambda: header, server.get("tls-server-name") or "")
+    return Access(
+        address,
+        tls,
+        _authorization(user | ({"token": given.token} if given.token else {}), folder),
+        server.get("tls-server-name") or "",
+        lambda: given.has_ended,
+        any(field in user for field in RENEWED),
+    )
 
 
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -89,12 +109,24 @@ def _content(entry: dict[str, Any], field: str, folder: Path) -> bytes:
     return (folder / entry[field]).read_bytes() if entry.get(field) else b""
 
 
-def _authorization(user: dict[str, Any]) -> str:
+def _authorization(user: dict[str, Any], folder: Path) -> Callable[[], str]:
+    """What to show for each request. A token's file is read each time: somebody else keeps it up to date."""
+    header = ""
     if user.get("token"):
-        return f"Bearer {user['token']}"
-    if "username" in user and "password" in user:
-        return "Basic " + base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
-    return ""
+        header = f"Bearer {user['token']}"
+    elif "username" in user and "password" in user:
+        header = "Basic " + base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
+    if not user.get("tokenFile"):
+        return lambda: header
+    file = folder / user["tokenFile"]
+
+    def read() -> str:
+        try:
+            return f"Bearer {file.read_text().strip()}"
+        except (OSError, UnicodeDecodeError):  # as if there were none: the API server refuses, and that is told
+            return header
+
+    return read
 
 
 def _tls(authority: bytes, certificate: bytes, key: bytes, verify: bool) -> ssl.SSLContext:
@@ -130,4 +162,5 @@ def _access_by_package(cluster: Cluster) -> Access:
         _tls(authority, certificate, key, found.verify_ssl),
         lambda: found.get_api_key_with_prefix("BearerToken", alias="authorization") or "",
         found.tls_server_name or "",
+        is_renewed=True,
     )

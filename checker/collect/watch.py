@@ -17,9 +17,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, status_message
-from checker.collect.collect import visible
+from checker.collect.collect import asked_for, visible
+from checker.collect.kubeconfig import Access
+from checker.collect.refused import is_turned_away, problem_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import Asked, State, visible_objects
+from checker.model.state import State, visible_objects
 
 if TYPE_CHECKING:
     import httpx
@@ -33,20 +35,35 @@ class _MadeAnew(Exception):
     """The cluster was deleted, and another one of its name was made."""
 
 
+class _NewCredentials(Exception):
+    """A client's certificate has ended, and there is another one."""
+
+
 class Watch:
     """The objects that a lab may look at, as they are now.
 
     A Watch begins with `start`, and ends with `stop` or with the process.
     """
 
-    def __init__(self, api: Api, namespace: str, changed: Callable[[], None], kinds: Iterable[str] = ALWAYS) -> None:
-        """kinds: what is watched.
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        changed: Callable[[], None],
+        kinds: Iterable[str] = ALWAYS,
+        further: Iterable[str] = (),
+    ) -> None:
+        """kinds: what is watched. further: namespaces that are watched beside this one, where the rights of this user
+        do not reach all of them.
 
         changed: the watching thread calls it whenever an object has changed. It must return at once.
         """
         self._api, self._namespace, self._changed = api, namespace, changed
         self._kinds = [KINDS[name] for name in kinds]
+        self._further = tuple(further)
         self._only_here: set[str] = set()  # kinds that may be listed in the namespace only
+        self._beside: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # (kind, further namespace): uid: object
+        self._hidden: dict[str, str] = {}  # further namespace: why a kind cannot be listed there
         self._forbidden: set[str] = set()
         self._listed: dict[str, dict[str, dict[str, Any]]] = {}  # kind: uid: object
         self._unlisted: dict[str, str] = {}  # kind: why it cannot be listed or watched at the moment
@@ -72,17 +89,22 @@ class Watch:
             known = {*self._listed, *self._unlisted}
             unlisted = dict.fromkeys(KINDS, self._away) if self._away else dict(self._unlisted)
             listed = {name: list(raws.values()) for name, raws in self._listed.items() if name not in unlisted}
+            awaited = {(name, other) for name in self._only_here if KINDS[name].namespaced for other in self._further}
+            beside = {place: list(raws.values()) for place, raws in self._beside.items() if place in awaited}
+            hidden = dict(self._hidden)
             read, at = self._clock
             only_here, forbidden = frozenset(self._only_here), frozenset(self._forbidden & unlisted.keys())
-        if not self._away and len(known) < len(self._kinds):
+        if not self._away and (len(known) < len(self._kinds) or any(place not in beside for place in awaited)):
             return None
+        for (name, _), raws in beside.items():
+            if name in listed:
+                listed[name] += raws
         for raws in listed.values():
             raws.sort(key=lambda raw: (raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-        asked = Asked(frozenset(kind.name for kind in self._kinds) - only_here, only_here, logs=False)
+        asked = asked_for((kind.name for kind in self._kinds), only_here, self._further, hidden)
         now = read + timedelta(seconds=time.monotonic() - at)
-        return State(
-            self._namespace, now, *visible(listed, unlisted, self._namespace), asked=asked, forbidden=forbidden
-        )
+        seen = visible(listed, unlisted | hidden, self._namespace)
+        return State(self._namespace, now, *seen, asked=asked, forbidden=forbidden)
 
     # -- the watching thread -----------------------------------------------------------------------------------------
 
@@ -110,11 +132,15 @@ class Watch:
                 async with self._api.streaming() as client, asyncio.TaskGroup() as group:
                     for kind in self._kinds:
                         group.create_task(self._follow(client, kind))
-                    group.create_task(self._beat(client, edition))
+                        for other in self._further if kind.namespaced and kind.name != "Event" else ():
+                            group.create_task(self._follow_beside(client, kind, other))
+                    group.create_task(self._beat(client, edition, self._api.access))
             except* _MadeAnew:
                 with self._lock:  # nothing of the old one is true of the new one
-                    self._listed.clear()
-                    self._unlisted.clear()
+                    for known in (self._listed, self._unlisted, self._beside, self._hidden):
+                        known.clear()
+            except* _NewCredentials:
+                pass  # the next client shows them
 
     async def _follow(self, client: httpx.AsyncClient, kind: Kind) -> None:
         """List a kind and watch it, again and again."""
@@ -123,33 +149,77 @@ class Watch:
         pause = FIRST_PAUSE
         while True:
             try:
+                access = self._api.access
                 path, version = await self._list(client, kind)
                 while version:
-                    version = await self._read_changes(client, kind, path, version)
+                    version = await self._read_changes(client, kind, path, version, self._listed[kind.name])
                     pause = FIRST_PAUSE
                     await asyncio.sleep(FIRST_PAUSE)
             except ApiError as error:
                 with self._lock:
                     (self._forbidden.add if error.status == 403 else self._forbidden.discard)(kind.name)
-                self._say_unlisted(kind, error.message)
+                self._say_unlisted(kind, await self._why(kind, error, access))
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 self._say_unlisted(kind, f"{self._api.server} does not answer ({type(error).__name__})")
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # not all kinds at the same moment
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    async def _why(self, kind: Kind, error: ApiError, access: Access) -> str:
+        """What to say of an error. Where credentials were refused that may be others now, those are asked for."""
+        if error.status == 401:
+            try:
+                await asyncio.to_thread(self._api.renewed, access)
+            except ApiError as failed:
+                return failed.message
+        if is_turned_away(self._api.cluster, self._namespace, kind.name, error):
+            return problem_of(error, self._api.cluster).what
+        return error.message
+
+    async def _follow_beside(self, client: httpx.AsyncClient, kind: Kind, namespace: str) -> None:
+        """List and watch a kind in a further namespace, as long as it may not be listed in all."""
+        import httpx
+
+        path, place, pause = kind.path(namespace), (kind.name, namespace), FIRST_PAUSE
+        while True:
+            try:
+                while kind.name in self._only_here:
+                    version = await self._list_beside(client, kind, namespace)
+                    while version and kind.name in self._only_here:
+                        version = await self._read_changes(client, kind, path, version, self._beside[place])
+                        pause = FIRST_PAUSE
+                        await asyncio.sleep(FIRST_PAUSE)
+            except ApiError as error:
+                with self._lock:
+                    self._hidden[namespace] = error.message
+                    self._beside.setdefault(place, {})
+                self._changed()
+            except (httpx.HTTPError, ValueError, KeyError):
+                pass  # the kind itself says that the API server does not answer
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE) if kind.name in self._only_here else FIRST_PAUSE
+
+    async def _list_beside(self, client: httpx.AsyncClient, kind: Kind, namespace: str) -> str:
+        """List a kind in a further namespace. Returns the version of what it held."""
+        listed = _json_of(await client.get(kind.path(namespace)))
+        with self._lock:
+            self._hidden.pop(namespace, None)
+            self._beside[kind.name, namespace] = {
+                raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)
+            }
+        self._changed()
+        version: str = listed["metadata"]["resourceVersion"]
+        return version
+
     async def _list(self, client: httpx.AsyncClient, kind: Kind) -> tuple[str, str]:
-        """The path that may be listed, and the version of what it held."""
+        """The path that may be listed, and the version of what it held; no version where it cannot be watched."""
         *others, last = kind.paths(self._namespace)
         for path in (*others, last):
             answer = await client.get(path)
-            if answer.status_code == 403 and path != last:
-                continue
-            if answer.status_code != 200:
-                raise ApiError(
-                    answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}"
-                )
-            break
-        listed = answer.json()
+            if answer.status_code != 403 or path == last:
+                break
+        if answer.status_code == 403 and kind.name == "Namespace":
+            return path, await self._read_namespaces(client, kind)
+        listed = _json_of(answer)
         with self._lock:
             self._listed[kind.name] = {
                 raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)
@@ -161,8 +231,23 @@ class Watch:
         self._changed()
         return path, listed["metadata"]["resourceVersion"]
 
-    async def _read_changes(self, client: httpx.AsyncClient, kind: Kind, path: str, version: str) -> str:
-        """Follow the changes since a resource version.
+    async def _read_namespaces(self, client: httpx.AsyncClient, kind: Kind) -> str:
+        """Read the Namespaces of this user one by one, who may not list them all. Returns no version: see _list."""
+        answers = [await client.get(f"{kind.path()}/{name}") for name in (self._namespace, *self._further)]
+        found = [_json_of(answers[0]), *(answer.json() for answer in answers[1:] if answer.status_code == 200)]
+        with self._lock:
+            self._listed[kind.name] = {raw["metadata"]["uid"]: raw for raw in found}
+            self._unlisted.pop(kind.name, None)
+            self._forbidden.discard(kind.name)
+            self._only_here.add(kind.name)
+        self._read_clock(answers[0])
+        self._changed()
+        return ""
+
+    async def _read_changes(
+        self, client: httpx.AsyncClient, kind: Kind, path: str, version: str, known: dict[str, dict[str, Any]]
+    ) -> str:
+        """Follow the changes since a resource version. known: the listed objects by uid, which are kept up to date.
 
         Returns the version from which to continue; empty where the API server no longer knows the changes since then.
         """
@@ -184,18 +269,21 @@ class Watch:
                     raise ApiError(raw.get("code", 0), raw.get("message", ""))
                 version = raw["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK" and self._is_seen(kind, raw):
-                    self._note(kind, raw, event["type"] == "DELETED")
+                    self._note(known, raw, event["type"] == "DELETED")
         return version
 
-    async def _beat(self, client: httpx.AsyncClient, edition: tuple[int, int]) -> None:
-        """Notice an API server that neither says anything nor hangs up, and read its clock. Raises _MadeAnew."""
+    async def _beat(self, client: httpx.AsyncClient, edition: tuple[int, int], access: Access) -> None:
+        """Notice an API server that neither says anything nor hangs up, and read its clock.
+
+        Raises _MadeAnew, and _NewCredentials.
+        """
         import httpx
 
         while True:
             away = ""
             try:
                 self._read_clock(await client.get("/version"))
-            except httpx.HTTPError:
+            except (httpx.HTTPError, ApiError):
                 away = f"no answer from {self._api.server} within {READ_TIMEOUT:.0f} s"
             with self._lock:
                 was, self._away = self._away, away
@@ -204,17 +292,19 @@ class Watch:
             await asyncio.sleep(BEAT)
             if self._api.edition() not in ((0, 0), edition):
                 raise _MadeAnew
+            if self._api.access.tls is not access.tls:
+                raise _NewCredentials
 
     def _is_seen(self, kind: Kind, raw: dict[str, Any]) -> bool:
         """Whether an object may go into a State at all. What must not be kept of it, a Secret's values, goes here."""
         return bool(list(visible_objects(kind.name, [raw], self._namespace, set())))
 
-    def _note(self, kind: Kind, raw: dict[str, Any], deleted: bool) -> None:
+    def _note(self, known: dict[str, dict[str, Any]], raw: dict[str, Any], deleted: bool) -> None:
         with self._lock:
             if deleted:
-                self._listed[kind.name].pop(raw["metadata"]["uid"], None)
+                known.pop(raw["metadata"]["uid"], None)
             else:
-                self._listed[kind.name][raw["metadata"]["uid"]] = raw
+                known[raw["metadata"]["uid"]] = raw
         self._changed()
 
     def _say_unlisted(self, kind: Kind, why: str) -> None:
@@ -228,3 +318,10 @@ class Watch:
         if "Date" in answer.headers:
             with self._lock:
                 self._clock = (parsedate_to_datetime(answer.headers["Date"]), time.monotonic())
+
+
+def _json_of(answer: httpx.Response) -> Any:
+    """The JSON of an answer. Raises ApiError for any status but 200."""
+    if answer.status_code != 200:
+        raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
+    return answer.json()

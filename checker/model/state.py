@@ -207,6 +207,7 @@ class Asked:
 
     everywhere: the kinds that were listed in all namespaces but the system's.
     in_namespace: the kinds that were listed in the State's namespace only, as the rights of this user end there.
+    namespaces: further namespaces in which the same kinds were listed. (The user has rights in these, too.)
     logs: whether containers' logs were read. observations: the keys.
     """
 
@@ -214,6 +215,7 @@ class Asked:
     in_namespace: frozenset[str] = frozenset()
     logs: bool = True
     observations: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -225,13 +227,15 @@ class Asked:
             "in_namespace": " ".join(sorted(self.in_namespace)),
             "logs": self.logs,
             "observations": sorted(self.observations),
+            **({"namespaces": sorted(self.namespaces)} if self.namespaces else {}),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Asked:
         """The inverse of `to_json`."""
         everywhere, in_namespace = (frozenset(data[name].split()) for name in ("everywhere", "in_namespace"))
-        return cls(everywhere, in_namespace, data["logs"], frozenset(data["observations"]))
+        further = frozenset(data.get("namespaces", ()))
+        return cls(everywhere, in_namespace, data["logs"], frozenset(data["observations"]), further)
 
 
 @dataclass
@@ -255,7 +259,8 @@ class State:
 
         Only then can an object be called absent.
         """
-        elsewhere = namespace not in (None, "", self.namespace) and kind in KINDS and KINDS[kind].namespaced
+        here = (None, "", self.namespace, *self.asked.namespaces)
+        elsewhere = namespace not in here and kind in KINDS and KINDS[kind].namespaced
         known = self.asked.everywhere if elsewhere else self.asked.kinds
         return kind in known and kind not in self.unlisted and namespace not in self.unlisted
 
@@ -285,7 +290,7 @@ class State:
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object by name, or None where there is none. Raises Unknown as `all`."""
-        if kind == "Namespace" and name == self.namespace and kind not in self.unlisted:
+        if kind == "Namespace" and name in (self.namespace, *self.asked.namespaces) and kind not in self.unlisted:
             return next((o for o in self.objects.get(kind, []) if o.name == name), None)
         return next((o for o in self.all(kind, namespace) if o.name == name), None)
 
@@ -296,7 +301,8 @@ class State:
         if name == self.namespace and any(o.namespace == name for kind in self.objects.values() for o in kind):
             return True
         whole = "Namespace" in self.asked.everywhere and "Namespace" not in self.unlisted
-        return False if whole or (name == self.namespace and "Namespace" in self.asked.in_namespace) else None
+        here = name in (self.namespace, *self.asked.namespaces)
+        return False if whole or (here and "Namespace" in self.asked.in_namespace) else None
 
     def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
         """The objects of a kind that carry all these labels. An empty selector selects nothing here."""

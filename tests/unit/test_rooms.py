@@ -19,11 +19,11 @@ MAY_IMPORT = {
     "diagnosis": {"model"},
     "grading": {"model", "diagnosis"},
     "collect": {"model", "diagnosis", "grading"},
-    "environments": {"model", "diagnosis", "grading", "collect"},
+    "environments": {"model", "diagnosis", "grading", "collect", "classroom"},
     "classroom": {"model"},
     "recording": {"model", "diagnosis", "grading"},
     "authoring": {"model", "diagnosis", "grading"},
-    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "session", "live"},
+    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "classroom", "environments", "session", "live"},
 }
 # Rooms without I/O, and what a module imports to do I/O.
 PURE = ("model", "diagnosis", "grading")
