@@ -8,17 +8,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from checker.classroom.target import further_namespaces
+from checker.classroom.target import target as meant
+from checker.collect.api import Api
 from checker.collect.collect import look
 from checker.diagnosis.explain import explained, parsed
 from checker.environments import Environment, environment_of
 from checker.grading.grade import judge
 from checker.grading.labs import Case, Lab, load_lab
 from checker.model.catalogue import problem
-from checker.model.explanation import Explanation
+from checker.model.explanation import Explanation, Finding, says_no_namespace
 from checker.model.state import State
 from checker.model.verdict import Result
-from cluster.context import DEFAULT_NAMESPACE
+from cluster import Cluster
 
 # Seconds that a check gives a change in progress. A slow machine may be given more.
 WAIT = float(os.environ.get("KUBECLASS_WAIT") or 10)
@@ -29,14 +33,20 @@ class Session:
     """One lab in one environment."""
 
     def __init__(
-        self, lab: Lab | str, namespace: str = DEFAULT_NAMESPACE, environment: Environment | None = None, seed: str = ""
+        self,
+        lab: Lab | str,
+        namespace: str = "",
+        environment: Environment | None = None,
+        seed: str = "",
+        cluster: Cluster | None = None,
     ) -> None:
-        """seed: see NamespaceEnvironment.
+        """namespace, seed, cluster: see NamespaceEnvironment.
 
         Raises Problem for an unknown lab, and where there is no cluster (for the Docker lab: no engine).
         """
         self.lab = load_lab(lab) if isinstance(lab, str) else lab
-        self.environment = environment or environment_of(self.lab, namespace, seed)
+        self.cluster = cluster or meant()
+        self.environment = environment or environment_of(self.lab, namespace, seed, self.cluster)
 
     def start(self, clear_other: Callable[[str], bool] = lambda other: False) -> None:
         """Set the lab up. The same call twice is safe.
@@ -48,7 +58,7 @@ class Session:
         if other:
             if not clear_other(other):
                 namespace = self.environment.namespace
-                elsewhere = "" if namespace == DEFAULT_NAMESPACE else namespace
+                elsewhere = "" if namespace == self.cluster.namespace else namespace
                 raise problem("other-lab", other=other, namespace=namespace, lab=self.lab.number, elsewhere=elsewhere)
             self.environment.clear(load_lab(other))
         self.environment.prepare(self.lab)
@@ -73,7 +83,8 @@ class Session:
             pause = max(pause, now - looked)
             if not any(task.in_progress for task in result.tasks) or now - begin + pause > wait:
                 waited = now - begin if again else 0.0
-                return Result(result.lab, result.title, result.namespace, result.tasks, waited), state
+                tasks = tuple(replace(t, look=at_cluster(t.look, self.cluster, result.namespace)) for t in result.tasks)
+                return Result(result.lab, result.title, result.namespace, tasks, waited), state
             time.sleep(pause)
             pause, again = min(pause * 1.5, LONGEST_PAUSE), True
 
@@ -95,16 +106,36 @@ class Session:
         self.environment.run(self.lab, case.make, self.lab.folder / kind, timeout=300)
 
 
-def explain(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = WAIT) -> Explanation:
+def explain(
+    target: str = "", name: str = "", *, namespace: str = "", wait: float = WAIT, cluster: Cluster | None = None
+) -> Explanation:
     """What is broken at the root in a namespace, or about one object.
 
+    namespace: by default, the cluster's. cluster: by default, the one that is meant (classroom/target.py).
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
     kind, name = parsed(target, name) if target else ("", "")
+    cluster = cluster or meant()
+    api, further = Api(cluster), further_namespaces(cluster).values()
     begin, pause = time.monotonic(), PAUSE
     while True:
-        found = explained(look(namespace), kind, name)
+        found = explained(look(namespace or cluster.namespace, api=api, further=further), kind, name)
         if not found.in_progress or time.monotonic() - begin + pause > wait:
-            return found
+            return _at_cluster(found, cluster)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def _at_cluster(found: Explanation, cluster: Cluster) -> Explanation:
+    def told(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        return tuple(replace(one, look=at_cluster(one.look, cluster, one.namespace)) for one in findings)
+
+    return replace(found, findings=told(found.findings), unseen=told(found.unseen), in_progress=told(found.in_progress))
+
+
+def at_cluster(look: str, cluster: Cluster, namespace: str) -> str:
+    """A command to look, as it must be typed to ask a cluster: kubectl is told a context that was named."""
+    if cluster.kind != "named" or not look.startswith("kubectl "):
+        return look
+    where = f" -n {namespace}" if namespace and says_no_namespace(look) else ""
+    return look.replace("kubectl", f"kubectl --context {cluster.context}{where}", 1)

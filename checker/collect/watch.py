@@ -89,7 +89,7 @@ class Watch:
             known = {*self._listed, *self._unlisted}
             unlisted = dict.fromkeys(KINDS, self._away) if self._away else dict(self._unlisted)
             listed = {name: list(raws.values()) for name, raws in self._listed.items() if name not in unlisted}
-            awaited = {(name, other) for name in self._only_here if KINDS[name].namespaced for other in self._further}
+            awaited = {(name, other) for name in self._only_here if _is_beside(KINDS[name]) for other in self._further}
             beside = {place: list(raws.values()) for place, raws in self._beside.items() if place in awaited}
             hidden = dict(self._hidden)
             read, at = self._clock
@@ -132,7 +132,7 @@ class Watch:
                 async with self._api.streaming() as client, asyncio.TaskGroup() as group:
                     for kind in self._kinds:
                         group.create_task(self._follow(client, kind))
-                        for other in self._further if kind.namespaced and kind.name != "Event" else ():
+                        for other in self._further if _is_beside(kind) else ():
                             group.create_task(self._follow_beside(client, kind, other))
                     group.create_task(self._beat(client, edition, self._api.access))
             except* _MadeAnew:
@@ -318,6 +318,11 @@ class Watch:
         if "Date" in answer.headers:
             with self._lock:
                 self._clock = (parsedate_to_datetime(answer.headers["Date"]), time.monotonic())
+
+
+def _is_beside(kind: Kind) -> bool:
+    """Whether a kind is watched in further namespaces, too. Events are those of the namespace alone."""
+    return kind.namespaced and kind.name != "Event"
 
 
 def _json_of(answer: httpx.Response) -> Any:

@@ -5,21 +5,28 @@ A lab lives in a namespace of the cluster, or in the container engine.
 
 from __future__ import annotations
 
+from checker.classroom.target import target
 from checker.environments.base import Environment
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.labs import Lab
-from cluster import current
+from cluster import Cluster
+from cluster.context import DEFAULT_NAMESPACE
 
 __all__ = ["Environment", "environment_of", "environments"]
 
 
-def environment_of(lab: Lab, namespace: str, seed: str = "") -> Environment:
-    """The environment of a lab. seed: see NamespaceEnvironment."""
+def environment_of(lab: Lab, namespace: str = "", seed: str = "", cluster: Cluster | None = None) -> Environment:
+    """The environment of a lab. namespace, seed, cluster: see NamespaceEnvironment."""
     if lab.spec.needs.engine:
         from checker.environments.container_engine import ContainerEngineEnvironment
 
-        return ContainerEngineEnvironment(namespace)
-    return NamespaceEnvironment(namespace, seed=seed)
+        return ContainerEngineEnvironment(_of_engine(namespace))
+    return NamespaceEnvironment(namespace, cluster, seed=seed)
+
+
+def _of_engine(namespace: str) -> str:
+    """The namespace as the container engine's environment knows it: there is no class in the engine."""
+    return namespace if namespace not in ("", target().namespace) else DEFAULT_NAMESPACE
 
 
 def environments(namespace: str, engine: bool) -> list[Environment]:
@@ -32,5 +39,5 @@ def environments(namespace: str, engine: bool) -> list[Environment]:
         return [NamespaceEnvironment(namespace)]
     from checker.environments.container_engine import ContainerEngineEnvironment
 
-    in_cluster = [NamespaceEnvironment(namespace)] if current().kubeconfig.exists() else []
-    return [ContainerEngineEnvironment(namespace), *in_cluster]
+    in_cluster = [NamespaceEnvironment(namespace)] if target().kubeconfig.exists() else []
+    return [ContainerEngineEnvironment(_of_engine(namespace)), *in_cluster]

@@ -1,4 +1,4 @@
-"""A namespace of the course's cluster as a lab's environment.
+"""A namespace of the course's cluster, or of a class's, as a lab's environment.
 
 The module says what `start`, `reset` and `clear` do there, and what a check asks.
 """
@@ -17,15 +17,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from checker.classroom.target import further_namespaces, target
+from checker.collect import marks
 from checker.collect.api import Api, ApiError
+from checker.collect.refused import problem_of
+from checker.collect.rights import rights_in
 from checker.diagnosis.taints import is_worker
 from checker.environments.base import run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
 from checker.model.catalogue import problem
-from checker.model.state import LAB, STARTED, Object, State
-from cluster import Cluster, Problem, current, engine, paths
-from cluster.context import DEFAULT_NAMESPACE, in_namespace
+from checker.model.kinds import KINDS
+from checker.model.state import CLASS, LAB, STARTED, Object, State
+from cluster import Cluster, engine, paths
+from cluster.context import in_namespace
 from cluster.kubectl import kubectl
 from cluster.waiting import wait_until
 
@@ -40,29 +45,34 @@ CLEARED = (
 
 
 class NamespaceEnvironment:
-    """A namespace of the course's cluster."""
+    """A namespace of a cluster.
+
+    On one's own cluster, `start` makes namespaces and writes down at them what it did. Elsewhere it uses the namespaces
+    that are there, and writes where it may (checker/collect/marks.py).
+    """
 
     def __init__(
         self,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str = "",
         cluster: Cluster | None = None,
         work: Path | None = None,
         seed: str = "",
     ) -> None:
-        """work: where the learner's files for the labs are, a folder per lab; paths.work() by default.
+        """namespace: by default, the cluster's. cluster: by default, the one that is meant (classroom/target.py).
+        work: where the learner's files for the labs are, a folder per lab; paths.work() by default.
         seed: for a lab that is made from one (checker/grading/seeds.py), instead of the learner's own.
 
         Raises Problem where the cluster has no usable kubeconfig.
         """
-        self.namespace = namespace
-        self.cluster = cluster or current()
+        self.cluster = cluster or target()
+        self.namespace = namespace or self.cluster.namespace
         self.api = Api(self.cluster)
         self.work = work or paths.work()
         self.seed = checked(seed) if seed else ""
 
     def folder(self, lab: Lab) -> Path:
         """Where the learner keeps the files for a lab."""
-        return self.work / lab.files(self.namespace)
+        return self.work / lab.files(self.namespace, self.cluster.namespace)
 
     def look(self, lab: Lab, listed: State | None = None) -> State:
         """Collect what the lab's tasks go by. listed: the objects, where a Watch has them."""
@@ -71,27 +81,45 @@ class NamespaceEnvironment:
         folder = self.folder(lab)
         manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
         return collect(
-            self.api, self.namespace, lab.observations, manifests, lab.spec.needs.manifests, lab.kinds, listed=listed
+            self.api,
+            self.namespace,
+            lab.observations,
+            manifests,
+            lab.spec.needs.manifests,
+            lab.kinds,
+            listed=listed,
+            further=lab.namespaces(self.namespace).values(),
         )
 
     def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
         """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""
         from checker.collect.watch import Watch
 
-        return Watch(self.api, self.namespace, changed, lab.kinds)
+        return Watch(self.api, self.namespace, changed, lab.kinds, lab.namespaces(self.namespace).values())
 
-    def _namespace(self) -> dict[str, Any] | None:
+    def _namespace(self) -> dict[str, Any]:
+        """The Namespace with its marks; {} where there is none. Raises Problem where a class has taken it back."""
+        found = self._get(f"/api/v1/namespaces/{self.namespace}", absent=404)
+        if self.cluster.kind == "own":
+            return found
+        if self.cluster.kind == "class" and not found:
+            gone = ApiError(404, f"namespace {self.namespace} is not there")
+            raise problem_of(gone, self.cluster)
+        return marks.with_marks(found, self._get(marks.path(self.namespace), 403, absent=404))
+
+    def _get(self, path: str, *also: int, absent: int) -> dict[str, Any]:
+        """The object at a path; {} for the status `absent`, and for those in `also`. Raises Problem for any other."""
         try:
-            found: dict[str, Any] = self.api.get(f"/api/v1/namespaces/{self.namespace}")
+            found: dict[str, Any] = self.api.get(path)
         except ApiError as error:
-            if error.status == 404:
-                return None
-            raise unreachable(error) from None
+            if error.status in (absent, *also):
+                return {}
+            raise problem_of(error, self.cluster) from None
         return found
 
     def leftovers(self, lab: Lab) -> str:
         """The number of the other lab that was started in this namespace before; empty where there was none."""
-        labels = ((self._namespace() or {}).get("metadata") or {}).get("labels") or {}
+        labels = (self._namespace().get("metadata") or {}).get("labels") or {}
         return labels[LAB] if labels.get(LAB, lab.number) != lab.number else ""
 
     def prepare(self, lab: Lab) -> None:
@@ -100,7 +128,7 @@ class NamespaceEnvironment:
         Raises Problem where the cluster has not what the lab needs.
         """
         self._require(lab)
-        metadata = (self._namespace() or {}).get("metadata") or {}
+        metadata = self._namespace().get("metadata") or {}
         begun = (metadata.get("annotations") or {}).get(STARTED)
         same = (metadata.get("labels") or {}).get(LAB) == lab.number
         started = begun if begun and same else datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -128,7 +156,10 @@ class NamespaceEnvironment:
             if error.status == 404:
                 raise problem("no-metrics-server", lab=lab.number) from None
             if error.status != 403:
-                raise unreachable(error) from None
+                raise problem_of(error, self.cluster) from None
+        for further in lab.namespaces(self.namespace).values() if self.cluster.kind != "own" else ():
+            if not self._get(f"/api/v1/namespaces/{further}", 403, absent=404):
+                raise problem("lab-namespace-missing", lab=lab.number, namespace=further)
 
     def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
         """Create what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
@@ -142,19 +173,30 @@ class NamespaceEnvironment:
             namespace = f"{self.namespace}-{suffix}" if suffix else self.namespace
             listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
             kubectl(self.cluster, "apply", "-n", namespace, "-f", "-", input=listed)
-        uid = (self._namespace() or {})["metadata"]["uid"]
+        uid = self._namespace()["metadata"]["uid"]
         self._mark(self.namespace, lab, {STARTED: started, SEED: bound(seed, uid)})
 
     def _mark(self, namespace: str, lab: Lab, annotations: dict[str, str]) -> None:
-        """Make a namespace, or an existing one, the lab's."""
-        metadata = {"name": namespace, "labels": {LAB: lab.number}, "annotations": annotations}
+        """Make a namespace, or an existing one, the lab's. Who may not change Namespaces marks it inside."""
+        marked = {"labels": {LAB: lab.number}, "annotations": annotations}
+        metadata = {"name": namespace, **marked}
         try:
             self.api.apply(
                 f"/api/v1/namespaces/{namespace}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             )
         except ApiError as error:
-            raise unreachable(error) from None
+            if error.status != 403 or self.cluster.kind == "own":
+                raise problem_of(error, self.cluster) from None
+            metadata = {"name": marks.NAME, "namespace": namespace, **marked}
+            self._apply_mark(namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+            return
         self.await_account(namespace)
+
+    def _apply_mark(self, namespace: str, config_map: dict[str, Any]) -> None:
+        try:
+            self.api.apply(marks.path(namespace), config_map)
+        except ApiError as error:
+            raise problem_of(error, self.cluster) from None
 
     def await_account(self, namespace: str, timeout: float = 30) -> None:
         """Wait until a new namespace has its service account `default`. Without it, no Pod can be created there.
@@ -169,7 +211,7 @@ class NamespaceEnvironment:
                 return True
             except ApiError as error:
                 if error.status != 404:
-                    raise unreachable(error) from None
+                    raise problem_of(error, self.cluster) from None
                 return False
 
         if not wait_until(has_account, timeout, pause=0.2):
@@ -183,10 +225,13 @@ class NamespaceEnvironment:
         from checker.collect import observer
 
         found = self._namespace()
-        if found and self.namespace != DEFAULT_NAMESPACE and LAB not in (found["metadata"].get("labels") or {}):
+        if found and self.namespace != self.cluster.namespace and LAB not in (found["metadata"].get("labels") or {}):
             raise problem("not-of-the-course", namespace=self.namespace, lab=lab.number)
         further = lab.namespaces(self.namespace).values()
         observer.forget(self.api, self.namespace, *further)
+        if self.cluster.kind != "own":
+            self._delete_what_may_be(self.namespace, *further)
+            return
         if further:
             kubectl(self.cluster, "delete", "namespace", *further, "--ignore-not-found", "--timeout=90s", timeout=100)
         if found:
@@ -201,10 +246,15 @@ class NamespaceEnvironment:
         """
         from checker.collect import observer
 
+        if self.cluster.kind != "own":
+            places = (self.namespace, *further_namespaces(self.cluster).values())
+            observer.forget(self.api, *places)
+            self._delete_what_may_be(*places)
+            return
         try:
             listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]
         except ApiError as error:
-            raise unreachable(error) from None
+            raise problem_of(error, self.cluster) from None
         begun = {o.name for o in listed if STARTED in o.annotations and o.name != self.namespace}
         further = [
             o.name
@@ -220,6 +270,22 @@ class NamespaceEnvironment:
             kubectl(self.cluster, "delete", *everything, "--timeout=90s", timeout=100)
             for what, name in (("annotate", STARTED), ("label", LAB)):
                 kubectl(self.cluster, what, "namespace", self.namespace, f"{name}-")
+
+    def _delete_what_may_be(self, *namespaces: str) -> None:
+        """Delete in namespaces what this user may delete there, but not what a class put there.
+
+        Raises Problem where the API server does not say what that is.
+        """
+        for namespace in namespaces:
+            try:
+                rights = rights_in(self.api, namespace)
+            except ApiError as error:
+                raise problem_of(error, self.cluster) from None
+            kinds = [kind for kind in KINDS.values() if kind.plural in CLEARED.split(",")]
+            plurals = {kind.plural for kind in kinds if rights.may("delete", kind) and rights.may("list", kind)}
+            if deleted := ",".join(plural for plural in CLEARED.split(",") if plural in plurals):
+                what = (deleted, "-l", f"!{CLASS}", "-n", namespace, "--ignore-not-found", "--timeout=90s")
+                kubectl(self.cluster, "delete", *what, timeout=100)
 
     def apply(self, lab: Lab, folder: str) -> None:
         """Apply the manifests in a folder of the lab.
@@ -245,7 +311,7 @@ class NamespaceEnvironment:
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
         with self._own_kubeconfig() as kubeconfig:
-            metadata = (self._namespace() or {}).get("metadata") or {}
+            metadata = self._namespace().get("metadata") or {}
             env = {
                 "KUBECONFIG": kubeconfig,
                 "SEED": seed_in(metadata),
@@ -273,10 +339,3 @@ def default_seed(namespace: str) -> str:
     except (KeyError, OSError):  # a user id without a name, as in some containers
         learner = ""
     return hashlib.sha256(f"{namespace}/{learner}".encode()).hexdigest()[:8]
-
-
-def unreachable(error: ApiError) -> Problem:
-    """The Problem that stands for an API server that does not answer, or refuses."""
-    if error.status == 403:
-        return problem("no-access", message=error.message)
-    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.message)

@@ -211,19 +211,22 @@ class Lab:
         """Everything that the tasks want seen, each once."""
         return list({o.key: o for code in self.code.values() for o in code.observe}.values())
 
-    def tasks(self, namespace: str) -> list[TaskSpec]:
-        """The tasks' words for a lab in this namespace."""
+    def tasks(self, namespace: str, home: str = DEFAULT_NAMESPACE) -> list[TaskSpec]:
+        """The tasks' words for a lab in this namespace. home: see `files`."""
 
         def told(text: str) -> str:
-            return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace))
+            return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace, home))
 
         return [
             replace(task, text=told(task.text), hints=[told(hint) for hint in task.hints]) for task in self.spec.tasks
         ]
 
-    def files(self, namespace: str) -> str:
-        """The folder, in that of all work, where a learner keeps the files for this lab in this namespace."""
-        return self.number if namespace == DEFAULT_NAMESPACE else f"{self.number}-{namespace}"
+    def files(self, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
+        """The folder, in that of all work, where a learner keeps the files for this lab in this namespace.
+
+        home: the learner's own namespace, where folders have short names.
+        """
+        return self.number if namespace == home else f"{self.number}-{namespace}"
 
     def namespaces(self, namespace: str) -> dict[str, str]:
         """The further namespaces of a lab in this one, by suffix."""
@@ -269,13 +272,15 @@ def _translated(text: LabSpec, words: dict[str, Any]) -> LabSpec:
     return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks)
 
 
-def hint(lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE) -> tuple[str, bool]:
+def hint(
+    lab: Lab, task_id: str, level: int = 1, namespace: str = DEFAULT_NAMESPACE, home: str = DEFAULT_NAMESPACE
+) -> tuple[str, bool]:
     """A hint for a task, and whether another hint follows it.
 
-    level: 1 is the gentlest. A level beyond the last hint gives the last hint.
+    home: see Lab.files. level: 1 is the gentlest. A level beyond the last hint gives the last hint.
     Raises Problem for an unknown task.
     """
-    text = next((t for t in lab.tasks(namespace) if t.id == task_id), None)
+    text = next((t for t in lab.tasks(namespace, home) if t.id == task_id), None)
     if text is None:
         raise problem("no-such-task", lab=lab.number, task=task_id, tasks=[t.id for t in lab.spec.tasks])
     return text.hints[min(max(level, 1), len(text.hints)) - 1], level < len(text.hints)

@@ -24,6 +24,7 @@ FORMAT = 1  # of a State's JSON; raised when an older recording no longer says w
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
 REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
+CLASS = "kubeclass.dev/class"  # label of what a class put into a learner's namespace: the class's name
 
 
 def parse_time(text: str) -> datetime:

@@ -10,7 +10,7 @@ import click
 
 from checker.ui import command
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
-from checker.ui.cluster_cli import as_json_option
+from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
 from checker.ui.lab_cli import lab as lab_commands
 from cluster.context import DEFAULT_NAMESPACE
 
@@ -35,7 +35,7 @@ class _Commands(command.Group):
 
 def _namespace_option(help: str) -> Callable[[command.Decorated], command.Decorated]:
     """help: an id of ui.yaml."""
-    return command.option("--namespace", "-n", metavar="NAME", default=DEFAULT_NAMESPACE, show_default=True, help=help)
+    return command.option("--namespace", "-n", metavar="NAME", default="", help=help)
 
 
 lab_argument = command.argument("lab", metavar="LAB", help="help-lab")
@@ -74,9 +74,12 @@ def _print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def _elsewhere(namespace: str) -> str:
-    """The namespace for a command that is advised: empty where it is the default one, which need not be named."""
-    return "" if namespace == DEFAULT_NAMESPACE else namespace
+def _namespace(namespace: str) -> tuple[str, str]:
+    """The namespace that is meant; and, for a command that is advised, the same or "" where it need not be named."""
+    from checker.classroom.target import target
+
+    home = target().namespace
+    return namespace or home, "" if namespace in ("", home) else namespace
 
 
 def _confirmed(question: str, yes: bool) -> bool:
@@ -102,26 +105,28 @@ def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     from checker.session import Session
     from checker.ui import progress
 
+    namespace, elsewhere = _namespace(namespace)
     session = Session(lab, namespace, seed=seed)
     session.start(lambda other: _confirmed(say("start-clear-other", other=other), yes))
-    if namespace == DEFAULT_NAMESPACE:
+    if not elsewhere:
         progress.seen(session.lab.number)
-    click.echo(started(session.lab, namespace))
+    click.echo(started(session.lab, namespace, session.cluster.namespace))
 
 
-def started(lab: Lab, namespace: str) -> str:
-    """What `start` says of a lab that is ready in a namespace."""
+def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
+    """What `start` says of a lab that is ready in a namespace. home: the learner's own namespace."""
     from checker.model.catalogue import say
 
     tasks = [
-        say("start-task", task=task.id, points=task.points, text=task.text.strip()) for task in lab.tasks(namespace)
+        say("start-task", task=task.id, points=task.points, text=task.text.strip())
+        for task in lab.tasks(namespace, home)
     ]
     return "\n".join(
         [
             say("start-title", lab=lab.number, title=lab.spec.title, goal=lab.spec.goal),
             say("start-ready", namespace=namespace),
             *(f"  {task}" for task in tasks),
-            say("start-check", lab=lab.number, elsewhere=_elsewhere(namespace)),
+            say("start-check", lab=lab.number, elsewhere="" if namespace == home else namespace),
         ]
     )
 
@@ -129,16 +134,21 @@ def started(lab: Lab, namespace: str) -> str:
 @app.command(help="help-check")
 @lab_argument
 @namespace_option
+@context_option
+@kubeconfig_option
 @as_json_option
 @wait_option
-def check(lab: str, namespace: str, as_json: bool, wait: float) -> None:
+def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
+    from checker.classroom.target import target
     from checker.session import Session
     from checker.ui import progress
     from checker.ui.report import text_report
 
-    result = Session(lab, namespace).check(wait)
-    if namespace == DEFAULT_NAMESPACE and (unkept := progress.note(result)):
+    cluster = target(context, kubeconfig)
+    result = Session(lab, namespace, cluster=cluster).check(wait)
+    at_home = cluster.kind != "named" and namespace in ("", cluster.namespace)
+    if at_home and (unkept := progress.note(result)):
         click.echo(unkept, err=True)
     if as_json:
         _print_json(result.to_json())
@@ -166,6 +176,7 @@ def watch(lab: str, namespace: str) -> None:
     from checker.ui import progress
     from checker.ui.report import text_report
 
+    namespace, elsewhere = _namespace(namespace)
     session, console = Session(lab, namespace), Console()
     last: Result | None = None
     screen = Screen(say("panel-looking"), console=console, auto_refresh=False) if console.is_terminal else None
@@ -173,7 +184,7 @@ def watch(lab: str, namespace: str) -> None:
     def show(result: Result) -> None:
         nonlocal last
         last = result
-        if namespace == DEFAULT_NAMESPACE:
+        if not elsewhere:
             progress.note(result, asked=False)
         if screen:
             report = text_report(result, colour=True, live=True)
@@ -192,14 +203,16 @@ def watch(lab: str, namespace: str) -> None:
 @target_argument
 @target_name_argument
 @any_namespace_option
+@context_option
+@kubeconfig_option
 @command.option("--svg", "as_svg", is_flag=True, help="help-picture-svg")
-def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
+def picture(target: str, name: str, namespace: str, context: str, kubeconfig: str, as_svg: bool) -> None:
     """Show what runs where, which Service leads to whom, and what is broken. In a notebook, `picture()` moves with the
     cluster."""
-    from checker.ui.picture import Picture
+    from checker.ui.picture import picture as picture_of
     from checker.ui.picture.drawing import svg
 
-    seen = Picture(target, name, namespace=namespace)
+    seen = picture_of(target, name, namespace=namespace, context=context, kubeconfig=kubeconfig)
     click.echo(svg(seen.view) if as_svg else repr(seen))
     sys.exit(2 if seen.view["away"] else 0)
 
@@ -208,15 +221,17 @@ def picture(target: str, name: str, namespace: str, as_svg: bool) -> None:
 @target_argument
 @target_name_argument
 @any_namespace_option
+@context_option
+@kubeconfig_option
 @as_json_option
 @wait_option
-def explain(target: str, name: str, namespace: str, as_json: bool, wait: float) -> None:
+def explain(target: str, name: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is,
     2 something could not be seen, 3 could not run."""
     from checker.ui.explanation import explain as explained
     from checker.ui.explanation import text_of
 
-    explanation = explained(target, name, namespace=namespace, wait=wait)
+    explanation = explained(target, name, namespace=namespace, wait=wait, context=context, kubeconfig=kubeconfig)
     if as_json:
         _print_json(explanation.to_json())
     else:
@@ -242,10 +257,12 @@ def hint(lab: str, task: str, level: int, namespace: str) -> None:
     from checker.grading.labs import load_lab
     from checker.model.catalogue import say
 
-    text, more = hint_of(load_lab(lab), task, level, namespace)
+    home, _ = _namespace("")
+    namespace, elsewhere = _namespace(namespace)
+    text, more = hint_of(load_lab(lab), task, level, namespace, home)
     click.echo(text)
     if more:
-        click.echo(say("hint-more", lab=lab, task=task, level=level + 1, elsewhere=_elsewhere(namespace)))
+        click.echo(say("hint-more", lab=lab, task=task, level=level + 1, elsewhere=elsewhere))
 
 
 @app.command(help="help-solve")
@@ -256,10 +273,11 @@ def solve(lab: str, namespace: str) -> None:
     from checker.model.catalogue import say
     from checker.session import Session
 
+    namespace, elsewhere = _namespace(namespace)
     session = Session(lab, namespace)
     click.echo(say("solve-begin", lab=session.lab.number, folder=session.lab.folder / "solution"))
     session.solve()
-    click.echo(say("solve-done", lab=session.lab.number, elsewhere=_elsewhere(namespace)))
+    click.echo(say("solve-done", lab=session.lab.number, elsewhere=elsewhere))
 
 
 @app.command(help="help-reset")
@@ -271,10 +289,11 @@ def reset(lab: str, namespace: str, yes: bool) -> None:
     from checker.model.catalogue import problem, say
     from checker.session import Session
 
+    namespace, elsewhere = _namespace(namespace)
     session = Session(lab, namespace)
     number = session.lab.number
     if not _confirmed(say("reset-question", namespace=namespace, lab=number), yes):
-        raise problem("not-reset", lab=lab, elsewhere=_elsewhere(namespace), exit_code=1)
+        raise problem("not-reset", lab=lab, elsewhere=elsewhere, exit_code=1)
     click.echo(say("reset-begin", namespace=namespace, lab=number))
     session.reset()
     click.echo(say("reset-done"))
@@ -289,9 +308,10 @@ def clear(namespace: str, engine: bool, yes: bool) -> None:
     from checker.environments import environments
     from checker.model.catalogue import problem, say
 
+    namespace, elsewhere = _namespace(namespace)
     found = environments(namespace, engine)
     if not _confirmed(say("clear-question", namespace=namespace), yes):
-        raise problem("not-cleared", elsewhere=_elsewhere(namespace), exit_code=1)
+        raise problem("not-cleared", elsewhere=elsewhere, exit_code=1)
     click.echo(say("clear-begin", namespace=namespace))
     for place in found:
         place.empty()

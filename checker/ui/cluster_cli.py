@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
 from checker.ui import command
 
+context_option = command.option("--context", metavar="NAME", default="", help="help-context")
+kubeconfig_option = command.option("--kubeconfig", metavar="FILE", default="", help="help-kubeconfig")
 as_json_option = command.option("--json", "as_json", is_flag=True, help="help-json")
 
 
@@ -21,6 +24,7 @@ def up(metrics: bool) -> None:
     from cluster.up import stop_as_by_ctrl_c
     from cluster.up import up as bring_up
 
+    _require_own("up-in-class")
     stop_as_by_ctrl_c()
     cluster = bring_up(metrics=metrics)
     tell(say("up-ready", cluster=cluster.name))
@@ -34,19 +38,74 @@ def down() -> None:
     from cluster.progress import say as tell
     from cluster.up import down as take_down
 
+    _require_own("down-in-class")
     tell(say("down-done" if take_down() else "down-nothing"))
 
 
-@click.command(cls=command.Command, help="help-status")
-@as_json_option
-def status(as_json: bool) -> None:
-    """Show how the cluster is, and what is not well. Exit status: 0 ready, 1 not ready, 3 could not be asked."""
-    from cluster.status import as_text
-    from cluster.status import status as facts
+def _require_own(problem_id: str) -> None:
+    """Raises Problem where commands mean the cluster of a class."""
+    from checker.classroom.target import target
+    from checker.model.catalogue import problem
 
-    found = facts()
-    click.echo(json.dumps(found, indent=2) if as_json else as_text(found))
+    if (cluster := target()).kind == "class":
+        raise problem(problem_id, cluster=cluster.name)
+
+
+@click.command(cls=command.Command, help="help-status")
+@context_option
+@kubeconfig_option
+@as_json_option
+def status(context: str, kubeconfig: str, as_json: bool) -> None:
+    """Show how the cluster is, and what is not well. Exit status: 0 ready, 1 not ready, 3 could not be asked."""
+    from checker.classroom.target import target
+
+    cluster = target(context, kubeconfig)
+    if cluster.kind == "own":
+        from cluster import status as own
+
+        found = own.status(cluster)
+        text = own.as_text(found)
+    else:
+        from checker.ui import cluster_status
+
+        found = cluster_status.facts(cluster)
+        text = cluster_status.as_text(found)
+    click.echo(json.dumps(found, indent=2) if as_json else text)
     sys.exit(0 if found["ready"] else 1)
+
+
+@click.command(cls=command.Command, help="help-join")
+@command.argument("file", metavar="FILE", help="help-join-file")
+def join(file: str) -> None:
+    """Join a class: from now on commands mean its cluster."""
+    from checker.classroom.joined import join as join_class
+    from checker.model.catalogue import say
+
+    joined = join_class(Path(file))
+    click.echo(
+        say(
+            "join-done",
+            cluster=joined.name,
+            learner=joined.learner,
+            namespace=joined.namespace,
+            further=sorted(joined.namespaces.values()),
+            ends=f"{joined.expires.astimezone():%Y-%m-%d %H:%M}",
+        )
+    )
+    click.echo(say("join-next"))
+
+
+@click.command(cls=command.Command, help="help-leave")
+@command.argument("name", metavar="[NAME]", required=False, default="", help="help-leave-name")
+def leave(name: str) -> None:
+    """Leave a class: from now on commands mean one's own cluster."""
+    from checker.classroom.joined import current_name
+    from checker.classroom.joined import leave as leave_class
+    from checker.model.catalogue import say
+
+    click.echo(say("leave-done", cluster=leave_class(name)))
+    still = current_name()
+    click.echo(say("leave-other", cluster=still) if still else say("leave-own"))
 
 
 @click.command(cls=command.Command, help="help-doctor")
@@ -74,12 +133,12 @@ def doctor(as_json: bool) -> None:
 @command.option("--plain", is_flag=True, help="help-study-plain")
 def study(lesson: str, no_browser: bool, port: int, plain: bool) -> None:
     """Open JupyterLab at a lesson, by default the first; the cluster comes up behind it."""
+    from checker.classroom.target import target
     from checker.ui import study as jupyter
-    from cluster.context import current
     from cluster.up import stop_as_by_ctrl_c
 
     stop_as_by_ctrl_c()
-    jupyter.study(current(), jupyter.page_to_open(lesson), browser=not no_browser, port=port, plain=plain)
+    jupyter.study(target(), jupyter.page_to_open(lesson), browser=not no_browser, port=port, plain=plain)
 
 
-COMMANDS = (up, down, status, doctor, study)
+COMMANDS = (up, down, status, doctor, study, join, leave)

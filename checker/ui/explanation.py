@@ -6,9 +6,9 @@ import html
 import textwrap
 
 from checker import session
+from checker.classroom.target import target as meant
 from checker.model.catalogue import say
 from checker.model.explanation import Explanation, Finding
-from cluster.context import DEFAULT_NAMESPACE
 
 
 class ExplanationReport(Explanation):
@@ -22,14 +22,24 @@ class ExplanationReport(Explanation):
 
 
 def explain(
-    target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE, wait: float = session.WAIT
+    target: str = "",
+    name: str = "",
+    *,
+    namespace: str = "",
+    wait: float = session.WAIT,
+    context: str = "",
+    kubeconfig: str = "",
 ) -> Explanation:
     """What is broken at the root in a namespace, or about one object:
     `explain()`, `explain("deploy/web")`, `explain("pod", "x")`.
 
+    namespace: by default, the cluster's. context, kubeconfig: see classroom/target.py.
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
     """
-    return ExplanationReport(**vars(session.explain(target, name, namespace=namespace, wait=wait)))
+    cluster = meant(context, kubeconfig)
+    return ExplanationReport(
+        **vars(session.explain(target, name, namespace=namespace, wait=wait, cluster=cluster)),
+    )
 
 
 def _details(finding: Finding) -> list[tuple[str, str]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from html import escape
 
+from checker.classroom.target import target
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import say
 from checker.ui import progress
 from checker.ui.study import page_of
-from cluster import current, up_progress
+from cluster import up_progress
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Course:
     """What `course()` returns: a table with links in a notebook, text in a terminal."""
 
     def __init__(self) -> None:
-        self.underway = up_progress.describe(current())
+        cluster = target()
+        self.underway = up_progress.describe(cluster) if cluster.kind == "own" else ""
         kept = progress.read()["labs"]
         self.rows = [
             Row(

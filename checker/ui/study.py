@@ -17,9 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from checker.collect.kubeconfig import access_of
 from checker.model.catalogue import problem, say
 from checker.ui import layout
+from checker.ui.cluster_status import facts
 from cluster import engine, paths, tools
 from cluster.context import Cluster
 from cluster.progress import say as tell
@@ -63,14 +66,16 @@ def page_to_open(lesson: str) -> str:
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
-    """The environment of notebooks and terminals: plain kubectl reaches the course's cluster, which has its name in
-    KUBECLASS_CLUSTER, and no proxy is asked for it."""
+    """The environment of notebooks and terminals: plain kubectl reaches the cluster, and no proxy is asked for it.
+
+    One's own cluster has its name in KUBECLASS_CLUSTER.
+    """
     own = [str(Path(sys.executable).parent), str(tools.folder())]  # `up` may not have put kubectl there yet
-    local = "127.0.0.1,localhost,::1"
-    no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), local)))
+    local = ["127.0.0.1", "localhost", "::1", *_host_of(cluster)]
+    no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), *local)))
     return {
         **os.environ,
-        "KUBECLASS_CLUSTER": cluster.name,
+        **({"KUBECLASS_CLUSTER": cluster.name} if cluster.kind == "own" else {}),
         "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": os.pathsep.join([*dict.fromkeys(own), os.environ.get("PATH", "")]),
         "NO_PROXY": no_proxy,
@@ -78,17 +83,25 @@ def environment(cluster: Cluster) -> dict[str, str]:
     }
 
 
+def _host_of(cluster: Cluster) -> list[str]:
+    """The host of a class's API server, which the checker asks without a proxy, too; of no other cluster."""
+    if cluster.kind != "class":
+        return []
+    host = urlsplit(access_of(cluster).server).hostname
+    return [host] if host else []
+
+
 def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
     """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
 
-    The cluster comes up in the background.
+    One's own cluster comes up in the background. A class's cluster is there already.
 
     plain: without the course's arrangement of lesson, picture and terminal (layout.py).
 
     Raises Problem where it does not start.
     """
     paths.work().mkdir(parents=True, exist_ok=True)  # where the lessons write files
-    if sys.stdin.isatty():
+    if cluster.kind == "own" and sys.stdin.isatty():
         engine.ensure()  # it may ask, and what goes on behind JupyterLab cannot
     token = secrets.token_hex(24)
     port = _free_port(port)
@@ -111,14 +124,14 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
     ]
     configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
     env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
-    with _cluster_behind(cluster):
+    with _cluster_behind(cluster) if cluster.kind == "own" else _class_at_hand(cluster):
         # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
         server = subprocess.Popen(words, env=env, cwd=paths.COURSE / "lessons")
         try:
             with step(say("study-starting")):
                 _wait_until_listening(server, port)
             tell(say("study-address", address=f"http://127.0.0.1:{port}{where}?token={token}"))
-            tell(say("study-stop"))
+            tell(say("study-stop" if cluster.kind == "own" else "study-stop-class"))
             server.wait()
         except KeyboardInterrupt:
             server.terminate()  # Ctrl-C may be ignored where it was started
@@ -126,6 +139,16 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
         finally:
             if server.poll() is None:
                 server.kill()
+
+
+@contextmanager
+def _class_at_hand(cluster: Cluster) -> Iterator[None]:
+    """Say how a class's cluster is, and see to a kubectl. Raises Problem where none can be had."""
+    tools.kubectl_path()
+    tell(say("study-class", cluster=cluster.name, namespace=cluster.namespace))
+    for sentence in facts(cluster)["not_well"]:
+        tell(sentence)
+    yield
 
 
 @contextmanager

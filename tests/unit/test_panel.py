@@ -21,7 +21,7 @@ class FakeSession:
 
     says: Result | Problem | None = None
 
-    def __init__(self, lab: Any, namespace: str) -> None:
+    def __init__(self, lab: Any, namespace: str, cluster: Any = None) -> None:
         self.resets = 0
 
     def check(self, wait: float) -> Result:
@@ -180,7 +180,7 @@ def test_a_problem_is_told_in_the_panel(shown: LabPanel) -> None:
 def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
     shown: LabPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def not_yet(lab: Any, namespace: str) -> None:
+    def not_yet(lab: Any, namespace: str, cluster: Any) -> None:
         raise Problem("The cluster is being built: step 4 of 6 (the nodes), about 1 minute left.", "Wait")
 
     monkeypatch.setattr(panel, "Session", not_yet)

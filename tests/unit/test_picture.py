@@ -158,7 +158,7 @@ class FakeWatch:
 
     made: list[FakeWatch] = []  # noqa: RUF012
 
-    def __init__(self, api: Any, namespace: str, changed: Callable[[], None], kinds: Any) -> None:
+    def __init__(self, api: Any, namespace: str, changed: Callable[[], None], kinds: Any, further: Any) -> None:
         self.changed, self.now, self.runs = changed, None, False
         self.made.append(self)
 
@@ -179,7 +179,7 @@ class FakeWatch:
 def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = state(*guestbook(one("guestbook-abc-1")))
     monkeypatch.setattr(picture, "Api", lambda cluster: None)
-    monkeypatch.setattr(picture, "look", lambda namespace, listed=None: listed or begun)
+    monkeypatch.setattr(picture, "look", lambda namespace, listed=None, api=None, further=(): listed or begun)
     monkeypatch.setattr(picture, "Watch", FakeWatch)
     shown = picture.picture()
     assert "guestbook-abc-1" in repr(shown)
@@ -236,7 +236,7 @@ def hiding(state: State, kind: str) -> State:
 
 def picture_of(state: State, monkeypatch: pytest.MonkeyPatch) -> picture.Picture:
     monkeypatch.setattr(picture, "Api", lambda cluster: None)
-    monkeypatch.setattr(picture, "look", lambda namespace, listed=None: listed or state)
+    monkeypatch.setattr(picture, "look", lambda namespace, listed=None, api=None, further=(): listed or state)
     return picture.picture()
 
 

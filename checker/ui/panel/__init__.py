@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from checker.classroom.target import target
 from checker.grading.labs import TaskSpec, load_lab
 from checker.live import Live
 from checker.model.catalogue import catalogue, say, texts
@@ -18,16 +19,19 @@ from checker.session import WAIT, Session
 from checker.ui import progress
 from checker.ui.report import SYMBOL, TO_DO, WAITING, Report, same_roots, text_report, word_with_symbol
 from checker.ui.study import page_of
-from cluster.context import DEFAULT_NAMESPACE
 
 
 class Panel:
     """What `lab("07")` returns: shown as a widget by a front end that has them, and as text by one that has not."""
 
-    def __init__(self, name: str, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Raises Problem for an unknown lab. The cluster may still be starting."""
+    def __init__(self, name: str, namespace: str = "") -> None:
+        """namespace: by default, that of the cluster that is meant (classroom/target.py).
+
+        Raises Problem for an unknown lab. The cluster may still be starting.
+        """
         self.lab = load_lab(name)
-        self.namespace = namespace
+        self._cluster = target()
+        self.namespace = namespace or self._cluster.namespace
         self.result: Result | None = None
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
         self._widget: Any = None  # one for all the places where this panel is shown
@@ -37,7 +41,7 @@ class Panel:
     @cached_property
     def _session(self) -> Session:
         """Raises Problem where there is no cluster (yet)."""
-        return Session(self.lab, self.namespace)
+        return Session(self.lab, self.namespace, cluster=self._cluster)
 
     def check(self, wait: float = WAIT) -> Result:
         """Grade now. The result has passed, score, max_score and tasks.
@@ -74,12 +78,12 @@ class Panel:
 
     def seen(self) -> None:
         """Somebody has the panel before their eyes."""
-        if self.namespace == DEFAULT_NAMESPACE:
+        if self.namespace == self._cluster.namespace:
             progress.seen(self.lab.number)
 
     def _take(self, result: Result, asked: bool = False) -> None:
         before, self.result = self.result, result
-        unkept = progress.note(result, asked) if self.namespace == DEFAULT_NAMESPACE else ""
+        unkept = progress.note(result, asked) if self.namespace == self._cluster.namespace else ""
         self._told(f"{_news(before, result)} {unkept}".rstrip())
 
     # -- shown -------------------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ class Panel:
                     **_why(verdicts.get(task.id), repeated.get(task.id)),
                     **_hints(task, self.hints.get(task.id, 0)),
                 }
-                for task in self.lab.tasks(self.namespace)
+                for task in self.lab.tasks(self.namespace, self._cluster.namespace)
             ],
         }
 
@@ -194,6 +198,6 @@ def _news(before: Result | None, now: Result) -> str:
     return " ".join([*changed, say("panel-score", score=now.score, max_score=now.max_score)])
 
 
-def lab(name: str, namespace: str = DEFAULT_NAMESPACE) -> Panel:
+def lab(name: str, namespace: str = "") -> Panel:
     """The panel of a lab, by its number ("07")."""
     return Panel(name, namespace)

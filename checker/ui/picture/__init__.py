@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from checker.classroom.target import further_namespaces
+from checker.classroom.target import target as meant
 from checker.collect.api import Api
 from checker.collect.collect import look
 from checker.collect.watch import Watch
@@ -20,8 +22,7 @@ from checker.model.kinds import KINDS
 from checker.model.state import State
 from checker.ui.picture.drawing import Places, laid_out, svg
 from checker.ui.picture.scene import scene
-from cluster import Problem, current
-from cluster.context import DEFAULT_NAMESPACE
+from cluster import Cluster, Problem
 
 # Seconds: from the first of a burst of changes to the drawing; the least time and the most between two drawings.
 # There is a most, because an object that is on its way for too long becomes a fault without any change.
@@ -32,17 +33,27 @@ DRAWN = {"EndpointSlice", "NetworkPolicy", "Node", "Pod", "Service"}
 class Picture:
     """What `picture()` returns."""
 
-    def __init__(self, target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Raises Problem for an unknown kind, and where there is no cluster."""
-        self.namespace = namespace
+    def __init__(
+        self, target: str = "", name: str = "", *, namespace: str = "", cluster: Cluster | None = None
+    ) -> None:
+        """namespace: by default, the cluster's. cluster: by default, the one that is meant (classroom/target.py).
+
+        Raises Problem for an unknown kind, and where there is no cluster.
+        """
+        cluster = cluster or meant()
+        self.namespace = namespace or cluster.namespace
+        self._further = tuple(further_namespaces(cluster).values())
         self._kind, self._name = parsed(target, name) if target else ("", "")
         self._places = Places()
         self._widget: Any = None  # one for all the places where this picture is shown
-        self._api = Api(current())
+        self._api = Api(cluster)
         self._seen: set[str] = set()  # of the kinds that are drawn
         self._found: Explanation | None = None  # what is broken, by the last look that had all it takes
         self.view: dict[str, Any] = {}
-        self.view = self._drawn(look(namespace))
+        self.view = self._drawn(self._look())
+
+    def _look(self, listed: State | None = None) -> State:
+        return look(self.namespace, listed, self._api, self._further)
 
     def _drawn(self, state: State, found: Explanation | None = None) -> dict[str, Any]:
         """The cluster as it is now, without what the user's rights hide.
@@ -66,7 +77,7 @@ class Picture:
         told: is called after each change, from another thread.
         """
         changed, ended = threading.Event(), threading.Event()
-        watch = Watch(self._api, self.namespace, changed.set, KINDS)
+        watch = Watch(self._api, self.namespace, changed.set, KINDS, self._further)
 
         def show(drawn: dict[str, Any]) -> None:
             if drawn != self.view and not ended.is_set():
@@ -87,7 +98,7 @@ class Picture:
                     self._drawn(listed, self._found)
                 )  # what the objects say; what is broken takes observations to know
                 with suppress(Problem):  # the cluster went away while it was asked: the watch says so
-                    show(self._drawn(look(self.namespace, listed)))
+                    show(self._drawn(self._look(listed)))
                 ended.wait(REST)
 
         thread = threading.Thread(target=draw, name="picture", daemon=True)
@@ -115,6 +126,11 @@ class Picture:
         return {**self._widget.shown(), **still}
 
 
-def picture(target: str = "", name: str = "", *, namespace: str = DEFAULT_NAMESPACE) -> Picture:
-    """A picture of a namespace: `picture()`; of one object and what belongs to it: `picture("deploy/web")`."""
-    return Picture(target, name, namespace=namespace)
+def picture(
+    target: str = "", name: str = "", *, namespace: str = "", context: str = "", kubeconfig: str = ""
+) -> Picture:
+    """A picture of a namespace: `picture()`; of one object and what belongs to it: `picture("deploy/web")`.
+
+    namespace: by default, the cluster's. context, kubeconfig: see classroom/target.py.
+    """
+    return Picture(target, name, namespace=namespace, cluster=meant(context, kubeconfig))
