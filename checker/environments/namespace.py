@@ -247,6 +247,7 @@ class NamespaceEnvironment:
         from checker.collect import observer
 
         if self.cluster.kind != "own":
+            self._namespace()  # raises Problem where a class has taken it back
             places = (self.namespace, *further_namespaces(self.cluster).values())
             observer.forget(self.api, *places)
             self._delete_what_may_be(*places)

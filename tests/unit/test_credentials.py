@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.shown.append(shown)  # type: ignore[attr-defined]
         accepted = self.server.accepts(shown)  # type: ignore[attr-defined]
         body = {"metadata": {"resourceVersion": "1"}, "items": []} if accepted else {"message": "Unauthorized"}
-        content = json.dumps(body).encode()
+        content = b"" if accepted and "watch=1" in self.path else json.dumps(body).encode()
         self.send_response(200 if accepted else 401)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
