@@ -46,7 +46,7 @@ lint: $(VENV)/tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/python -m tests.type_check
 
 faults: $(VENV)/tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/faults tests/live tests/policies tests/labs/test_clear.py tests/labs/test_capstone.py
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/faults tests/live tests/class tests/policies tests/labs/test_clear.py tests/labs/test_capstone.py
 
 machines: $(VENV)/tests
 	@$(BIN)/python -m pytest -s tests/machines

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from checker.classroom.target import further_namespaces
+from checker.classroom.target import further_namespaces, options
 from checker.classroom.target import target as meant
 from checker.collect.api import Api
 from checker.collect.collect import look
@@ -134,8 +134,12 @@ def _at_cluster(found: Explanation, cluster: Cluster) -> Explanation:
 
 
 def at_cluster(look: str, cluster: Cluster, namespace: str) -> str:
-    """A command to look, as it must be typed to ask a cluster: kubectl is told a context that was named."""
-    if cluster.kind != "named" or not look.startswith("kubectl "):
+    """A command to look, as it must be typed to ask a cluster: a context that was named is named in it."""
+    where = options(cluster)
+    if look.startswith("kubeclass status"):
+        return look.replace("kubeclass status", f"kubeclass status{where}", 1)
+    if not where or not look.startswith("kubectl "):
         return look
-    where = f" -n {namespace}" if namespace and says_no_namespace(look) else ""
-    return look.replace("kubectl", f"kubectl --context {cluster.context}{where}", 1)
+    if namespace and says_no_namespace(look):
+        where += f" -n {namespace}"
+    return look.replace("kubectl", f"kubectl{where}", 1)

@@ -7,6 +7,7 @@ the course's own kind cluster. No other kubeconfig and no other context is read.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def further_namespaces(cluster: Cluster) -> Mapping[str, str]:
     """The further namespaces that a class gave the learner, by suffix; none of another cluster."""
     joined = current_class() if cluster.kind == "class" else None
     return joined.namespaces if joined and joined.name == cluster.name else {}
+
+
+def options(cluster: Cluster) -> str:
+    """What a command needs to mean a cluster that was named, for kubectl and kubeclass alike; "" for any other."""
+    if cluster.kind != "named":
+        return ""
+    file = "" if cluster.kubeconfig in _files_of_kubectl() else f" --kubeconfig {shlex.quote(str(cluster.kubeconfig))}"
+    return f" --context {shlex.quote(cluster.context)}{file}"
 
 
 def _named(context: str, kubeconfig: str) -> Cluster:

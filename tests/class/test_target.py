@@ -22,7 +22,7 @@ from checker.ui.cli import app
 from cluster import Cluster, current, tools
 from cluster.kubectl import kubectl
 
-pytestmark = [pytest.mark.cluster]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("target")]  # they share two namespaces
 
 NAMESPACE = "target-ada"
 OTHERS = "target-eve"  # a namespace in which the accounts have no rights
@@ -59,19 +59,20 @@ def own() -> Cluster:
     return current()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def namespaces(own: Cluster) -> Iterator[None]:
     for name in (NAMESPACE, OTHERS):
         kubectl(own, "create", "namespace", name)
-        kubectl(own, "apply", "-n", name, "-f", "-", input=json.dumps(PENDING))
     yield
     kubectl(own, "delete", "namespace", NAMESPACE, OTHERS, "--wait=false")
 
 
 @pytest.fixture
-def account(request: pytest.FixtureRequest, own: Cluster, namespaces: None, tmp_path: Path) -> Account:
+def account(request: pytest.FixtureRequest, own: Cluster, namespaces: None, tmp_path: Path) -> Iterator[Account]:
     """A service account that has the ClusterRole of this parameter in the namespace, and nowhere else."""
     role = str(request.param)
+    for name in (NAMESPACE, OTHERS):
+        kubectl(own, "apply", "-n", name, "-f", "-", input=json.dumps(PENDING))
     kubectl(own, "create", "serviceaccount", role, "-n", NAMESPACE)
     bound = (f"--clusterrole={role}", f"--serviceaccount={NAMESPACE}:{role}")
     kubectl(own, "create", "rolebinding", role, "-n", NAMESPACE, *bound)
@@ -82,7 +83,8 @@ def account(request: pytest.FixtureRequest, own: Cluster, namespaces: None, tmp_
     config["contexts"] = [{"name": role, "context": context}]
     file = tmp_path / "kubeconfig"
     file.write_text(yaml.safe_dump(config))
-    return Account(role, token, file)
+    yield Account(role, token, file)
+    kubectl(own, "delete", "serviceaccount,rolebinding", role, "-n", NAMESPACE, "--ignore-not-found")
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -103,7 +105,7 @@ def test_with_the_rights_to_view_one_namespace_explain_finds_its_pending_pod_and
     assert status == 1
     assert [finding["object"] for finding in found["findings"]] == ["Pod/greedy"]
     assert {finding["namespace"] for finding in found["findings"]} == {NAMESPACE}
-    assert found["findings"][0]["look"].startswith(f"kubectl --context view -n {NAMESPACE} ")
+    assert found["findings"][0]["look"].startswith("kubectl --context view --kubeconfig ")
     unseen = json.dumps(found["unseen"])
     assert "Node" in unseen and "Secret" in unseen, unseen
     status, said = run("picture", *named)

@@ -404,12 +404,18 @@ def test_for_a_named_context_no_kubectl_is_fetched(tmp_path: Path, monkeypatch: 
     assert collecting.can_use_kubectl(current())
 
 
-def test_a_command_to_look_names_the_context_that_was_named(tmp_path: Path) -> None:
-    named = target("work", str(kubeconfig(tmp_path / "config", "https://x", "work")))
+def test_a_command_to_look_names_the_context_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = kubeconfig(tmp_path / "config", "https://x", "work")
+    elsewhere = target("work", str(file))
+    told = at_cluster("kubectl get pods", elsewhere, "shop")
+    assert told == f"kubectl --context work --kubeconfig {file} -n shop get pods"
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    named = target("work")
     assert at_cluster("kubectl get pods", named, "shop") == "kubectl --context work -n shop get pods"
     assert at_cluster("kubectl get nodes", named, "shop") == "kubectl --context work get nodes"
-    assert at_cluster("kubectl get pods", current(), "shop") == "kubectl get pods"
-    assert at_cluster("kubeclass status", named, "shop") == "kubeclass status"
+    assert at_cluster("kubeclass status", named, "shop") == "kubeclass status --context work"
+    for look in ("kubectl get pods", "kubeclass status"):
+        assert at_cluster(look, current(), "shop") == look
 
 
 # -- a class: labs ----------------------------------------------------------------------------------------------------
