@@ -11,7 +11,7 @@ help:
 	@echo "make test      lint, types, unit tests, every recording judged again: no engine, no cluster"
 	@echo
 	@echo "make smoke     one real cluster from nothing, and a handful of cases on it"
-	@echo "make prove     bring about on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
+	@echo "make prove     produce on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
 	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
@@ -21,7 +21,7 @@ help:
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
-	@echo "make docs      docs/causes.md, the page of all causes"
+	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
 	@echo "make clean     delete the virtual environment and caches"
 
 study: $(VENV)/course

@@ -31,13 +31,13 @@ from checker.grading.observations import Creation, DnsInside, Http, NodePorts, O
 from checker.grading.observations import NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
-from checker.grading.observations import running_pods, service_address
+from checker.grading.observations import is_late, running_pods, service_address
 
 # -- how observations read -------------------------------------------------------------------------------------------
 from checker.grading.observations import Lookup
 from checker.grading.timeline import Drain, Rollout, Restart, Scaling, Timeline
 from checker.grading.timeline import NotReadyInterval
-from checker.grading.timeline import Said as FirstLineInterval
+from checker.grading.timeline import FirstLineInterval
 from checker.grading.timeline import Interval as NodeInterval
 from checker.model.answers import Answer, Answers
 from checker.model.answers import answers as read_answers
@@ -113,10 +113,7 @@ from checker.diagnosis.missing import require as require_object
 from checker.diagnosis.selectors import ANOTHER as ANOTHER_VALUE
 from checker.diagnosis.network_policy import NAME_LABEL as NAMESPACE_NAME_LABEL
 from checker.diagnosis.network_policy import NOWHERE as OUTSIDE_CLUSTER
-from checker.diagnosis.network_policy import Direction
-from checker.diagnosis.network_policy import End as PathEnd
-from checker.diagnosis.network_policy import Path as PolicyPath
-from checker.diagnosis.network_policy import Side as PathSide
+from checker.diagnosis.network_policy import Direction, PathEnd, PathSide, PolicyPath
 from checker.diagnosis.network_policy import cluster_dns
 from checker.diagnosis.network_policy import end_of as path_end_of
 from checker.diagnosis.network_policy_reasons import explain_closed as explain_path_closed

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 from cluster import tools
+from cluster.language import say
 from cluster.problem import Problem
 from cluster.process import succeeds
-from cluster.progress import say
+from cluster.progress import detail
 
 SHIM = Path(__file__).parent / "podman-as-docker"
 
@@ -28,9 +29,9 @@ def ensure(engine: str) -> None:
     try:
         program = tools.found("docker-compose") or tools.fetch_tool("docker-compose")
         _put(SHIM if engine == "podman" else program, wanted)
-        say(f"  `docker compose` was missing: installed as {wanted}")
+        detail(say("compose-installed", place=wanted))
     except (Problem, OSError) as problem:
-        say(f"  `docker compose` is missing, and lesson 01 needs it: {problem}")
+        detail(say("compose-missing", why=problem))
 
 
 def _put(program: Path, place: Path) -> None:

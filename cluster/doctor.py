@@ -15,6 +15,7 @@ from typing import Any
 
 from cluster import engine, paths
 from cluster.http_client import get_from_internet
+from cluster.language import say
 from cluster.network import REGISTRY, registry_answers
 from cluster.problem import Problem
 from cluster.process import finish
@@ -97,58 +98,43 @@ def findings(facts: dict[str, Any]) -> list[Finding]:
     ]
 
 
+def _found(id: str, level: str, sentence: str, **facts: Any) -> Finding:
+    """A finding: what was observed (`SENTENCE`), and unless all is well, what to do about it (`SENTENCE-next`)."""
+    return Finding(id, level, say(sentence, **facts), say(f"{sentence}-next", **facts) if level != "well" else "")
+
+
 def _engine(facts: dict[str, Any]) -> Finding:
     problem: Problem | None = facts["engine_problem"]
     if problem:
         return Finding("engine", "bad", problem.what, problem.next_step)
     version = facts["engine_version"]
     if facts["engine"] == "docker" and _numbers(version) < LEAST_ENGINE:
-        return Finding("engine", "warning", f"docker {version} is old", "Install Docker Engine 20.10 or later")
+        return _found("engine", "warning", "engine-old", version=version)
     if facts["docker_beside"]:
-        return Finding(
-            "engine",
-            "warning",
-            f"podman {version} runs, and beside it a Docker engine, "
-            "whose firewall drops what goes between Podman's nodes",
-            "Stop the Docker engine (sudo systemctl stop docker) and restart this machine; "
-            "or use it: unset KIND_EXPERIMENTAL_PROVIDER",
-        )
-    return Finding("engine", "well", f"{facts['engine']} {version} runs, and you may use it")
+        return _found("engine", "warning", "engine-beside", version=version)
+    return _found("engine", "well", "engine-well", engine=facts["engine"], version=version)
 
 
 def _memory_finding(facts: dict[str, Any]) -> Finding:
-    remedy = "Give the engine more memory (Docker Desktop: Settings, Resources), or close what uses much"
-    return _at_least("memory", facts["memory"], LEAST_MEMORY, GOOD_MEMORY, "of memory for the engine", remedy)
+    return _at_least("memory", facts["memory"], LEAST_MEMORY, GOOD_MEMORY)
 
 
 def _disk(facts: dict[str, Any]) -> Finding:
-    remedy = "Free some space: `docker system df` shows what images take"
-    return _at_least("disk", facts["disk"], LEAST_DISK, GOOD_DISK, f"free at {facts['disk_folder']}", remedy)
+    return _at_least("disk", facts["disk"], LEAST_DISK, GOOD_DISK, folder=facts["disk_folder"])
 
 
-def _at_least(id: str, value: int | None, least: int, good: int, words: str, remedy: str) -> Finding:
+def _at_least(id: str, value: int | None, least: int, good: int, **facts: Any) -> Finding:
     if value is None:
-        return Finding(id, "warning", "could not be found out", remedy)
+        return Finding(id, "warning", say("not-measured"), say(f"{id}-next", good=None))
     level = "bad" if value < least else "warning" if value < good else "well"
-    return Finding(
-        id,
-        level,
-        f"{value / GIB:.1f} GiB {words}",
-        "" if level == "well" else f"{good // GIB} GiB are comfortable. {remedy}",
-    )
+    observed = say(f"{id}-found", gib=f"{value / GIB:.1f}", **facts)
+    return Finding(id, level, observed, "" if level == "well" else say(f"{id}-next", good=good // GIB))
 
 
 def _cgroup_finding(facts: dict[str, Any]) -> Finding:
     if facts["cgroup"] == 1:
-        return Finding(
-            "cgroup",
-            "warning",
-            "cgroup v1: Kubernetes 1.35 and later run on it only by a special setting",
-            "Where you can, boot with systemd.unified_cgroup_hierarchy=1; the course still works without",
-        )
-    return Finding(
-        "cgroup", "well", "cgroup v2" if facts["cgroup"] else "not on Linux: the engine's own virtual machine decides"
-    )
+        return _found("cgroup", "warning", "cgroup-v1")
+    return _found("cgroup", "well", "cgroup-v2" if facts["cgroup"] else "cgroup-not-linux")
 
 
 def _inotify(facts: dict[str, Any]) -> list[Finding]:
@@ -158,95 +144,55 @@ def _inotify(facts: dict[str, Any]) -> list[Finding]:
 def _inotify_finding(name: str, value: int | None) -> Finding:
     id = f"inotify-{name.removeprefix('max_user_')}"
     if value is None:
-        return Finding(id, "well", "not on Linux")
-    known = f"fs.inotify.{name} is {value}"
+        return _found(id, "well", "not-linux")
+    known = {"setting": f"fs.inotify.{name}", "value": value}
     if value >= INOTIFY[name]:
-        return Finding(id, "well", known)
-    known += ": beside another cluster, nodes may not become ready"
-    return Finding(id, "warning", known, f"sudo sysctl fs.inotify.{name}={INOTIFY[name] * 8}")
+        return _found(id, "well", "inotify-well", **known)
+    return _found(id, "warning", "inotify-low", wanted=INOTIFY[name] * 8, **known)
 
 
 def _ports(facts: dict[str, Any]) -> list[Finding]:
-    use = {
-        8888: "JupyterLab then takes the next free one",
-        NODE_PORT: "node port 30080 is then not reachable from a browser here",
-    }
-    found = []
-    for port, free in facts["ports"].items():
-        if free:
-            found.append(Finding(f"port-{port}", "well", f"port {port} is free"))
-        else:
-            remedy = f"Nothing needs doing ({use[port]}); after `kubeclass up` the course itself uses {NODE_PORT}"
-            found.append(Finding(f"port-{port}", "warning", f"port {port} is in use", remedy))
-    return found
+    return [
+        _found(f"port-{port}", "well", "port-free", port=port)
+        if free
+        else _found(f"port-{port}", "warning", f"port-{port}-used")
+        for port, free in facts["ports"].items()
+    ]
 
 
 def _proxy(facts: dict[str, Any]) -> Finding:
-    if facts["proxy"] and "127.0.0.1" not in facts["no_proxy"]:
-        return Finding(
-            "proxy",
-            "warning",
-            f"{facts['proxy']} is set, and NO_PROXY does not name 127.0.0.1",
-            "kubectl would ask the proxy for the cluster: "
-            "export NO_PROXY=127.0.0.1,localhost,10.96.0.0/12,10.244.0.0/16",
-        )
-    return Finding(
-        "proxy", "well", f"{facts['proxy']} is set, and leaves the cluster out" if facts["proxy"] else "no proxy is set"
-    )
+    if not facts["proxy"]:
+        return _found("proxy", "well", "proxy-none")
+    if "127.0.0.1" not in facts["no_proxy"]:
+        return _found("proxy", "warning", "proxy-takes-all", variable=facts["proxy"])
+    return _found("proxy", "well", "proxy-well", variable=facts["proxy"])
 
 
 def _names(facts: dict[str, Any]) -> Finding:
     if facts["resolves"]:
-        return Finding("dns", "well", "names of the internet resolve")
-    return Finding(
-        "dns",
-        "warning",
-        "names of the internet do not resolve here",
-        "Check the network; without one the course builds what it cannot pull",
-    )
+        return _found("dns", "well", "names-resolve")
+    return _found("dns", "warning", "names-do-not-resolve")
 
 
 def _registry(facts: dict[str, Any]) -> Finding:
     if facts["registry"]:
-        return Finding("registry", "well", "the image registry answers: images are pulled")
-    if facts["go"]:
-        return Finding(
-            "registry",
-            "warning",
-            "no image registry answers: images are built here, from source",
-            "Nothing needs doing; the first `kubeclass up` takes about 20 minutes",
-        )
-    return Finding(
-        "registry",
-        "warning",
-        "no image registry answers, and there is no Go to build images with",
-        "Use a network with a registry, or install Go 1.26, unless the images are here already",
-    )
+        return _found("registry", "well", "registry-answers")
+    return _found("registry", "warning", "registry-silent" if facts["go"] else "registry-silent-no-go")
 
 
 def _clock(facts: dict[str, Any]) -> Finding:
     offset = facts["clock_offset"]
-    if offset is not None and abs(offset) > 60:
-        return Finding(
-            "clock",
-            "warning",
-            f"the clock is {abs(offset):.0f} s off",
-            "Set it by the network (timedatectl set-ntp true): certificates are valid by the clock",
-        )
-    return Finding(
-        "clock", "well", "could not be compared" if offset is None else f"right to within {max(abs(offset), 1):.0f} s"
-    )
+    if offset is None:
+        return _found("clock", "well", "clock-unknown")
+    if abs(offset) > 60:
+        return _found("clock", "warning", "clock-wrong", seconds=round(abs(offset)))
+    return _found("clock", "well", "clock-right", seconds=round(max(abs(offset), 1)))
 
 
 def _capabilities(facts: dict[str, Any]) -> Finding:
     if facts["lacks_capabilities"]:
-        return Finding(
-            "capabilities",
-            "warning",
-            "this machine withholds CAP_SYS_RESOURCE",
-            "Nothing needs doing where `kubeclass up` starts the engine: it asks for less then",
-        )
-    return Finding("capabilities", "well", "none that a node needs is withheld")
+        return _found("capabilities", "warning", "capabilities-withheld")
+    return _found("capabilities", "well", "capabilities-all")
 
 
 def _engine_problem(command: str) -> Problem | None:
@@ -327,17 +273,9 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
 
 def as_text(found: list[Finding]) -> str:
     """The findings for people, those with a remedy last in each line."""
-    symbols = {"well": "✔ well   ", "warning": "! warning", "bad": "✘ bad    "}
     lines = []
     for finding in found:
-        lines.append(f"{symbols[finding.level]}  {finding.id}: {finding.observed}")
+        lines.append(f"{say(f'level-{finding.level}'):<9}  {finding.id}: {finding.observed}")
         if finding.remedy:
             lines.append(f"             → {finding.remedy}")
-    return "\n".join(
-        [
-            *lines,
-            "This machine is fit for the course."
-            if exit_code(found) == 0
-            else "Something above must be put right first.",
-        ]
-    )
+    return "\n".join([*lines, say("doctor-fit" if exit_code(found) == 0 else "doctor-not-fit")])

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from cluster import paths
+from cluster.language import problem, say
 from cluster.problem import Problem
 from cluster.process import DidNotEnd, finish, run, succeeds
-from cluster.progress import asked, say, step, tail
+from cluster.progress import is_agreed, step, tail
 from cluster.waiting import wait_until
 
 ENGINE_STARTS_WITHIN = 60  # seconds
@@ -43,30 +44,27 @@ def _is_docker() -> bool:
 def require_running(engine: str) -> None:
     """Raises Problem where the engine is not installed, does not run, or may not be used by this user."""
     if not shutil.which(engine):
-        raise Problem("There is no container engine: neither docker nor podman is installed.", how_to_start(engine))
+        raise problem("no-engine", start=how_to_start(engine))
     try:
         done = finish(engine, "info", timeout=20)
     except DidNotEnd:
-        raise Problem(f"{engine} does not answer: it may be stopped or hanging.", how_to_start(engine)) from None
+        raise problem("engine-silent", engine=engine, start=how_to_start(engine)) from None
     if done.returncode == 0:
         return
     if "permission denied" in done.err.lower():
-        raise Problem(
-            f"You have no right to use {engine}.",
-            "Add yourself to its group (sudo usermod -aG docker $USER), log in anew, and run the same command again",
-        )
-    raise Problem(f"{engine} is installed, but its engine does not run.", how_to_start(engine))
+        raise problem("engine-forbidden", engine=engine)
+    raise problem("engine-stopped", engine=engine, start=how_to_start(engine))
 
 
 def how_to_start(engine: str) -> str:
     """The next step for somebody whose engine does not run."""
     if sys.platform == "darwin" or sys.platform == "win32":
-        return "Start Docker Desktop (or Podman Desktop), then run the same command again"
+        return say("engine-start-desktop")
     if Path("/run/systemd/system").is_dir():
-        return f"Start it: sudo systemctl start {engine}; then run the same command again"
+        return say("engine-start-systemd", engine=engine)
     if is_debian() and os.geteuid() == 0:
-        return "Let the course install and start it: kubeclass up"
-    return "Install Docker Engine (https://docs.docker.com/engine/install/), start it, and run the same command again"
+        return say("engine-start-course")
+    return say("engine-start-install")
 
 
 def is_debian() -> bool:
@@ -94,15 +92,11 @@ def ensure() -> str:
 def _start_docker() -> None:
     missing = [] if shutil.which("dockerd") else ["docker.io"]
     missing += [] if shutil.which("iptables") else ["iptables"]
-    doing = f"install {' and '.join(missing)} from this system's packages and start it" if missing else "start it"
-    if not asked(
-        f"No Docker engine is running. May the course {doing}?",
-        lambda: say(f"No Docker engine is running: the course will {doing}."),
-    ):
-        raise Problem("No Docker engine is running.", how_to_start("docker"), kept="this machine")
+    if not is_agreed(say("engine-question", packages=missing), say("engine-will-start", packages=missing)):
+        raise problem("engine-declined", start=how_to_start("docker"))
     if missing:
         install_packages(*missing)
-    with step("Starting the Docker engine"):
+    with step(say("engine-step")):
         if Path("/run/systemd/system").is_dir():
             run("systemctl", "start", "docker", timeout=90)
         else:
@@ -112,10 +106,8 @@ def _start_docker() -> None:
 def install_packages(*names: str) -> None:
     """Install packages of the distribution. Raises Problem where this user cannot."""
     if not is_debian() or os.geteuid() != 0:
-        raise Problem(
-            f"These programs are missing: {', '.join(names)}.", "Install them, then run the same command again"
-        )
-    with step(f"Installing {', '.join(names)}"):
+        raise problem("packages-missing", packages=names)
+    with step(say("packages-step", packages=names)):
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "update", "-qq", timeout=300, env=env)
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *names, timeout=900, env=env)
@@ -161,9 +153,7 @@ def _start_dockerd() -> None:
             ["dockerd", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     if not wait_until(lambda: succeeds("docker", "info"), ENGINE_STARTS_WITHIN, pause=0.5):
-        raise Problem(
-            f"The Docker engine did not start within {ENGINE_STARTS_WITHIN} s. Its log ends: {tail(log)}", f"Read {log}"
-        )
+        raise problem("engine-did-not-start", seconds=ENGINE_STARTS_WITHIN, log_end=tail(log), log=log)
 
 
 def cgroup_version() -> int | None:

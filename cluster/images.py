@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import paths
+from cluster.language import say
 from cluster.network import registry_answers
 from cluster.nodeimage import docker_build, make_root
 from cluster.problem import Problem
 from cluster.process import run, succeeds
-from cluster.progress import say, step
+from cluster.progress import detail, step
 from cluster.versions import versions
 
 GUESTBOOK = {"guestbook:v1": "v1", "guestbook:v2": "v2", "guestbook:v3": "v3"}
@@ -92,13 +93,13 @@ def _is_there(engine: str, name: str) -> bool:
 def _have_base(engine: str, name: str) -> None:
     if registry_answers():
         try:
-            with step(f"Pulling {name}"):
+            with step(say("pull-step", image=name)):
                 run(engine, "pull", "-q", f"docker.io/library/{name}", timeout=900)
                 run(engine, "tag", f"docker.io/library/{name}", name)
             return
         except Problem as problem:
-            say(f"  {name} cannot be pulled: {problem.what}")
-    with step(f"Making {name} from Debian packages: no image registry answers"), tempfile.TemporaryDirectory() as work:
+            detail(say("not-pulled", image=name, why=problem.what))
+    with step(say("make-step", image=name)), tempfile.TemporaryDirectory() as work:
         _make_base(engine, name, STAND_INS[name], Path(work))
 
 
@@ -121,7 +122,7 @@ def _build_guestbook(engine: str) -> None:
     source = hashlib.sha256(content).hexdigest()[:16]
     for name, version in GUESTBOOK.items():
         if _label(engine, name, SOURCE) != source:
-            with step(f"Building {name}"), tempfile.TemporaryDirectory() as context:
+            with step(say("build-step", image=name)), tempfile.TemporaryDirectory() as context:
                 for file in APP_FILES:
                     shutil.copy(folder / file, context)
                 # Separate steps, not --build-arg and --label. Podman (seen: 4.3) takes what it built with one build
@@ -150,7 +151,7 @@ def load(engine: str, nodes: list[str], names: list[str] | None = None) -> None:
     wanted = [name for name in ids if any(name in names for names in missing.values())]
     if not wanted:
         return
-    with step(f"Loading {len(wanted)} images onto the nodes"), tempfile.TemporaryDirectory() as work:
+    with step(say("load-step", number=len(wanted))), tempfile.TemporaryDirectory() as work:
         archive = Path(work) / "images.tar"
         several = ["--multi-image-archive"] if engine == "podman" else []
         for name in wanted if engine == "podman" else []:

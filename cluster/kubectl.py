@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from cluster.context import Cluster
-from cluster.problem import Problem
+from cluster.language import problem
 from cluster.process import DidNotEnd, finish
 from cluster.tools import kubectl_path
 
@@ -15,7 +15,7 @@ def kubectl(
 ) -> str:
     """Run kubectl against the cluster and return what it printed. `timeout` is in seconds.
 
-    Raises Problem with kubectl's own message where it fails or does not come back in time.
+    Raises Problem where it does not end in time, or where it fails: then kubectl's own message is the fact `output`.
     """
     command = [str(kubectl_path()), f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", *arguments]
     words = "kubectl " + " ".join(arguments)
@@ -23,9 +23,7 @@ def kubectl(
     try:
         done = finish(*command, timeout=timeout, input=input, env=env, cwd=cwd)
     except DidNotEnd:
-        raise Problem(
-            f"`{words}` did not come back within {timeout:.0f} s.", "See how the cluster is: kubeclass status"
-        ) from None
+        raise problem("kubectl-late", command=words, seconds=round(timeout)) from None
     if done.returncode != 0:
-        raise Problem(f"`{words}` failed: {done.err.strip()}", "See how the cluster is: kubeclass status")
+        raise problem("kubectl-failed", command=words, output=done.err.strip())
     return done.out

@@ -9,12 +9,13 @@ from pathlib import Path
 from cluster import engine, images, programs
 from cluster.context import Cluster
 from cluster.kubectl import kubectl
+from cluster.language import problem, say
 from cluster.network import registry_answers
 from cluster.nodeimage import docker_build
 from cluster.nodes import nodes_of
 from cluster.problem import Problem
 from cluster.process import run, succeeds
-from cluster.progress import say, step
+from cluster.progress import detail, step
 from cluster.versions import versions
 from cluster.waiting import wait_until
 
@@ -35,7 +36,7 @@ def ensure(cluster: Cluster) -> None:
     _have_image(command)
     images.load(command, [node.name for node in nodes_of(command, cluster) if node.running], [image()])
     manifest = (Path(__file__).parent / "metrics-server.yaml").read_text().replace("IMAGE", image())
-    with step("Setting metrics-server up"):
+    with step(say("metrics-step")):
         kubectl(
             cluster, "apply", "--server-side", "--field-manager=kubeclass-up", "-f", "-", input=manifest, timeout=30
         )
@@ -58,11 +59,11 @@ def _have_image(command: str) -> None:
         return
     if registry_answers():
         try:
-            with step(f"Pulling {image()}"):
+            with step(say("pull-step", image=image())):
                 run(command, "pull", "-q", image(), timeout=600)
             return
-        except Problem as problem:
-            say(f"  it cannot be pulled: {problem.what}")
+        except Problem as why:
+            detail(say("not-pulled", image=image(), why=why.what))
     program = programs.build("metrics-server")
     with tempfile.TemporaryDirectory() as work:
         shutil.copy(program, Path(work) / "metrics-server")
@@ -82,13 +83,11 @@ def _wait_until_measured(cluster: Cluster) -> None:
     def is_measured() -> bool:
         nonlocal why
         try:
-            why = "a node has not been measured" if "<unknown>" in kubectl(cluster, "top", "nodes", timeout=20) else ""
-        except Problem as problem:
-            why = problem.what
+            unmeasured = "<unknown>" in kubectl(cluster, "top", "nodes", timeout=20)
+            why = say("metrics-node-unmeasured") if unmeasured else ""
+        except Problem as silent:
+            why = silent.what
         return not why
 
     if not wait_until(is_measured, MEASURED_WITHIN, pause=2):
-        raise Problem(
-            f"metrics-server runs, and does not tell what the nodes use: {why}",
-            "See what it says: kubectl logs -n kube-system deployment/metrics-server; then run the same command again",
-        )
+        raise problem("metrics-silent", why=why)

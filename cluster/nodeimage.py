@@ -6,6 +6,7 @@ repeated here. Tried with cgroup v1 and v2, with and without CAP_SYS_RESOURCE.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from cluster import programs
 from cluster.engine import install_packages
-from cluster.problem import Problem
+from cluster.language import problem, say
 from cluster.process import finish, run, succeeds
 from cluster.progress import step
 from cluster.versions import versions
@@ -31,13 +32,23 @@ _PATH = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def tag() -> str:
-    """The name of the image: the Kubernetes version, and a digest of all that the image is built from."""
-    parts = [path.read_bytes() for path in sorted(RECIPE.iterdir())] + [
-        Path(__file__).read_bytes(),
-        str(versions()["modules"]).encode(),
-    ]
+    """The name of the image: the Kubernetes version, and a digest of all that the image is built from.
+
+    This module counts by what it does. A changed comment, docstring or line break gives the same name.
+    """
+    parts = [path.read_bytes() for path in sorted(RECIPE.iterdir())]
+    parts += [_program_of(Path(__file__)).encode(), str(versions()["modules"]).encode()]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:8]
     return f"kubeclass/node:{versions()['modules']['kubernetes']}-{digest}"
+
+
+def _program_of(module: Path) -> str:
+    """A module's code without comments, docstrings and line breaks."""
+    tree = ast.parse(module.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
 
 
 def build(engine: str) -> str:
@@ -63,7 +74,7 @@ class _Builder:
         self.images: list[str] = []
 
     def build(self) -> None:
-        with step("Making the node's root from Debian packages"):
+        with step(say("node-root-step")):
             make_root(
                 self.engine,
                 "kubeclass/node-root:local",
@@ -72,9 +83,9 @@ class _Builder:
                 ROOT_PACKAGES,
                 self.work,
             )
-        with step("Making the images that a node runs"):
+        with step(say("node-system-images-step")):
             self._system_images()
-        with step("Making the node image"):
+        with step(say("node-image-step")):
             self._node()
             self._preload()
 
@@ -128,8 +139,12 @@ class _Builder:
         folder = Path(tempfile.mkdtemp(dir=self.work))
         shutil.copy(programs.place("kubectl"), folder / "kubectl")
         shutil.copy(RECIPE / "route-pods", folder / "route-pods")
-        lines = ["FROM kubeclass/node-root:local", "COPY kubectl route-pods /usr/local/bin/", "RUN chmod 755 /usr/local/bin/*",
-                 'ENTRYPOINT ["/usr/local/bin/route-pods"]']  # fmt: skip
+        lines = [
+            "FROM kubeclass/node-root:local",
+            "COPY kubectl route-pods /usr/local/bin/",
+            "RUN chmod 755 /usr/local/bin/*",
+            'ENTRYPOINT ["/usr/local/bin/route-pods"]',
+        ]
         self._image("kubeclass/route-pods:1", folder, "\n".join(lines))
 
     def _storage_image(self, role: str) -> str:
@@ -161,7 +176,8 @@ class _Builder:
             r"restrict_oom_score_adj = false",
             "restrict_oom_score_adj = true",
         )
-        # containerd asks every container's shim once a second how much CPU it has used; the kubelet has that from cAdvisor.
+        # containerd asks every container's shim once a second how much CPU it has used. The kubelet has that from
+        # cAdvisor.
         with (node / "files/etc/containerd/config.toml").open("a") as config:
             config.write('\n[plugins."io.containerd.cri.v1.runtime"]\n  stats_collect_period = "1m"\n')
         (node / "files/etc/default").mkdir(parents=True, exist_ok=True)
@@ -176,24 +192,20 @@ class _Builder:
         docker_build(self.engine, node, "kubeclass/node-base:local")
 
     def _preload(self) -> None:
-        """Put the images into the node's containerd, as `kind build node-image` does, and keep the result as the image."""
-        container = run(
-            self.engine, "run", "-d", "--privileged", "--security-opt", "seccomp=unconfined", "--tmpfs", "/run",
-            "--entrypoint", "sleep", "kubeclass/node-base:local", "infinity",
-        ).strip()  # fmt: skip
+        """Put the images into the node's containerd, as `kind build node-image` does. The result is the node image."""
+        options = ("--privileged", "--security-opt", "seccomp=unconfined", "--tmpfs", "/run", "--entrypoint", "sleep")
+        container = run(self.engine, "run", "-d", *options, "kubeclass/node-base:local", "infinity").strip()
         try:
             run(self.engine, "exec", "-d", container, "sh", "-c", "exec containerd >/dev/null 2>&1")
             if not wait_until(lambda: succeeds(self.engine, "exec", container, "ctr", "version"), 30, pause=0.5):
-                raise Problem("containerd does not start in the node image.", "Run kubeclass doctor, then kubeclass up")
+                raise problem("node-image-no-containerd")
             archive = self.work / "images.tar"
             run(self.engine, "save", "-o", str(archive), *self.images, timeout=300)
             with archive.open("rb") as stream:
-                done = finish(
-                    self.engine, "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import", "--all-platforms",
-                    "--no-unpack", "--digests", "--local", "-", stdin=stream, timeout=1800,
-                )  # fmt: skip
+                take = ("ctr", "-n", "k8s.io", "images", "import", "--all-platforms", "--no-unpack", "--digests")
+                done = finish(self.engine, "exec", "-i", container, *take, "--local", "-", stdin=stream, timeout=1800)
             if done.returncode:
-                raise Problem(f"The images could not be put into the node image: {done.err[-500:]}", "kubeclass up")
+                raise problem("node-image-not-filled", why=done.err[-500:])
             run(
                 self.engine,
                 "exec",
@@ -231,7 +243,10 @@ def make_root(
 
 
 def debian_mirror() -> str:
-    """The address of the Debian archive that this machine's apt is configured with. Raises Problem where there is none."""
+    """The address of the Debian archive for which this machine's apt is configured.
+
+    Raises Problem where there is none.
+    """
     listed = run(
         "apt-get", "indextargets", "--format", "$(CODENAME) $(ORIGIN) $(REPO_URI)", "Created-By: Packages"
     ).splitlines()
@@ -239,10 +254,7 @@ def debian_mirror() -> str:
         codename, origin, uri = [*line.split(" "), "", ""][:3]
         if origin == "Debian" and "-" not in codename:
             return uri
-    raise Problem(
-        "No image registry answers, and this machine's apt has no Debian archive to make images from.",
-        "Run the same command on a network with an image registry",
-    )
+    raise problem("no-debian-archive")
 
 
 def docker_build(engine: str, folder: Path, name: str, *arguments: str) -> None:
@@ -256,18 +268,12 @@ def docker_build(engine: str, folder: Path, name: str, *arguments: str) -> None:
 def _edit(path: Path, pattern: str, replacement: str) -> None:
     text, number = re.subn(pattern, replacement, path.read_text())
     if not number:
-        raise Problem(
-            f"{path.name} of kind is not as the recipe knows it: nothing matches {pattern}.",
-            "Report this, with kind's version",
-        )
+        raise problem("kind-file-changed", file=path.name, pattern=pattern)
     path.write_text(text)
 
 
 def _found(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     if not found:
-        raise Problem(
-            f"kind's source is not as the recipe knows it: nothing matches {pattern}.",
-            "Report this, with kind's version",
-        )
+        raise problem("kind-source-changed", pattern=pattern)
     return found.group(1)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from cluster.language import problem
 from cluster.problem import Problem
 from cluster.waiting import wait_until
 
@@ -52,19 +53,13 @@ def run(
     Problem after a stop, too (see stopping_everything).
     """
     if _stopped.is_set():
-        raise Problem("Stopped.", "The same command goes on where it was")
+        raise problem("stopped")
     done = finish(*command, timeout=timeout, input=input, env=env, cwd=cwd, stdin=stdin, children=children)
     if done.returncode != 0:
         said = (done.err or done.out).strip()
         if "no space left on device" in said.lower():
-            raise Problem(
-                f"The disk is full: `{_words(command)}` could not write.",
-                "Free some gigabytes (`docker system df` shows what images take), then run the same command again",
-                kept="what was there before",
-            )
-        raise Problem(
-            f"`{_words(command)}` failed: {said[-1500:]}", "Run kubeclass doctor, then the same command again"
-        )
+            raise problem("disk-full", command=_words(command))
+        raise problem("command-failed", command=_words(command), output=said[-1500:])
     return done.out
 
 
@@ -109,19 +104,15 @@ def finish(
         )
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename == command[0]:
-            what = f"{command[0]} is not installed."
-        else:
-            what = f"`{_words(command)}` cannot be started: {error.strerror}."
-        raise CannotStart(what, f"Install {command[0]}, then run the same command again") from None
+            raise problem("not-installed", raises=CannotStart, program=command[0]) from None
+        words, why = _words(command), error.strerror
+        raise problem("cannot-start", raises=CannotStart, program=command[0], command=words, why=why) from None
     _running[process] = children
     try:
         out, err = process.communicate(input.encode() if isinstance(input, str) else input, timeout)
     except subprocess.TimeoutExpired:
         _end(process, children)
-        raise DidNotEnd(
-            f"`{_words(command)}` did not end within {timeout:.0f} s.",
-            "Run kubeclass doctor, then the same command again",
-        ) from None
+        raise problem("did-not-end", raises=DidNotEnd, command=_words(command), seconds=round(timeout)) from None
     except BaseException:
         _end(process, children)
         raise

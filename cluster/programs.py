@@ -1,7 +1,7 @@
-"""The programs of a kind node, built from Go modules: for a machine that reaches package registries, but no image registry.
+"""The programs of a kind node, built from Go modules: for a machine that reaches package registries, but no images.
 
-Each program is built once and kept under the course's cache, named by what it is built from; a build that was stopped goes
-on with the next program. Go's checksum database vouches for the sources.
+Each program is built once. It is kept in the course's cache, under a name that tells what it is built from.
+A build that was stopped continues with the next program. Go's checksum database vouches for the sources.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from cluster import paths, up_progress
 from cluster.engine import install_packages
-from cluster.problem import Problem
+from cluster.language import problem, say
 from cluster.process import finish, run, succeeds
-from cluster.progress import say, step
+from cluster.progress import step, tell
 from cluster.versions import versions
 
 GO_MINIMUM = (1, 26)
@@ -29,7 +29,11 @@ AFTERWARDS = 90  # seconds until an image is made of the programs
 
 @dataclass(frozen=True)
 class Program:
-    """One program: the module (a key of versions.json, or of its `modules`), its package, how it is built, minutes on 2 cores, cold."""
+    """One program, and how it is built.
+
+    module: a key of versions.json, or of its `modules`. package: its Go package.
+    minutes: how long it takes on 2 cores, where Go has not built anything of it before.
+    """
 
     module: str
     package: str
@@ -94,12 +98,11 @@ def build(*names: str) -> Path:
     if missing:
         _require_go()
         minutes = sum(PROGRAMS[name].minutes for name in missing)
-        say(
-            f"Building {len(missing)} programs from source, about {max(minutes, 1):.0f} min on 2 cores, much less if Go has built them before."
-        )
+        tell(say("programs-building", number=len(missing), minutes=round(max(minutes, 1))))
     for number, name in enumerate(missing, 1):
         up_progress.estimate(60 * sum(PROGRAMS[other].minutes for other in missing[number - 1 :]) + AFTERWARDS)
-        with step(f"Building {name} {version(PROGRAMS[name])} ({number} of {len(missing)})"):
+        facts = {"program": name, "version": version(PROGRAMS[name]), "number": number, "total": len(missing)}
+        with step(say("program-step", **facts)):
             _build_one(name)
     return place(names[-1])
 
@@ -110,11 +113,7 @@ def _require_go() -> None:
     found = re.match(r"go(\d+)\.(\d+)", said)
     if not found or tuple(map(int, found.groups())) < GO_MINIMUM:
         wanted = ".".join(map(str, GO_MINIMUM))
-        raise Problem(
-            f"No image registry answers, so the node image must be built, and that needs Go {wanted} or later "
-            f"({'found ' + said.strip() if said else 'there is none'}).",
-            f"Install Go {wanted}, or run the same command on a network with a registry",
-        )
+        raise problem("go-old" if said else "go-missing", wanted=wanted, found=said.strip())
 
 
 def _environment(cgo: bool) -> dict[str, str]:

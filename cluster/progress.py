@@ -8,42 +8,49 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-HEARTBEAT = 20.0  # seconds after which a step says that it is still at work
+from cluster.language import say
+
+HEARTBEAT = 20.0  # seconds after which a step tells that it continues
 
 
-def say(text: str) -> None:
+def tell(text: str) -> None:
     """Print a line of progress. It goes to standard error: standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
+def detail(text: str) -> None:
+    """Print a line of progress that belongs to the step before it."""
+    tell(f"  {text}")
+
+
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announce a step, say every HEARTBEAT seconds that it goes on, and how long it took when it is done."""
-    say(f"… {title}")
+    """Tell that a step begins, every HEARTBEAT seconds that it continues, and at its end how long it took."""
+    tell(say("step-begins", title=title))
     begin, done = time.monotonic(), threading.Event()
 
     def heartbeat() -> None:
         while not done.wait(HEARTBEAT):
-            say(f"  still at it: {title} ({time.monotonic() - begin:.0f} s)")
+            tell(say("step-continues", title=title, seconds=round(time.monotonic() - begin)))
 
     threading.Thread(target=heartbeat, daemon=True).start()
     try:
         yield
     finally:
         done.set()
-    say(f"✔ {title} ({time.monotonic() - begin:.0f} s)")
+    tell(say("step-done", title=title, seconds=round(time.monotonic() - begin)))
 
 
-def asked(question: str, otherwise: Callable[[], None]) -> bool:
-    """Ask for consent on a terminal. Without one, go ahead and say so by `otherwise`."""
+def is_agreed(question: str, statement: str) -> bool:
+    """Ask for consent on a terminal. Without a terminal, print the statement and go ahead."""
     if not sys.stdin.isatty():
-        otherwise()
+        tell(statement)
         return True
-    return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+    return input(say("question", question=question)).strip().lower() in ("", *say("question-yes").split())
 
 
 def tail(log: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from cluster import engine, images, observer, up_progress
 from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
+from cluster.language import say
 from cluster.nodes import WORKERS, nodes_of
 from cluster.problem import Problem
 from cluster.process import run
@@ -45,14 +46,14 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     observer = bool(live) and _observer_ready(cluster)
     not_well = []
     if not nodes and not underway:
-        not_well.append("There is no cluster. Bring it up: kubeclass up")
+        not_well.append(say("no-cluster"))
     if nodes and not cluster.kubeconfig.exists():
-        not_well.append("The cluster has no kubeconfig of the course. Write it anew: kubeclass up")
+        not_well.append(say("cluster-without-kubeconfig"))
     if problem:
-        not_well.append(f"The API server does not answer ({problem}). Bring it back: kubeclass up")
+        not_well.append(say("api-server-silent", why=problem))
     not_well += _nodes_not_well(rows, seen=bool(live))
     if live and not observer:
-        not_well.append("The observer is not ready. Set it up anew: kubeclass up")
+        not_well.append(say("observer-not-ready"))
     if underway and at_work and (not_well or not nodes):
         not_well = [underway]  # `kubeclass up` is at work on it: what is missing needs no other remedy
     elif underway and not at_work:
@@ -65,14 +66,10 @@ def _nodes_not_well(rows: list[dict[str, Any]], seen: bool) -> list[str]:
     """A sentence for each thing that is amiss with a node. seen: whether the API server has listed the nodes."""
     running = [row for row in rows if row["running"]]
     return [
-        *(f"Node {row['name']} is stopped. Start it: kubeclass up" for row in rows if not row["running"]),
+        *(say("node-stopped", node=row["name"]) for row in rows if not row["running"]),
+        *(say("node-not-ready", node=row["name"]) for row in running if seen and not row["ready"]),
         *(
-            f"Node {row['name']} is not ready. See why: kubectl describe node {row['name']}"
-            for row in running
-            if seen and not row["ready"]
-        ),
-        *(
-            f"Node {row['name']} lacks {', '.join(row['missing_images'])}. Load them: kubeclass up"
+            say("node-lacks-images", node=row["name"], images=row["missing_images"])
             for row in running
             if row["missing_images"]
         ),
@@ -135,13 +132,17 @@ def _versions(command: str, live: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 def as_text(facts: dict[str, Any]) -> str:
     """The facts for people."""
-    lines = [f"Cluster {facts['name']}: {'ready' if facts['ready'] else 'not ready'}"]
+    lines = [say("status-cluster", cluster=facts["name"], state=_word(facts["ready"]))]
     for row in facts["nodes"]:
-        word = "stopped" if not row["running"] else "ready" if row["ready"] else "not ready"
+        word = _word(row["ready"]) if row["running"] else say("state-stopped")
         lines.append(f"  {row['name']:<32} {row['role']:<14} {word:<10} {row['version']}")
     lines += [
-        f"  observer: {'ready' if facts['observer'] else 'not ready'}",
-        "  versions: " + ", ".join(f"{name} {version or '?'}" for name, version in facts["versions"].items()),
-        f"  kubeconfig: {facts['kubeconfig']} (context {facts['context']})",
+        "  " + say("status-observer", state=_word(facts["observer"])),
+        "  " + say("status-versions", versions=[f"{name} {found or '?'}" for name, found in facts["versions"].items()]),
+        "  " + say("status-kubeconfig", kubeconfig=facts["kubeconfig"], context=facts["context"]),
     ]
     return "\n".join(lines + [f"✘ {sentence}" for sentence in facts["not_well"]])
+
+
+def _word(ready: bool) -> str:
+    return say("state-ready" if ready else "state-not-ready")

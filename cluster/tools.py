@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from cluster import paths, programs
+from cluster.language import problem, say
 from cluster.network import NoAnswer, fetch
 from cluster.problem import Problem
 from cluster.process import finish
-from cluster.progress import say
+from cluster.progress import detail, step
 from cluster.versions import versions
 
 RELEASES = {
@@ -113,16 +114,13 @@ def fetch_tool(name: str) -> Path:
     target = folder() / name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        say(f"… Downloading {name} {version}")
-        download(url, url + CHECKSUM_ENDING[name], target)
+        with step(say("tool-downloading", tool=name, version=version)):
+            download(url, url + CHECKSUM_ENDING[name], target)
         return target
     except NoAnswer as why:
-        say(f"  it cannot be downloaded from here ({why})")
+        detail(say("tool-not-downloaded", tool=name, why=why))
         if not programs.place(name).exists() and not shutil.which("go"):
-            raise Problem(
-                f"{name} {version} could not be downloaded ({why}), and there is no Go to build it with.",
-                f"Install {name} {version} yourself, so that it is on PATH, then run the same command again",
-            ) from None
+            raise problem("tool-unavailable", tool=name, version=version, why=why) from None
     built = programs.build(name)  # Go's checksum database vouches for the source
     shutil.copyfile(built, new := target.with_suffix(".new"))
     new.chmod(0o755)
@@ -139,11 +137,7 @@ def download(url: str, checksum_url: str, target: Path) -> None:
     content = fetch(url, timeout=300)
     found = hashlib.sha256(content).hexdigest()
     if found != published:
-        raise Problem(
-            f"{url} is not what was published: its SHA-256 is {found}, not {published}. It was not kept.",
-            "Try again later, or on another network: something on the way changed the file",
-            kept="the programs that were there before",
-        )
+        raise problem("checksum-differs", url=url, found=found, published=published)
     new = target.with_suffix(".new")
     new.write_bytes(content)
     new.chmod(0o755)

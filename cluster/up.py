@@ -19,11 +19,12 @@ import yaml
 from cluster import compose, engine, images, metrics_server, nodeimage, observer, up_progress
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
+from cluster.language import problem, say
 from cluster.network import registry_answers
 from cluster.nodes import WORKERS, Node, nodes_of
 from cluster.problem import Problem
 from cluster.process import run, stopping_everything, succeeds, tidying_up
-from cluster.progress import HEARTBEAT, say, step
+from cluster.progress import HEARTBEAT, detail, step
 from cluster.tools import kind_path, kubectl_path
 from cluster.versions import versions
 from cluster.waiting import FOREVER, wait_until
@@ -56,24 +57,24 @@ def up(cluster: Cluster | None = None, metrics: bool = False) -> Cluster:
 
 def _bring_up(cluster: Cluster) -> str:
     """All that the cluster needs; returns the engine's command."""
-    up_progress.begin_stage("the container engine")
+    up_progress.begin_stage("engine")
     command = engine.ensure()
-    up_progress.begin_stage("kind and kubectl")
+    up_progress.begin_stage("tools")
     kind = kind_path()
     kubectl_path()
     nodes = _usable_nodes(command, kind, cluster)
     with ThreadPoolExecutor(1) as beside, stopping_everything():
         loaded = beside.submit(_put_images_onto_nodes, command, cluster)
         if not nodes:
-            up_progress.begin_stage("the node image")
+            up_progress.begin_stage("node-image")
             image = _node_image(command)
-            up_progress.begin_stage("the nodes")
+            up_progress.begin_stage("nodes")
             _create(command, kind, cluster, image)
-        up_progress.begin_stage("the course's images")
+        up_progress.begin_stage("images")
         loaded.result()
     if not nodes:
         _wait_until_ready(cluster)
-    up_progress.begin_stage("the observer")
+    up_progress.begin_stage("observer")
     _furnish(cluster)
     return command
 
@@ -89,7 +90,7 @@ def down(cluster: Cluster | None = None) -> bool:
     with _alone(cluster):
         there = bool(nodes_of(command, cluster))
         if there:
-            with step(f"Deleting cluster {cluster.name}"):
+            with step(say("delete-step", cluster=cluster.name)):
                 _delete(kind_path(), cluster)
         cluster.kubeconfig.unlink(missing_ok=True)
     return there
@@ -103,16 +104,12 @@ def _alone(cluster: Cluster) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = up_progress.lock_file(cluster).open("w")
     except OSError as error:
-        raise Problem(
-            f"The course cannot write its folder {folder}: {error.strerror}.",
-            "Free some disk space, or point KUBECLASS_HOME to a folder that you may write, "
-            "and run the same command again",
-        ) from None
+        raise problem("folder-not-writable", folder=folder, why=error.strerror) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with step(f"Waiting for another kubeclass that is at work on cluster {cluster.name}"):
+            with step(say("wait-for-other-step", cluster=cluster.name)):
                 _wait_for(lock, cluster)
         yield
 
@@ -128,7 +125,7 @@ def _wait_for(lock: IO[str], cluster: Cluster) -> None:
             return True
         except BlockingIOError:
             if time.monotonic() - told > HEARTBEAT and (underway := up_progress.describe(cluster)):
-                say(f"  {underway}")
+                detail(underway)
                 told = time.monotonic()
             return False
 
@@ -143,15 +140,15 @@ def _usable_nodes(command: str, kind: Path, cluster: Cluster) -> list[Node]:
         return []
     stopped = [node.name for node in nodes if not node.running]
     if stopped:
-        with step(f"Starting {len(stopped)} stopped nodes"):
+        with step(say("start-nodes-step", number=len(stopped))):
             run(command, "start", *stopped, timeout=60)
     if not cluster.kubeconfig.exists() and not _adopt(kind, cluster):
         # Made by an `up` that did not come to its end: nobody has worked in it.
-        with step(f"Removing a half-made cluster {cluster.name}"):
+        with step(say("remove-step", cluster=cluster.name)):
             _delete(kind, cluster)
         return []
     if stopped or not _all_ready(cluster):
-        with step("Waiting until the nodes are ready"):
+        with step(say("wait-ready-step")):
             _wait_until_ready(cluster)
     return nodes_of(command, cluster)
 
@@ -186,12 +183,7 @@ def _all_ready(cluster: Cluster) -> bool:
 
 def _wait_until_ready(cluster: Cluster) -> None:
     if not wait_until(lambda: _all_ready(cluster), COME_BACK, pause=1):
-        raise Problem(
-            f"The nodes of cluster {cluster.name} are not all ready {COME_BACK} s after they were started.",
-            "See what is not well: kubeclass status, and whether this machine is fit: kubeclass doctor. "
-            "To begin anew: kubeclass down, then kubeclass up",
-            kept="the cluster, and everything in it",
-        )
+        raise problem("nodes-not-ready", cluster=cluster.name, seconds=COME_BACK)
 
 
 def _node_image(command: str) -> str:
@@ -201,11 +193,11 @@ def _node_image(command: str) -> str:
         return pinned
     if not succeeds(command, "image", "inspect", nodeimage.tag()) and registry_answers():
         try:
-            with step(f"Pulling the node image {pinned.split('@')[0]} (about 450 MB)"):
+            with step(say("pull-node-step", image=pinned.split("@")[0])):
                 run(command, "pull", "-q", pinned, timeout=1800)
             return pinned
-        except Problem as problem:
-            say(f"  it cannot be pulled: {problem.what}")
+        except Problem as why:
+            detail(say("not-pulled", image=pinned.split("@")[0], why=why.what))
     built = nodeimage.build(command)
     if command == "podman":  # which has it as localhost/…; kind asks for it by its whole name
         run(command, "tag", built, f"docker.io/{built}")
@@ -251,7 +243,7 @@ def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
     }
     with _new_kubeconfig(cluster) as new:
         try:
-            with step(f"Creating {1 + WORKERS} nodes with kind"):
+            with step(say("create-step", number=1 + WORKERS)):
                 create = (str(kind), "create", "cluster", "--name", cluster.name, "--image", image)
                 options = ("--config", "-", "--wait", "120s", "--kubeconfig", str(new.kubeconfig))
                 text, environment = yaml.safe_dump(config), _environment(command)
@@ -259,8 +251,8 @@ def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
             _put_in_place(new, cluster)
         except BaseException as why:
             with tidying_up():
-                say("  stopped" if isinstance(why, KeyboardInterrupt) else "  failed")
-                with step("Removing what was half-made"):
+                detail(say("create-stopped" if isinstance(why, KeyboardInterrupt) else "create-failed"))
+                with step(say("tidy-step")):
                     _delete(kind, cluster)
                     time.sleep(LATECOMERS)
                     if nodes_of(command, cluster):
@@ -277,10 +269,7 @@ def _port_mapping() -> dict[str, object]:
         try:
             probe.bind(("127.0.0.1", NODE_PORT))
         except OSError:
-            say(
-                f"  port {NODE_PORT} of this machine is taken: "
-                f"node port {NODE_PORT} will not be reachable from a browser here"
-            )
+            detail(say("port-taken", port=NODE_PORT))
             return {}
     return {"extraPortMappings": [{"containerPort": NODE_PORT, "hostPort": NODE_PORT, "listenAddress": "127.0.0.1"}]}
 
@@ -325,7 +314,7 @@ def _furnish(cluster: Cluster) -> None:
     proxy = ("daemonset", "kube-proxy", "-n", "kube-system")
     kubectl(cluster, "set", "resources", *proxy, "--requests=cpu=100m", timeout=20)
     if not observer.is_current(cluster):
-        with step("Setting the observer up"):
+        with step(say("observer-step")):
             observer.install(cluster)
     kubectl(cluster, "rollout", "status", *proxy, "--timeout=90s", timeout=100)
     _wait_for_names(cluster)
@@ -342,8 +331,8 @@ def _make_default_namespace(cluster: Cluster) -> None:
         try:
             kubectl(cluster, *words, input=namespace, timeout=20)
             refusal = None
-        except Problem as problem:
-            refusal = problem
+        except Problem as refused:
+            refusal = refused
         return refusal is None
 
     wait_until(is_made, SETTLE, pause=1)
@@ -358,9 +347,9 @@ def _wait_for_names(cluster: Cluster) -> None:
     """
     if _names_are_found(cluster):
         return
-    with step("Waiting for the cluster's DNS"):
+    with step(say("dns-step")):
         if not wait_until(lambda: _names_are_found(cluster), COME_BACK, pause=1):
-            say("  it does not answer yet; labs can be begun. See: kubectl get pods -n kube-system")
+            detail(say("dns-silent"))
 
 
 def _names_are_found(cluster: Cluster) -> bool:

@@ -15,17 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.context import Cluster
+from cluster.language import say
 from cluster.problem import Problem
 
 # The stages of `up`, and the seconds that each takes if nothing is built. One that takes longer calls `estimate`.
-STAGES = {
-    "the container engine": 5.0,
-    "kind and kubectl": 5.0,
-    "the node image": 60.0,
-    "the nodes": 45.0,
-    "the course's images": 15.0,
-    "the observer": 15.0,
-}
+# Their names are the sentences `stage-…`.
+STAGES = {"engine": 5.0, "tools": 5.0, "node-image": 60.0, "nodes": 45.0, "images": 15.0, "observer": 15.0}
 
 
 @dataclass
@@ -67,11 +62,11 @@ def reporting(cluster: Cluster) -> Iterator[None]:
         _report = None
 
 
-def begin_stage(title: str) -> None:
-    """Report that a stage begins. title: a key of STAGES."""
+def begin_stage(stage: str) -> None:
+    """Report that a stage begins. stage: a key of STAGES."""
     if report := _report:
-        report.stage = title
-        estimate(STAGES[title])
+        report.stage = stage
+        estimate(STAGES[stage])
 
 
 def estimate(seconds: float) -> None:
@@ -91,12 +86,12 @@ def describe(cluster: Cluster) -> str:
     except (OSError, ValueError):
         return ""
     if not is_running(cluster):
-        return f"The cluster could not be built. {known['problem']}" if "problem" in known else ""
+        return say("up-failed", problem=known["problem"]) if "problem" in known else ""
     if "stage" not in known:
-        return "The cluster is being built."
-    left = max(known["until"] - time.time(), 0) / 60
-    about = "less than a minute" if left < 1 else f"about {left:.0f} minute{'s' if round(left) != 1 else ''}"
-    return f"The cluster is being built: step {known['number']} of {len(STAGES)} ({known['stage']}), {about} left."
+        return say("up-at-work")
+    minutes = max(known["until"] - time.time(), 0) / 60
+    at = {"number": known["number"], "stages": len(STAGES), "stage": say(f"stage-{known['stage']}")}
+    return say("up-at-stage-end", **at) if minutes < 1 else say("up-at-stage", minutes=round(minutes), **at)
 
 
 def lock_file(cluster: Cluster) -> Path:

@@ -1,6 +1,7 @@
-"""What every test may rely on: a home of its own, never the learner's; an engine and a cluster where a test asks for them.
+"""What every test may rely on: a home of its own, never the learner's; an engine and a cluster where it asks for them.
 
-`make test` runs tests/unit, which need neither. What is marked `engine`, `cluster` or `browser` fails where that is not to be had.
+`make test` runs tests/unit, which need neither. A test that is marked `engine`, `cluster` or `browser` fails on a
+machine without it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import pytest
 HOME = Path(os.environ.get("KUBECLASS_TEST_HOME") or Path.home() / ".kubeclass-test")
 REAL_KUBECONFIG = Path.home() / ".kube" / "config"
 
-# The tests' own home and cluster, for everything that they start as well. A second cluster is for those marked `solo`, whose
-# nodes are stopped and whose API server is killed; `make smoke` has one of its own, for all. (Their names are of one length:
-# tables of kubectl are then the same on all of them.)
+# The tests' own home and cluster, for everything that they start as well. A second cluster is for those marked `solo`,
+# whose nodes are stopped and whose API server is killed; `make smoke` has one of its own, for all. (Their names are of
+# one length: tables of kubectl are then the same on all of them.)
 OF_SMOKE = os.environ.get("KUBECLASS_TEST_CLUSTER")
 TESTS, SOLO = OF_SMOKE or "kubeclass-test", OF_SMOKE or "kubeclass-solo"
 os.environ["KUBECLASS_HOME"] = str(HOME)
@@ -41,14 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def order_seed() -> str:
-    """What the order of lessons and cases depends on: KUBECLASS_ORDER, else the commit, so that a failure can be had again."""
-    asked = os.environ.get("KUBECLASS_ORDER")
-    if asked:
-        return asked
-    told = subprocess.run(
+    """What the order of lessons and cases is made from: KUBECLASS_ORDER, else the commit, to see a failure again."""
+    seed = os.environ.get("KUBECLASS_ORDER")
+    if seed:
+        return seed
+    commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
-    return told.stdout.strip() or "none"
+    return commit.stdout.strip() or "none"
 
 
 def pytest_report_header() -> str:
@@ -56,10 +57,10 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First those that take turns, and so take longest: on the second cluster, the lessons, others. Then the cases, and what needs
-    no cluster; what needs the cluster for itself comes last.
+    """First those that take turns, and so take longest: on the second cluster, the lessons, others.
 
-    Lessons and cases are shuffled: lessons work in any order, and cases that mostly wait run beside those that mostly work.
+    Then the cases, and what needs no cluster; what needs the cluster for itself comes last. Lessons and cases are
+    shuffled: lessons work in any order, and cases that mostly wait run beside those that mostly work.
     """
     seed = order_seed()
 
@@ -112,9 +113,9 @@ def _is_running() -> bool:
 
 
 def _raise_the_limit() -> None:
-    """Have the kernel give as many inotify instances as several clusters take: three nodes take 58, and many machines give a user 128.
+    """Have the kernel give as many inotify instances as several clusters take.
 
-    Where they are used up, a node that starts does not become ready.
+    Three nodes take 58, and many machines give a user 128. Where they are used up, a new node does not become ready.
     """
     instances = Path("/proc/sys/fs/inotify/max_user_instances")
     if os.access(instances, os.W_OK) and int(instances.read_text()) < 1024:
@@ -139,7 +140,7 @@ def _missing(name: str) -> str:
 
 
 def ctrl_c_counts() -> None:
-    """For the preexec_fn of a process that is to be stopped by SIGINT: what a shell starts in the background ignores it."""
+    """For the preexec_fn of a process that SIGINT must stop: what a shell starts in the background ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

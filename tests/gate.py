@@ -1,4 +1,4 @@
-"""`make gate`: .ci/run as it will be run, on a fresh clone of HEAD, on a machine whose engine was ended as by a power cut.
+"""`make gate`: .ci/run as it will be run, on a fresh clone of HEAD, with an engine that was ended as by a power cut.
 
 When it is green, the id of HEAD's tree is noted in the course's cache (gate-green).
 """
@@ -23,8 +23,8 @@ ENGINE = ("dockerd", "containerd", "containerd-shim")
 
 def main() -> int:
     if sys.stdin.isatty():
-        asked = "This stops the container engine and deletes all kind clusters of this machine. Go on? [y/N] "
-        if input(asked).strip().lower() not in ("y", "yes"):
+        question = "This stops the container engine and deletes all kind clusters of this machine. Go on? [y/N] "
+        if input(question).strip().lower() not in ("y", "yes"):
             return 130
     if git("status", "--porcelain"):
         print("Changes that are not committed are not in what is tried: only HEAD is.")
@@ -35,7 +35,7 @@ def main() -> int:
         subprocess.run(["git", "clone", "-q", str(paths.COURSE), str(clone)], check=True)
         commit, tree = (git("rev-parse", *what, cwd=clone) for what in (("--short", "HEAD"), ("HEAD^{tree}",)))
         own = {name: os.environ[name] for name in KEPT if name in os.environ}
-        # What the package clients were told by this machine's environment.
+        # What this machine's environment sets for the package clients.
         own |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "GO", "SSL_"))}
         done = subprocess.run(["bash", ".ci/run"], cwd=clone, env=own, stdin=subprocess.DEVNULL, check=False)
     minutes = (time.monotonic() - begin) / 60

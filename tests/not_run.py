@@ -9,7 +9,8 @@ def main() -> None:
     subjects = all_subjects()
     drafts = sorted({subject.group for subject in subjects if subject.draft})
     print(
-        "Not done here, as it needs a container engine: `make smoke` (one cluster, a handful of cases), `make prove` (every case)."
+        "Not done here, as it needs a container engine: `make smoke` (one cluster, a handful of cases), "
+        "`make prove` (every case)."
     )
     print(
         f"Drafts, of which no proof was asked: {', '.join(drafts) or 'none'}."

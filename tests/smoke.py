@@ -1,7 +1,7 @@
 """`make smoke`: one real cluster from nothing, and on it a handful of cases that rest on state and not on timing.
 
-Stages: the engine, the cluster (once more from nothing where it does not come up), the tests. On CI (CI=true) all kind clusters that
-the engine still has are deleted first. The learner's own kubeconfig is a decoy here, which nobody may change.
+Stages: the engine, the cluster (once more from nothing where it does not come up), the tests. On CI (CI=true) all kind
+clusters that the engine still has are deleted first. The learner's own kubeconfig is a decoy: nothing may change it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cluster import Problem, engine
 from cluster.process import run
-from cluster.progress import say
+from cluster.progress import tell
 from tests.conftest import chromium
 
 NAME = "kubeclass-gate"
@@ -91,12 +91,12 @@ def main() -> int:
 
 
 def from_nothing() -> None:
-    """Bring the cluster up, after whatever an earlier run left; and once more from nothing where it does not come up."""
+    """Delete the cluster of an earlier run and make a new one; once more from nothing where it does not come up."""
     kubeclass("down")
     try:
         kubeclass("up")
     except Problem as problem:
-        say(f"The cluster did not come up ({problem.what}): once more, from nothing.")
+        tell(f"The cluster did not come up ({problem.what}): once more, from nothing.")
         kubeclass("down")
         kubeclass("up")
     kubeclass("status")
@@ -114,7 +114,7 @@ def delete_all_kind_clusters(command: str) -> None:
         nodes = run(command, "ps", "-a", *label).split()
         if not nodes:
             return
-        say(f"Deleting the nodes of earlier clusters: {', '.join(nodes)}")
+        tell(f"Deleting the nodes of earlier clusters: {', '.join(nodes)}")
         subprocess.run([command, "rm", "-f", "-v", *nodes], capture_output=True, timeout=180, check=False)
     raise Problem(f"These containers cannot be deleted: {', '.join(nodes)}.", f"{command} rm -f {' '.join(nodes)}")
 

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from checker.grading.labs import Case, Lab
-from checker.model.catalogue import Catalogue, catalogue
+from checker.model.catalogue import Catalogue, catalogue, say
 from checker.model.state import LAB
-from checker.model.words import slots
 from cluster import Problem, paths
+from cluster.language.templates import slots
 
 ACCEPTED, MISTAKES, LINES = 2, 6, 250  # at least so many cases of each kind; at most so many lines in a module
 MAKERS = ("fail", "unknown", "Failed", "Unknown")
@@ -71,19 +71,18 @@ def _facts_of_a_fault(node: ast.Call, named: dict[str | None, ast.expr]) -> tupl
 def wrong_with(call: Call, causes: Catalogue) -> str:
     """What is wrong with a call, in a sentence; empty where nothing is."""
     if call.cause not in causes:
-        return f"{call.where}: there is no cause {call.cause}: write it into causes.yaml, or take one of docs/causes.md"
+        return say("author-no-cause", where=call.where, cause=call.cause)
     cause = causes[call.cause]
     if call.form and call.form not in cause.forms:
-        known = ", ".join(sorted(cause.forms)) or "none"
-        return f"{call.where}: cause {call.cause} has no form {call.form}; it has {known}"
+        return say("author-no-form", where=call.where, cause=call.cause, form=call.form, forms=sorted(cause.forms))
     sentences = cause.form(call.form)
     if not sentences.message:
-        return f"{call.where}: cause {call.cause} has no message" + (f" in form {call.form}" if call.form else "")
+        return say("author-no-message", where=call.where, cause=call.cause, form=call.form)
     used: set[str] = set().union(*(slots(text) for text in vars(sentences).values()))
     used |= set(cause.same_root_by)
     lacking = sorted(used - call.facts - OWN_FACTS)
     if lacking and not call.open:
-        return f"{call.where}: the sentences of {call.cause} use the fact {lacking[0]}, which the call does not pass"
+        return say("author-no-fact", where=call.where, cause=call.cause, fact=lacking[0])
     return ""
 
 
@@ -102,19 +101,19 @@ def _code(lab: Lab) -> Iterator[str]:
     code = "".join(path.read_text() for path in lab.folder.glob("*.py"))
     for id in sorted(set(causes) - set(catalogue())):
         if f'"{id}"' not in code:
-            yield f"{lab.folder / 'causes.yaml'}: no code of the lab names cause {id}"
+            yield say("author-unused-cause", where=lab.folder / "causes.yaml", cause=id)
     for path in sorted(lab.folder.glob("*.py")):
         if path.name != "setup.py" and (lines := path.read_text().count("\n")) > LINES:
-            yield f"{path}: {lines} lines; split it by task, into modules of at most {LINES} lines"
+            yield say("author-long", where=path, lines=lines, most=LINES)
         try:
             tree = ast.parse(path.read_text())
         except SyntaxError as error:
-            yield f"{path}:{error.lineno}: this is not Python: {error.msg}"
+            yield say("author-not-python", where=f"{path}:{error.lineno}", error=error.msg)
             return
         for node in ast.walk(tree):
             module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
             if module.split(".")[0] in ("checker", "cluster") and module != "checker.sdk":
-                yield f"{path}:{node.lineno}: imports {module}; a lab imports from checker.sdk only"  # type: ignore[attr-defined]
+                yield say("author-import", where=f"{path}:{getattr(node, 'lineno', 0)}", module=module)
         for call in calls(path):
             if wrong := wrong_with(call, causes):
                 yield wrong
@@ -123,7 +122,7 @@ def _code(lab: Lab) -> Iterator[str]:
     except Problem as problem:
         yield problem.what
     except Exception as error:
-        yield f"{lab.folder / 'tasks.py'}: cannot be imported: {type(error).__name__}: {error}"
+        yield say("author-not-imported", where=lab.folder / "tasks.py", error=f"{type(error).__name__}: {error}")
 
 
 def _setup(lab: Lab) -> Iterator[str]:
@@ -131,20 +130,20 @@ def _setup(lab: Lab) -> Iterator[str]:
         try:
             documents: list[Any] = [one for one in yaml.safe_load_all(path.read_text()) if one]
         except yaml.YAMLError as error:
-            yield f"{path}: this is not valid YAML: {error}"
+            yield say("author-not-yaml", where=path, error=error)
             continue
         for document in documents:
             metadata = document.get("metadata") or {}
             called = f"{document.get('kind')} {metadata.get('name')}"
             if (metadata.get("labels") or {}).get(LAB) != lab.number:
-                yield f'{path}: {called} needs the label {LAB}: "{lab.number}"'
+                yield say("author-label", where=path, object=called, label=LAB, lab=lab.number)
             if metadata.get("namespace"):
-                yield f"{path}: {called} names a namespace; a lab works in any, so leave it out"
+                yield say("author-namespace", where=path, object=called)
 
 
 def _cases(lab: Lab) -> Iterator[str]:
     if not any((lab.folder / "solution").glob("*")):
-        yield f"{lab.folder / 'solution'}: there is no solution: manifests, or a script make.sh"
+        yield say("author-no-solution", where=lab.folder / "solution")
     found: dict[str, dict[str, Case]] = {}
     for kind, least in (("accepted", ACCEPTED), ("mistakes", MISTAKES)):
         try:
@@ -153,25 +152,28 @@ def _cases(lab: Lab) -> Iterator[str]:
             yield problem.what
             return
         if len(found[kind]) < least:
-            yield f"{lab.folder / kind}: {len(found[kind])} of at least {least} cases"
+            yield say("author-few-cases", where=lab.folder / kind, cases=len(found[kind]), least=least)
     tasks = {task.id for task in lab.spec.tasks}
     failed: set[str] = set()
     for name, case in found["mistakes"].items():
         named = {**case.fails, **case.unknown}
         failed |= case.fails.keys()
         where = lab.folder / "mistakes" / f"{name}.yaml"
+        yield from (say("author-no-task", where=where, task=id, tasks=tasks) for id in named if id not in tasks)
         yield from (
-            f"{where}: there is no task {id}; the tasks are {', '.join(sorted(tasks))}"
-            for id in named
-            if id not in tasks
+            say("author-no-such-cause", where=where, cause=cause) for cause in named.values() if cause not in lab.causes
         )
-        yield from (f"{where}: there is no cause {cause}" for cause in named.values() if cause not in lab.causes)
         if not named:
-            yield f"{where}: it fails nothing; name the tasks that fail, each with its cause"
+            yield say("author-fails-nothing", where=where)
     for name, case in found["accepted"].items():
         if case.fails or case.unknown:
-            yield f"{lab.folder / 'accepted' / f'{name}.yaml'}: an accepted answer fails nothing"
-    yield from (f"{lab.folder / 'mistakes'}: no mistake fails task {id}" for id in sorted(tasks - failed))
+            yield say("author-accepted-fails", where=lab.folder / "accepted" / f"{name}.yaml")
+    if not lab.spec.debrief:
+        yield say("author-no-debrief", where=lab.folder / "lab.yaml")
+    for name in lab.spec.debrief.others if lab.spec.debrief else ():
+        if name not in found["accepted"]:
+            yield say("author-debrief-case", where=lab.folder / "lab.yaml", case=name)
+    yield from (say("author-never-fails", where=lab.folder / "mistakes", task=id) for id in sorted(tasks - failed))
 
 
 def _proof(lab: Lab) -> Iterator[str]:
@@ -181,6 +183,6 @@ def _proof(lab: Lab) -> Iterator[str]:
     cases = {"setup", "solution", *lab.cases("accepted"), *lab.cases("mistakes")}
     recorded = {path.stem for path in (lab.folder / "recorded").glob("*.json")}
     if missing := sorted(cases - recorded):
-        yield f"{lab.folder / 'recorded'}: no recording of {', '.join(missing)}; make them: make prove LAB={lab.number}"
+        yield say("author-no-recording", where=lab.folder / "recorded", cases=missing, lab=lab.number)
     if not any((paths.COURSE / "lessons").glob(f"{lab.number}-*.ipynb")):
-        yield f"{paths.COURSE / 'lessons'}: there is no lesson {lab.number}-….ipynb"
+        yield say("author-no-lesson", where=paths.COURSE / "lessons", lab=lab.number)

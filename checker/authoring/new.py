@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from checker.grading.labs import labs_folder
-from cluster import Problem
+from checker.model.catalogue import problem
 
 TEMPLATE = Path(__file__).parent / "template"
 
@@ -18,15 +18,12 @@ def new_lab(number: str, name: str) -> Path:
     Raises Problem for a number or a name that cannot be one, and for a number that is taken. Nothing is overwritten.
     """
     if not re.fullmatch(r"\d\d", number):
-        raise Problem(f"{number!r} is not the number of a lab.", "Write two digits: kubeclass lab new 16 autoscaling")
+        raise problem("no-lab-number", number=number)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise Problem(
-            f"{name!r} is not the name of a lab.",
-            "Write small letters, digits and hyphens: kubeclass lab new 16 autoscaling",
-        )
+        raise problem("no-lab-name", name=name)
     taken = sorted(labs_folder().glob(f"{number}-*"))
     if taken:
-        raise Problem(f"There is a lab {number} already: {taken[0]}.", "Take another number", kept=str(taken[0]))
+        raise problem("lab-taken", number=number, folder=taken[0])
     folder = labs_folder() / f"{number}-{name}"
     for source in sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and path.suffix in (".py", ".yaml")):
         target = folder / source.relative_to(TEMPLATE)

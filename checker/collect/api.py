@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from checker.collect.kubeconfig import Access, access_of
+from checker.model.fault import Phrase, Reason, reason_of
 from cluster import Cluster, Problem
 from cluster.http_client import httpx
 
@@ -23,9 +24,10 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 5.0  # seconds; a paused API server accepts
 class ApiError(Exception):
     """The API server did not answer (status 0), or answered with an error status."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
+    def __init__(self, status: int, why: Reason) -> None:
+        """why: the API server's own message, or why there is none."""
+        super().__init__(why)
+        self.status, self.why = status, why
 
 
 class Api:
@@ -67,7 +69,7 @@ class Api:
         try:
             self._known = (self.edition(), *_connect(self.cluster))
         except Problem as problem:
-            raise ApiError(401, problem.what) from None
+            raise ApiError(401, reason_of(problem)) from None
 
     def renewed(self, refused: Access) -> bool:
         """After the API server has refused credentials: whether there may be others now, to be tried once.
@@ -129,7 +131,7 @@ class Api:
         if "Date" in answer.headers:
             self.now = parsedate_to_datetime(answer.headers["Date"])
         if answer.status_code >= 400:
-            raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
+            raise ApiError(answer.status_code, status_message(answer.content, answer.status_code))
         return answer.content
 
     def _answer(
@@ -153,9 +155,9 @@ class Api:
                 extensions={"sni_hostname": access.server_name} if access.server_name else None,
             )
         except httpx.TimeoutException:
-            raise ApiError(0, f"no answer from {access.server} within {read_timeout:.0f} s") from None
+            raise ApiError(0, no_answer(access.server, read_timeout)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ApiError(0, f"{access.server} cannot be reached ({_short(error)})") from None
+            raise ApiError(0, unreachable(access.server, _short(error))) from None
 
     def get(self, path: str) -> Any:
         """The JSON at a path. Raises ApiError."""
@@ -188,13 +190,23 @@ def _headers(access: Access) -> dict[str, str]:
     return headers | ({"Authorization": authorization} if authorization else {})
 
 
-def status_message(data: bytes) -> str:
-    """The message of the Status object that the API server sends with an error."""
+def status_message(data: bytes, status: int) -> Reason:
+    """The message of the Status object that the API server sends with an error. Without one, the HTTP status."""
     try:
-        message = json.loads(data).get("message", "")
+        message = str(json.loads(data).get("message", ""))
     except (ValueError, AttributeError):
-        return data.decode(errors="replace")[:200]
-    return str(message)
+        message = data.decode(errors="replace")[:200]
+    return message or Phrase("why-http-status", {"status": status})
+
+
+def no_answer(server: str, seconds: float) -> Reason:
+    """Why nothing is known: the API server at this address did not answer in time."""
+    return Phrase("why-api-silent", {"server": server, "seconds": round(seconds)})
+
+
+def unreachable(server: str, error: str) -> Reason:
+    """Why nothing is known: there is no connection to this address. error: in the words of the library."""
+    return Phrase("why-api-unreachable", {"server": server, "error": error})
 
 
 def _short(error: Exception) -> str:

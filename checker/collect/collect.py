@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +23,9 @@ from checker.collect.refused import is_turned_away, problem_of
 from checker.grading.diagnostic import EVERY_CHECK, EXPLAIN
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.fault import NotPassed
+from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import Asked, Object, State, foreign_namespaces, visible_objects
+from checker.model.state import LOGS, Asked, Object, State, foreign_namespaces, visible_objects
 from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
@@ -81,8 +82,8 @@ def _list_objects(
 ) -> State:
     lists = {name: pool.submit(_list, api, KINDS[name], namespace, further) for name in kinds}
     listed: dict[str, list[dict[str, Any]]] = {}
-    unlisted: dict[str, str] = {}
-    hidden: dict[str, str] = {}
+    unlisted: dict[str, Reason] = {}
+    hidden: dict[str, Reason] = {}
     only_here, forbidden = set(), set()
     for name, future in lists.items():
         try:
@@ -90,7 +91,7 @@ def _list_objects(
             only_here |= set() if everywhere else {name}
             hidden |= not_seen
         except ApiError as error:
-            unlisted[name] = error.message
+            unlisted[name] = error.why
             forbidden |= {name} if error.status == 403 else set()
             if is_turned_away(api.cluster, namespace, name, error):
                 raise problem_of(error, api.cluster) from None
@@ -98,7 +99,7 @@ def _list_objects(
                 # Nobody answers: the other kinds would say the same, one time limit after the other.
                 for other in lists.values():
                     other.cancel()
-                return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.message))
+                return State(namespace, api.now, unlisted=dict.fromkeys(KINDS, error.why))
     return State(
         namespace,
         api.now,
@@ -120,8 +121,8 @@ def asked_for(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[
 
 
 def visible(
-    listed: dict[str, list[dict[str, Any]]], unlisted: dict[str, str], namespace: str
-) -> tuple[dict[str, list[Object]], dict[str, str]]:
+    listed: dict[str, list[dict[str, Any]]], unlisted: dict[str, Reason], namespace: str
+) -> tuple[dict[str, list[Object]], dict[str, Reason]]:
     """The objects that may go into a State, and what could not be seen: kinds, and the namespaces of others.
 
     What is in a namespace of somebody else is not kept, so nothing may be concluded from not finding it.
@@ -130,12 +131,12 @@ def visible(
     foreign = foreign_namespaces(namespaces, namespace)
     objects = {name: list(visible_objects(name, items, namespace, foreign)) for name, items in listed.items()}
     marks.take_over(objects)
-    return objects, unlisted | dict.fromkeys(sorted(foreign), "it is somebody else's, or it is being deleted")
+    return objects, unlisted | dict.fromkeys(sorted(foreign), Phrase("why-other-lab"))
 
 
 def _list(
     api: Api, kind: Kind, namespace: str, further: tuple[str, ...] = ()
-) -> tuple[list[dict[str, Any]], bool, dict[str, str]]:
+) -> tuple[list[dict[str, Any]], bool, dict[str, Reason]]:
     """All objects of a kind that the user may list, and whether these are those of all namespaces.
 
     And, by further namespace, why the kind could not be listed there.
@@ -162,17 +163,17 @@ def _list(
 
 def _elsewhere(
     get: Callable[[str], list[dict[str, Any]]], namespaces: Iterable[str]
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+) -> tuple[list[dict[str, Any]], dict[str, Reason]]:
     """What `get` finds in each of these namespaces, and why it found nothing, by namespace."""
     found: list[dict[str, Any]] = []
-    hidden: dict[str, str] = {}
+    hidden: dict[str, Reason] = {}
     for name in namespaces:
         try:
             found += get(name)
         except ApiError as error:
             if error.status not in (403, 404):
                 raise
-            hidden[name] = error.message
+            hidden[name] = error.why
     return found, hidden
 
 
@@ -202,7 +203,7 @@ def _observe(
         elif observation.asked_by == "outside":
             jobs[observation.key] = pool.submit(ask_nodes, question)
         elif observation.asked_by == "inside" and not can_use_kubectl(api.cluster):
-            state.observations[observation.key] = {"error": "this takes kubectl, which this machine does not have"}
+            state.observations[observation.key] = {"error": Phrase("why-no-kubectl")}
         elif observation.asked_by == "inside":
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
         elif observation.asked_by == "api":
@@ -218,8 +219,14 @@ def _observe(
         try:
             state.observations[key] = job.result()
         except Problem as problem:
-            state.observations[key] = {"error": problem.what}
-    state.logs = {key: text for key, job in last_lines.items() if (text := job.result())}
+            state.observations[key] = {"error": reason_of(problem)}
+    state.logs, state.unread_logs = {}, {}
+    for key, job in last_lines.items():
+        try:
+            state.logs[key] = job.result()
+        except ApiError as error:
+            state.unread_logs[key] = error.why
+            state.forbidden |= {LOGS} if error.status == 403 else set()
     state.refusals = refusals.result()
 
 
@@ -253,24 +260,33 @@ def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
 
 
 def _log(api: Api, pod: Object, container: str, which: str) -> str:
-    """The last lines of a container's log.
+    """The last lines of a container's log. Raises ApiError where it cannot be read.
 
     Where the container's first run has ended and the log is empty, the kubelet may have started the container again
     since it was listed. Then the lines are those of the run before. (The kubelet waits ten seconds and more before a
     later run.)
     """
-    said = _log_of_run(api, pod, container, which)
     first = not any(s["name"] == container and s.get("restartCount") for s in pod.container_statuses)
-    return _log_of_run(api, pod, container, PREVIOUS) if first and not said and not which else said
+    text, failed = "", None
+    try:
+        text = _log_of_run(api, pod, container, which)
+    except ApiError as error:
+        failed = error
+    if not text and first and not which and not (failed and failed.status == 403):
+        with suppress(ApiError):  # there may be no run before
+            text = _log_of_run(api, pod, container, PREVIOUS)
+    if failed and not text:
+        raise failed
+    return text
 
 
 def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
+    """The last lines of one run. Raises ApiError, also where the kubelet has deleted the log."""
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{LOG_LINES}&{which}"
-    try:
-        said = api.request("GET", path).decode(errors="replace")
-        return "" if said.startswith(LOG_GONE) else said
-    except ApiError:
-        return ""  # the container's log is gone with it: the verdict does without its last words
+    text = api.request("GET", path).decode(errors="replace")
+    if text.startswith(LOG_GONE):
+        raise ApiError(404, text.strip())
+    return text
 
 
 def _refusals(api: Api, state: State, manifests: list[Path], every: bool) -> list[dict[str, str]]:

@@ -12,31 +12,32 @@ from typing import Any
 import yaml
 
 from checker.collect.api import Api, ApiError
+from checker.model.fault import Phrase, Reason, reason_of
 from checker.model.kinds import KINDS
 from checker.model.state import State
 from cluster import Cluster, Problem
 from cluster.kubectl import kubectl
 
 
-def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = False) -> list[dict[str, str]]:
+def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = False) -> list[dict[str, Any]]:
     """For each document whose object is not in the cluster (with every, for each), why it is refused, where it is.
 
     Each refusal has file, kind, name (both empty where the file is not even YAML) and message.
     """
-    found: list[dict[str, str]] = []
+    found: list[dict[str, Any]] = []
     for file in files:
         try:
             documents = [d for d in yaml.safe_load_all(file.read_text()) if d]
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             mark = getattr(error, "problem_mark", None)
-            where = f" in line {mark.line + 1}" if mark else ""
-            why = getattr(error, "problem", None) or "not a text file"
-            found.append({"file": file.name, "kind": "", "name": "", "message": f"it is not valid YAML{where}: {why}"})
+            why = getattr(error, "problem", None)
+            facts = {"line": mark.line + 1 if mark else None, "why": why}
+            malformed = Phrase("why-not-yaml", facts) if why else Phrase("why-not-text")
+            found.append({"file": file.name, "kind": "", "name": "", "message": malformed})
             continue
         for document in documents:
             if not isinstance(document, dict):
-                message = "it holds no object: a manifest begins with apiVersion and kind"
-                found.append({"file": file.name, "kind": "", "name": "", "message": message})
+                found.append({"file": file.name, "kind": "", "name": "", "message": Phrase("why-no-object")})
                 continue
             kind = str(document.get("kind", ""))
             name = str((document.get("metadata") or {}).get("name", ""))
@@ -49,14 +50,15 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
     return found
 
 
-def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> str:
+def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> Reason:
     """The API server's words against one document of a file; empty where it would take it."""
     try:
         apply = ("apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-")
         kubectl(cluster, *apply, input=yaml.safe_dump(document), timeout=10)
     except Problem as problem:
         # kubectl reads the document from its standard input; the learner knows it by its file.
-        return problem.what.split("failed: ", 1)[-1].strip().replace('"STDIN"', f'"{file.name}"')
+        said = problem.facts.get("output")
+        return said.replace('"STDIN"', f'"{file.name}"') if said else reason_of(problem)
     return ""
 
 
@@ -70,7 +72,7 @@ def created_in_dry_run(api: Api, question: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = api.request("POST", f"{path}?dryRun=All&fieldManager=kubeclass", question["manifest"])
     except ApiError as error:
-        return {"error": error.message}
+        return {"error": error.why}
     created: dict[str, Any] = json.loads(answer)
     metadata = created["metadata"]
     kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from checker.grading.observations import POD_NOT_ASKED, POD_SILENT
+from checker.model.fault import Phrase
 from cluster import Cluster, Problem, observer
 from cluster.kubectl import kubectl
 
@@ -34,13 +36,13 @@ def _ask(cluster: Cluster, ask: dict[str, Any]) -> dict[str, Any]:
     try:
         place = ("-n", ask["namespace"], ask["pod"], "-c", ask["container"])
         python = ("python3", "-c", program, json.dumps(ask["questions"]))
-        said = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
-        answers: dict[str, Any] = json.loads(said)
+        output = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
+        answers: dict[str, Any] = json.loads(output)
     except Problem as problem:
-        _, failed, why = problem.what.rpartition("` failed: ")
-        return {
-            "error": f"Pod {ask['pod']} could not be asked: {why if failed else f'no answer within {TIMEOUT:.0f} s'}"
-        }
+        if problem.id == "kubectl-late":
+            return {"error": Phrase(POD_SILENT, {"pod": ask["pod"], "seconds": round(TIMEOUT)})}
+        message = problem.facts.get("output") or problem.what
+        return {"error": Phrase(POD_NOT_ASKED, {"pod": ask["pod"], "message": message})}
     except ValueError:
-        return {"error": f"Pod {ask['pod']} could not be asked: its container gave no answer that can be read"}
+        return {"error": Phrase("why-pod-unreadable", {"pod": ask["pod"]})}
     return answers

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from checker.collect.api import Api, ApiError
+from checker.model.fault import Phrase
 from cluster.observer import NAMESPACE
 
 _PROXY = f"/api/v1/namespaces/{NAMESPACE}/services/http:observer:8080/proxy/ask"
@@ -27,8 +28,9 @@ def ask(api: Api, questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
             api.request("POST", _PROXY, {"questions": questions}, read_timeout=ASK_TIMEOUT)
         )
     except ApiError as error:
-        why = {404: "it is not installed", 503: "its Pod is not ready"}.get(error.status, error.message)
-        return {key: {"error": f"the observer could not be asked: {why}"} for key in questions}
+        known = {404: Phrase("why-observer-missing"), 503: Phrase("why-observer-not-ready")}
+        why = known.get(error.status) or Phrase("why-observer-not-asked", {"message": error.why})
+        return {key: {"error": why} for key in questions}
     return answers
 
 

@@ -11,13 +11,13 @@ def problem_of(error: ApiError, cluster: Cluster) -> Problem:
     """The Problem that stands for an error."""
     if cluster.kind == "class":
         about = {401: "class-token-ended", 403: "class-refuses", 404: "class-refuses"}.get(error.status, "class-away")
-        return problem(about, cluster=cluster.name, message=error.message)
+        return problem(about, cluster=cluster.name, message=error.why)
     if cluster.kind == "named" and error.status in (0, 401):
         about = "context-not-known" if error.status else "context-away"
-        return problem(about, cluster=cluster.name, message=error.message)
+        return problem(about, cluster=cluster.name, message=error.why)
     if error.status == 403:
-        return problem("no-access", message=error.message)
-    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.message)
+        return problem("no-access", message=error.why)
+    return problem("cluster-refuses" if 400 <= error.status < 500 else "cluster-away", message=error.why)
 
 
 def is_turned_away(cluster: Cluster, namespace: str, kind: str, error: ApiError) -> bool:

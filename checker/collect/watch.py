@@ -16,10 +16,11 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, status_message
+from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, no_answer, status_message, unreachable
 from checker.collect.collect import asked_for, visible
 from checker.collect.kubeconfig import Access
 from checker.collect.refused import is_turned_away, problem_of
+from checker.model.fault import Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
 from checker.model.state import State, visible_objects
 
@@ -63,11 +64,11 @@ class Watch:
         self._further = tuple(further)
         self._only_here: set[str] = set()  # kinds that may be listed in the namespace only
         self._beside: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # (kind, further namespace): uid: object
-        self._hidden: dict[str, str] = {}  # further namespace: why a kind cannot be listed there
+        self._hidden: dict[str, Reason] = {}  # further namespace: why a kind cannot be listed there
         self._forbidden: set[str] = set()
         self._listed: dict[str, dict[str, dict[str, Any]]] = {}  # kind: uid: object
-        self._unlisted: dict[str, str] = {}  # kind: why it cannot be listed or watched at the moment
-        self._away = ""  # why the API server cannot be asked at all
+        self._unlisted: dict[str, Reason] = {}  # kind: why it cannot be listed or watched at the moment
+        self._away: Reason = ""  # why the API server cannot be asked at all
         self._clock = (api.now, time.monotonic())  # the API server's clock, and when it was read
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
@@ -116,7 +117,7 @@ class Watch:
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # a fault of the course: no verdict is better than one on what was
-            self._away = f"the watch has ended: {error!r}"
+            self._away = Phrase("why-watch-ended", {"error": repr(error)})
             self._changed()
             raise
         finally:
@@ -160,20 +161,20 @@ class Watch:
                     (self._forbidden.add if error.status == 403 else self._forbidden.discard)(kind.name)
                 self._say_unlisted(kind, await self._why(kind, error, access))
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                self._say_unlisted(kind, f"{self._api.server} does not answer ({type(error).__name__})")
+                self._say_unlisted(kind, unreachable(self._api.server, type(error).__name__))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # not all kinds at the same moment
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _why(self, kind: Kind, error: ApiError, access: Access) -> str:
+    async def _why(self, kind: Kind, error: ApiError, access: Access) -> Reason:
         """What to say of an error. Where credentials were refused that may be others now, those are asked for."""
         if error.status == 401:
             try:
                 await asyncio.to_thread(self._api.renewed, access)
             except ApiError as failed:
-                return failed.message
+                return failed.why
         if is_turned_away(self._api.cluster, self._namespace, kind.name, error):
-            return problem_of(error, self._api.cluster).what
-        return error.message
+            return reason_of(problem_of(error, self._api.cluster))
+        return error.why
 
     async def _follow_beside(self, client: httpx.AsyncClient, kind: Kind, namespace: str) -> None:
         """List and watch a kind in a further namespace, as long as it may not be listed in all."""
@@ -190,7 +191,7 @@ class Watch:
                         await asyncio.sleep(FIRST_PAUSE)
             except ApiError as error:
                 with self._lock:
-                    self._hidden[namespace] = error.message
+                    self._hidden[namespace] = error.why
                     self._beside.setdefault(place, {})
                 self._changed()
             except (httpx.HTTPError, ValueError, KeyError):
@@ -259,7 +260,7 @@ class Watch:
             if answer.status_code == 410:
                 return ""
             if answer.status_code != 200:
-                raise ApiError(answer.status_code, status_message(await answer.aread()))
+                raise ApiError(answer.status_code, status_message(await answer.aread(), answer.status_code))
             async for line in answer.aiter_lines():
                 event = json.loads(line)
                 raw = event["object"]
@@ -280,11 +281,11 @@ class Watch:
         import httpx
 
         while True:
-            away = ""
+            away: Reason = ""
             try:
                 self._read_clock(await client.get("/version"))
             except (httpx.HTTPError, ApiError):
-                away = f"no answer from {self._api.server} within {READ_TIMEOUT:.0f} s"
+                away = no_answer(self._api.server, READ_TIMEOUT)
             with self._lock:
                 was, self._away = self._away, away
             if was != away:
@@ -307,7 +308,7 @@ class Watch:
                 known[raw["metadata"]["uid"]] = raw
         self._changed()
 
-    def _say_unlisted(self, kind: Kind, why: str) -> None:
+    def _say_unlisted(self, kind: Kind, why: Reason) -> None:
         with self._lock:
             known = self._unlisted.get(kind.name)
             self._unlisted[kind.name] = why
@@ -328,5 +329,5 @@ def _is_beside(kind: Kind) -> bool:
 def _json_of(answer: httpx.Response) -> Any:
     """The JSON of an answer. Raises ApiError for any status but 200."""
     if answer.status_code != 200:
-        raise ApiError(answer.status_code, status_message(answer.content) or f"HTTP status {answer.status_code}")
+        raise ApiError(answer.status_code, status_message(answer.content, answer.status_code))
     return answer.json()

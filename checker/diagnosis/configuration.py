@@ -266,16 +266,6 @@ class Source:
         (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically)."""
         return bool(self.mount and (self.mount.get("subPath") or self.mount.get("subPathExpr")))
 
-    @property
-    def words(self) -> str:
-        """A source that is no ConfigMap or Secret, in English.
-
-        For labs whose sentences are not in their catalogue yet.
-        """
-        if self.mount:
-            return f"volume {self.mount['name']} ({self.volume_type})"
-        return "the container's own spec"
-
 
 def source_of_variable(state: State, pod: Object, container: dict[str, Any], name: str) -> Source | None:
     """Where a container's variable comes from, or None where the container has no variable of that name.

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from checker.diagnosis.containers import last_line
-from checker.diagnosis.dns import NO_NAME, explain_name, outside_dns, service_named
+from checker.diagnosis.dns import NO_NAME, explain_name, outside_policy, service_named
 from checker.diagnosis.walking import walk
 from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.state import Object, State
@@ -88,7 +88,7 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said:
         if not service:
             continue
         ports = [p["port"] for p in service.spec.get("ports") or []]
-        if outside_dns(pod.spec) and NO_NAME.search(said):
+        if outside_policy(pod.spec) and NO_NAME.search(said):
             return Fault(
                 "dns-policy-outside",
                 Ref.of(pod),

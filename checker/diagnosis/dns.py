@@ -51,12 +51,6 @@ def outside_policy(spec: dict[str, Any]) -> str:
     return policy if outside else ""
 
 
-def outside_dns(spec: dict[str, Any]) -> str:
-    """The same in English, for refine.py until its sentences are in the catalogue."""
-    policy = outside_policy(spec)
-    return f"dnsPolicy {policy}" + (" and hostNetwork" if spec.get("hostNetwork") else "") if policy else ""
-
-
 def explain_name(
     state: State,
     host: str,

@@ -34,7 +34,7 @@ from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.kinds import ALWAYS, KINDS
 from checker.model.spelling import nearest
-from checker.model.state import WORKLOADS, Object, State
+from checker.model.state import LOGS, WORKLOADS, Object, State
 
 # Which of several roots with equally many consequences is told first.
 ORDER = (
@@ -102,8 +102,9 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         target = _target(state, kind, name) if kind else None
     except NotPassed as absent:
         finding = _finding(state, _Root(absent.fault, absent.object, state.namespace), set())
-        known = {"findings": (finding,)} if absent.outcome == "failed" else {"unseen": (finding,)}
-        return Explanation(state.namespace, f"{kind}/{name}", **known)
+        answer = Explanation(state.namespace, f"{kind}/{name}", lab=state.lab)
+        is_absent = absent.outcome == "failed"
+        return replace(answer, findings=(finding,)) if is_absent else replace(answer, unseen=(finding,))
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = examined(state, obj)
@@ -133,8 +134,9 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         state.namespace,
         target.ref if target else "",
         tuple(findings),
-        tuple(_finding(state, root, set()) for root in [*_unlisted(state), *unseen]),
+        tuple(_finding(state, root, set()) for root in [*_unlisted(state), *_unread_logs(state, settled), *unseen]),
         tuple(sorted((_finding(state, root, told) for root in _one_each(pending)), key=_importance)),
+        lab=state.lab,
     )
 
 
@@ -283,7 +285,7 @@ def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
     for status in pod.status.get("containerStatuses") or []:
         since = ((status.get("state") or {}).get("running") or {}).get("startedAt")
         if since and not status.get("ready") and state.age(since) < TIME_FOR_FIRST_LOG_LINE:
-            return not state.logs.get(f"{pod.name}/{status['name']}")
+            return not state.log_if_read(pod.name, status["name"])
     return False
 
 
@@ -292,7 +294,7 @@ def _without_a_word(state: State, pod: Object) -> bool:
     for status in pod.container_statuses:
         ends = [(status.get(when) or {}).get("terminated") or {} for when in ("state", "lastState")]
         last = max((end["finishedAt"] for end in ends if end.get("finishedAt")), default=None)
-        if last and state.age(last) < TIME_FOR_LAST_LOG_LINES and not state.logs.get(f"{pod.name}/{status['name']}"):
+        if last and state.age(last) < TIME_FOR_LAST_LOG_LINES and not state.log_if_read(pod.name, status["name"]):
             return True
     return False
 
@@ -313,6 +315,17 @@ def _root(state: State, fault: Fault) -> _Root:
     )
     itself = found is None or catalogue()[fault.cause].changed_at == "object"
     return _Root(fault, str(where) if found is None or itself else _made_from(state, found).ref, namespace)
+
+
+def root_of(state: State, fault: Fault) -> str:
+    """A fault as `cause@Kind/name`, with the object that a person would change."""
+    return f"{fault.cause}@{_root(state, fault).object}"
+
+
+def changed_instead(state: State, kind: str, name: str) -> str:
+    """`Kind/name` of what a person would change to change this object: of a Pod, the workload that it was made from."""
+    found = next((o for o in state.objects.get(kind, []) if o.name == name), None)
+    return _made_from(state, found).ref if found else f"{kind}/{name}"
 
 
 def _key(root: _Root) -> tuple[str, ...]:
@@ -367,6 +380,17 @@ def _unlisted(state: State) -> list[_Root]:
     else:
         facts = {"kinds": kinds, "why": why, "plural": KINDS[kinds[0]].plural}
         fault = Fault("cannot-list", namespace, facts, outcome="unknown")
+    return [_Root(fault, f"Namespace/{state.namespace}", state.namespace)]
+
+
+def _unread_logs(state: State, roots: list[_Root]) -> list[_Root]:
+    """The logs of Pods with a fault that this user may not read, as one: they may show a more exact cause."""
+    pods = {member.name for root in roots for member in root.members if member.kind == "Pod"}
+    unread = {key: why for key, why in sorted(state.unread_logs.items()) if key.partition("/")[0] in pods}
+    if LOGS not in state.forbidden or not unread:
+        return []
+    facts = {"pods": sorted({key.partition("/")[0] for key in unread}), "why": next(iter(unread.values()))}
+    fault = Fault("log-not-read", Ref("Namespace", state.namespace), facts, form="forbidden", outcome="unknown")
     return [_Root(fault, f"Namespace/{state.namespace}", state.namespace)]
 
 

@@ -26,7 +26,8 @@ class Container:
     """One container: what `docker inspect` says (`raw`), and what was observed.
 
     listening: [address, port] pairs, or None where that could not be read. log: its last line.
-    answer: the answer from its first published port, or None. asked: what a guestbook answers from within.
+    answer: the answer from its first published port, or None.
+    answers_inside: what a guestbook answers from within; None where it was not asked.
     began_with_data: of a Redis, whether it found data when its container was new; None where that is not known.
     """
 
@@ -35,7 +36,7 @@ class Container:
     listening: list[list[Any]] | None = None
     log: str = ""
     answer: Answer | None = None
-    asked: dict[str, Any] | None = None
+    answers_inside: dict[str, Any] | None = None
     began_with_data: bool | None = None
 
     @property

@@ -43,7 +43,7 @@ def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | Non
 def _words(state: State, pod: Object, fault: Fault) -> Iterator[tuple[dict[str, Any], str]]:
     """The containers of a Pod that are not well, each with its last words (its log, and what a probe got)."""
     for status, spec in statuses_with_specs(pod):
-        log = state.logs.get(f"{pod.name}/{status['name']}", "")
+        log = state.log_if_read(pod.name, status["name"]) or ""
         if not status.get("ready") or status.get("restartCount"):
             got = [words_of(fault), answered_now(state, pod, status["name"])]
             # A probe that is refused tells nothing of other objects. A program that lets a probe wait may wait for one.

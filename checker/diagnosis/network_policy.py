@@ -39,7 +39,7 @@ NOWHERE = "outside the cluster"  # the namespace of an end that is no Pod
 
 
 @dataclass(frozen=True)
-class End:
+class PathEnd:
     """One end of a path. address: "" where it is not known; then no ipBlock but 0.0.0.0/0 is taken to match it.
 
     name: `Kind name`; "" for a client outside the cluster; a Phrase for a Pod that does not exist.
@@ -65,7 +65,7 @@ class End:
         return Ref(kind, name, self.namespace)
 
 
-def end_of(state: State, pod: Object) -> End:
+def end_of(state: State, pod: Object) -> PathEnd:
     """A Pod as one end of a path. Its name is that of its workload, where it has one: policies mean them all alike."""
     owner = workload_of(state, pod) or pod
     containers = [*pod.containers, *(pod.spec.get("initContainers") or [])]
@@ -75,7 +75,7 @@ def end_of(state: State, pod: Object) -> End:
         for port in container.get("ports") or []
         if port.get("name")
     }
-    return End(
+    return PathEnd(
         name=f"{owner.kind} {owner.name}",
         namespace=pod.namespace,
         labels=pod.labels,
@@ -93,13 +93,13 @@ def namespace_labels(state: State, name: str) -> dict[str, str]:
     return {NAME_LABEL: name, **(found.labels if found else {})}
 
 
-def cluster_dns(state: State) -> End:
+def cluster_dns(state: State) -> PathEnd:
     """The cluster's DNS server, with the name and the labels that kubeadm gives to it. Its Pods are in no State.
 
     Source: https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/
     """
     ports = {("dns", "UDP"): 53, ("dns-tcp", "TCP"): 53}
-    return End(
+    return PathEnd(
         name="Deployment coredns",
         namespace="kube-system",
         labels={"k8s-app": "kube-dns"},
@@ -108,14 +108,14 @@ def cluster_dns(state: State) -> End:
     )
 
 
-def observer(state: State) -> End:
+def observer(state: State) -> PathEnd:
     """The course's own observer."""
-    return End("Deployment observer", "kubeclass", {"app": "observer"}, namespace_labels(state, "kubeclass"))
+    return PathEnd("Deployment observer", "kubeclass", {"app": "observer"}, namespace_labels(state, "kubeclass"))
 
 
-def outside() -> End:
+def outside() -> PathEnd:
     """A client that connects to a port of a node. Which address a Pod sees of it depends on the network plugin."""
-    return End("", NOWHERE, {}, {}, on_host=True)
+    return PathEnd("", NOWHERE, {}, {}, on_host=True)
 
 
 # -- the evaluation --------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def directions(policy: Object) -> set[Direction]:
     return {direction for direction, name in TYPE.items() if name in types}
 
 
-def covers(policy: Object, end: End) -> bool:
+def covers(policy: Object, end: PathEnd) -> bool:
     """Whether a policy selects this end, for any direction."""
     return policy.namespace == end.namespace and not end.on_host and selects(policy.spec.get("podSelector"), end.labels)
 
@@ -157,24 +157,24 @@ def rules_of(policy: Object, direction: Direction) -> list[Rule]:
 
 
 @dataclass(frozen=True)
-class Path:
+class PolicyPath:
     """From one end to another, at one port, as the policies of a State see it."""
 
     state: State = field(repr=False)
-    source: End
-    target: End
+    source: PathEnd
+    target: PathEnd
     port: int
     protocol: str = "TCP"
 
     @cached_property
-    def out(self) -> Side:
-        return Side(self, "egress", self.source, self.target)
+    def out(self) -> PathSide:
+        return PathSide(self, "egress", self.source, self.target)
 
     @cached_property
-    def into(self) -> Side:
-        return Side(self, "ingress", self.target, self.source)
+    def into(self) -> PathSide:
+        return PathSide(self, "ingress", self.target, self.source)
 
-    def side(self, direction: Direction) -> Side:
+    def side(self, direction: Direction) -> PathSide:
         return self.out if direction == "egress" else self.into
 
     @property
@@ -185,13 +185,13 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Side:
+class PathSide:
     """One end of a path with the policies that are about it there: `end` is selected, `other` is the peer."""
 
-    path: Path
+    path: PolicyPath
     direction: Direction
-    end: End
-    other: End
+    end: PathEnd
+    other: PathEnd
 
     @cached_property
     def policies(self) -> list[Object]:
@@ -261,4 +261,4 @@ def is_blocked_for_observer(state: State, pod: Object, port: int) -> bool:
     """
     if "NetworkPolicy" in state.unlisted:
         return False
-    return not Path(state, observer(state), end_of(state, pod), port).into.is_open
+    return not PolicyPath(state, observer(state), end_of(state, pod), port).into.is_open

@@ -16,10 +16,10 @@ from checker.diagnosis.network_policy import (
     PEERS,
     TYPE,
     Direction,
-    End,
-    Path,
+    PathEnd,
+    PathSide,
+    PolicyPath,
     Rule,
-    Side,
     cluster_dns,
     covers,
     directions,
@@ -36,12 +36,12 @@ from checker.model.verdict import Failed, fail
 # -- facts -----------------------------------------------------------------------------------------------------------
 
 
-def _elsewhere(side: Side, namespace: str) -> str:
+def _elsewhere(side: PathSide, namespace: str) -> str:
     """A namespace, or "" where it is the lab's own, which needs no mention."""
     return "" if namespace == side.path.state.namespace else namespace
 
 
-def _end(path: Path, end: End, fact: str) -> dict[str, Any]:
+def _end(path: PolicyPath, end: PathEnd, fact: str) -> dict[str, Any]:
     """One end of a path as two facts, named after `fact`: its name, and its namespace where that is not the lab's
     own.
     """
@@ -49,13 +49,13 @@ def _end(path: Path, end: End, fact: str) -> dict[str, Any]:
     return {fact: end.name, f"{fact}_namespace": namespace}
 
 
-def _path(path: Path) -> dict[str, Any]:
+def _path(path: PolicyPath) -> dict[str, Any]:
     """A path as facts: source, target, port, protocol."""
     ends = {**_end(path, path.source, "source"), **_end(path, path.target, "target")}
     return {**ends, "port": path.port, "protocol": path.protocol}
 
 
-def _selected(side: Side) -> dict[str, Any]:
+def _selected(side: PathSide) -> dict[str, Any]:
     """The end of a path that a policy has to select, as facts; and the direction, as the fields of a NetworkPolicy
     name it.
 
@@ -71,7 +71,7 @@ def _selected(side: Side) -> dict[str, Any]:
     }
 
 
-def _policy(side: Side, policy: Object) -> dict[str, Any]:
+def _policy(side: PathSide, policy: Object) -> dict[str, Any]:
     """The facts of a side, for a fault whose object is a policy.
 
     elsewhere: the policy's namespace, where it is not the lab's own.
@@ -79,7 +79,7 @@ def _policy(side: Side, policy: Object) -> dict[str, Any]:
     return {**_path(side.path), **_selected(side), "elsewhere": _elsewhere(side, policy.namespace)}
 
 
-def _rule(side: Side, rule: Rule) -> dict[str, Any]:
+def _rule(side: PathSide, rule: Rule) -> dict[str, Any]:
     """The facts of a side and of one rule.
 
     rule: its number; None where the policy has only one rule for this direction.
@@ -134,7 +134,7 @@ def _opposite(direction: Direction) -> Direction:
 # -- why a path is open that should not be ---------------------------------------------------------------------------
 
 
-def explain_open(path: Path, direction: Direction) -> NoReturn:
+def explain_open(path: PolicyPath, direction: Direction) -> NoReturn:
     """Raise Failed with the reason why the policies allow a path in this direction: none isolates the Pod, or one has
     a rule for it.
     """
@@ -144,7 +144,7 @@ def explain_open(path: Path, direction: Direction) -> NoReturn:
     _explain_not_isolated(side)
 
 
-def _explain_allowed(side: Side) -> NoReturn:
+def _explain_allowed(side: PathSide) -> NoReturn:
     """The Pod is isolated, and a rule allows the path. The rule that allows the most is the reason."""
     rule = min(side.allowing, key=lambda rule: (bool(rule.peers), bool(rule.ports)))
     facts = _rule(side, rule)
@@ -161,7 +161,7 @@ def _explain_allowed(side: Side) -> NoReturn:
     fail("policy-allows-too-much", rule.policy, item=_item(item), **facts)
 
 
-def _explain_not_isolated(side: Side) -> NoReturn:
+def _explain_not_isolated(side: PathSide) -> NoReturn:
     state, end = side.path.state, side.end
     own = [p for p in state.all("NetworkPolicy", end.namespace) if not p.is_terminating]
     selecting = [p for p in own if covers(p, end)]
@@ -176,11 +176,11 @@ def _explain_not_isolated(side: Side) -> NoReturn:
     fail("pod-not-isolated", end.about, policies=_names(own), home=end.namespace, **facts)
 
 
-def _explain_type_missing(side: Side, policy: Object) -> NoReturn:
+def _explain_type_missing(side: PathSide, policy: Object) -> NoReturn:
     fail("policy-type-missing", policy, types=policy.spec.get("policyTypes") or [], **_policy(side, policy))
 
 
-def _explain_selects_nothing(side: Side, policies: list[Object]) -> None:
+def _explain_selects_nothing(side: PathSide, policies: list[Object]) -> None:
     """Raise Failed where one of these policies of the end's own namespace selects no Pod, and the end's labels are
     nearly what it asks for.
     """
@@ -215,7 +215,7 @@ def _alike(wanted: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in labels.items() if k in wanted or v in wanted.values()} or labels
 
 
-def _explain_other_namespace(side: Side, policies: list[Object]) -> None:
+def _explain_other_namespace(side: PathSide, policies: list[Object]) -> None:
     """Raise Failed where one of these policies would select the end, if it were in the end's namespace."""
     for policy in policies:
         if policy.namespace == side.end.namespace or not selects(policy.spec.get("podSelector"), side.end.labels):
@@ -238,7 +238,7 @@ def _explain_other_namespace(side: Side, policies: list[Object]) -> None:
 # -- why a path is closed that should not be -------------------------------------------------------------------------
 
 
-def explain_closed(path: Path) -> NoReturn:
+def explain_closed(path: PolicyPath) -> NoReturn:
     """Raise Failed with the reason why the policies do not allow a path: the end where it is closed, and the rule
     that nearly allows it.
 
@@ -262,7 +262,7 @@ def explain_closed(path: Path) -> NoReturn:
     fail("path-not-allowed", policy, rules=rules, **facts)
 
 
-def _explain_near_miss(side: Side) -> None:
+def _explain_near_miss(side: PathSide) -> None:
     """Raise Failed where a rule nearly allows the path, or would allow it if its policy selected this end."""
     state, end = side.path.state, side.end
     for rule in side.rules:
@@ -285,13 +285,13 @@ def _explain_near_miss(side: Side) -> None:
     _explain_other_namespace(side, about)
 
 
-def _as_if_here(policy: Object, side: Side) -> list[Rule]:
+def _as_if_here(policy: Object, side: PathSide) -> list[Rule]:
     """The rules of a policy as they would be in the namespace of this end."""
     moved = Object("NetworkPolicy", {**policy.raw, "metadata": {**policy.metadata, "namespace": side.end.namespace}})
     return rules_of(moved, side.direction) if side.direction in directions(policy) else []
 
 
-def _explain_port(side: Side, rule: Rule) -> NoReturn:
+def _explain_port(side: PathSide, rule: Rule) -> NoReturn:
     """The rule matches the other end, and allows other ports."""
     path, facts = side.path, _rule(side, rule)
     if path.target == cluster_dns(path.state):
@@ -310,7 +310,7 @@ def _explain_port(side: Side, rule: Rule) -> NoReturn:
     fail("policy-wrong-port", rule.policy, **facts)
 
 
-def _explain_item(side: Side, rule: Rule, item: dict[str, Any]) -> None:
+def _explain_item(side: PathSide, rule: Rule, item: dict[str, Any]) -> None:
     """Raise Failed where one item of `from` or `to` nearly matches the other end."""
     state, other, policy = side.path.state, side.other, rule.policy
     if "ipBlock" in item:
@@ -341,7 +341,7 @@ def _explain_item(side: Side, rule: Rule, item: dict[str, Any]) -> None:
         _explain_peer_typo(side, rule, item)
 
 
-def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> None:
+def _explain_service_address(side: PathSide, rule: Rule, item: dict[str, Any]) -> None:
     """Raise Failed where one item holds the address of a Service that selects the other end."""
     other = side.other
     for service in side.path.state.all("Service", other.namespace):
@@ -353,7 +353,7 @@ def _explain_service_address(side: Side, rule: Rule, item: dict[str, Any]) -> No
             fail("policy-service-address", rule.policy, service=service.name, cidr=cidr, **_rule(side, rule))
 
 
-def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any]) -> None:
+def _explain_peer_typo(side: PathSide, rule: Rule, item: dict[str, Any]) -> None:
     """Raise Failed where no Pod has the labels of an item, and the labels of the other end are the most similar."""
     state, other, wanted = side.path.state, side.other, wished(item.get("podSelector"))
     known = [p.labels for p in state.all("Pod", other.namespace) if not p.is_terminating] or [other.labels]
@@ -374,19 +374,19 @@ def _explain_peer_typo(side: Side, rule: Rule, item: dict[str, Any]) -> None:
     )
 
 
-def _explain_dns(side: Side) -> NoReturn:
+def _explain_dns(side: PathSide) -> NoReturn:
     policy = _nearest_policy(side)
     fail("dns-egress-missing", policy, policies=_names(side.policies), **_policy(side, policy))
 
 
-def _nearest_policy(side: Side) -> Object:
+def _nearest_policy(side: PathSide) -> Object:
     """The policy in which a missing rule is looked for first: one that has rules for this direction, where there is
     one.
     """
     return next((p for p in side.policies if rules_of(p, side.direction)), side.policies[0])
 
 
-def explain_blocked(state: State, source: End, pod: Object, port: int, story: Fault) -> None:
+def explain_blocked(state: State, source: PathEnd, pod: Object, port: int, story: Fault) -> None:
     """Raise Failed where a Pod's policies do not allow connections from `source`, which had no answer.
 
     story: the fault that tells the answers.
@@ -395,7 +395,7 @@ def explain_blocked(state: State, source: End, pod: Object, port: int, story: Fa
     """
     if "NetworkPolicy" in state.unlisted:
         return
-    path = Path(state, source, end_of(state, pod), port)
+    path = PolicyPath(state, source, end_of(state, pod), port)
     if path.into.is_open or (
         not source.address and any("ipBlock" in item for rule in path.into.rules for item in rule.peers)
     ):

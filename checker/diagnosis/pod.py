@@ -21,8 +21,8 @@ from checker.diagnosis.probes import (
     explain_restarts,
     fail_if_void,
     failing_now,
-    got,
     may_be_a_probe,
+    result_of,
     time_to_settle,
 )
 from checker.diagnosis.probes import patience as patience_of
@@ -44,7 +44,7 @@ from checker.model.durations import (
     TIME_TO_SETTLE,
     TIME_TO_SETTLE_AFTER_RESTART,
 )
-from checker.model.fault import Fault, Ref
+from checker.model.fault import Fault, Phrase, Ref
 from checker.model.quantity import quantity
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
@@ -217,7 +217,7 @@ def explain_exit(
     """
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
-    said = last_line(state.logs.get(f"{pod.name}/{name}", ""))
+    said = last_line(state.log_if_read(pod.name, name) or "")
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), in_progress)
     limit = limit_of(spec, "memory")
@@ -281,7 +281,7 @@ def _explain_probe(
     )
     fail_if_void(state, pod, spec, which)
     failures = [e["message"] for e in state.events(pod, "Unhealthy") if which.capitalize() in e.get("message", "")]
-    answer = got(failures[0]) if failures else ""
+    answer = result_of(failures[0]) if failures else ""
     if not failures or "refused" in answer:
         patience = max(patience, TIME_TO_LISTEN if failures else TIME_FOR_KUBELET_EVENTS)
     if spec.get("livenessProbe"):
@@ -295,7 +295,7 @@ def _explain_probe(
         in_progress=running_for < patience,
         container=spec["name"],
         probe=describe_probe(probe),
-        answer=answer,
+        answer=answer or (Phrase("no-output") if failures else ""),
         cpu_limit=low_cpu_limit(spec, answer),
     )
 

@@ -106,11 +106,6 @@ def result_of(message: str) -> str:
     return re.sub(r"\s+", " ", found).strip()[:200]
 
 
-def got(message: str) -> str:
-    """`result_of` for a message that is not in the catalogue yet."""
-    return result_of(message) or "no words"
-
-
 def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> list[dict[str, Any]]:
     """The kubelet's events about failures of one probe of a container, newest first."""
     return [
@@ -266,7 +261,7 @@ def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int]
     open_ports = {
         int(at.rsplit(":", 1)[1]) for at, seen in reach.items() if seen == "open" and at.rsplit(":", 1)[0] == address
     }
-    text = state.logs.get(f"{pod.name}/{spec.get('name')}", "")
+    text = state.log_if_read(pod.name, spec["name"]) or ""
     return open_ports, {int(port) for port in _LISTENS.findall(text)}
 
 

@@ -113,6 +113,6 @@ def _accounts(binding: Object) -> list[tuple[str, str]]:
 def walk_refused_requests(state: State, pod: Object) -> None:
     """A container that runs, and says that the API server refuses what it asks."""
     for container in pod.containers:
-        found = explain_forbidden(state, pod, state.logs.get(f"{pod.name}/{container['name']}", ""))
+        found = explain_forbidden(state, pod, state.log_if_read(pod.name, container["name"]) or "")
         if isinstance(found, Failed):
             raise found

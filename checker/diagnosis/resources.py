@@ -38,23 +38,6 @@ def is_cpu(resource: str) -> bool:
     return resource.rpartition(".")[2] == "cpu"
 
 
-def means(resource: str, text: str | int) -> str:
-    """What a quantity means, in words for a message: `64m` of memory is `64 thousandths of a byte`."""
-    text = str(text)
-    value = quantity(text)
-    if is_memory(resource):
-        if text.endswith("m"):
-            return f"{text[:-1]} thousandths of a byte"
-        if value < MIB:
-            return f"{value:,f} byte{'' if value == 1 else 's'}"
-        return f"{value:,f} bytes, which is {_short(value / MIB)}Mi"
-    if is_cpu(resource):
-        if value >= 1:
-            return f"{_short(value)} {'whole ' if value == int(value) else ''}CPU{'' if value == 1 else 's'}"
-        return f"{_short(value * 1000)} thousandths of a CPU"
-    return text
-
-
 def amount(resource: str, value: Decimal) -> str:
     """An amount as people write it: `180m` of CPU, `96Mi` of memory."""
     if is_memory(resource):

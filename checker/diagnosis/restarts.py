@@ -36,7 +36,7 @@ def walk_restarts(state: State, pod: Object) -> None:
         except Failed as end:
             if end.fault.cause not in ("container-crashes", "container-ends"):
                 raise
-            said = last_line(state.logs.get(f"{pod.name}/{status['name']}", ""))
+            said = last_line(state.log_if_read(pod.name, status["name"]) or "")
             fail(
                 "container-restarts-often",
                 pod,

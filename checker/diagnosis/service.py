@@ -195,6 +195,8 @@ def refine_port_refused(state: State, service: Object, fault: Fault) -> Fault | 
     for pod in ready:
         maker = workload_of(state, pod) or pod
         words = [reach.get(f"{pod.status.get('podIP')}:{number}") for number in target_ports(service, pod).values()]
+        if None in words:
+            return None  # the observer did not try this Pod's port
         groups.setdefault(f"{maker.kind} {maker.name}", []).append(
             bool(words) and all(word == "open" for word in words)
         )

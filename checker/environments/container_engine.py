@@ -22,6 +22,7 @@ from checker.environments.base import run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import problem
+from checker.model.fault import reason_of
 from checker.model.state import Asked, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
@@ -56,7 +57,7 @@ class ContainerEngineEnvironment:
         try:
             seen = self._look(engine_observation)
         except Problem as problem:
-            seen = {"error": problem.what}
+            seen = {"error": reason_of(problem)}
         asked = Asked(frozenset(), observations=frozenset({engine_observation.key}))
         seen_by_key = {engine_observation.key: seen}
         return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=asked)
@@ -134,11 +135,11 @@ class ContainerEngineEnvironment:
         elif container.is_guestbook or container.image == self._named(wanted.image):
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
-            seen["asked"] = self._ask_within(container, wanted.asked)
+            seen["asked"] = self._ask_within(container, wanted.program_in_app)
         return seen
 
     def _log(self, container: Container, *options: str) -> str:
-        """What a container has said, since it was made; nothing where the engine takes too long to say it."""
+        """A container's whole log; empty where the engine takes too long."""
         try:
             return finish(self.command, "logs", *options, container.name, timeout=TIMEOUT, merged=True).out.strip()
         except DidNotEnd:
@@ -154,10 +155,10 @@ class ContainerEngineEnvironment:
 
     def _ask_within(self, container: Container, program: str) -> dict[str, Any] | None:
         try:
-            said: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", program))
+            answers: dict[str, Any] = json.loads(self._ask("exec", container.name, "python3", "-c", program))
         except (Problem, ValueError):
             return None
-        return said
+        return answers
 
     def prepare(self, lab: Lab) -> None:
         """The engine has what the lab begins with once the course's base images are there."""
@@ -220,9 +221,7 @@ def _observation_of(lab: Lab) -> EngineObservation:
     for observation in lab.observations:
         if isinstance(observation, EngineObservation):
             return observation
-    raise Problem(
-        f"Lab {lab.number} observes nothing of the container engine.", f"Name an observation of it: {lab.folder}"
-    )
+    raise problem("lab-without-engine-observation", lab=lab.number, folder=lab.folder)
 
 
 def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:

@@ -56,14 +56,14 @@ class EngineView:
 class EngineObservation(Observation[EngineView]):
     """Base of what a lab observes of the engine: its containers, images and volumes. Read as an EngineView.
 
-    image: the image that the lab has learners build. project: their compose project, which `reset` removes. asked: the
-    text of a Python program that is run in each of the app's containers; its JSON is `Container.asked`. The names get
-    the suffix of the lab's namespace (see EngineView.named).
+    image: the image that the lab has learners build. project: their compose project, which `reset` removes.
+    program_in_app: the text of a Python program that is run in each of the app's containers; its JSON is
+    `Container.answers_inside`. The names get the suffix of the lab's namespace (see EngineView.named).
     """
 
     image: ClassVar[str]
     project: ClassVar[str]
-    asked: ClassVar[str]
+    program_in_app: ClassVar[str]
     asked_by = "engine"
 
     def question(self, state: State) -> dict[str, Any] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 
+from checker.diagnosis.explain import root_of
 from checker.grading.lab_state import LabState
 from checker.grading.labs import Lab, TaskSpec
 from checker.grading.observations import seen
@@ -27,7 +29,9 @@ def _verdict(lab: Lab, text: TaskSpec, state: LabState) -> Verdict:
         code.function(state, *(seen(state, observation) for observation in code.observe))
     except NotPassed as end:
         try:
-            return Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes)
+            verdict = Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes)
+            keep_back = text.find_out and verdict.verdict == "failed" and not verdict.in_progress
+            return replace(verdict, root=root_of(state, end.fault)) if keep_back else verdict
         except Exception as error:
             return _crashed(lab, text, error)
     except Exception as error:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from checker import diagnosis
 from checker.diagnosis.dns import explain_name
 from checker.diagnosis.missing import require
-from checker.diagnosis.network_policy import End, observer
+from checker.diagnosis.network_policy import PathEnd, observer
 from checker.diagnosis.network_policy_reasons import explain_blocked
 from checker.diagnosis.owners import pods_owned
 from checker.diagnosis.refine import refined
@@ -72,18 +74,28 @@ class LabState(State):
         Of a kind that has no chain, such as an Ingress, it makes the checks that `explain` makes.
         """
         look = diagnosis.walk if obj.kind in diagnosis.CHAINS else diagnosis.walk_further
-        try:
+        with self._exact_cause():
             look(self, obj)
+
+    @contextmanager
+    def _exact_cause(self) -> Iterator[None]:
+        """Within this block a fault is refined before it is raised, so that it is the one that `explain` names."""
+        try:
+            yield
         except NotPassed as end:
             fault = refined(self, end.fault)
             raise Failed(fault) if fault.outcome == "failed" else Unknown(fault) from end
 
     def require_lasting(self, pod: Object) -> None:
-        """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise."""
+        """A Pod works, has not ended, and does not end again and again. Raises Failed (or Unknown) otherwise.
+
+        The cause is the exact one, as of `require_working`.
+        """
         self.require_working(pod)
         if pod.status.get("phase") == "Succeeded":
             fail("container-ends", pod, form="pod-succeeded")
-        walk_restarts(self, pod)
+        with self._exact_cause():
+            walk_restarts(self, pod)
 
     def pods_of(self, obj: Object) -> list[Object]:
         """The Pods behind a Service, a workload or a Pod, without those on their way out."""
@@ -137,7 +149,7 @@ class LabState(State):
         new = self.changed_within(TIME_FOR_KUBE_PROXY, service, *self.pods_of(service), *slices)
         raise Failed(fault.but(in_progress=lost or new))
 
-    def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: End | None = None) -> None:
+    def explain_blocked(self, service: Object, pods: list[Object], story: Fault, source: PathEnd | None = None) -> None:
         """Raise Failed where policies block the source of the requests from one of a Service's Pods.
 
         story: the fault that tells what came of the requests; it is told first. source: by default the observer.

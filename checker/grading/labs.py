@@ -23,10 +23,11 @@ from msgspec.structs import replace
 
 from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
-from checker.model.catalogue import Catalogue, catalogue, load, of_lab, problem
+from checker.model.catalogue import Catalogue, catalogue, of_lab, problem
 from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
+from cluster.language import load
 
 Spec = TypeVar("Spec", bound=msgspec.Struct)
 A = TypeVar("A")
@@ -36,13 +37,18 @@ _LOADS = count(1)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one task: what is to be brought about, and hints, the gentlest first."""
+    """The words of one task: what is to be reached, and hints, the gentlest first.
+
+    find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
+    suspect (checker/grading/suspects.py).
+    """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: str
     text: str
     points: Annotated[int, msgspec.Meta(gt=0)]
     hints: Annotated[list[str], msgspec.Meta(min_length=2)]
+    find_out: bool = False
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +67,20 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: bool = False
 
 
+class Debrief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a learner reads when all tasks have passed.
+
+    shown: what the lab has shown. others: two cases of accepted/ (their files' names), each with what it is and when
+    one would choose it.
+    mistake: what is most often done wrong, and how that shows. further: where to read on; `[title](address)`.
+    """
+
+    shown: str
+    others: Annotated[dict[str, str], msgspec.Meta(min_length=2)]
+    mistake: str
+    further: str
+
+
 class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """lab.yaml.
 
@@ -71,6 +91,7 @@ class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: the lab is not finished. No learner sees it, and it needs no proof.
     namespaces: suffixes of further namespaces of the lab: `data` is `learn-data` where the lab is in `learn`. A
     namespace with a folder of that name in setup/ exists when the lab begins; the learner creates the others.
+    debrief: what is told when the lab has passed.
     """
 
     title: str
@@ -80,6 +101,7 @@ class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: bool = False
     needs: Needs = Needs()
     namespaces: list[str] = []
+    debrief: Debrief | None = None
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,7 +163,7 @@ def load_module(folder: Path, name: str) -> ModuleType:
     the folder is a package. The package has a name of its own each time, so that loads in several threads do not meet.
     """
     if not (folder / f"{name}.py").exists():
-        raise Problem(f"There is no {folder / name}.py.", f"Write {folder / name}.py")
+        raise problem("lab-lacks-module", file=folder / f"{name}.py")
     package = ModuleType(f"kubeclass_{re.sub(r'[^a-z0-9]', '_', folder.name)}_{next(_LOADS)}")
     package.__path__ = [str(folder)]
     sys.modules[package.__name__] = package
@@ -174,11 +196,7 @@ class Lab:
         code = dict(mark for mark in marked if mark)
         wanted = {task.id for task in self.spec.tasks}
         if wanted != set(code):
-            raise Problem(
-                f"Lab {self.number}: lab.yaml and tasks.py do not name the same tasks: "
-                f"{', '.join(sorted(wanted ^ set(code)))} is only in one of them.",
-                f"Name every task in both: {self.folder}",
-            )
+            raise problem("lab-tasks-differ", lab=self.number, tasks=wanted ^ set(code), folder=self.folder)
         return code
 
     @cached_property
@@ -269,7 +287,8 @@ def _translated(text: LabSpec, words: dict[str, Any]) -> LabSpec:
     words: what that language's file says of the lab. The rest stays in English.
     """
     tasks = [replace(task, **((words.get("tasks") or {}).get(task.id) or {})) for task in text.tasks]
-    return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks)
+    debrief = replace(text.debrief, **(words.get("debrief") or {})) if text.debrief else None
+    return replace(text, **{key: words[key] for key in ("title", "goal") if key in words}, tasks=tasks, debrief=debrief)
 
 
 def hint(
@@ -292,22 +311,24 @@ def _load(path: Path, spec: type[Spec]) -> Spec:
         return msgspec.convert(load(path.read_text()), spec)
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
-        raise Problem(f"{path} is not valid YAML: {where}", "Correct the file; nothing was graded") from None
+        raise problem("lab-not-yaml", file=path, error=where) from None
     except msgspec.ValidationError as error:
-        raise Problem(_told(path, spec, str(error)), "Correct the file; nothing was graded") from None
+        raise _broken(path, spec, str(error)) from None
 
 
-def _told(path: Path, spec: type[msgspec.Struct], error: str) -> str:
-    """An error of msgspec's in a sentence: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
+def _broken(path: Path, spec: type[msgspec.Struct], error: str) -> Problem:
+    """An error of msgspec's as a Problem: `lab.yaml:7: tasks.0.pionts: unknown key; allowed are …`.
 
     error: such as "Object contains unknown field `pionts` - at `$.tasks[0]`".
     """
     why, _, place = error.partition(" - at `$")
     where: list[int | str] = [int(key) if key.isdigit() else key for key in re.findall(r"[\w-]+", place)]
+    text = path.read_text()
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", why):
-        why = f"unknown key; allowed are {', '.join(_keys_at(spec, where))}"
-        where.append(unknown[1])
-    return f"{path}:{_line_of(path.read_text(), where)}: {'.'.join(map(str, where)) or 'the whole file'}: {why}"
+        allowed, where = _keys_at(spec, where), [*where, unknown[1]]
+        key = ".".join(map(str, where))
+        return problem("lab-unknown-key", file=path, line=_line_of(text, where), key=key, allowed=allowed)
+    return problem("lab-file-broken", file=path, line=_line_of(text, where), key=".".join(map(str, where)), why=why)
 
 
 def _keys_at(spec: type[msgspec.Struct], where: list[int | str]) -> list[str]:

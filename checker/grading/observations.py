@@ -16,6 +16,7 @@ from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind, target_ports
 from checker.grading.timeline import Timeline
 from checker.model.answers import Answer, Answers, answers
+from checker.model.fault import Phrase, Reason
 from checker.model.kinds import KINDS
 from checker.model.state import Object, State
 from checker.model.verdict import unknown
@@ -218,9 +219,18 @@ def answered(seen: dict[str, Any]) -> dict[str, Any]:
     """The answers from inside one Pod. Raises Unknown where it could not be asked."""
     if set(seen) == {"error"}:
         # A busy machine, or a container that ended after it was listed: another check may get an answer.
-        late = "no answer within" in seen["error"] or "container not found" in seen["error"]
-        unknown("pod-not-askable", in_progress=late, why=seen["error"])
+        unknown("pod-not-askable", in_progress=is_late(seen["error"]), why=seen["error"])
     return seen
+
+
+POD_SILENT, POD_NOT_ASKED = "why-pod-silent", "why-pod-not-asked"  # see checker/collect/exec.py
+
+
+def is_late(why: Reason) -> bool:
+    """Whether another look may get the answer that is missing. why: the `error` that is in the place of answers."""
+    if not isinstance(why, Phrase):
+        return False
+    return why.id == POD_SILENT or "container not found" in str(why.facts.get("message", ""))
 
 
 @dataclass(frozen=True)
@@ -288,7 +298,7 @@ class NotObserved:
     observation needs is missing.)
     """
 
-    def __init__(self, observation: Observation[Any], why: str) -> None:
+    def __init__(self, observation: Observation[Any], why: Reason) -> None:
         self._observation, self._why = observation, why
 
     def _raise(self) -> Any:

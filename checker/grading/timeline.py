@@ -99,21 +99,21 @@ class Interval:
 class Drain:
     """A node was cordoned while Pods of a Deployment were on it.
 
-    begin, told: when the first and the last of these Pods began to terminate (when the node was cordoned, where none
-    did). end: when the last of them was deleted and their replacements were ready. pods: the names of all of them.
+    begin, last_deleted: when the first and the last of these Pods began to terminate (when the node was cordoned, where
+    none did). end: when the last of them was deleted and their replacements were ready. pods: the names of all of them.
     staying: the names of those that did not terminate while the node was cordoned.
     """
 
     node: str
     begin: float
-    told: float
+    last_deleted: float
     end: float
     pods: frozenset[str]
     staying: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Said:
+class FirstLineInterval:
     """The first line of a Pod's answers, and when it was received first and last, in seconds since 1970."""
 
     first: float
@@ -207,9 +207,9 @@ class Timeline:
         """Each change of the answers' first line: when, and the new line, oldest first."""
         return [(at, text) for at, text in self._seen.get("texts", [])]
 
-    def said(self) -> dict[str, list[Said]]:
+    def first_lines(self) -> dict[str, list[FirstLineInterval]]:
         """The first lines of each Pod's answers, by its name: one entry for each change, oldest first."""
-        return {host: [Said(*run) for run in runs] for host, runs in self._seen["said"].items()}
+        return {host: [FirstLineInterval(*run) for run in runs] for host, runs in self._seen["said"].items()}
 
     def versions(self, hosts: Container[str] | None = None) -> dict[str, tuple[float, float]]:
         """When each version of the app answered first and last; with `hosts`, from these Pods."""
@@ -360,7 +360,7 @@ class Timeline:
         sets: all of the Deployment's.
         """
 
-        def asked(uids: Iterable[str], at: float) -> float:
+        def wanted(uids: Iterable[str], at: float) -> float:
             return sum(next((n for when, n in reversed(sets[uid]["changes"]) if when <= at), 0.0) for uid in uids)
 
         # Recreate deletes all old Pods first, and a rollout without surge deletes one of them first: then the rollout
@@ -371,7 +371,7 @@ class Timeline:
             at
             for steps in last
             for before, at, after in steps
-            if after < before and at > max(earlier, made - TIME_FOR_IMAGE_TAKEOVER) and (after or not asked(sets, at))
+            if after < before and at > max(earlier, made - TIME_FOR_IMAGE_TAKEOVER) and (after or not wanted(sets, at))
         ]
         begin = min([made, *reduced])
         following = min((at for times in _begins(sets).values() for at in times if at > made), default=inf)
@@ -379,16 +379,16 @@ class Timeline:
         # the others.
         sides = new, set(sets) - new
         changes = sorted(at for owner in sets.values() for at, _ in owner["changes"] if made <= at < following)
-        decided = next((at for at in changes if not all(asked(side, at) for side in sides)), inf)
+        decided = next((at for at in changes if not all(wanted(side, at) for side in sides)), inf)
         # A terminating Pod may answer until its grace period ends, and the effect shows only then.
         # Pods of a ReplicaSet that stays, and that began to terminate later, were deleted for another reason.
-        told_to_go = [
+        terminating = [
             pod
             for uid in sets
             for _, pod in self._pods_of({uid})
-            if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not asked({uid}, decided))
+            if begin <= pod["deleted"] < following and (pod["deleted"] <= decided or not wanted({uid}, decided))
         ]
-        last_gone = max((pod["gone"] or inf for pod in told_to_go), default=begin)
+        last_gone = max((pod["gone"] or inf for pod in terminating), default=begin)
         return Rollout(begin, min(last_gone + TIME_FOR_ENDPOINT_REMOVAL, following))
 
     def replacements(self, deployment: str) -> list[Replacement]:
@@ -459,15 +459,15 @@ class Timeline:
             if pods:
                 went = [pod for pod in pods if pod["deleted"] and pod["deleted"] <= interval.end]
                 begin = min((pod["deleted"] for pod in went), default=interval.begin)
-                told = max((pod["deleted"] for pod in went), default=interval.begin)
+                last_deleted = max((pod["deleted"] for pod in went), default=interval.begin)
                 came = [
                     p["ready"]
                     for p in self.pods_of(deployment)
-                    if begin <= p["added"] <= told + TIME_FOR_REPLACEMENT_POD
+                    if begin <= p["added"] <= last_deleted + TIME_FOR_REPLACEMENT_POD
                 ]
-                end = max([told, *(pod["gone"] or inf for pod in went), *came])
+                end = max([last_deleted, *(pod["gone"] or inf for pod in went), *came])
                 names, gone = (frozenset(pod["name"] for pod in some) for some in (pods, went))
-                found.append(Drain(interval.node, begin, told, end, names, names - gone))
+                found.append(Drain(interval.node, begin, last_deleted, end, names, names - gone))
         return found
 
 

@@ -104,26 +104,32 @@ def says_no_namespace(command: str) -> bool:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still in progress."""
+    """What is wrong in a namespace, or with one object of it; what could not be seen; what is still in progress.
+
+    lab: the number of the lab that was started in the namespace; empty where none was.
+    kept_back: how many findings are not told, as this lab asks the learner to find them out.
+    """
 
     namespace: str
     object: str = ""  # the one object that was asked about
     findings: tuple[Finding, ...] = ()
     unseen: tuple[Finding, ...] = ()
     in_progress: tuple[Finding, ...] = field(default=(), compare=False)
+    lab: str = field(default="", compare=False)
+    kept_back: int = 0
 
     @property
     def exit_code(self) -> int:
         """0 nothing is wrong; 1 something is; 2 nothing was found, but something could not be seen."""
-        return 1 if self.findings else 2 if self.unseen else 0
+        return 1 if self.findings or self.kept_back else 2 if self.unseen else 0
 
     @property
     def summary(self) -> str:
         """The answer in one sentence."""
         about = "explain-object" if self.object else "explain-namespace"
         where = say(about, object=self.object, namespace=self.namespace)
-        if self.findings:
-            return say("explain-wrong", where=where, number=len(self.findings))
+        if self.findings or self.kept_back:
+            return say("explain-wrong", where=where, number=len(self.findings) + self.kept_back)
         return say("explain-not-all-seen" if self.unseen else "explain-well", where=where)
 
     def to_json(self) -> dict[str, Any]:
@@ -136,4 +142,5 @@ class Explanation:
             "findings": [finding.to_json() for finding in self.findings],
             "unseen": [finding.to_json() for finding in self.unseen],
             "in_progress": [finding.to_json() for finding in self.in_progress],
+            "kept_back": self.kept_back,
         }

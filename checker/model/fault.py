@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, Protocol
 
-from checker.model.catalogue import Catalogue, catalogue, conjunctions, say
-from checker.model.words import fill
+from checker.model.catalogue import Catalogue, catalogue, say
+from cluster import Problem
+from cluster.language import conjunctions
+from cluster.language.templates import fill
 
 Outcome = Literal["passed", "failed", "unknown"]
 
@@ -50,11 +52,25 @@ class Ref:
 class Phrase:
     """A fact that is written as a part of a sentence, such as `a new Pod of Deployment web`: for what has no name.
 
+    A State keeps as a Phrase why something could not be seen.
+
     id: the words, in ui.yaml. facts: what these words use.
     """
 
     id: str
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The words, in the chosen language."""
+        return say(self.id, **self.facts)
+
+
+Reason = str | Phrase  # why something could not be seen; a text where it is a message of Kubernetes itself
+
+
+def reason_of(problem: Problem) -> Reason:
+    """A Problem as the reason why something could not be seen."""
+    return Phrase(problem.id, problem.facts) if problem.id else problem.what
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ class Fault:
         return replace(self, **changes)
 
     def within(self, context: str, **facts: Any) -> Fault:
-        """The same fault, told with a sentence of ui.yaml around its message.
+        """The same fault, with a sentence of ui.yaml around its message.
 
         In that sentence, `{message}` is the message so far.
         """
@@ -115,16 +131,16 @@ class Fault:
         """
         causes = causes or catalogue()
         form = causes[self.cause].form(self.form)
-        facts = _told(self._facts(), causes)
+        facts = _in_words(self._facts(), causes)
         templates = (form.message, form.expected, form.observed, form.look)
-        told = Words(*(fill(text, facts, conjunctions()) for text in templates))
+        words = Words(*(fill(text, facts, conjunctions()) for text in templates))
         for context, around in self.contexts:
-            told = replace(told, message=say(context, message=told.message, **_told(around, causes)))
+            words = replace(words, message=say(context, message=words.message, **_in_words(around, causes)))
         if self.led_elsewhere:
-            message = say("elsewhere", namespace=self.object.namespace, message=told.message)
-            look = told.look + (f" -n {self.object.namespace}" if told.look and " -n " not in told.look else "")
-            told = replace(told, message=message, look=look)
-        return told
+            message = say("elsewhere", namespace=self.object.namespace, message=words.message)
+            look = words.look + (f" -n {self.object.namespace}" if words.look and " -n " not in words.look else "")
+            words = replace(words, message=message, look=look)
+        return words
 
     def _facts(self) -> dict[str, Any]:
         """The facts, and the facts that every fault has.
@@ -144,15 +160,13 @@ class Fault:
         return tuple(str(self.facts.get(name, "")) for name in names)
 
 
-def _told(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
-    """The facts, with the message of each fact that is a fault itself, and the words of each Phrase."""
+def _in_words(facts: Mapping[str, Any], causes: Catalogue) -> dict[str, Any]:
+    """The facts, with the message of each fact that is a fault itself."""
 
-    def told(fact: Any) -> Any:
-        if isinstance(fact, Phrase):
-            return say(fact.id, **fact.facts)
+    def in_words(fact: Any) -> Any:
         return fact.words(causes).message if isinstance(fact, Fault) else fact
 
-    return {name: told(fact) for name, fact in facts.items()}
+    return {name: in_words(fact) for name, fact in facts.items()}
 
 
 class NotPassed(Exception):

@@ -41,16 +41,6 @@ def pairs(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "(none)"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 Pod`, `3 Pods`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def are_no(number: int, noun: str) -> str:
-    """`is no Pod`, `are no Pods`: of so many who were named."""
-    return f"is no {noun}" if number == 1 else f"are no {noun}s"
-
-
 def is_address(host: str) -> bool:
     """Whether a host is written as an IP address."""
     try:

@@ -8,20 +8,21 @@ It is saved as JSON and loaded again. So fast tests replay what a real cluster d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from checker.model.fault import Phrase, Reason, Ref, unknown
 from checker.model.image_name import ImageName
 from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.model.quantity import quantity
-from checker.model.verdict import unknown
 
 FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
+LOGS = "pods/log"  # stands among the forbidden kinds where this user has no right to read logs
 REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
 CLASS = "kubeclass.dev/class"  # label of what a class put into a learner's namespace: the class's name
@@ -246,12 +247,14 @@ class State:
     namespace: str
     now: datetime
     objects: dict[str, list[Object]] = field(default_factory=dict)
-    unlisted: dict[str, str] = field(default_factory=dict)  # kind: why it could not be listed
+    unlisted: dict[str, Reason] = field(default_factory=dict)  # kind: why it could not be listed
     observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
-    logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a container in trouble
-    refusals: list[dict[str, str]] = field(default_factory=list)  # what the API server says to the learner's files
+    logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a log that was read; may be ""
+    refusals: list[dict[str, Any]] = field(default_factory=list)  # what the API server says to the learner's files
     asked: Asked = field(default_factory=Asked)
-    forbidden: frozenset[str] = frozenset()  # those of the unlisted kinds that this user has no right to list
+    # Those of the unlisted kinds that this user has no right to list; LOGS where logs may not be read.
+    forbidden: frozenset[str] = frozenset()
+    unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
 
     # -- questions about objects ---------------------------------------------------------------------------------------
 
@@ -277,7 +280,7 @@ class State:
         if kind in self.unlisted:
             unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
         if kind in self.asked.in_namespace and not KINDS[kind].namespaced:
-            why = f"only {kind} {self.namespace} may be read"
+            why = Phrase("why-one-readable", {"kind": kind, "name": self.namespace})
             unknown("cannot-list", kind, kinds=[kind], why=why, plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
@@ -384,6 +387,23 @@ class State:
             for address in endpoint.get("addresses") or []
         }
 
+    # -- logs --------------------------------------------------------------------------------------------------------
+
+    def log(self, pod: str, container: str) -> str:
+        """The last lines of a container's log; empty where it logged nothing. Raises Unknown where it was not read.
+
+        Read are the logs of containers in trouble, up to a number (checker/collect/collect.py).
+        """
+        text = self.log_if_read(pod, container)
+        if text is None:
+            why = self.unread_logs.get(f"{pod}/{container}", "")
+            unknown("log-not-read", Ref("Pod", pod, self.namespace), container=container, why=why)
+        return text
+
+    def log_if_read(self, pod: str, container: str) -> str | None:
+        """The same, but None where the log was not read: for what a log can only make more exact."""
+        return self.logs.get(f"{pod}/{container}")
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def age(self, time: str | datetime) -> float:
@@ -403,6 +423,12 @@ class State:
         text = namespace.annotations.get(STARTED) if namespace else None
         return parse_time(text) if text else None
 
+    @cached_property
+    def lab(self) -> str:
+        """The number of the lab that was started in this namespace; empty where none was."""
+        namespace = next((o for o in self.objects.get("Namespace", []) if o.name == self.namespace), None)
+        return str(namespace.labels.get(LAB, "")) if namespace and STARTED in namespace.annotations else ""
+
     # -- JSON --------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
@@ -411,25 +437,50 @@ class State:
             "namespace": self.namespace,
             "now": self.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "objects": {kind: [o.raw for o in objects] for kind, objects in self.objects.items() if objects},
-            "unlisted": self.unlisted,
-            "observations": self.observations,
+            "unlisted": _plain(self.unlisted),
+            "observations": _plain(self.observations),
             "logs": self.logs,
-            "refusals": self.refusals,
+            "refusals": _plain(self.refusals),
             "asked": self.asked.to_json(),
             "forbidden": sorted(self.forbidden),
+            "unread_logs": _plain(self.unread_logs),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> State:
         """The inverse of `to_json`."""
-        return cls(
+        state = cls(
             namespace=data["namespace"],
             now=parse_time(data["now"]),
             objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
-            **{name: data[name] for name in ("unlisted", "observations", "logs", "refusals")},
+            **{name: _with_phrases(data[name]) for name in ("unlisted", "observations", "refusals")},
+            logs=data["logs"],
             asked=Asked.from_json(data["asked"]),
             forbidden=frozenset(data["forbidden"]),
+            unread_logs=_with_phrases(data.get("unread_logs", {})),
         )
+        if "unread_logs" not in data and state.asked.logs:  # an earlier recording, which kept no log without text
+            pods = state.objects.get("Pod", [])
+            keys = [f"{pod.name}/{status['name']}" for pod in pods for status in pod.container_statuses]
+            state.logs = dict.fromkeys(keys, "") | state.logs
+        return state
+
+
+def _plain(value: Any) -> Any:
+    """A part of a State as JSON has it: a Phrase as its id and its facts."""
+    if isinstance(value, Phrase):
+        return {"id": value.id, "facts": _plain(value.facts)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _with_phrases(value: Any) -> Any:
+    """The inverse of `_plain`."""
+    if isinstance(value, dict):
+        found = {key: _with_phrases(item) for key, item in value.items()}
+        return Phrase(**found) if found.keys() == {"id", "facts"} else found
+    return [_with_phrases(item) for item in value] if isinstance(value, list) else value
 
 
 def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:

@@ -13,7 +13,10 @@ __all__ = ["Failed", "NotPassed", "Result", "Unknown", "Verdict", "fail", "unkno
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of one task. The fields from `cause` on are empty for a passed one."""
+    """What is known of one task. The fields from `cause` on are empty for a passed one.
+
+    root: what the learner is to find out, as `cause@Kind/name`; empty where nothing is to be found out.
+    """
 
     id: str
     title: str
@@ -27,22 +30,23 @@ class Verdict:
     look: str = ""
     in_progress: bool = field(default=False, compare=False)
     fault: Fault | None = field(default=None, compare=False)
+    root: str = ""
 
     @classmethod
     def of(cls, id: str, title: str, points: int, fault: Fault, causes: Catalogue | None = None) -> Verdict:
         """The verdict of a task that ended with a fault, in the words of a lab's catalogue."""
-        told = fault.words(causes)
+        words = fault.words(causes)
         return cls(
             id,
             title,
             points,
             verdict=fault.outcome,
             cause=fault.cause,
-            message=told.message,
-            expected=told.expected,
-            observed=told.observed,
+            message=words.message,
+            expected=words.expected,
+            observed=words.observed,
             object=str(fault.object),
-            look=told.look,
+            look=words.look,
             in_progress=fault.in_progress,
             fault=fault,
         )

@@ -51,6 +51,7 @@ wait_option = command.option(
     show_envvar=True,
     help="help-wait",
 )
+why_option = command.option("--why", is_flag=True, help="help-why")
 yes_option = command.option("--yes", "-y", is_flag=True, help="help-yes")
 target_argument = command.argument("target", metavar="[KIND/NAME]", required=False, default="", help="help-target")
 target_name_argument = command.argument("name", metavar="[NAME]", required=False, default="", help="help-target-name")
@@ -138,29 +139,35 @@ def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
 @kubeconfig_option
 @as_json_option
 @wait_option
-def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float) -> None:
+@why_option
+def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float, why: bool) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
     from checker.classroom.target import target
     from checker.session import Session
     from checker.ui import progress
-    from checker.ui.report import text_report
+    from checker.ui.report import text_debrief, text_report
 
     cluster = target(context, kubeconfig)
-    result = Session(lab, namespace, cluster=cluster).check(wait)
+    session = Session(lab, namespace, cluster=cluster)
+    result = session.check(wait)
     at_home = cluster.kind != "named" and namespace in ("", cluster.namespace)
     if at_home and (unkept := progress.note(result)):
         click.echo(unkept, err=True)
     if as_json:
         _print_json(result.to_json())
     else:
-        click.echo(text_report(result, colour=sys.stdout.isatty()))
+        known = progress.suspects(result.lab, result.namespace)
+        click.echo(text_report(result, colour=sys.stdout.isatty(), why=why, known=known))
+        if result.passed:
+            click.echo(text_debrief(session.lab))
     sys.exit(result.exit_code)
 
 
 @app.command(help="help-watch")
 @lab_argument
 @namespace_option
-def watch(lab: str, namespace: str) -> None:
+@why_option
+def watch(lab: str, namespace: str, why: bool) -> None:
     """Grade a lab again whenever the cluster changes, until Ctrl-C. Exit status: as of `check`, by the last grade."""
     import threading
     from contextlib import nullcontext
@@ -184,13 +191,14 @@ def watch(lab: str, namespace: str) -> None:
     def show(result: Result) -> None:
         nonlocal last
         last = result
+        known = progress.suspects(result.lab, namespace)
         if not elsewhere:
             progress.note(result, asked=False)
         if screen:
-            report = text_report(result, colour=True, live=True)
+            report = text_report(result, colour=True, live=True, why=why, known=known)
             screen.update(Text.from_ansi(f"{report}\n\n{say('watch-end')}"), refresh=True)
         else:
-            click.echo(text_report(result, live=True))
+            click.echo(text_report(result, live=True, why=why, known=known))
 
     try:
         with screen or nullcontext(), Live(session, show):
@@ -265,6 +273,28 @@ def hint(lab: str, task: str, level: int, namespace: str) -> None:
         click.echo(say("hint-more", lab=lab, task=task, level=level + 1, elsewhere=elsewhere))
 
 
+@app.command(help="help-suspect")
+@lab_argument
+@command.argument("target", metavar="KIND/NAME", help="help-suspect-target")
+@command.argument("what", metavar="WHAT", required=False, default="", help="help-suspect-what")
+@namespace_option
+def suspect(lab: str, target: str, what: str, namespace: str) -> None:
+    """Name what is wrong, in a lab that asks to find out. Exit status: 0 that is it, 1 that is not it,
+    3 could not run."""
+    from checker.model.catalogue import problem
+    from checker.session import Session
+    from checker.ui import suspects
+
+    if not what:
+        raise problem(
+            "suspect-of-what", choices="".join(f"\n    {choice}: {words}" for choice, words in suspects.choices())
+        )
+    session = Session(lab, namespace)
+    is_right, answer = suspects.named(session.lab, *session.checked(0), target, what)
+    click.echo(answer)
+    sys.exit(0 if is_right else 1)
+
+
 @app.command(help="help-solve")
 @lab_argument
 @namespace_option
@@ -288,6 +318,7 @@ def reset(lab: str, namespace: str, yes: bool) -> None:
     """Delete what was made for a lab and set it up again. Your files are kept."""
     from checker.model.catalogue import problem, say
     from checker.session import Session
+    from checker.ui import progress
 
     namespace, elsewhere = _namespace(namespace)
     session = Session(lab, namespace)
@@ -296,6 +327,7 @@ def reset(lab: str, namespace: str, yes: bool) -> None:
         raise problem("not-reset", lab=lab, elsewhere=elsewhere, exit_code=1)
     click.echo(say("reset-begin", namespace=namespace, lab=number))
     session.reset()
+    progress.forget_suspects(number, namespace)
     click.echo(say("reset-done"))
 
 
@@ -353,9 +385,7 @@ def main() -> None:
 
 def _end(problem: Problem) -> NoReturn:
     """Print a Problem, and end with its exit status."""
-    from checker.ui.problem import text_of
-
-    print(f"kubeclass: {text_of(problem)}", file=sys.stderr)
+    print(f"kubeclass: {problem}", file=sys.stderr)
     sys.exit(problem.exit_code)
 
 

@@ -20,7 +20,7 @@ as_json_option = command.option("--json", "as_json", is_flag=True, help="help-js
 def up(metrics: bool) -> None:
     """Bring the course's cluster up, or back up. Safe to repeat; a stopped attempt goes on where it was."""
     from checker.model.catalogue import say
-    from cluster.progress import say as tell
+    from cluster.progress import tell
     from cluster.up import stop_as_by_ctrl_c
     from cluster.up import up as bring_up
 
@@ -35,7 +35,7 @@ def up(metrics: bool) -> None:
 def down() -> None:
     """Delete the course's cluster. Your files, your progress and the images are kept."""
     from checker.model.catalogue import say
-    from cluster.progress import say as tell
+    from cluster.progress import tell
     from cluster.up import down as take_down
 
     _require_own("down-in-class")

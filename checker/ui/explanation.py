@@ -9,6 +9,7 @@ from checker import session
 from checker.classroom.target import target as meant
 from checker.model.catalogue import say
 from checker.model.explanation import Explanation, Finding
+from checker.ui.suspects import kept_back, without_kept_back
 
 
 class ExplanationReport(Explanation):
@@ -35,11 +36,11 @@ def explain(
 
     namespace: by default, the cluster's. context, kubeconfig: see classroom/target.py.
     wait: seconds that a change in progress is given. Raises Problem where there is no cluster, and for an unknown kind.
+    What a lab asks the learner to find out is kept back (checker/ui/suspects.py).
     """
     cluster = meant(context, kubeconfig)
-    return ExplanationReport(
-        **vars(session.explain(target, name, namespace=namespace, wait=wait, cluster=cluster)),
-    )
+    found = session.explain(target, name, namespace=namespace, wait=wait, cluster=cluster)
+    return ExplanationReport(**vars(without_kept_back(found)))
 
 
 def _details(finding: Finding) -> list[tuple[str, str]]:
@@ -101,6 +102,7 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
             lines.append(f"      {say('explain-what-follows')}")
             for one in follows:
                 lines += wrapped(one, 8)
+    lines += wrapped(kept_back(explanation), 2)
     for finding in explanation.unseen:
         lines.append(f"  {styled('? ' + say('explain-not-seen'), '33')}  {finding.title}  [{finding.cause}]")
         lines += wrapped(finding.message, 6)
@@ -131,6 +133,8 @@ def html_of(explanation: Explanation) -> str:
                 f"<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
             )
         rows.append("</li>")
+    if explanation.kept_back:
+        rows.append(f"<li>{quoted(kept_back(explanation))}</li>")
     for finding in explanation.unseen:
         rows.append(
             f"<li><b style='color:var(--jp-warn-color0, inherit)'>? {quoted(say('explain-not-seen'))}</b> "

@@ -20,10 +20,11 @@ def lab() -> None:
 def new(number: str, name: str) -> None:
     """Make the folder of a new lab: a small one that works, with comments, to be changed."""
     from checker.authoring.new import new_lab
+    from checker.model.catalogue import say
 
     folder = new_lab(number, name)
-    click.echo(f"{folder} is a lab of one task. It is a draft: learners do not see it.")
-    click.echo(f"See what is missing: kubeclass lab check {number}. How to go on: docs/writing-a-lab.md")
+    click.echo(say("author-new-done", folder=folder))
+    click.echo(say("author-new-check", lab=number))
 
 
 @lab.command(help="help-author-check")
@@ -32,11 +33,12 @@ def check(lab: str) -> None:
     """Say everything that is missing or wrong in a lab's folder. Needs no cluster."""
     from checker.authoring.check import check_lab
     from checker.grading.labs import load_lab
+    from checker.model.catalogue import say
 
     found = load_lab(lab)
     wrong = check_lab(found)
     for sentence in wrong:
         click.echo(f"✘ {sentence}")
     if not wrong:
-        click.echo(f"Lab {found.number} is complete." + (" It is a draft." if found.spec.draft else ""))
+        click.echo(say("author-draft-complete" if found.spec.draft else "author-complete", lab=found.number))
     sys.exit(1 if wrong else 0)

@@ -40,6 +40,34 @@ def read() -> dict[str, Any]:
     return data
 
 
+def suspects(lab: str, namespace: str) -> set[str]:
+    """The roots for which the learner has named a suspect, since the lab was set up in this namespace."""
+    return set((read().get("suspects") or {}).get(f"{namespace}/{lab}") or [])
+
+
+def add_suspect(lab: str, namespace: str, root: str) -> None:
+    """Record that the learner has named a suspect for a root."""
+    with _locked():
+        data = read()
+        known = data.setdefault("suspects", {}).setdefault(f"{namespace}/{lab}", [])
+        known += [] if root in known else [root]
+        _write(data)
+
+
+def forget_suspects(lab: str, namespace: str) -> None:
+    """Forget the suspects of a lab: it is set up again, and other things may be wrong in it."""
+    with suppress(OSError), _locked():
+        data = read()
+        if data.get("suspects", {}).pop(f"{namespace}/{lab}", None):
+            _write(data)
+
+
+def _write(data: dict[str, Any]) -> None:
+    new = _file().with_suffix(".new")
+    new.write_text(json.dumps(data, indent=1) + "\n")
+    new.replace(_file())
+
+
 @contextmanager
 def _locked() -> Iterator[None]:
     _file().parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +121,4 @@ def _kept(lab: str) -> Iterator[dict[str, Any]]:
             known["seconds"] = known.get("seconds", 0) + (round(passed) if 0 < passed <= PAUSE else 0)
             known["seen_at"] = round(now)
         yield known
-        new = _file().with_suffix(".new")
-        new.write_text(json.dumps(data, indent=1) + "\n")
-        new.replace(_file())
+        _write(data)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection
+from dataclasses import dataclass
 
+from checker.grading.labs import Lab
 from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
+from checker.ui.suspects import is_kept_back
+from cluster.context import DEFAULT_NAMESPACE
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
@@ -13,11 +18,20 @@ TO_DO = "·"  # the symbol of a task that was not checked yet
 WAITING = "…"  # the symbol of a verdict that may change by itself
 
 
+@dataclass(frozen=True)
 class Report(Result):
-    """A result that, shown in a notebook, reads as the report does."""
+    """A result that, shown in a notebook, reads as the report does.
+
+    why, known: see text_report. debrief: what follows where everything has passed.
+    """
+
+    why: bool = False
+    known: Collection[str] = ()
+    debrief: str = ""
 
     def __repr__(self) -> str:
-        return text_report(self)
+        report = text_report(self, why=self.why, known=self.known)
+        return f"{report}\n{self.debrief}" if self.passed and self.debrief else report
 
 
 def same_roots(result: Result) -> dict[str, Verdict]:
@@ -40,9 +54,18 @@ def same_roots(result: Result) -> dict[str, Verdict]:
     return repeated
 
 
-def text_report(result: Result, colour: bool = False, live: bool = False) -> str:
-    """The whole result. colour: with ANSI colours; the words say everything without them. live: what may be different a
-    moment later is said to be waiting, for there will be another report then."""
+def text_report(
+    result: Result, colour: bool = False, live: bool = False, why: bool = False, known: Collection[str] = ()
+) -> str:
+    """The whole result.
+
+    A failed task shows what was observed. Its cause is shown where `why` asks for it. A task that could not be checked,
+    and one that waits for a change in progress, always show their reason.
+
+    colour: with ANSI colours; the words say everything without them.
+    live: another report follows. So a verdict that may change by itself reads as waiting.
+    known: the roots for which the learner has named a suspect. Other roots that the lab asks to find out are kept back.
+    """
 
     def styled(text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if colour else text
@@ -59,13 +82,42 @@ def text_report(result: Result, colour: bool = False, live: bool = False) -> str
         )
         code = ANSI["unknown"] if waiting else ANSI[verdict.verdict]
         lines.append(f"  {styled(word, code)}  {verdict.title}  {earned}/{verdict.points}")
-        if verdict.id in repeated:
+        if is_kept_back(verdict.root, known):
+            lines += _wrapped([say("report-find-out")])
+        elif why and verdict.id in repeated:
             lines.append(f"      {say('report-same-root', title=repeated[verdict.id].title)}")
-        elif verdict.verdict != "passed":
+        elif why or verdict.verdict == "unknown" or verdict.in_progress:
             lines += _explained(verdict)
+        elif verdict.observed:
+            lines += _wrapped([say("report-observed", observed=verdict.observed.rstrip("."))])
     if result.waited >= 1:
         lines.append(f"  {say('report-waited', seconds=f'{result.waited:.0f}')}")
+    unexplained = [task for task in result.tasks if task.verdict == "failed" and not task.in_progress]
+    elsewhere = "" if result.namespace == DEFAULT_NAMESPACE else result.namespace
+    if unexplained and not why:
+        lines.append(say("report-why", lab=result.lab, task=unexplained[0].id, elsewhere=elsewhere))
+    if any(is_kept_back(task.root, known) for task in result.tasks):
+        lines.append(say("report-suspect", lab=result.lab, elsewhere=elsewhere))
     return "\n".join(lines)
+
+
+def debrief(lab: Lab) -> list[tuple[str, str]]:
+    """What is told when a lab has passed, as (what it is, words); empty where the lab has no debrief."""
+    known = lab.spec.debrief
+    if not known:
+        return []
+    return [
+        (say("debrief-shown"), known.shown),
+        *((say("debrief-others"), other) for other in known.others.values()),
+        (say("debrief-mistake"), known.mistake),
+        (say("debrief-further"), known.further),
+    ]
+
+
+def text_debrief(lab: Lab) -> str:
+    """The debrief as text."""
+    lines = [line for label, words in debrief(lab) for line in [label, *_wrapped([words])]]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def word_with_symbol(symbol: str, word: str) -> str:
@@ -78,6 +130,9 @@ def word_with_symbol(symbol: str, word: str) -> str:
 
 
 def _explained(verdict: Verdict) -> list[str]:
+    """The evidence of a verdict, its cause and where to look; nothing for a passed one."""
+    if verdict.verdict == "passed":
+        return []
     cause = catalogue().get(verdict.cause)
     lines = [verdict.message or (cause.title if cause else verdict.cause)]
     if verdict.expected or verdict.observed:
@@ -87,6 +142,10 @@ def _explained(verdict: Verdict) -> list[str]:
         lines.append(say("look", command=verdict.look))
     if cause:
         lines.append(say("meaning", meaning=cause.meaning, lesson=cause.lesson))
+    return _wrapped(lines)
+
+
+def _wrapped(lines: list[str]) -> list[str]:
     return [
         wrapped
         for line in lines

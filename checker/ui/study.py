@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,8 +24,8 @@ from checker.ui import layout
 from checker.ui.cluster_status import facts
 from cluster import engine, paths, tools
 from cluster.context import Cluster
-from cluster.progress import say as tell
-from cluster.progress import step, tail
+from cluster.progress import step, tail, tell
+from cluster.waiting import wait_until
 
 PORT = 8888
 STOPPED = 130  # the exit status of a `kubeclass` that was stopped by Ctrl-C
@@ -200,12 +199,11 @@ def _free_port(wanted: int) -> int:
 
 
 def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
-    while time.monotonic() < deadline:
+    def is_listening() -> bool:
         if server.poll() is not None:
             raise problem("jupyterlab-ended")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise problem("jupyterlab-slow", seconds=STARTS_WITHIN)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    if not wait_until(is_listening, STARTS_WITHIN, pause=0.1):
+        raise problem("jupyterlab-slow", seconds=STARTS_WITHIN)

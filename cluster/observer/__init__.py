@@ -1,5 +1,6 @@
-"""The observer, a Pod of the course's in namespace kubeclass that makes requests for the checker: its objects, and how they are installed.
-checker/collect/observer.py asks it.
+"""The observer: its objects, and how they are installed.
+
+It is a Pod in namespace kubeclass that makes requests for the checker; checker/collect/observer.py asks it.
 """
 
 from __future__ import annotations

@@ -4,13 +4,15 @@ The observer imports it; and it runs inside a learner's own Pod, where a questio
 DNS says, which paths are open to it): `python3 -c THIS QUESTIONS` prints the answers, both as JSON.
 
 A question is one of
-  {"do": "http", "url": …, "times": n}         -> [{"status", "text", "host", "version", "error", "count"}], alike ones counted
+  {"do": "http", "url": …, "times": n}         -> [{"status", "text", "host", "version", "error", "count"}]: each
+                                                  answer once, with how often it came
   {"do": "each", "urls": {name: url}}          -> {name: {"status", …}}, one request each
   {"do": "tcp", "to": ["10.244.1.5:8080"]}     -> {"10.244.1.5:8080": "open" | "refused" | "timeout" | …}
   {"do": "dns", "names": […]}                  -> {name: {"addresses": […], "error": …}}
   {"do": "read", "files": […]}                 -> {path: text, or None where it cannot be read}; 4096 characters at most
-  {"do": "told", "variable": NAME}             -> {"value": …, "addresses": […], "error": …}: a variable of the container that this runs in,
-                                                  as its program has it, and where the host (and port) that it names leads to
+  {"do": "told", "variable": NAME}             -> {"value": …, "addresses": […], "error": …}: a variable of the
+                                                  container that this runs in, as its program has it, and where the
+                                                  host (and port) that it names leads to
 """
 
 import http.client
@@ -47,7 +49,7 @@ def addresses(name):
 
 
 def fetch(url, address=None, timeout=TIMEOUT):
-    """One GET over a connection of its own, so that the Service chooses a Pod anew. address: the host's, where it is known."""
+    """One GET over its own connection: the Service chooses a Pod anew. address: the host's, where it is known."""
     parts = urlsplit(url)
     headers = {"Host": parts.netloc, "Connection": "close", "User-Agent": "kubeclass-observer"}
     connection = None
@@ -132,7 +134,7 @@ def ask_read(question, pool):
 
 
 def told(name):
-    """A variable as the guestbook's process has it, whose command may have set it, or else as the container was given it."""
+    """A variable as the guestbook's process has it (its command may have set it), else as the container has it."""
     value = os.environ.get(name, "")
     for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
         try:

@@ -1,4 +1,7 @@
-"""Asking the API server from inside a Pod. Nothing but Python's standard library; the tests' enforcer of policies has it too."""
+"""Asking the API server from inside a Pod, with Python's standard library alone.
+
+The tests' enforcer of policies has it too.
+"""
 
 import http.client
 import os

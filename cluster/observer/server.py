@@ -47,7 +47,8 @@ class Timeline:
         self.lost = {}  # (second, error): [first, error, count, last]
         self.texts = deque(maxlen=TEXTS)  # [time, first line of an answer] whenever that was another than before
         self.said = {}  # host: [[from, to, first line of its answers], …]
-        # uid: {"name", "node", "owner", "added", "ready", "deleted" (told to go), "gone", "changes": [[time, is ready, restarts], …]}
+        # uid: {"name", "node", "owner", "added", "ready", "deleted" (it began to terminate), "gone",
+        #       "changes": [[time, is ready, restarts], …]}
         self.pods = {}
         self.replicas = {}  # uid: {"kind", "name", "images", "changes": [[time, replicas], …]}
         self.nodes = {}  # name: [[time, is ready, takes Pods], …]
@@ -65,7 +66,7 @@ class Timeline:
             threading.Thread(target=self.watch, args=(group, plural, note), daemon=True).start()
 
     def stream(self):
-        """One request every PERIOD, however long those before it take: a slow one must not hide what happens meanwhile."""
+        """One request every PERIOD, even while others wait for an answer: a slow one must not hide what happens."""
         with ThreadPoolExecutor(int(LOST / PERIOD)) as pool:
             while not self.ended.is_set() and time.time() - self.asked < IDLE:
                 begin = time.time()
@@ -121,7 +122,7 @@ class Timeline:
             self.hosts.pop(next(iter(self.hosts)))
 
     def note_said(self, now, host, said):
-        """What each host says by itself: of several that answer by turns, it could not be told who changed its words."""
+        """Each host's answers, apart: where several answer by turns, their common order hides whose changed."""
         runs = self.said.setdefault(host, deque(maxlen=TEXTS))
         if runs and runs[-1][2] == said:
             runs[-1][1] = max(now, runs[-1][1])

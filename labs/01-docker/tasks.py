@@ -30,7 +30,7 @@ class Engine(EngineObservation):
 
     image = IMAGE
     project = PROJECT
-    asked = program(__file__, "ask_guestbook")
+    program_in_app = program(__file__, "ask_guestbook")
 
 
 ENGINE = Engine()
@@ -133,13 +133,13 @@ def require_finds(app: Container, redis: Container) -> None:
     if not host:
         fail("redis-not-configured", app)
     require_container_reaches(app, redis, name_of(redis, app, host))
-    said = app.asked
-    if said is None or said["ready"][0] != 200 or "entries" not in (said["redis"] or {}):
-        if said is None:
+    inside = app.answers_inside
+    if inside is None or inside["ready"][0] != 200 or "entries" not in (inside["redis"] or {}):
+        if inside is None:
             fail("redis-not-answering", app, form="not-asked", redis=redis.name, in_progress=True)
-        status, text = said["ready"]
+        status, text = inside["ready"]
         if status == 200:
-            error = (said["redis"] or {}).get("error", "")
+            error = (inside["redis"] or {}).get("error", "")
             fail("redis-not-answering", app, form="entries", redis=redis.name, said=error, in_progress=True)
         fail("redis-not-answering", app, redis=redis.name, status=status or None, said=text, in_progress=True)
 
@@ -164,7 +164,7 @@ def guestbook_finds_redis_by_name(state: State, engine: EngineView) -> None:
 @task("data-survives", observe=ENGINE)
 def data_outlives_its_container(state: State, engine: EngineView) -> None:
     app, redis = app_and_redis(engine)
-    memory = (app.asked or {})["redis"]  # it was asked: see require_finds
+    memory = (app.answers_inside or {})["redis"]  # it was asked: see require_finds
     mount = redis.mount_at(memory["dir"])
     if mount is None or mount["Type"] not in ("volume", "bind") or mount["Anonymous"]:
         form = "" if mount is None else "anonymous" if mount["Anonymous"] else "mount-type"

@@ -25,7 +25,7 @@ def workers(state: State) -> list[Object]:
 @task("survey")
 def survey_is_right(state: State) -> None:
     survey = state.require("ConfigMap", "survey")
-    said = survey.raw.get("data") or {}
+    data = survey.raw.get("data") or {}
     cpus = {quantity(node.status["allocatable"]["cpu"]) for node in workers(state)}
     truth: dict[str, Container[Any]] = {
         "nodes": {len(state.everywhere("Node"))},
@@ -34,9 +34,9 @@ def survey_is_right(state: State) -> None:
     }
     for key, right in truth.items():
         state.require_key(survey, key)
-        if key not in said:
+        if key not in data:
             fail("value-malformed", survey, form="binary", key=key)
-        text = said[key].strip()
+        text = data[key].strip()
         try:
             number = quantity(text)
         except ValueError:

@@ -16,6 +16,7 @@ from checker.sdk import (
     Traffic,
     ask_in_pod,
     fail,
+    is_late,
     read_answers,
     task,
     unknown,
@@ -91,13 +92,13 @@ def pod_with_two(state: State) -> Object:
 
 
 @task("two-containers", observe=LOCALHOST)
-def two_containers_run(state: State, asked: dict[str, dict[str, Any]]) -> None:
+def two_containers_run(state: State, seen: dict[str, dict[str, Any]]) -> None:
     pod = pod_with_two(state)
-    heard = {name: read_answers(said["app"])[0] for name, said in asked.items() if "app" in said}
-    if not heard:
-        why = next(said["error"] for said in asked.values())
-        unknown("pod-not-askable", pod, why=why, in_progress="no answer within" in why)
-    for name, answer in heard.items():
+    answers = {name: read_answers(one["app"])[0] for name, one in seen.items() if "app" in one}
+    if not answers:
+        why = next(one["error"] for one in seen.values())
+        unknown("pod-not-askable", pod, why=why, in_progress=is_late(why))
+    for name, answer in answers.items():
         if not answer.ok:
             state.require_working(state.require("Service", "guestbook"))
             facts = {"container": name, "url": LOCALHOST.url, "answer": answer.words}

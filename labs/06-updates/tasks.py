@@ -16,8 +16,8 @@ def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
     service = state.require("Service", "guestbook")
     state.require_working(service)
     state.fail_for_other_backends(service, deployment, set())
-    heard = timeline.versions({pod.name for pod in state.ready_pods(deployment)})
-    if others := sorted(heard.keys() - {version}):
+    answering = timeline.versions({pod.name for pod in state.ready_pods(deployment)})
+    if others := sorted(answering.keys() - {version}):
         image = f"guestbook:{version}"
         fail("wrong-image", deployment, form="answers", image=image, version=version, versions=others)
     return deployment

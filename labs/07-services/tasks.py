@@ -104,7 +104,7 @@ def guestbook_answers_from_outside(state: State, answers: dict[str, dict[str, An
     services = [service for service in state.all("Service") if ports_on_nodes(state, service)]
     if not services:
         _fail_without_node_port(state)
-    answering = [s for s in services if answers_well(state, s, asked_of(s, answers))]
+    answering = [s for s in services if answers_well(state, s, answers_at_ports(s, answers))]
     if any(selects_by_template(service, deployment) for service in answering):
         return
     for service in answering:
@@ -113,17 +113,17 @@ def guestbook_answers_from_outside(state: State, answers: dict[str, dict[str, An
         state.require_working(service)
     service = services[0]
     ports = ports_on_nodes(state, service)
-    asked = {
+    by_address = {
         f"{node}:{ports[number]}": answer
-        for number, by_node in asked_of(service, answers).items()
+        for number, by_node in answers_at_ports(service, answers).items()
         for node, answer in by_node.items()
     }
-    fail_if_other_backends_answer(state, service, {answer.text for answer in asked.values() if answer.ok})
-    if not asked:
+    fail_if_other_backends_answer(state, service, {answer.text for answer in by_address.values() if answer.ok})
+    if not by_address:
         fail("node-port-unreachable", service, form="not-asked", in_progress=True)
-    heard = {at: answer.words for at, answer in asked.items()}
-    fault = Fault("node-port-unreachable", Ref.of(service), {"heard": heard, "answers": sorted(set(heard.values()))})
-    lost = all(answer.never_arrived for answer in asked.values())
+    words = {at: answer.words for at, answer in by_address.items()}
+    fault = Fault("node-port-unreachable", Ref.of(service), {"heard": words, "answers": sorted(set(words.values()))})
+    lost = all(answer.never_arrived for answer in by_address.values())
     if lost:
         state.explain_blocked(service, state.pods_of(service), fault, outside_cluster())
     raise Failed(fault.but(in_progress=lost))
@@ -144,7 +144,7 @@ def _fail_without_node_port(state: State) -> NoReturn:
     fail("not-a-node-port", wanted, types=types, without=without, protocols=protocols)
 
 
-def asked_of(service: Object, answers: dict[str, dict[str, Answer]]) -> dict[int, dict[str, Answer]]:
+def answers_at_ports(service: Object, answers: dict[str, dict[str, Answer]]) -> dict[int, dict[str, Answer]]:
     """What the nodes answered, by name, at each port that a Service opens there (see NodePorts)."""
     found = {}
     for key, by_node in answers.items():
@@ -154,9 +154,9 @@ def asked_of(service: Object, answers: dict[str, dict[str, Answer]]) -> dict[int
     return found
 
 
-def answers_well(state: State, service: Object, asked: dict[int, dict[str, Answer]]) -> bool:
+def answers_well(state: State, service: Object, answers: dict[int, dict[str, Answer]]) -> bool:
     """Whether some port of the Service was answered on some node, and only by Pods of the guestbook."""
-    hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in asked.values()]
+    hosts = [{answer.text for answer in by_node.values() if answer.ok} for by_node in answers.values()]
     return any(
         names and not state.other_backends(service, state.require("Deployment", "guestbook"), names) for names in hosts
     )

@@ -37,8 +37,8 @@ class RedisTold(PodsInside[dict[str, Any]]):
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
-        pod = asked_pod(state, deployment) if deployment else None
-        if not pod or isinstance(told_by_template(state, pod), Redacted):
+        pod = pod_to_ask(state, deployment) if deployment else None
+        if not pod or isinstance(variable_in_template(state, pod), Redacted):
             return None  # the checker does not read values of a Secret
         questions = {
             "told": {"do": "told", "variable": VARIABLE},
@@ -52,7 +52,7 @@ GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
 HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 
-def asked_pod(state: PlainState, deployment: Object) -> Object | None:
+def pod_to_ask(state: PlainState, deployment: Object) -> Object | None:
     """The oldest running Pod of the newest revision that has Pods: its values may have changed since it started."""
     newest = [pod.owner_uids for pod in pods_of(state, deployment)][:1]
     pods = [pod for pod in running_pods(state, deployment) if pod.owner_uids in newest]
@@ -65,7 +65,7 @@ def app_of(state: PlainState, pod: Object) -> dict[str, Any]:
     return next((c for c in apps if (state.env(pod, c).get("PORT") or "8080") == "8080"), pod.containers[0])
 
 
-def told_by_template(state: PlainState, pod: Object) -> str:
+def variable_in_template(state: PlainState, pod: Object) -> str:
     """The REDIS_HOST that a Pod's app would get if it started now; empty where it would get none."""
     return state.env(pod, app_of(state, pod)).get(VARIABLE, "")
 
@@ -79,22 +79,22 @@ def sources(container: dict[str, Any]) -> set[str]:
     return {key for given in own or whole for key in {**given, **(given.get("valueFrom") or {})}}
 
 
-def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any], service: Object) -> None:
+def require_redis_by_name(state: State, deployment: Object, answers: dict[str, Any], service: Object) -> None:
     """Raise Failed where a Deployment's app does not keep its entries in the Redis of this Service, by a DNS name.
 
-    asked: the answer of RedisTold. service: a Service of the Redis that is meant.
+    answers: those of RedisTold. service: a Service of the Redis that is meant.
     """
-    pod = asked_pod(state, deployment)
+    pod = pod_to_ask(state, deployment)
     if not pod:
         state.require_working(deployment)
         unknown("not-observed", deployment, form="no-running-pod", in_progress=True)
     app = app_of(state, pod)
-    now = told_by_template(state, pod)
+    now = variable_in_template(state, pod)
     if isinstance(now, Redacted):
         unknown("not-observed", deployment, form="secret", variable=VARIABLE)
-    told = asked["told"]
-    host = told["value"].partition(":")[0]
-    if now != told["value"] and {"configMapRef", "configMapKeyRef"} & sources(app):
+    variable = answers["told"]
+    host = variable["value"].partition(":")[0]
+    if now != variable["value"] and {"configMapRef", "configMapKeyRef"} & sources(app):
         fail(
             "environment-not-refreshed",
             deployment,
@@ -102,7 +102,7 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
             pod=pod.name,
             container=app["name"],
             variable=VARIABLE,
-            told=told["value"],
+            told=variable["value"],
             current=str(now),
         )
     if not host:
@@ -113,26 +113,28 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
     if is_address(host):
         fail("redis-by-address", deployment, form="address", variable=VARIABLE, address=host)
     address = host.partition(".")[0].replace("-", ".")
-    if address in told["addresses"]:
+    if address in variable["addresses"]:
         fail("redis-by-address", deployment, form="address-as-name", variable=VARIABLE, host=host, address=address)
-    if told["error"] == "no-name":
+    if variable["error"] == "no-name":
         fail("name-unknown", deployment, form="not-a-name", variable=VARIABLE, host=host)
-    if told["error"]:
-        state.explain_name(host, asked["names"], deployment)
-    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in told["addresses"]]
+    if variable["error"]:
+        state.explain_name(host, answers["names"], deployment)
+    meant = [s for s in state.everywhere("Service") if s.spec.get("clusterIP") in variable["addresses"]]
     for other in meant:
         if other.namespace == state.namespace:
             state.require_working(other)
     behind = [pod for s in meant for pod in state.pods_of(s) if pod.is_ready]
-    behind += [pod for pod in state.everywhere("Pod") if pod.is_ready and pod.status.get("podIP") in told["addresses"]]
+    behind += [
+        pod for pod in state.everywhere("Pod") if pod.is_ready and pod.status.get("podIP") in variable["addresses"]
+    ]
     redis = state.pods_of(state.require("Deployment", "redis", service.namespace))
     if service in meant or (behind and {pod.uid for pod in behind} <= {pod.uid for pod in redis}):
         state.require_working(service)
         state.require_working(deployment)
-        answer = asked["entries"][0]
+        answer = answers["entries"][0]
         if answer["status"] != 200:
-            said = answer["text"] or answer["error"]
-            fail("redis-not-answering", deployment, form="entries", host=host, answer=said)
+            text = answer["text"] or answer["error"]
+            fail("redis-not-answering", deployment, form="entries", host=host, answer=text)
         return
     if meant:
         fail(
@@ -150,20 +152,20 @@ def require_redis_by_name(state: State, deployment: Object, asked: dict[str, Any
         deployment,
         form="other-addresses",
         host=host,
-        addresses=told["addresses"],
+        addresses=variable["addresses"],
         service=service.name,
         service_namespace=service.namespace,
     )
 
 
 @task("by-name", observe=GUESTBOOK)
-def guestbook_finds_redis(state: State, asked: dict[str, Any]) -> None:
+def guestbook_finds_redis(state: State, answers: dict[str, Any]) -> None:
     service, redis = state.require("Service", "redis"), state.require("Deployment", "redis")
     state.require_working(service)
     state.fail_for_other_backends(service, redis, {pod.name for pod in state.ready_pods(service)})
     if service.spec.get("type") != "ExternalName":
         require_selects_by_template(service, redis)
-    require_redis_by_name(state, state.require("Deployment", "guestbook"), asked, service)
+    require_redis_by_name(state, state.require("Deployment", "guestbook"), answers, service)
 
 
 @task("every-address", observe=HEADLESS)
@@ -197,10 +199,10 @@ def name_leads_to_every_pod(state: State, lookups: dict[str, Lookup]) -> None:
 
 
 @task("across", observe=ARCHIVE)
-def archive_uses_the_other_redis(state: State, asked: dict[str, Any]) -> None:
+def archive_uses_the_other_redis(state: State, answers: dict[str, Any]) -> None:
     archive = state.require("Deployment", "archive")
     theirs = state.find("Service", "redis", f"{state.namespace}-data")
     if not theirs:
         fail("object-missing", Ref("Service", "redis", f"{state.namespace}-data"), form="of-setup")
-    require_redis_by_name(state, archive, asked, theirs)
+    require_redis_by_name(state, archive, answers, theirs)
     state.require_image(archive, "guestbook:v1")

@@ -163,10 +163,10 @@ def require_numbers(state: State, deployment: Object) -> None:
         which, _, resource = name.rpartition(".")
         for container in [*(pod_spec.get("initContainers") or []), *deployment.containers]:
             # A request that is not named is as large as the limit.
-            said = [
+            amounts = [
                 limit_of(o, resource, kind) for o in (container, pod_spec) for kind in (which or "requests", "limits")
             ]
-            if not any(said) and not limit_range_defaults(state, namespace, name):
+            if not any(amounts) and not limit_range_defaults(state, namespace, name):
                 fail(
                     "quota-needs-requests",
                     deployment,

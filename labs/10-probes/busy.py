@@ -8,13 +8,13 @@ from checker.sdk import KUBELET_EVENTS_DELAY, Answer, NotReadyInterval, Ref, Sta
 from .common import (
     ASKED,
     TRAFFIC,
+    event_messages,
     fail_if_restarted_in_vain,
     guestbook,
     lasted,
     require_probe,
     same_probe,
     sees,
-    told,
     unknown_if_events_gone,
 )
 
@@ -26,10 +26,10 @@ SAYS_BUSY = re.compile(r"\b503\b|\bbusy\b")
 
 
 @task("busy-spared", observe=(TRAFFIC, ASKED))
-def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+def busy_one_is_spared(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "guestbook")
     probe = require_probe(deployment, "readinessProbe")
-    deployment = guestbook(state, asked)
+    deployment = guestbook(state, answers)
     fail_if_restarted_in_vain(state, timeline, deployment)
     owners = same_probe(state, deployment, "readinessProbe")
     seen = [absence for absence in timeline.absences(owners) if not absence.restarted]
@@ -38,14 +38,14 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
     spared = [a for a in back if lasted(a) >= BUSY_FOR]
     unasked = [a for a in spared if a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, (a.end or a.begin) - 0.5)]
     if any(
-        sees(probe, "readyz") or SAYS_BUSY.search(told(state, a, "Unhealthy", "Readiness probe failed"))
+        sees(probe, "readyz") or SAYS_BUSY.search(event_messages(state, a, "Unhealthy", "Readiness probe failed"))
         for a in unasked
     ):
         return
     if spared and not unasked:
         service, last = Ref("Service", "guestbook", state.namespace), spared[-1]
         fail("never-out-of-rotation", service, form="requests", pod=last.pod, seconds=round(lasted(last)))
-    fail_if_busy_now(state, timeline, seen, asked, probe)
+    fail_if_busy_now(state, timeline, seen, answers, probe)
     if unasked:
         last = unasked[-1]
         if "exec" in probe:
@@ -75,12 +75,12 @@ def busy_one_is_spared(state: State, timeline: Timeline, asked: dict[str, Answer
 
 
 def fail_if_busy_now(
-    state: State, timeline: Timeline, seen: list[NotReadyInterval], asked: dict[str, Answer], probe: dict[str, Any]
+    state: State, timeline: Timeline, seen: list[NotReadyInterval], answers: dict[str, Answer], probe: dict[str, Any]
 ) -> None:
     """Raises Failed where a Pod answers at the moment that it is busy."""
     busy = sorted(
         key.partition("/")[0]
-        for key, a in asked.items()
+        for key, a in answers.items()
         if key.endswith("/readyz") and a.status == 503 and a.text == "busy"
     )
     out = {absence.pod: absence for absence in seen if absence.end is None}

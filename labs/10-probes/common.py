@@ -92,7 +92,7 @@ def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[fl
     return begin, seconds[-1]
 
 
-def told(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> str:
+def event_messages(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> str:
     """The kubelet's events on a Pod with this reason and these words, one a line. Events may be gone by now."""
     pod = Object("Pod", {"metadata": {"name": of.pod, "uid": of.uid, "namespace": state.namespace}})
     messages = [event.get("message", "") for event in state.events(pod, reason)]
@@ -101,7 +101,7 @@ def told(state: State, of: Restart | NotReadyInterval, reason: str, words: str) 
 
 def killed(state: State, restart: Restart) -> bool:
     """Whether an event of the kubelet says that it ended this Pod's container because of its liveness probe."""
-    return bool(told(state, restart, "Killing", "failed liveness probe"))
+    return bool(event_messages(state, restart, "Killing", "failed liveness probe"))
 
 
 def unknown_if_events_gone(state: State, pod: str, at: float) -> None:
@@ -111,7 +111,7 @@ def unknown_if_events_gone(state: State, pod: str, at: float) -> None:
         unknown("not-observed", Ref("Pod", pod, state.namespace), form="events-expired", minutes=round(seconds / 60))
 
 
-def guestbook(state: State, asked: dict[str, Answer]) -> Object:
+def guestbook(state: State, answers: dict[str, Answer]) -> Object:
     """The Deployment, with Pods that run and a Service that sends requests to them.
 
     Raises Failed where something is wrong. A Pod that is sick or busy at the moment is no fault.
@@ -122,7 +122,7 @@ def guestbook(state: State, asked: dict[str, Answer]) -> Object:
     except Failed as end:
         fault = end.fault
         pod = fault.object.name
-        says = {asked[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in asked}
+        says = {answers[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in answers}
         if fault.cause != "readiness-probe-fails" or not says & {"sick", "busy"}:
             # The Pod answers that it is not busy any more: its next readiness probe succeeds.
             free = "ready" in says and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
@@ -145,8 +145,10 @@ def require_probe(deployment: Object, which: str) -> dict[str, Any]:
 
 def sees(probe: dict[str, Any], page: str) -> bool:
     """Whether the path or the command of a probe names a page of the guestbook, such as `healthz`."""
-    asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
-    return page in asked
+    target = str((probe.get("httpGet") or {}).get("path", "")) + " ".join(
+        (probe.get("exec") or {}).get("command") or []
+    )
+    return page in target
 
 
 def asks_redis(probe: dict[str, Any]) -> bool:
@@ -157,8 +159,10 @@ def asks_redis(probe: dict[str, Any]) -> bool:
 
 def needs_others(probe: dict[str, Any]) -> bool:
     """Whether a probe needs Redis: it asks for the page /readyz or /entries, or connects to Redis."""
-    asked = str((probe.get("httpGet") or {}).get("path", "")) + " ".join((probe.get("exec") or {}).get("command") or [])
-    return any(word in asked for word in ("readyz", "entries", "redis", "6379"))
+    target = str((probe.get("httpGet") or {}).get("path", "")) + " ".join(
+        (probe.get("exec") or {}).get("command") or []
+    )
+    return any(word in target for word in ("readyz", "entries", "redis", "6379"))
 
 
 def fail_if_restarted_in_vain(state: State, timeline: Timeline, deployment: Object) -> None:

@@ -36,7 +36,7 @@ from .common import (
 
 
 @task("hung-restarted", observe=(TRAFFIC, ASKED))
-def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "redis")
     state.require_image(deployment, "redis:8")
     liveness = require_probe(deployment, "livenessProbe")
@@ -45,7 +45,7 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, asked: dict[str, A
     state.require_working(deployment)
     for pod in state.pods_of(deployment):
         fail_if_probe_cannot_run(state, pod, container, "liveness")
-    fail_if_hung_unnoticed(state, deployment, asked, liveness)
+    fail_if_hung_unnoticed(state, deployment, answers, liveness)
     for which, probe, handler in (("liveness", liveness, "exec"), ("readiness", readiness, "tcpSocket")):
         if handler not in probe and not (which == "readiness" and handler in (container.get("startupProbe") or {})):
             shown = describe_probe(probe)
@@ -99,14 +99,21 @@ def hung_before(timeline: Timeline, restart: Restart, front: Object | None) -> f
 
 
 def ended_by_itself(state: State, restart: Restart, container: dict[str, Any]) -> bool:
-    """Whether the log of Redis shows that its process ended by a command, and not by a signal."""
-    said = state.logs.get(f"{restart.pod}/{container['name']}", "")
-    return "requested shutdown" in said and "SIGTERM" not in said
+    """Whether the log of Redis shows that its process ended by a command, and not by a signal.
+
+    Raises Unknown where the log was not read.
+    """
+    if not state.find("Pod", restart.pod):
+        return False  # its log was deleted with it
+    log = state.log(restart.pod, container["name"])
+    return "requested shutdown" in log and "SIGTERM" not in log
 
 
-def fail_if_hung_unnoticed(state: State, deployment: Object, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+def fail_if_hung_unnoticed(state: State, deployment: Object, answers: dict[str, Answer], probe: dict[str, Any]) -> None:
     """Raises Failed where Redis does not answer the guestbook at the moment, and its container is not restarted."""
-    silent = [key.partition("/")[0] for key, answer in asked.items() if key.endswith("/readyz") and redis_hangs(answer)]
+    silent = [
+        key.partition("/")[0] for key, answer in answers.items() if key.endswith("/readyz") and redis_hangs(answer)
+    ]
     pods = [pod for pod in state.pods_of(deployment) if pod.is_ready]
     if not silent or not pods:
         return

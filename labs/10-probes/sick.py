@@ -23,6 +23,7 @@ from checker.sdk import (
 from .common import (
     ASKED,
     TRAFFIC,
+    event_messages,
     fail_if_restarted_in_vain,
     guestbook,
     killed,
@@ -32,7 +33,6 @@ from .common import (
     require_probe,
     same_probe,
     sees,
-    told,
     unknown_if_events_gone,
 )
 
@@ -60,7 +60,8 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
     """
     asks = sees(probe, "healthz")
     if killed(state, restart) and (
-        SAYS_SICK.search(told(state, restart, "Unhealthy", "Liveness probe failed")) or (asks and "exec" in probe)
+        SAYS_SICK.search(event_messages(state, restart, "Unhealthy", "Liveness probe failed"))
+        or (asks and "exec" in probe)
     ):
         return True
     lasted = sick_before(timeline, restart)
@@ -68,10 +69,10 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
 
 
 @task("sick-restarted", observe=(TRAFFIC, ASKED))
-def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Answer]) -> None:
+def sick_one_is_restarted(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "guestbook")
     probe = require_probe(deployment, "livenessProbe")
-    deployment = guestbook(state, asked)
+    deployment = guestbook(state, answers)
     fail_if_restarted_in_vain(state, timeline, deployment)
     if seconds_to_notice(probe) > SICK_WITHIN:
         facts = probe_timing({**probe, "initialDelaySeconds": 0})
@@ -82,7 +83,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, asked: dict[str, Ans
         return
     for pod in newest_pods(state, deployment):
         fail_if_probe_cannot_run(state, pod, main_container(deployment), "liveness")
-    fail_if_sick_unnoticed(state, timeline, asked, probe)
+    fail_if_sick_unnoticed(state, timeline, answers, probe)
     fail_if_replaced_by_hand(timeline, owners, deployment)
     timeline.require_watched(state)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:
@@ -119,10 +120,10 @@ def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, pro
     )
 
 
-def fail_if_sick_unnoticed(state: State, timeline: Timeline, asked: dict[str, Answer], probe: dict[str, Any]) -> None:
+def fail_if_sick_unnoticed(state: State, timeline: Timeline, answers: dict[str, Answer], probe: dict[str, Any]) -> None:
     """Raises Failed where a Pod answers at the moment that it is sick."""
     sick = sorted(
-        key.partition("/")[0] for key, answer in asked.items() if key.endswith("/healthz") and answer.status == 500
+        key.partition("/")[0] for key, answer in answers.items() if key.endswith("/healthz") and answer.status == 500
     )
     if not sick:
         return

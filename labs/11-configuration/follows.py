@@ -5,32 +5,32 @@ from typing import Any
 
 from checker.sdk import FirstLineInterval, State, Timeline, Traffic, fail, task, unknown
 
-from .asked import CONFIG_MAP, GUESTBOOK, greeting_file, working_pods
 from .greeting import SHOWN, greeting_by_file
+from .inside import CONFIG_MAP, GUESTBOOK, greeting_file, working_pods
 
 TRAFFIC = Traffic("guestbook", "/")
-LASTING = 5  # seconds: a new greeting counts when the observer has heard it for so long
+LASTING = 5  # seconds: a new greeting counts when the observer has seen it for so long
 RESTART = 10  # seconds: within this time the kubelet reports the restart of a container
 
 
 @task("follows", observe=(GUESTBOOK, TRAFFIC))
-def running_guestbook_follows(state: State, asked: dict[str, Any], timeline: Timeline) -> None:
-    wanted, source = greeting_by_file(state, asked)
+def running_guestbook_follows(state: State, observed: dict[str, Any], timeline: Timeline) -> None:
+    wanted, source = greeting_by_file(state, observed)
     service = state.require("Service", "guestbook")
     state.require_working(service)
     first_line, *others = (line.strip() for line in wanted.split("\n"))
     own = {pod["name"] for pod in timeline.pods_of("guestbook")}
-    if any(name in own and followed(timeline, name, runs, first_line) for name, runs in timeline.said().items()):
+    if any(name in own and followed(timeline, name, runs, first_line) for name, runs in timeline.first_lines().items()):
         return
     config_map = state.require("ConfigMap", CONFIG_MAP)
     deployment = state.require("Deployment", "guestbook")
     greeting = first_line[:SHOWN]
-    heard = [run for runs in timeline.said().values() for run in runs]
-    if not any(run.text.strip() == first_line and run.last - run.first >= LASTING for run in heard):
+    shown = [run for runs in timeline.first_lines().values() for run in runs]
+    if not any(run.text.strip() == first_line and run.last - run.first >= LASTING for run in shown):
         unknown(
             "not-observed", config_map, form="greeting-not-heard", in_progress=True, greeting=greeting, seconds=LASTING
         )
-    if state.started and timeline.since - state.started.timestamp() > 60 and len(heard) < 2:
+    if state.started and timeline.since - state.started.timestamp() > 60 and len(shown) < 2:
         unknown("not-observed", config_map, form="observer-restarted")
     if source.is_sub_path:
         pod = working_pods(state, deployment)[0]

@@ -19,7 +19,7 @@ from checker.sdk import (
     unknown,
 )
 
-from .asked import CONFIG_MAP, GUESTBOOK, KIOSK, answers_of, app_container, greeting_file, working_pods
+from .inside import CONFIG_MAP, GUESTBOOK, KIOSK, answers_of, app_container, greeting_file, working_pods
 
 SHOWN = 200  # characters of a text, at most, that a message shows
 
@@ -95,7 +95,7 @@ def variables_from(state: State, pod: Object, container: dict[str, Any], kind: s
     return [one for one, source in found.items() if source and (source.kind, source.name) == (kind, name)]
 
 
-def said(answer: dict[str, Any]) -> str:
+def greeting_of(answer: dict[str, Any]) -> str:
     """The greeting on the app's front page: all lines but the last, which names the Pod. Else all of the text."""
     text: str = answer["text"]
     return text.rpartition("\n")[0].strip() or text
@@ -103,10 +103,10 @@ def said(answer: dict[str, Any]) -> str:
 
 def answer_facts(answer: dict[str, Any]) -> dict[str, Any]:
     """The app's answer as facts: what it says, or the error where it says nothing."""
-    return {"said": said(answer)[:SHOWN], "error": None if answer["text"] else answer["error"]}
+    return {"said": greeting_of(answer)[:SHOWN], "error": None if answer["text"] else answer["error"]}
 
 
-def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSource]:
+def greeting_by_file(state: State, observed: dict[str, Any]) -> tuple[str, ConfigSource]:
     """The greeting in the ConfigMap, and the source of the guestbook's file.
 
     Raises Failed where a Pod of the guestbook does not say that greeting, or has no file from the ConfigMap.
@@ -129,7 +129,7 @@ def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSo
                 others=others,
             )
         source = require_source(state, pod, source_of_file(state, pod, container, path), path, "ConfigMap", CONFIG_MAP)
-        wanted, seen = value(config_map, source.key), answers_of(asked, pod)
+        wanted, seen = value(config_map, source.key), answers_of(observed, pod)
         content = (seen.get("file") or {path: ""}).get(path)
         if content is None:
             fail("file-not-in-volume", pod, form="unreadable", container=container["name"], path=path)
@@ -140,7 +140,7 @@ def greeting_by_file(state: State, asked: dict[str, Any]) -> tuple[str, ConfigSo
                 fail("sub-path-does-not-follow", pod, content=content, **facts)
             fail("file-not-refreshed-yet", pod, in_progress=True, content=content, **facts)
         answer = seen["page"][0]
-        if not same(said(answer), wanted):
+        if not same(greeting_of(answer), wanted):
             fail("app-says-otherwise", pod, in_progress=True, **facts, **answer_facts(answer))
     return wanted, source
 
@@ -156,12 +156,12 @@ def same(seen: str, wanted: str) -> bool:
 
 
 @task("from-a-file", observe=GUESTBOOK)
-def guestbook_reads_a_file(state: State, asked: dict[str, Any]) -> None:
-    greeting_by_file(state, asked)
+def guestbook_reads_a_file(state: State, observed: dict[str, Any]) -> None:
+    greeting_by_file(state, observed)
 
 
 @task("from-the-environment", observe=KIOSK)
-def kiosk_has_a_variable(state: State, asked: dict[str, Any]) -> None:
+def kiosk_has_a_variable(state: State, observed: dict[str, Any]) -> None:
     config_map = require_config_map(state)
     kiosk = state.require("Deployment", "kiosk")
     for pod in working_pods(state, kiosk):
@@ -169,11 +169,11 @@ def kiosk_has_a_variable(state: State, asked: dict[str, Any]) -> None:
         source = require_source(
             state, pod, source_of_variable(state, pod, container, "GREETING"), "GREETING", "ConfigMap", CONFIG_MAP
         )
-        wanted, seen = value(config_map, source.key), answers_of(asked, pod)
+        wanted, seen = value(config_map, source.key), answers_of(observed, pod)
         answer, path = seen["page"][0], greeting_file(state, pod)
         facts = answer_facts(answer)
         if (seen.get("file") or {}).get(path) is not None:
             fail("value-from-elsewhere", pod, form="greeting-file", path=path, **facts)
-        if not same(said(answer), wanted):
+        if not same(greeting_of(answer), wanted):
             facts |= {"container": container["name"], "source": CONFIG_MAP, "key": source.key, "wanted": wanted[:SHOWN]}
             fail("environment-not-refreshed", pod, form="greeting", **facts)

@@ -6,12 +6,12 @@ from typing import Any
 
 from checker.sdk import Object, Ref, State, fail, source_of_file, source_of_variable, task
 
-from .asked import COMPARED, FILE, PASSWORD, SECRET, VARIABLE, answers_of, app_container, working_pods
 from .greeting import require_source
+from .inside import COMPARED, FILE, PASSWORD, SECRET, VARIABLE, answers_of, app_container, working_pods
 
 
 @task("password", observe=COMPARED)
-def password_arrives(state: State, asked: dict[str, Any]) -> None:
+def password_arrives(state: State, observed: dict[str, Any]) -> None:
     fail_if_in_the_open(state)
     for refusal in state.refusals:
         if refusal["kind"] == "Secret" and refusal["name"] in (SECRET, "") and "base64" in refusal["message"]:
@@ -22,7 +22,7 @@ def password_arrives(state: State, asked: dict[str, Any]) -> None:
         container = app_container(pod)
         require_source(state, pod, source_of_variable(state, pod, container, VARIABLE), VARIABLE, "Secret", SECRET)
         require_source(state, pod, source_of_file(state, pod, container, FILE), FILE, "Secret", SECRET)
-        seen = answers_of(asked, pod)
+        seen = answers_of(observed, pod)
         require_equal(pod, {"path": FILE, "variable": None}, seen["file"], of_file=seen["file"])
         require_equal(pod, {"path": None, "variable": VARIABLE}, seen["variable"], of_file=seen["file"])
 

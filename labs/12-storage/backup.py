@@ -56,12 +56,12 @@ def mount_paths(mounts: list[dict[str, Any]]) -> list[str]:
 
 
 @task("second-look", observe=(REDIS, FILES))
-def another_pod_sees_the_files(state: State, asked: dict[str, Any], seen: dict[str, Any]) -> None:
+def another_pod_sees_the_files(state: State, answers: dict[str, Any], seen: dict[str, Any]) -> None:
     backup = backup_of(state) or state.require("Pod", BACKUP)
     if backup.is_terminating:
         state.require(backup.kind, BACKUP)
     state.require_working(backup)
-    pod, redis, claim = claim_of_redis(state, asked)
+    pod, redis, claim = claim_of_redis(state, answers)
     pods = state.pods_of(backup)
     looker = next((p for p in users_of_claim(state, claim) if p.uid in {other.uid for other in pods}), None)
     if not looker:

@@ -10,6 +10,7 @@ from checker.sdk import (
     State,
     ask_in_pod,
     fail,
+    is_late,
     program,
     quantity,
     require_data_lasts,
@@ -22,7 +23,6 @@ from checker.sdk import (
 )
 
 PROGRAM = program(__file__, "ask_storage")
-TOO_LATE = "no answer within"  # in the error of a Pod that did not answer in time
 AT_LEAST = "200Mi"
 
 
@@ -37,11 +37,11 @@ class Asked(PodsInside[dict[str, Any]]):
         return seen[""]
 
 
-def require_answers(asked: dict[str, Any]) -> None:
+def require_answers(answers: dict[str, Any]) -> None:
     """Return if the Pod could be asked. Raises Unknown otherwise."""
-    if "error" in asked:
-        why = asked["error"]
-        unknown("pod-not-askable", in_progress=TOO_LATE in why, why=why)
+    if "error" in answers:
+        why = answers["error"]
+        unknown("pod-not-askable", in_progress=is_late(why), why=why)
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,21 @@ def redis_pod(state: State) -> Object:
     return pods[0]
 
 
-def answered(state: State, asked: dict[str, Any], pod: Object) -> dict[str, Any]:
+def answered(state: State, answers: dict[str, Any], pod: Object) -> dict[str, Any]:
     """What Redis reports. Raises Failed where it gives no usable answer, and Unknown where it could not be asked."""
     guestbook = state.require("Deployment", "guestbook")
     state.require_working(guestbook)
-    require_answers(asked)
-    redis = asked["redis"]
+    require_answers(answers)
+    redis = answers["redis"]
     if "error" in redis:
         fail("redis-not-answering", pod, form="pod-ready", in_progress=True, error=redis["error"])
     return redis
 
 
-def claim_of_redis(state: State, asked: dict[str, Any]) -> tuple[Object, dict[str, Any], Object]:
+def claim_of_redis(state: State, answers: dict[str, Any]) -> tuple[Object, dict[str, Any], Object]:
     """Redis' Pod, what Redis reports, and the claim that holds its data. Raises Failed where no claim holds it."""
     pod = redis_pod(state)
-    redis = answered(state, asked, pod)
+    redis = answered(state, answers, pod)
     container = next((c for c in pod.containers if "redis" in c["image"] or "valkey" in c["image"]), pod.containers[0])
     claim = require_data_lasts(state, pod, container, redis["dir"])
     if claim is None:
@@ -107,5 +107,5 @@ def require_saving(pod: Object, redis: dict[str, Any]) -> None:
 
 
 @task("on-a-claim", observe=REDIS)
-def redis_writes_on_a_claim(state: State, asked: dict[str, Any]) -> None:
-    claim_of_redis(state, asked)
+def redis_writes_on_a_claim(state: State, answers: dict[str, Any]) -> None:
+    claim_of_redis(state, answers)

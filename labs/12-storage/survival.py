@@ -12,16 +12,16 @@ ENTRIES = Traffic("guestbook", "/entries")
 
 
 @task("survives", observe=(REDIS, ENTRIES))
-def entry_outlives_the_pod(state: State, asked: dict[str, Any], timeline: Timeline) -> None:
-    pod, redis, _claim = claim_of_redis(state, asked)
+def entry_outlives_the_pod(state: State, answers: dict[str, Any], timeline: Timeline) -> None:
+    pod, redis, _claim = claim_of_redis(state, answers)
     require_saving(pod, redis)
     earlier = seen_earlier(timeline, pod)
     guestbook = Ref("Deployment", "guestbook", state.namespace)
     if not redis["items"]:
         fail("no-entry-written", guestbook, form="guestbook", pod=pod.name, lost=earlier[-1] if earlier else None)
-    first, said = redis["items"][0], asked["app"]
-    if said["status"] != 200 or said["text"].splitlines()[:1] != [first]:
-        text = said["text"][:200]
+    first, answer = redis["items"][0], answers["app"]
+    if answer["status"] != 200 or answer["text"].splitlines()[:1] != [first]:
+        text = answer["text"][:200]
         fail("name-resolves-elsewhere", guestbook, form="other-entries", in_progress=True, entry=first, text=text)
     fresh = was_empty(timeline, pod, first)
     began_empty = redis.get("loaded") == 0 and redis["appendonly"] != "yes"
@@ -72,8 +72,8 @@ def was_empty(timeline: Timeline, pod: Object, first: str) -> bool:
     if isinstance(timeline, NotObserved) or first in seen_earlier(timeline, pod):
         return False
     ready = timeline.first_ready(pod.uid)
-    said = [run for runs in timeline.said().values() for run in runs]
-    return bool(ready) and any(run.text == NOTHING and run.last > ready for run in said)
+    shown = [run for runs in timeline.first_lines().values() for run in runs]
+    return bool(ready) and any(run.text == NOTHING and run.last > ready for run in shown)
 
 
 def older_by_timeline(timeline: Timeline, pod: Object, first: str) -> bool:

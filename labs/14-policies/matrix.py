@@ -26,10 +26,10 @@ from checker.sdk import (
     unknown,
 )
 
-from .ways import Tried, Way, deployment_of, pod_of
+from .connections import Attempts, Connection, deployment_of, pod_of
 
-# A way that must be closed, and at which end: where it begins (egress) or where it ends (ingress).
-Closed = tuple[Way, Direction]
+# A connection that must be closed, and at which end: where it begins (egress) or where it ends (ingress).
+Closed = tuple[Connection, Direction]
 
 
 def end_of(state: PlainState, name: str) -> PathEnd:
@@ -41,81 +41,86 @@ def end_of(state: PlainState, name: str) -> PathEnd:
     return path_end_of(state, pod)
 
 
-def path_of(state: PlainState, way: Way) -> PolicyPath:
-    """A way as the policies see it. Raises Failed where one of its ends has no Pod that runs."""
-    return PolicyPath(state, end_of(state, way.source), end_of(state, way.target), way.port)
+def path_of(state: PlainState, connection: Connection) -> PolicyPath:
+    """A connection as the policies see it. Raises Failed where one of its ends has no Pod that runs."""
+    return PolicyPath(state, end_of(state, connection.source), end_of(state, connection.target), connection.port)
 
 
 def require_matrix(
-    state: PlainState, tried: Tried, wall: str, closed: tuple[Closed, ...], open: tuple[Way, ...]
+    state: PlainState, attempts: Attempts, wall: str, closed: tuple[Closed, ...], open: tuple[Connection, ...]
 ) -> None:
-    """Some ways are closed by policies, and others are open. Raises Failed with the first that is not so, and why.
+    """Policies close some connections, and others are open. Raises Failed with the first that is not so, and why.
 
     Raises Unknown, with what the policies say, where the network plugin does not enforce them.
     """
     for name in dict.fromkeys(
-        name for way in [*open, *(way for way, _ in closed)] for name in (way.target, way.source)
+        name
+        for connection in [*open, *(connection for connection, _ in closed)]
+        for name in (connection.target, connection.source)
     ):
         require_working(state, deployment_of(state, name))
     if wall == "open":
         _tell_not_enforced(state, closed, open)
-    for way, direction in closed:
+    for connection, direction in closed:
         try:
-            require_closed(state, tried, way, direction)
+            require_closed(state, attempts, connection, direction)
         except Unknown:
             for other in open:  # what the policies themselves close is known, whatever else is not
                 require_allowed(state, other)
             raise
-    for way in open:
-        require_open(state, tried, way)
+    for connection in open:
+        require_open(state, attempts, connection)
 
 
-def require_allowed(state: PlainState, way: Way) -> None:
-    """The policies let a way through. Raises Failed otherwise."""
-    path = path_of(state, way)
+def require_allowed(state: PlainState, connection: Connection) -> None:
+    """The policies let a connection through. Raises Failed otherwise."""
+    path = path_of(state, connection)
     if not path.is_open:
         explain_path_closed(path)
 
 
-def require_closed(state: PlainState, tried: Tried, way: Way, direction: Direction) -> None:
-    """A way is closed by policies, at the end where they are asked for. Raises Failed or Unknown otherwise."""
-    path = path_of(state, way)
-    word = tried.word(state, way)
+def require_closed(state: PlainState, attempts: Attempts, connection: Connection, direction: Direction) -> None:
+    """A connection is closed by policies, at the end where they are asked for. Raises Failed or Unknown otherwise."""
+    path = path_of(state, connection)
+    word = attempts.word(state, connection)
     if path.side(direction).is_open:
         explain_path_open(path, direction)
-    if tried.silent(state, way):
-        _tell_silent(state, way)
+    if attempts.silent(state, connection):
+        _tell_silent(state, connection)
     if word == "open":
         policies = Ref("NetworkPolicy", "", state.namespace)
-        unknown("policy-not-yet-enforced", policies, in_progress=True, **way.facts(state))
+        unknown("policy-not-yet-enforced", policies, in_progress=True, **connection.facts(state))
 
 
-def require_open(state: PlainState, tried: Tried, way: Way) -> None:
-    """A way is open. Raises Failed or Unknown otherwise."""
-    word = tried.word(state, way)
-    require_allowed(state, way)
+def require_open(state: PlainState, attempts: Attempts, connection: Connection) -> None:
+    """A connection is open. Raises Failed or Unknown otherwise."""
+    word = attempts.word(state, connection)
+    require_allowed(state, connection)
     if word == "open":
         return
-    if tried.silent(state, way):
-        _tell_silent(state, way)
-    target = deployment_of(state, way.target)
-    fail("path-not-answering", target, in_progress=True, answer=word, **way.facts(state))
+    if attempts.silent(state, connection):
+        _tell_silent(state, connection)
+    target = deployment_of(state, connection.target)
+    fail("path-not-answering", target, in_progress=True, answer=word, **connection.facts(state))
 
 
-def _tell_silent(state: PlainState, way: Way) -> NoReturn:
-    target = deployment_of(state, way.target)
+def _tell_silent(state: PlainState, connection: Connection) -> NoReturn:
+    target = deployment_of(state, connection.target)
     new = state.changed_within(TIME_TO_LISTEN, *pods_of(state, target))
-    fail("nothing-listens", target, in_progress=new, **way.facts(state))
+    fail("nothing-listens", target, in_progress=new, **connection.facts(state))
 
 
-def _tell_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Way, ...]) -> NoReturn:
+def _tell_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Connection, ...]) -> NoReturn:
     """Raise Unknown, with what the policies say: which paths they allow or close as the task asks, and which not."""
-    wanted = [*((way, direction, False) for way, direction in closed), *((way, None, True) for way in open)]
+    wanted = [
+        *((connection, direction, False) for connection, direction in closed),
+        *((connection, None, True) for connection in open),
+    ]
     paths: dict[tuple[bool, bool], list[str]] = {}
-    for way, direction, must_be_open in wanted:
-        path = path_of(state, way)
+    for connection, direction, must_be_open in wanted:
+        path = path_of(state, connection)
         is_open = path.side(direction).is_open if direction else path.is_open
-        paths.setdefault((is_open, must_be_open), []).append(way.notation(state))
+        paths.setdefault((is_open, must_be_open), []).append(connection.notation(state))
     right_closed, right_open = paths.get((False, False), []), paths.get((True, True), [])
     unknown(
         "policies-not-enforced",

@@ -31,45 +31,45 @@ from checker.sdk import (
     task,
 )
 
+from .connections import Attempts, Connection, Enforcement, ExtraQuestions, Matrix, deployment_of
 from .matrix import Closed, end_of, path_of, require_matrix
-from .ways import Also, Enforcement, Matrix, Tried, Way, deployment_of
 
-TO_REDIS = Way("guestbook", "redis", 6379)
-TO_THE_PAGE = Way("visitor.visitors", "guestbook", 8080)
+TO_REDIS = Connection("guestbook", "redis", 6379)
+TO_THE_PAGE = Connection("visitor.visitors", "guestbook", 8080)
 DEFAULT_DENY: tuple[Closed, ...] = (
-    (Way("visitor.visitors", "reports", 8080), "ingress"),
-    (Way("reports", "visitor.visitors", 8080), "egress"),
+    (Connection("visitor.visitors", "reports", 8080), "ingress"),
+    (Connection("reports", "visitor.visitors", 8080), "egress"),
 )
 TO_REDIS_TOO: tuple[Closed, ...] = (
-    (Way("visitor.visitors", "redis", 6379), "ingress"),
-    (Way("crawler.visitors", "redis", 6379), "ingress"),
-    (Way("reports", "redis", 6379), "ingress"),
+    (Connection("visitor.visitors", "redis", 6379), "ingress"),
+    (Connection("crawler.visitors", "redis", 6379), "ingress"),
+    (Connection("reports", "redis", 6379), "ingress"),
 )
 TO_THE_GUESTBOOK: tuple[Closed, ...] = (
-    (Way("crawler.visitors", "guestbook", 8080), "ingress"),
-    (Way("reports", "guestbook", 8080), "ingress"),
-    (Way("visitor.visitors", "guestbook", 9090), "ingress"),
-    (Way("crawler.visitors", "guestbook", 9090), "ingress"),
+    (Connection("crawler.visitors", "guestbook", 8080), "ingress"),
+    (Connection("reports", "guestbook", 8080), "ingress"),
+    (Connection("visitor.visitors", "guestbook", 9090), "ingress"),
+    (Connection("crawler.visitors", "guestbook", 9090), "ingress"),
 )
 OUT_OF_THE_GUESTBOOK: tuple[Closed, ...] = (
-    (Way("guestbook", "visitor.visitors", 8080), "egress"),
-    (Way("guestbook", "reports", 8080), "egress"),
+    (Connection("guestbook", "visitor.visitors", 8080), "egress"),
+    (Connection("guestbook", "reports", 8080), "egress"),
 )
 CLOSED = (*DEFAULT_DENY, *TO_REDIS_TOO, *TO_THE_GUESTBOOK, *OUT_OF_THE_GUESTBOOK)
-ENTRIES = Also("guestbook", ("redis", "kubernetes.default"), "http://127.0.0.1:8080/entries")
-BY_ITS_SERVICE = Also("visitor.visitors", (), "http://guestbook.{namespace}.svc.cluster.local.:80/version")
-MATRIX = Matrix((*(way for way, _ in CLOSED), TO_REDIS, TO_THE_PAGE), (ENTRIES, BY_ITS_SERVICE))
+ENTRIES = ExtraQuestions("guestbook", ("redis", "kubernetes.default"), "http://127.0.0.1:8080/entries")
+BY_ITS_SERVICE = ExtraQuestions("visitor.visitors", (), "http://guestbook.{namespace}.svc.cluster.local.:80/version")
+MATRIX = Matrix((*(connection for connection, _ in CLOSED), TO_REDIS, TO_THE_PAGE), (ENTRIES, BY_ITS_SERVICE))
 WALL = Enforcement()
 VISITOR = {"role": "visitor"}
-WAYS: tuple[Direction, ...] = ("ingress", "egress")
+DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
 ELSEWHERE = "elsewhere"  # a namespace that does not exist
 MOST_ADDRESSES = 4096  # of a block that are tried
 OUTSIDE = "203.0.113.7"  # an address for documentation, not in use: https://www.rfc-editor.org/rfc/rfc5737
 
 
 @task("default-deny", observe=(MATRIX, WALL))
-def everything_is_closed(state: State, tried: Tried, wall: str) -> None:
-    require_matrix(state, tried, wall, closed=DEFAULT_DENY, open=())
+def everything_is_closed(state: State, attempts: Attempts, wall: str) -> None:
+    require_matrix(state, attempts, wall, closed=DEFAULT_DENY, open=())
     visitor = path_of(state, DEFAULT_DENY[0][0]).source
     new = pod_with(state, {}, state.namespace)
     require_shut(PolicyPath(state, visitor, new, 8080), "ingress")
@@ -93,7 +93,12 @@ def pod_with(state: PlainState, labels: dict[str, str], namespace: str) -> PathE
 
 def namespaces_but(state: State, *names: str) -> list[str]:
     """All namespaces but some: those that are there, those that a policy names, and one that is made later."""
-    rules = [rule for policy in state.all("NetworkPolicy") for way in WAYS for rule in policy_rules(policy, way)]
+    rules = [
+        rule
+        for policy in state.all("NetworkPolicy")
+        for direction in DIRECTIONS
+        for rule in policy_rules(policy, direction)
+    ]
     spaces = label_sets(item.get("namespaceSelector") for rule in rules for item in rule.peers)
     named = {labels.get(NAMESPACE_NAME_LABEL, ANOTHER_VALUE) for labels in spaces} - {ANOTHER_VALUE}
     found = {ELSEWHERE, *(n.name for n in state.everywhere("Namespace")), *named}
@@ -137,9 +142,9 @@ def require_shut(path: PolicyPath, direction: Direction) -> None:
         explain_path_open(path, direction)
 
 
-def require_lasting(state: State, way: Way, source: PathEnd, target: PathEnd) -> None:
+def require_lasting(state: State, connection: Connection, source: PathEnd, target: PathEnd) -> None:
     """A path that is open now is also open between new Pods. Raises Failed otherwise."""
-    now, later = path_of(state, way), PolicyPath(state, source, target, way.port)
+    now, later = path_of(state, connection), PolicyPath(state, source, target, connection.port)
     if later.is_open or not now.is_open:
         return
     direction: Direction = "egress" if later.into.is_open else "ingress"
@@ -147,7 +152,7 @@ def require_lasting(state: State, way: Way, source: PathEnd, target: PathEnd) ->
     policy = rules[0].policy if rules else closing[0]
     side = later.side(direction)
     facts = {
-        **way.facts(state),
+        **connection.facts(state),
         "source_labels": source.labels,
         "target_labels": target.labels,
         "selected": side.end.name,
@@ -159,8 +164,8 @@ def require_lasting(state: State, way: Way, source: PathEnd, target: PathEnd) ->
 
 
 @task("redis", observe=(MATRIX, WALL))
-def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> None:
-    require_matrix(state, tried, wall, closed=TO_REDIS_TOO, open=(TO_REDIS,))
+def only_the_guestbook_reaches_redis(state: State, attempts: Attempts, wall: str) -> None:
+    require_matrix(state, attempts, wall, closed=TO_REDIS_TOO, open=(TO_REDIS,))
     path, new = path_of(state, TO_REDIS), made_later(state, "redis")
     visitors = path_of(state, TO_THE_PAGE).source.namespace
     others = namespaces_but(state, state.namespace, visitors)
@@ -179,8 +184,8 @@ def only_the_guestbook_reaches_redis(state: State, tried: Tried, wall: str) -> N
 
 
 @task("visitors", observe=(MATRIX, WALL))
-def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
-    require_matrix(state, tried, wall, closed=TO_THE_GUESTBOOK, open=(TO_THE_PAGE,))
+def visitors_reach_the_page_only(state: State, attempts: Attempts, wall: str) -> None:
+    require_matrix(state, attempts, wall, closed=TO_THE_GUESTBOOK, open=(TO_THE_PAGE,))
     page, new = path_of(state, TO_THE_PAGE), made_later(state, "guestbook")
     visitors = page.source.namespace
     for target in (page.target, new):
@@ -195,15 +200,15 @@ def visitors_reach_the_page_only(state: State, tried: Tried, wall: str) -> None:
                 require_shut(PolicyPath(state, other, target, port), "ingress")
     require_lasting(state, TO_THE_PAGE, replace(made_later(state, "visitor.visitors"), labels=VISITOR), new)
     service = state.require("Service", "guestbook")
-    answer = tried.page("visitor.visitors")
+    answer = attempts.page("visitor.visitors")
     if not answer.ok:
         state.require_working(service)
         fail("service-does-not-answer", service, form="page", answer=answer.words, in_progress=answer.never_arrived)
 
 
 @task("egress", observe=(MATRIX, WALL))
-def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> None:
-    require_matrix(state, tried, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
+def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str) -> None:
+    require_matrix(state, attempts, wall, closed=OUT_OF_THE_GUESTBOOK, open=(TO_REDIS,))
     outside = PathEnd(OUTSIDE, OUTSIDE_CLUSTER, {}, {}, OUTSIDE, on_host=True)
     new, path = made_later(state, "guestbook"), path_of(state, TO_REDIS)
     others = namespaces_but(state, state.namespace, "kube-system")  # that of the DNS, which is asked for names
@@ -222,13 +227,13 @@ def guestbook_goes_out_to_redis_only(state: State, tried: Tried, wall: str) -> N
                     require_shut(PolicyPath(state, source, target, port, protocol), "egress")
     require_lasting(state, TO_REDIS, new, made_later(state, "redis"))
     guestbook = state.require("Deployment", "guestbook")
-    lookups = tried.lookups("guestbook")
+    lookups = attempts.lookups("guestbook")
     if lookups["redis"]["error"]:
         path = PolicyPath(state, end_of(state, "guestbook"), cluster_dns(state), 53, "UDP")
         if not path.is_open:
             explain_path_closed(path)
         state.explain_name("redis", lookups, guestbook)
-    answer = tried.page("guestbook")
+    answer = attempts.page("guestbook")
     if not answer.ok:
         fail("redis-not-answering", guestbook, answer=answer.words, in_progress=True)
 

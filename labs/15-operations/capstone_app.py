@@ -17,8 +17,8 @@ def app(workload: Object) -> dict[str, Any]:
     named = [c for c in workload.containers if ImageName.parse(c["image"]).base == "guestbook"]
 
     def likeness(container: dict[str, Any]) -> int:
-        told = {v["name"] for v in container.get("env") or []} & {"PORT", "REDIS_HOST"}
-        return (container["name"] == "guestbook") + bool(container.get("readinessProbe")) + len(told)
+        own = {v["name"] for v in container.get("env") or []} & {"PORT", "REDIS_HOST"}
+        return (container["name"] == "guestbook") + bool(container.get("readinessProbe")) + len(own)
 
     return max(named or workload.containers, key=likeness)
 

@@ -30,11 +30,11 @@ class CapstoneAsked(Http):
     """Requests to the capstone's Service at the port that its seed says."""
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
-        asked = super().question(state)
+        question = super().question(state)
         port = capstone.plan(seed_of(state)).port
-        if not asked or port not in ports(state.find("Service", self.service)):
+        if not question or port not in ports(state.find("Service", self.service)):
             return None
-        return {**asked, "url": f"http://{self.service}.{state.namespace}.svc.cluster.local.:{port}{self.path}"}
+        return {**question, "url": f"http://{self.service}.{state.namespace}.svc.cluster.local.:{port}{self.path}"}
 
 
 ASKED = CapstoneAsked("guestbook", "/", times=20, per_pod=True)
@@ -79,9 +79,9 @@ def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
     state.require_image(deployment, right.image)
-    said = sorted({answer.text.rpartition("\n")[0].strip() for answer in answers})  # the last line names the Pod
-    if said != [right.greeting]:
-        other = next(line for line in said if line != right.greeting)
+    greetings = sorted({answer.text.rpartition("\n")[0].strip() for answer in answers})  # the last line names the Pod
+    if greetings != [right.greeting]:
+        other = next(line for line in greetings if line != right.greeting)
         fail("greeting-wrong", deployment, greeting=other, config=right.config)
     other_version = next(
         (a.text for a in answers if not a.text.rpartition("\n")[2].startswith(f"This is {right.version} ")), ""
@@ -112,14 +112,14 @@ def taken_from(state: State, pod: Object, config: str) -> str | None:
     path = state.env(pod, container).get("GREETING_FILE")
     file = source_of_file(state, pod, container, path) if path else None
     source = source_of_variable(state, pod, container, "GREETING")
-    is_told = source is not None and (source.kind, source.name) == ("ConfigMap", config)
-    if file and not file.kind and is_told:
+    from_config_map = source is not None and (source.kind, source.name) == ("ConfigMap", config)
+    if file and not file.kind and from_config_map:
         about, volume = Ref("Deployment", "guestbook", state.namespace), (file.mount or {}).get("name")
         unknown("not-observed", about, form="greeting-file", pod=pod.name, path=path, volume=volume, config=config)
     if file and (file.key or not file.kind):  # where the file exists, the guestbook prefers it to the variable
-        source, is_told = file, (file.kind, file.name) == ("ConfigMap", config)
+        source, from_config_map = file, (file.kind, file.name) == ("ConfigMap", config)
     if source:
-        return source.key or "" if is_told else None
+        return source.key or "" if from_config_map else None
     mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
     references = [r for v in pod.spec.get("volumes") or [] if v["name"] in mounted for r in volume_references(v)]
     given = {(r.kind, r.name) for r in (*environment_references(container), *references)}

@@ -50,7 +50,7 @@ REDIS = RedisAsked("guestbook")
 
 
 @task("entries", observe=REDIS)
-def entries_are_kept_in_redis(state: State, asked: dict[str, Any]) -> None:
+def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
     right = capstone.plan(seed_of(state))
     deployment = state.require("Deployment", "guestbook")
     pods = running_pods(state, deployment)
@@ -70,11 +70,11 @@ def entries_are_kept_in_redis(state: State, asked: dict[str, Any]) -> None:
         if is_address(host):
             fail("redis-by-address", deployment, form="pod", pod=pod.name, address=host)
     state.require_working(deployment)
-    asked = answers_from_pod(asked)
+    answers = answers_from_pod(seen)
     host = variable(state, pods[0], "REDIS_HOST").partition(":")[0]
-    lookup = Lookup(**asked["names"][host])
+    lookup = Lookup(**answers["names"][host])
     if lookup.error:
-        state.explain_name(host, asked["names"], deployment)
+        state.explain_name(host, answers["names"], deployment)
     service = state.require("Service", right.store)
     theirs = {service.spec.get("clusterIP"), *(pod.status.get("podIP") for pod in state.pods_of(service))}
     if not theirs & set(lookup.addresses):
@@ -101,7 +101,7 @@ def entries_are_kept_in_redis(state: State, asked: dict[str, Any]) -> None:
     others = sorted({pod.name for pod in state.pods_of(service)} - redis)
     if others:
         fail("name-resolves-elsewhere", service, form="other-pods", backends=others, deployment=store.name)
-    answer = asked["entries"][0]
+    answer = answers["entries"][0]
     if answer["status"] != 200:
-        said, new = answer["text"] or answer["error"], state.changed_within(20, pods[0])
-        fail("redis-not-answering", deployment, form="app-answer", host=host, answer=said, in_progress=new)
+        text, new = answer["text"] or answer["error"], state.changed_within(20, pods[0])
+        fail("redis-not-answering", deployment, form="app-answer", host=host, answer=text, in_progress=new)

@@ -61,12 +61,12 @@ def every_replica_works(state: State) -> None:
 def another_port(state: State, pod: Object, get: dict[str, Any]) -> str:
     """The port of an httpGet probe of the Pod itself, where the app does not listen on it; else empty."""
     container = app(pod)
-    told = variable(state, pod, "PORT") or str(
+    listens = variable(state, pod, "PORT") or str(
         capstone.plan(seed_of(state)).listens if secret_with(state, pod, "PORT") else 8080
     )
     names = {port["name"]: str(port["containerPort"]) for port in container.get("ports") or [] if port.get("name")}
     port = str(get.get("port", ""))
-    if port and not get.get("host") and names.get(port, port) != told:
+    if port and not get.get("host") and names.get(port, port) != listens:
         return port
     return ""
 

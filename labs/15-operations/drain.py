@@ -51,8 +51,8 @@ def explain_drain(timeline: Timeline, deployment: Object, drain: Drain) -> None:
         for pod in timeline.pods_of("guestbook")
         if pod["node"] != drain.node
         and pod["ready"]
-        and pod["ready"] < drain.told
-        and not (pod["deleted"] and pod["deleted"] <= drain.told)
+        and pod["ready"] < drain.last_deleted
+        and not (pod["deleted"] and pod["deleted"] <= drain.last_deleted)
     ]
     number = sum(lost.values())
     if not elsewhere:

@@ -1,7 +1,8 @@
 """The capstone: a guestbook as it should be, made from a seed, and the same one broken in four places.
 
-Pure, and nothing but Python's standard library: a seed in, objects out. Whatever is right depends on the seed, so one learner's
-repair is not another's. `python3 setup.py SEED` prints it as it should be, `--leave FAULT` with a fault left in place.
+Pure, and nothing but Python's standard library: a seed in, objects out. What is right depends on the seed, so one
+learner's repair is not another's. `python3 setup.py SEED` prints it as it should be, `--leave FAULT` with a fault left
+in place.
 """
 
 from __future__ import annotations
@@ -343,8 +344,10 @@ FAULTS = {
 
 
 def faults(seed: str) -> list[Fault]:
-    """Which faults a seed chooses: BROKEN of them, no more than AT_MOST of a group, and one that keeps the Pods from being ready,
-    so that nothing works at the beginning."""
+    """Which faults a seed chooses: BROKEN of them, no more than AT_MOST of a group.
+
+    One of them keeps the Pods from being ready, so that nothing works at the beginning.
+    """
     chosen: list[Fault] = []
     ranked = sorted(FAULTS.values(), key=lambda fault: (pick(seed, f"rank/{fault.id}", 2**40), fault.id))
     stops = next(fault for fault in ranked if fault.group in ("Pods", "Redis"))

@@ -3,7 +3,8 @@
     GET  /          the greeting, and who says it          GET  /healthz   200 while it is well
     GET  /entries   what visitors wrote, a line each       GET  /readyz    200 while it wants requests
     POST /entries   write something                        POST /sick, /well   make it sick, and well again
-                                                           POST /busy, /free   make it want no requests, and want them again
+                                                           POST /busy, /free   make it want no requests, and want them
+                                                                               again
     GET  /hostname  the name of this container or Pod      GET  /version   v1, v2 or v3
 
 It is set up by its environment, as the twelve-factor app asks for (https://12factor.net/config):

@@ -1,6 +1,6 @@
-"""A check against a shell script that asks kubectl the same questions one call at a time, for five labs; the command line.
+"""How long a check takes, beside a shell script that asks kubectl the same questions one call at a time; five labs.
 
-All on the tests' cluster, in one run; what counts is the ratios.
+The command line is measured too. All on the tests' cluster, in one run; what counts is the ratios.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from cluster import current
 from cluster.tools import kubectl_path
 from tests.bench.measure import measured, seconds, solved
 
-# What a grader written as a shell script asks: each kind that verdicts rest on, then each request of the lab, one by one.
+# What a grader written as a shell script asks, one call at a time: each kind that verdicts rest on, then each request.
 OBJECTS = "for kind in $KINDS; do $K get $kind -o json; done\n"
 ASK = "$K exec deploy/guestbook -- python3 ask.py"
 RESOLVE = "$K exec deploy/guestbook -- getent hosts"
 REQUESTS = {
     "03": "",
-    "04": f"POD=$($K get pods -o jsonpath='{{.items[0].status.podIP}}'); for n in 1 2 3; do {ASK.replace('deploy/guestbook', 'guestbook')} http://$POD:8080/hostname; done",
+    "04": "POD=$($K get pods -o jsonpath='{.items[0].status.podIP}'); "
+    f"for n in 1 2 3; do {ASK.replace('deploy/guestbook', 'guestbook')} http://$POD:8080/hostname; done",
     "07": f"for n in $(seq 60); do {ASK} http://guestbook/hostname; done\n"
-    f"for ip in $($K get pods -l app=guestbook -o jsonpath='{{.items[*].status.podIP}}'); do {ASK} http://$ip:8080/hostname; done",
-    "08": f"for name in redis guestbook-pods redis.$NAMESPACE-data; do {RESOLVE} $name; done; {ASK} http://127.0.0.1:8080/entries",
+    "for ip in $($K get pods -l app=guestbook -o jsonpath='{.items[*].status.podIP}'); "
+    f"do {ASK} http://$ip:8080/hostname; done",
+    "08": f"for name in redis guestbook-pods redis.$NAMESPACE-data; do {RESOLVE} $name; done; "
+    f"{ASK} http://127.0.0.1:8080/entries",
     "12": f"$K exec deploy/redis -- redis-cli LRANGE entries 0 -1; {ASK} http://127.0.0.1:8080/entries",
 }
 

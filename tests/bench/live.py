@@ -1,7 +1,8 @@
 """How long a change takes to show as a verdict, and what it costs to watch.
 
-Lab 07, solved: the Service's selector is broken and put right again, and each time it is measured from the API server's answer to that
-change until the panel's model has the verdict. A repair shows in the requests, and kube-proxy takes changes up at most once a second.
+Lab 07, solved: the Service's selector is broken and put right again. Each time is measured from the API server's answer
+to that change until the panel's model has the verdict. A repair shows in the requests, and kube-proxy takes up changes
+at most once a second.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def follow(namespace: str, api: Api) -> None:
     assert told.wait(30)
     begin = time.process_time(), time.monotonic()
     for n in range(CHANGES):
-        time.sleep(1)  # until what the last change brought about has come to rest
+        time.sleep(1)  # until nothing changes any more
         repair = n % 2 == 1
         wanted[0] = "passed" if repair else "failed"
         told.clear()

@@ -1,7 +1,8 @@
-"""How soon the panel and the picture are there in a browser, and how fluid the picture is while Pods come, go and change.
+"""How soon a browser shows the panel and the picture, and how fluid the picture is while Pods come, go and change.
 
-Chromium draws what is laid out for it, ten changes a second, without a cluster. A frame at rest takes 16.7 ms, and one in a machine
-without a graphics card longer: what counts is the ratio to the same page with a picture that does not change.
+Chromium draws what is laid out for it, ten changes a second, without a cluster. A frame at rest takes 16.7 ms, and
+longer on a machine without a graphics card: what counts is the ratio to the same page with a picture that does not
+change.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ async ([source, views, pause, seconds]) => {
   await new Promise(requestAnimationFrame);
   const first = performance.now() - begin;
   let number = 0;
-  const timer = pause && setInterval(() => { view = views[++number % views.length]; listeners["change:view"](); }, pause);
+  const change = () => { view = views[++number % views.length]; listeners["change:view"](); };
+  const timer = pause && setInterval(change, pause);
   const frames = [];
   let last = performance.now();
   while (last - begin < seconds * 1000) {
@@ -84,7 +86,8 @@ def main() -> None:
             ratio = statistics.mean(moving[1]) / statistics.mean(still[1])
             measured(
                 f"the picture with {number} Pods that changes ten times a second",
-                f"first drawn in {moving[0]:.0f} ms; a frame takes {statistics.median(moving[1]):.1f} ms, {ratio:.2f} × one at rest",
+                f"first drawn in {moving[0]:.0f} ms; a frame takes {statistics.median(moving[1]):.1f} ms, "
+                f"{ratio:.2f} × one at rest",
                 "1.5 ×",
                 ratio <= 1.5,
             )
@@ -92,7 +95,7 @@ def main() -> None:
 
 
 def frames(page: Page, folder: str, name: str, shown: list[dict[str, Any]], pause: int) -> tuple[float, list[float]]:
-    """Milliseconds until the first frame, and for each further one. pause: milliseconds between two changes; 0 for none."""
+    """Milliseconds until the first frame, and for each further one. pause: milliseconds between changes; 0 for none."""
     of = base_widget.HERE / folder
     page.set_content(f"<style>{(of / f'{name}.css').read_text()}</style><body></body>")
     seen = page.evaluate(

@@ -1,7 +1,7 @@
 """`kubeclass up` against bare `kind create cluster --wait` and loading the same images, on this machine, in one run.
 
 Both begin with engine, tools and images at hand, and with no cluster. `kind load` puts the images in one archive onto
-all nodes; where the node image has no `crictl`, which `kind load` needs, the same archive is imported by `ctr`, as kind does.
+all nodes. It needs `crictl`; where the node image has none, the same archive is imported by `ctr`, as kind does.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from checker.ui.study import environment
 from cluster import current, paths
 from tests.nodes import ON_THE_SECOND_CLUSTER
 
-# Where nodes come and go, and where other tests have containers made, network interfaces come and go on this machine, and
-# Chromium then gives up the requests that are on their way (ERR_NETWORK_CHANGED): in turns with the former, without the latter.
+# Network interfaces come and go on this machine while nodes come and go, and while other tests have containers made.
+# Chromium then gives up the requests that are on their way (ERR_NETWORK_CHANGED). So these tests take turns with those
+# of nodes, and run while no test has the engine.
 IN_A_BROWSER = [*ON_THE_SECOND_CLUSTER, pytest.mark.browser, pytest.mark.alone("engine")]
 SCREENSHOTS = paths.home() / "screenshots"  # to be looked at; `last` is what the newest test saw at its end
 PATIENCE = 60_000  # milliseconds: other tests keep the machine busy

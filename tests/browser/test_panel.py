@@ -32,7 +32,12 @@ def word(page: Page, task: int) -> Locator:
 def test_a_task_turns_green_without_a_click(page: Page) -> None:
     expect(word(page, 0)).to_have_text("✘ failed")
     why = panel_of(page).get_by_text("There is no Service guestbook in namespace learn.")
-    expect(why).to_be_visible()  # the first failed task is open on its explanation
+    expect(why).to_be_hidden()
+    expect(panel_of(page).get_by_text("Observed: Service objects: none.").first).to_be_visible()
+    fold = panel_of(page).locator(".kc-why summary").first
+    fold.focus()
+    page.keyboard.press("Enter")
+    expect(why).to_be_visible()
     in_a_terminal(page, "kubectl expose deployment guestbook --port=80 --target-port=8080")
     back_to_the_notebook(page)
     expect(word(page, 0)).to_have_text("✔ passed")

@@ -22,8 +22,13 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Case:
-    """One file of cases/. make: a shell script, run as those of the labs' cases are. finds: `cause@Kind/name`, the most important
-    first, and nothing else; `a|b@Kind/name` where either is right. meanwhile: what else may be told before that. in_progress: whether something stays on its way. undo: what the namespace's deletion does not undo.
+    """One file of cases/.
+
+    make: a shell script, run as those of the labs' cases are.
+    finds: `cause@Kind/name`, the most important first, and nothing else; `a|b@Kind/name` where either is right.
+    meanwhile: what else may be named before that.
+    in_progress: whether something stays in progress.
+    undo: a shell script that undoes what the namespace's deletion does not.
     """
 
     name: str
@@ -66,7 +71,7 @@ def roots(explanation: Explanation) -> list[str]:
 
 
 def save(state: State, case: Case) -> None:
-    """Write a State, and what is explained of it once it is the same from run to run (see checker/recording/normalize.py)."""
+    """Write a State and its explanation, normalized (checker/recording/normalize.py): the same from run to run."""
     data = normalised(state)
     told = json.loads(json.dumps(explained(watched(State.from_json(data))).to_json()))
     recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})
@@ -79,7 +84,10 @@ def load(path: Path) -> tuple[State, dict[str, Any]]:
 
 
 def explain_anew(case: Case) -> bool:
-    """Write the words of today into what is explained of a recorded State. False, and nothing written, where it has other roots than wanted."""
+    """Write today's words into the explanation of a recorded State.
+
+    Returns False, and writes nothing, where it has other roots than wanted.
+    """
     data = json.loads(case.recording.read_text())
     found = explained(watched(State.from_json(data["state"])))
     if not case.as_wanted(roots(found)):

@@ -1,4 +1,4 @@
-"""Explaining proven on the real cluster: each case makes a state in a namespace of its own, and exactly its roots are found.
+"""Explaining proven on the real cluster: each case makes a state in its own namespace, and exactly its roots are found.
 
 Until everything has settled nothing else may be called wrong either: a fault that is told too early is told wrongly.
 The recordings must still tell the truth; with --record (make prove EXPLAIN=1) they are written anew.

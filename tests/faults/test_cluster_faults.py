@@ -108,8 +108,10 @@ def test_a_restarting_api_server_never_fails_a_learner(solved: Session) -> None:
 
 
 def until_services_follow(session: Session) -> None:
-    """kube-proxy asks an API server that was away again after a pause, and the pause grows with each time: wait until it has taken
-    up a change, or the next test is told that its Service does not answer."""
+    """Wait until kube-proxy has taken up a change; else the Service of the next test does not answer.
+
+    kube-proxy asks an API server that was away again after a pause, and the pause grows with each time.
+    """
     kubectl(current(), "delete", "service", "guestbook", "-n", session.environment.namespace)
     session.solve()
     end = time.monotonic() + 120

@@ -1,4 +1,4 @@
-"""Policies that nobody enforces, on the real cluster: nothing is concluded from what is open, and what is written is told."""
+"""Policies that nothing enforces, on the real cluster: an open path proves nothing, and what is written is judged."""
 
 from __future__ import annotations
 

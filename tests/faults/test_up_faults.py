@@ -1,4 +1,4 @@
-"""`kubeclass up` stopped half-way, run twice at once, and beside a learner's own kubeconfig: on a cluster of its own."""
+"""`kubeclass up` on a cluster of its own: stopped half-way, run twice at once, beside a learner's own kubeconfig."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The capstone for several seeds on the real cluster: nothing works at the beginning, each seed's own repair passes, and is none
-of another seed's."""
+"""The capstone for several seeds on the real cluster.
+
+Nothing works at the beginning, each seed's own repair passes, and it does not pass for another seed.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ from tests.proof.subjects import cases_of
 FAILED = paths.home() / "failed"  # what was seen where a case failed
 # Labs whose cases reserve so much CPU that several at once might find no room: one after the other.
 ONE_AT_A_TIME = {"02"}
-SET_UP = "kubectl wait deployments --all --for=condition=Available --timeout=60s || true"  # what runs there from the beginning
+# Waits for what runs there from the beginning.
+SET_UP = "kubectl wait deployments --all --for=condition=Available --timeout=60s || true"
 WAIT = 90  # seconds that a change in progress is given; a case is judged as soon as nothing is in progress
 
 

@@ -1,8 +1,8 @@
-"""Every lesson runs as it is committed, each output compared (nbval, strict), and once more with its lab solved, for full marks.
+"""Every lesson runs as it is committed, each output compared (nbval, strict); and with its lab solved, for full marks.
 
-Their order is shuffled (tests/conftest.py), and nobody clears up between them: a lesson works after any other, and again.
-The notebooks are copied first, so that a learner's files in lessons/work/ stay as they are. With --record (make prove) a lesson whose
-code is not what its outputs came from is run first, and its outputs are kept.
+Their order is shuffled (tests/conftest.py), and nothing is deleted between them: a lesson works after any other,
+and again. The notebooks are copied first, so that a learner's files in lessons/work/ stay as they are. With --record
+(make prove) a lesson whose code is not what its outputs came from is run first, and its outputs are kept.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def test_lesson(name: str, lessons: Path, pytestconfig: pytest.Config) -> None:
 
 
 def compare(path: Path, cells: int) -> None:
-    """Run a notebook's cells, as many as there ought to be, and see that each puts out what it holds. No file of a run before is there."""
+    """Run a notebook's cells, and see that each puts out what it holds. cells: how many there must be.
+
+    No file of a run before is there.
+    """
     empty(path.parent / "work")
     done = subprocess.run(
         [
@@ -105,7 +108,7 @@ def compare(path: Path, cells: int) -> None:
 
 
 def restarts() -> str:
-    """What the cluster knows of the Pods of `learn` whose containers were started more than once, for whoever reads why a table differs."""
+    """What the cluster knows of the Pods of `learn` whose containers were restarted: it may say why a table differs."""
     try:
         pods = json.loads(kubectl(current(), "get", "pods", "-n", "learn", "-o", "json"))["items"]
         said = []
@@ -122,7 +125,10 @@ def restarts() -> str:
 
 
 def solve(path: Path) -> int:
-    """Have a notebook solve its lab before its own check, which must then give full marks; returns the number of cells that were added."""
+    """Have a notebook solve its lab before its own check, which must then give full marks.
+
+    Returns the number of cells that were added.
+    """
     number = path.name[:2]
     notebook = nbformat.read(path, as_version=4)
     check = next(i for i, cell in enumerate(notebook.cells) if cell.source == f'lab("{number}").check()')
@@ -140,7 +146,7 @@ def solve(path: Path) -> int:
 
 
 def record(path: Path) -> str:
-    """Run a notebook and write its outputs into it, for them to be compared with those of a second run; returns the text."""
+    """Run a notebook and write its outputs into it, to be compared with those of a second run; returns the text."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources=resources).execute()

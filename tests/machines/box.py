@@ -1,7 +1,7 @@
 """A machine within this one: network, mounts and processes are its own, and so is whatever engine is started there.
 
-It reaches nobody but itself. Files are those of this machine, but for /run, which is empty, and what is laid over others; or those
-of another system, and with them its programs.
+It reaches nobody but itself. Files are those of this machine, but for /run, which is empty, and what is laid over
+others; or those of another system, and with them its programs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ def in_a_box(
     share: Iterable[Path] = (),
     timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program on such a machine; when it ends, so does everything there. over: what lies over a path of this machine.
-    root: the folder of another system, which has these folders of this machine too: share."""
+    """Run a program on such a machine; when it ends, so does everything there.
+
+    over: what lies over a path of this machine. root: the folder of another system, which has the folders `share` of
+    this machine too.
+    """
     mounts = "".join(f"mount --bind '{ours}' '{path}'\n" for path, ours in (over or {}).items())
     script = f'ip link set lo up\nmount -t tmpfs tmpfs /run\n{mounts}exec "$@"'
     if root:

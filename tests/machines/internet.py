@@ -2,7 +2,7 @@
 
     python -m tests.machines.internet FOLDER
 
-Serves what FOLDER has (see test_registry.py), runs `kubeclass up` and `kubeclass down`, and prints what came of it as JSON.
+Serves what FOLDER has (see test_registry.py), runs `kubeclass up` and `kubeclass down`, and prints the outcome as JSON.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ def test_the_course_on_podman(system: str, tmp_path: Path, tmp_path_factory: pyt
     node = pinned if succeeds(command(), "image", "inspect", pinned) else nodeimage.tag()
     archive = tmp_path / "images.tar"
     run(command(), "save", "-o", str(archive), node, *versions()["course_images"], timeout=300)
-    # In a box, for the engine that runs here has a firewall that drops what it does not know: Podman's nodes would not reach each other.
+    # In a box: the engine that runs here has a firewall that drops what it does not know, so Podman's nodes would not
+    # reach each other.
     done = in_a_box(
         "sh",
         "-ec",

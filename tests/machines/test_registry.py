@@ -1,6 +1,6 @@
-"""`kubeclass up` the ordinary way, on a machine with a registry: tools downloaded and checked, images pulled, nothing built.
+"""`kubeclass up` on a machine with a registry: tools are downloaded and checked, images are pulled, nothing is built.
 
-What is served is what the tests' own engine and home have; only the node image's digest is then another than the pinned one.
+What is served is what the tests' own engine and home have; only the node image's digest differs from the pinned one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.alone("engine", "cluster")]
 SERVED = {f"library/{name}": name for name in versions()["course_images"]}
 
 
-# What is built for the newest Docker: package, version. From 29 on a new install keeps its images in containerd's image store
-# (https://docs.docker.com/engine/storage/containerd/).
+# What is built for the newest Docker: package, version. From 29 on a new install keeps its images in containerd's image
+# store (https://docs.docker.com/engine/storage/containerd/).
 NEWEST_DOCKER = {
     f"github.com/moby/moby/v2/cmd/{name}": "v2.0.0-beta.24" for name in ("dockerd", "docker-proxy")
 }  # the module of Docker 29
@@ -119,7 +119,7 @@ def fill_the_registry(folder: Path) -> None:
 
 
 def for_two_platforms(address: str, repository: str, tag: str) -> str:
-    """Have a tag of a registry stand for two platforms, as images of Docker Hub do: for this one, and for another. Returns its digest."""
+    """Have a registry's tag stand for this platform and another, as images of Docker Hub do. Returns its digest."""
     kind = "application/vnd.docker.distribution.manifest"
 
     def digest_of(content: bytes) -> str:

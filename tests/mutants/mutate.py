@@ -1,8 +1,8 @@
 """Mutants of a lab's solution: the same work with one thing wrong, made by rule, not by hand.
 
 A grader that gives a mutant full marks has a hole, or the mutant is equivalent: then equivalent.yaml says why. What is
-changed is what learners get wrong: a name, a label, a selector, a port, an image, a command, a variable, a probe, a volume,
-a resource, a rule of a policy, a number of replicas, a namespace; a whole document or step that is missing.
+changed is what learners get wrong: a name, a label, a selector, a port, an image, a command, a variable, a probe, a
+volume, a resource, a rule of a policy, a number of replicas, a namespace; a whole document or step that is missing.
 """
 
 from __future__ import annotations
@@ -114,7 +114,10 @@ PATIENCE = "--timeout=15s"  # a mutant that never becomes ready is not to be wai
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mutant of a lab's solution. id: file, document, place and what was done there; files: those that differ, by name."""
+    """One mutant of a lab's solution.
+
+    id: file, document, place and what was done there. files: those that differ, by name.
+    """
 
     lab: Lab
     id: str

@@ -1,8 +1,8 @@
-"""`make mutants`: every mutant of every lab's solution on the real cluster; how many each grader tells, and which it does not.
+"""`make mutants`: every mutant of every lab's solution on the real cluster; how many each grader kills, and which not.
 
     python -m tests.mutants.run            all labs          python -m tests.mutants.run 07 08     some of them
 
-A mutant is killed when it does not get full marks. What the API server refuses never comes to a grader, and is not counted.
+A mutant is killed when it does not get full marks. What the API server refuses reaches no grader, and is not counted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from tests.nodes import put_nodes_back
 WAIT = 30  # seconds that a change in progress is given
 SIDE_BY_SIDE = 6
 _REFUSED = re.compile(
-    r"is invalid|error: error (parsing|validating)|BadRequest|unable to decode|forbidden|is not valid|denied the request"
+    r"is invalid|error: error (parsing|validating)|BadRequest|unable to decode|forbidden|is not valid|"
+    r"denied the request"
 )
 
 
@@ -46,12 +47,15 @@ _BROKEN = re.compile(r"^bash: |can't open file|error: the path ", re.M)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a mutant: killed (a task did not pass, and for which causes), refused by the API server, survived, or broken
-    (its script cannot run, whatever the grader says)."""
+    """What became of a mutant.
+
+    Killed: a task did not pass, and for which causes. Refused: by the API server. Survived: full marks. Broken: its
+    script cannot run, whatever the grader says.
+    """
 
     mutant: Mutant
     word: str
-    told: str
+    detail: str
     seconds: float
 
 
@@ -72,7 +76,7 @@ def why_equivalent(mutant: Mutant) -> str:
 
 
 def try_out(mutant: Mutant, namespace: str) -> Outcome:
-    """Start the lab in a namespace of its own, bring the mutant about, and grade it."""
+    """Start the lab in a namespace of its own, run the mutant's steps, and grade it."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "solution"
@@ -142,14 +146,18 @@ def run(chosen: Iterable[Mutant], side_by_side: int = SIDE_BY_SIDE) -> list[Outc
             outcome = future.result()
             outcomes.append(outcome)
             print(
-                f"{outcome.word:8} {outcome.seconds:4.0f} s  {outcome.mutant.lab.number} {outcome.mutant.id}  [{outcome.told}]",
+                f"{outcome.word:8} {outcome.seconds:4.0f} s  {outcome.mutant.lab.number} {outcome.mutant.id}  "
+                f"[{outcome.detail}]",
                 flush=True,
             )
     return outcomes
 
 
 def report(outcomes: list[Outcome]) -> tuple[str, list[Outcome]]:
-    """The kill rate per lab and in all, and the survivors; the second value holds those for which nobody says why, and the broken ones."""
+    """The kill rate per lab and in all, and the survivors; then the outcomes that need work.
+
+    Those are the survivors that equivalent.yaml does not explain, and the broken ones.
+    """
     lines, unexplained = [], []
     counted: dict[str, list[int]] = {}
     for outcome in outcomes:
@@ -169,8 +177,9 @@ def report(outcomes: list[Outcome]) -> tuple[str, list[Outcome]]:
         for number, (killed, of) in sorted(counted.items())
     ]
     killed, of = (sum(row[n] for row in counted.values()) for n in (0, 1))
-    total = f"{killed} of {of} killed ({100 * killed / max(1, of):.1f} %), {sum(o.word == 'refused' for o in outcomes)} refused by the API server"
-    broken = [f"  {o.mutant.lab.number} {o.mutant.id}: {o.told}" for o in outcomes if o.word == "broken"]
+    refused = sum(o.word == "refused" for o in outcomes)
+    total = f"{killed} of {of} killed ({100 * killed / max(1, of):.1f} %), {refused} refused by the API server"
+    broken = [f"  {o.mutant.lab.number} {o.mutant.id}: {o.detail}" for o in outcomes if o.word == "broken"]
     return "\n".join(["Survivors:", *lines, "Broken:", *broken, "Kill rate:", *rates, total]), unexplained
 
 

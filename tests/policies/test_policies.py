@@ -1,7 +1,8 @@
-"""NetworkPolicies proven with real packets: policies × paths, over TCP and UDP, on one node and across nodes, to Pods and through a Service.
+"""NetworkPolicies proven with real packets: policies × paths.
 
-Whatever enforces them on this cluster is put to the proof, and the checker's own evaluation (checker/diagnosis/network_policy.py) must say the
-same of every path between Pods.
+The paths: over TCP and UDP, on one node and across nodes, to Pods and through a Service. What enforces policies on
+this cluster is tested, and the checker's own evaluation (checker/diagnosis/network_policy.py) must say the same of
+every path between Pods.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ def works(what):
         return False
 print(json.dumps(list(ThreadPoolExecutor(16).map(works, sys.argv[1:]))))
 """
-# Who tries what. web and near are on one node, guest and crawler on another; `service` is web's Service, `api` the API server.
+# Who tries what. web and near are on one node, guest and crawler on another; `service` is web's Service, `api` the API
+# server.
 DENY = "{podSelector: {}, policyTypes: [Ingress, Egress]}"
-INTO_WEB = "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP guest>service near>service"
+INTO_WEB = (
+    "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 "
+    "near>web:5353/UDP guest>web:5353/UDP guest>service near>service"
+)
 OTHERS = "web>guest:8080 near>guest:8080 web>crawler:8080 guest>crawler:8080 web>near:8080 web>dns web>api near>api"
 WAYS = [*INTO_WEB.split(), *OTHERS.split()]
 # What is so: policies of namespace IN, one after the other, and which of the ways are closed then.
@@ -85,41 +90,50 @@ TABLE = [
     (
         "both selectors in one item, a port by its name",
         "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
-        f"{{kubernetes.io/metadata.name: {OUT}}}}}, podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: http}}]}}]}}]",
-        "near>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service",
+        f"{{kubernetes.io/metadata.name: {OUT}}}}}, podSelector: {{matchLabels: {{role: guest}}}}}}], "
+        "ports: [{port: http}]}]}]",
+        "near>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 "
+        "near>web:5353/UDP guest>web:5353/UDP near>service",
     ),
     (
         "two items, a port by its number",
         "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: "
-        f"{{kubernetes.io/metadata.name: {OUT}}}}}}}, {{podSelector: {{matchLabels: {{role: guest}}}}}}], ports: [{{port: 8080}}]}}]}}]",
+        f"{{kubernetes.io/metadata.name: {OUT}}}}}}}, {{podSelector: {{matchLabels: {{role: guest}}}}}}], "
+        "ports: [{port: 8080}]}]}]",
         "near>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP near>service",
     ),
     (
         "UDP only, from every namespace but by a label",
         "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}, podSelector: "
-        "{matchExpressions: [{key: role, operator: In, values: [guest, host]}]}}], ports: [{port: 5353, protocol: UDP}]}]}]",
-        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 near>web:5353/UDP guest>service near>service",
+        "{matchExpressions: [{key: role, operator: In, values: [guest, host]}]}}], "
+        "ports: [{port: 5353, protocol: UDP}]}]}]",
+        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9090 guest>web:9095 "
+        "near>web:5353/UDP guest>service near>service",
     ),
     (
         "the Service's port is nobody's, a range is",
         "[{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 80}, {port: 9085, endPort: 9094}]}]}]",
-        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9095 near>web:5353/UDP guest>web:5353/UDP guest>service near>service",
+        "near>web:8080 guest>web:8080 crawler>web:8080 guest>web:9095 "
+        "near>web:5353/UDP guest>web:5353/UDP guest>service near>service",
     ),
     (
         "a block of addresses without one of them",
-        "[{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [CRAWLER/32, 192.0.2.0/24]}}]}]}]",
+        "[{podSelector: {matchLabels: {app: web}}, ingress: "
+        "[{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [CRAWLER/32, 192.0.2.0/24]}}]}]}]",
         "crawler>web:8080",
     ),
     (
         "out to names and one Pod's port by its name",
-        "[{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}, "
+        "[{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: "
+        "[{ports: [{port: 53, protocol: UDP}]}, "
         "{to: [{namespaceSelector: {}, podSelector: {matchLabels: {role: guest}}}], ports: [{port: page}]}]}]",
         "web>crawler:8080 web>near:8080 web>api",
     ),
     (
         "out to an address outside",
         "[{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: API/32}}]}]}]",
-        "near>web:8080 near>web:5353/UDP near>service web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns",
+        "near>web:8080 "
+        "near>web:5353/UDP near>service web>guest:8080 near>guest:8080 web>crawler:8080 web>near:8080 web>dns",
     ),
 ]
 
@@ -187,7 +201,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def closed_ways(cluster: Cluster, where: dict[str, str]) -> set[str]:
-    """The ways that no connection comes about on, all tried at once."""
+    """The paths on which no connection is made, all tried at once."""
 
     def ask(source: str) -> set[str]:
         mine = [way for way in WAYS if way.startswith(f"{source}>")]

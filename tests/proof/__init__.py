@@ -1,2 +1,4 @@
-"""The proof: what was brought about on the real cluster, from what, and with what outcome. `make prove` takes it, `make test` holds
-everybody to it."""
+"""The proof: what was produced on the real cluster, from what, and with what outcome.
+
+`make prove` writes it, and `make test` fails where something is without it.
+"""

@@ -1,4 +1,4 @@
-"""`make prove`: bring cases, lessons and explanations about on the real cluster, record what was met, and say how it went.
+"""`make prove`: produce cases, lessons and explanations on the real cluster, record them, and say how it went.
 
 make prove                          all that is stale
 make prove LAB=07 [CASE=typo]       a lab, or one case of it, also a draft's
@@ -27,26 +27,26 @@ from tests.proof import table
 from tests.proof.subjects import Subject, all_subjects
 
 
-def chosen(asked: argparse.Namespace, subjects: list[Subject]) -> list[Subject]:
+def chosen(options: argparse.Namespace, subjects: list[Subject]) -> list[Subject]:
     """What is to be proven. Ends the program where something is asked for that is not there."""
-    groups = {f"lab {n.zfill(2)}" for n in asked.lab} | {f"lesson {n.zfill(2)}" for n in asked.lesson}
-    groups |= {"explain"} if asked.explain else set()
+    groups = {f"lab {n.zfill(2)}" for n in options.lab} | {f"lesson {n.zfill(2)}" for n in options.lesson}
+    groups |= {"explain"} if options.explain else set()
     if unknown := groups - {subject.group for subject in subjects}:
         sys.exit(f"There is no {' and no '.join(sorted(unknown))}.")
     if groups:
-        found = [s for s in subjects if s.group in groups and (not asked.case or s.name in asked.case)]
-        if missing := set(asked.case) - {s.name for s in found}:
+        found = [s for s in subjects if s.group in groups and (not options.case or s.name in options.case)]
+        if missing := set(options.case) - {s.name for s in found}:
             names = ", ".join(s.name for s in subjects if s.group in groups)
             sys.exit(f"There is no case {' and none '.join(sorted(missing))} there. The cases are: {names}")
         return found
-    if asked.failed:
+    if options.failed:
         failed = table.failed_last(table.read())
         return [s for s in subjects if (s.group, s.name) in failed]
-    return [s for s in subjects if not s.draft and (asked.all or s.is_stale)]
+    return [s for s in subjects if not s.draft and (options.all or s.is_stale)]
 
 
 def run(subjects: list[Subject], workers: int) -> dict[str, tuple[bool, float]]:
-    """Let pytest bring these about, and return by its name of each test whether it passed, and the seconds."""
+    """Let pytest produce these, and return by its name of each test whether it passed, and the seconds."""
     with tempfile.TemporaryDirectory() as work:
         names, report = Path(work) / "names", Path(work) / "report.xml"
         names.write_text("\n".join(subject.test for subject in subjects) + "\n")
@@ -89,15 +89,16 @@ def main() -> int:
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--workers", type=int, default=3)
-    asked = parser.parse_args()
+    options = parser.parse_args()
 
-    subjects = chosen(asked, all_subjects())
+    subjects = chosen(options, all_subjects())
     if not subjects:
         print("Nothing to prove: every recording is of what is there. (Everything anew: make prove ALL=1)")
         return 0
     print(f"To prove on the real cluster: {len(subjects)}. A case takes about 20 s, a lesson some minutes.", flush=True)
     home, begin, failed = Path.home() / ".kubeclass-test", time.monotonic(), False
-    # Those of tests/conftest.py. The second one now, and not when its first test comes: nothing goes on beside a cluster that comes up.
+    # Those of tests/conftest.py. The second one is made now, and not when its first test comes: tests cannot run while
+    # a cluster is being made.
     metrics = ["--metrics"] if any(needs_metrics(subject) for subject in subjects) else []
     for cluster in ("kubeclass-test", *(["kubeclass-solo"] if any(subject.alone for subject in subjects) else [])):
         own = {"KUBECLASS_HOME": str(home), "KUBECLASS_CLUSTER": cluster}
@@ -105,10 +106,10 @@ def main() -> int:
         up = subprocess.run(command, env={**os.environ, **own}, check=False)
         if up.returncode:
             return up.returncode
-    for _ in range(asked.times):
-        seen = run(subjects, asked.workers)
+    for _ in range(options.times):
+        seen = run(subjects, options.workers)
         data = table.read()
-        table.note(data, subjects, seen, date.today().isoformat(), asked.workers)
+        table.note(data, subjects, seen, date.today().isoformat(), options.workers)
         table.without_strangers(data, all_subjects())
         table.write(data)
         failed = failed or any(not seen.get(s.test, (False, 0.0))[0] for s in subjects)

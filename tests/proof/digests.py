@@ -1,7 +1,7 @@
 """What a recording was made from, as a digest: where that has changed, the recording no longer proves anything.
 
-Only what can change the State counts. A comment, a title, a hint or a judgement does not: judgements are tried on the recordings
-themselves, at once.
+Only what can change the State counts. A comment, a title, a hint or a judgement does not: judgements are tried on the
+recordings themselves, at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cluster.versions import versions
 
 
 def of_case(lab: Lab, kind: str, case: Case) -> str:
-    """The digest of a case: its script, what the lab begins with, its solution, what is observed, and the world it was met in."""
+    """The digest of a case: its script, the lab's set-up and solution, what is observed, and the world it ran in."""
     made = {"kind": kind, "make": _script(case.make), "seed": case.seed, "alone": case.alone}
     needs = {key: value for key, value in asdict(lab.spec.needs).items() if value}
     observed = sorted(repr(observation) for observation in lab.observations)
@@ -37,12 +37,15 @@ def of_explaining(make: str, undo: str, bases: Path) -> str:
 
 
 def of_lesson(notebook: dict[str, Any]) -> str:
-    """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from. notebook: its JSON."""
+    """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from.
+
+    notebook: its JSON.
+    """
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    told = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
+    words = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
     texts = [load_lab(number).spec for number in all_labs()]
     course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
-    return _digest(code, told, course if any("course()" in source for source in code) else [], _world())
+    return _digest(code, words, course if any("course()" in source for source in code) else [], _world())
 
 
 def _words(lab: Lab) -> list[object]:
@@ -74,8 +77,16 @@ def _meaning(path: Path) -> str:
         except yaml.YAMLError:
             return text  # malformed on purpose
     if path.suffix == ".py":
-        return ast.unparse(ast.parse(text))
+        return ast.unparse(_without_docstrings(ast.parse(text)))
     return _script(text) if path.suffix == ".sh" else text
+
+
+def _without_docstrings(module: ast.Module) -> ast.Module:
+    for node in ast.walk(module):
+        has_docstring = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if has_docstring and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return module
 
 
 def _script(text: str) -> str:

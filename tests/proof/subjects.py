@@ -18,10 +18,11 @@ LESSON = "kubeclass"  # in a notebook's metadata: made_from, and draft where it 
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing to prove. group and name: `lab 07` and a case's, `lesson 07`, `explain`; test: what brings it about, for pytest.
+    """One thing to prove.
 
-    made_from: the digest that a recording of it must have; recorded: the one that it has, "" where there is none. alone: it closes
-    or stops nodes, so it has a cluster for itself.
+    group and name: `lab 07` and a case's name, `lesson 07`, `explain`. test: the id of the test that produces it.
+    made_from: the digest that a recording of it must have; recorded: the one that it has, "" where there is none.
+    alone: it cordons or stops nodes, so it has a cluster for itself.
     """
 
     group: str

@@ -1,7 +1,7 @@
 """The table of what was proven, when and how reliably: docs/proof.json holds it, docs/proof.md shows it.
 
-A case that passes nine times of ten is a race in the course, so the last outcomes of each are kept for as long as what it was made
-from stays the same.
+A case that passes nine times of ten is a race in the course, so the last outcomes of each are kept for as long as what
+it was made from stays the same.
 """
 
 from __future__ import annotations
@@ -84,10 +84,12 @@ def page(data: dict[str, Any]) -> str:
     lines = [
         "# What is proven",
         "",
-        "Written by `make prove`, not by hand. Each case was brought about on a real three-node kind cluster and judged there; `make test`",
+        "Written by `make prove`, not by hand. "
+        "Each case was produced on a real three-node kind cluster and judged there; `make test`",
         "judges what was recorded again. *Seconds* are those of all cases together, though several ran side by side.",
         "",
-        f"Last run with Kubernetes {data.get('kubernetes')}, kind {data.get('kind')}, on {data.get('machine')}, {data.get('workers')} cases at a time.",
+        f"Last run with Kubernetes {data.get('kubernetes')}, kind {data.get('kind')}, "
+        f"on {data.get('machine')}, {data.get('workers')} cases at a time.",
         "",
         "| | cases | passed | not always | seconds | last |",
         "|---|---:|---:|---|---:|---|",

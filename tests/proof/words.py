@@ -1,6 +1,6 @@
 """`make words`: after a message was reworded, put the new words into the recordings, for which no cluster is needed.
 
-A verdict or a cause that is another one is no question of words: it is told, and its recording stays as it is.
+A verdict or a cause that is another one is no question of words: it is printed, and its recording stays as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.proof.subjects import lessons
 
 def judge_anew(lab: Lab, path: Path) -> bool:
     """Write the words of today into a recording. False where more than words has changed."""
-    state, told = recording.load(path)
+    state, recorded = recording.load(path)
     judged = [task.to_json() for task in judge(lab, state).tasks]
-    same = [(t["id"], t["verdict"], t.get("cause")) for t in told] == [
+    same = [(t["id"], t["verdict"], t.get("cause")) for t in recorded] == [
         (t["id"], t["verdict"], t.get("cause")) for t in judged
     ]
-    if same and judged != told:
+    if same and judged != recorded:
         recording.write(path, json.loads(path.read_text()) | {"tasks": judged})
     return same
 
@@ -37,7 +37,10 @@ VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts
 
 
 def lessons_with_report() -> list[Path]:
-    """The lessons that end in a report which a recording can say. Lab 01 asks the engine; in lab 15 every learner has another one."""
+    """The lessons that end in a report which a recording can give.
+
+    Not 01 (its lab asks the engine), nor 15 (its lab differs from learner to learner).
+    """
     return [path for path in lessons() if "02" <= path.name[:2] <= "14"]
 
 

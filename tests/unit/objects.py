@@ -176,4 +176,6 @@ def state(*objects: Object, namespace: str = NAMESPACE, **fields: Any) -> State:
     by_kind: dict[str, list[Object]] = {}
     for one in (obj("Namespace", NAMESPACE, namespace=""), *objects):
         by_kind.setdefault(one.kind, []).append(one)
-    return State(namespace, NOW, by_kind, **fields)
+    pods = by_kind.get("Pod", [])
+    logs = {f"{pod.name}/{status['name']}": "" for pod in pods for status in pod.container_statuses}
+    return State(namespace, NOW, by_kind, **{**fields, "logs": logs | fields.get("logs", {})})

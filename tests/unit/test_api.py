@@ -20,9 +20,11 @@ import yaml
 from checker.collect import api as api_module
 from checker.collect import kubeconfig as kubeconfig_module
 from checker.collect.api import Api, ApiError
-from checker.collect.collect import collect
+from checker.collect.collect import MAX_LOGS, collect
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
+from checker.model.state import LOGS
+from checker.model.verdict import Unknown
 from cluster import Cluster, Problem
 from tests.unit.objects import pod, state
 
@@ -44,7 +46,10 @@ class Handler(BaseHTTPRequestHandler):
         )
         content = json.dumps(body).encode()
         if "/log?" in self.path:  # of a container that ended and was just started again
-            content = b"address already in use" if "previous=true" in self.path else b""
+            status, content = self.server.log or (  # type: ignore[attr-defined]
+                200,
+                b"address already in use" if "previous=true" in self.path else b"",
+            )
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -64,6 +69,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.shown: list[str] = []  # who asked, as the Authorization header says
         self.forbids = False  # Services and Deployments
+        self.log: tuple[int, bytes] | None = None  # the answer to a request for any log
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -259,7 +265,37 @@ def test_last_words_are_found_where_the_container_was_started_again_after_it_was
     ended.status["containerStatuses"][0]["restartCount"] = (
         1  # then the run before is another one, and its words are not told
     )
-    assert not collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(ended)).logs
+    seen = collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(ended))
+    assert (seen.log("web-1", "app"), seen.unread_logs) == ("", {})
+
+
+@pytest.mark.parametrize(
+    "answer, why, forbidden",
+    [
+        ((403, b'{"message": "pods \\"web-1\\" is forbidden"}'), 'pods "web-1" is forbidden', True),
+        ((200, b"unable to retrieve container logs for containerd://1"), "unable to retrieve container logs", False),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, server: Server, answer: tuple[int, bytes], why: str, forbidden: bool
+) -> None:
+    server.log = answer
+    ended = pod("web-1", container_state={"terminated": {"exitCode": 1, "reason": "Error"}}, ready=False)
+    seen = collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(ended))
+    assert (seen.logs, seen.log_if_read("web-1", "app"), LOGS in seen.forbidden) == ({}, None, forbidden)
+    with pytest.raises(Unknown) as end:
+        seen.log("web-1", "app")
+    assert end.value.cause == "log-not-read" and why in end.value.fault.words().message
+
+
+def test_the_logs_beyond_the_most_that_are_read_are_unknown(tmp_path: Path, server: Server) -> None:
+    server.log = (200, b"bye")
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    pods = [pod(f"web-{number}", container_state=ended, ready=False) for number in range(MAX_LOGS + 1)]
+    seen = collect(Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", listed=state(*pods))
+    assert [seen.log(one.name, "app") for one in pods[:MAX_LOGS]] == ["bye"] * MAX_LOGS
+    with pytest.raises(Unknown, match="did not read the log of container app of Pod web-10"):
+        seen.log(pods[-1].name, "app")
 
 
 @pytest.mark.parametrize(

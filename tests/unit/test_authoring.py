@@ -1,4 +1,4 @@
-"""`kubeclass lab new` and `kubeclass lab check`: a new lab is nearly complete, and everything that is missing or wrong is named."""
+"""`kubeclass lab new` and `kubeclass lab check`: a new lab is nearly complete, what is missing or wrong is named."""
 
 from __future__ import annotations
 
@@ -76,6 +76,14 @@ WRONG = {
         add("accepted/b.yaml", CASE + "fails: {answers: object-missing}\n"),
         "an accepted answer fails nothing",
     ),
+    "a debrief of an unknown case": (
+        change(
+            "lab.yaml",
+            "minutes:",
+            "debrief: {shown: a, others: {imperative: b, other: c}, mistake: d, further: e}\nminutes:",
+        ),
+        "debrief.others names other, and accepted/ has no such case",
+    ),
     "a long module": (add("long.py", "A = 1\n" * 300), "300 lines; split it by task"),
     "a module that is not Python": (add("tasks.py", "def"), "this is not Python"),
     "a finished lab": (
@@ -89,6 +97,7 @@ def test_a_new_lab_lacks_only_cases(folder: Path) -> None:
     assert check_lab(load_lab("42")) == [
         f"{folder / 'accepted'}: 1 of at least 2 cases",
         f"{folder / 'mistakes'}: 1 of at least 6 cases",
+        f"{folder / 'lab.yaml'}: debrief is missing; it is what a learner reads when the lab has passed",
     ]
 
 

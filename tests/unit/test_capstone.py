@@ -552,7 +552,7 @@ def test_a_greeting_from_a_file(source: Callable[[str], dict[str, Any]], right: 
     ],
 )
 def test_a_file_wins_over_a_right_variable(path: str, cause: str | None) -> None:
-    """A file of another key; one that is not there; one that nobody can tell of; one that no volume can have put there."""
+    """A file of another key; one that is missing; one that could not be read; one that no volume can have put there."""
 
     def put(seen: State) -> None:
         right = capstone.plan("1")
@@ -822,7 +822,7 @@ def test_strangers_that_answer_while_a_node_is_drained() -> None:
 
 @pytest.mark.parametrize("told_to_go", [True, False])
 def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(told_to_go: bool) -> None:
-    """Each node's proxy learns in its own time that a Pod is leaving; who is no Pod of the Deployment has no such excuse."""
+    """Each node's kube-proxy learns in its own time that a Pod is terminating; for another Pod that is no excuse."""
     seen = world("7", "7")
     answers = seen.observations["CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)"]
     answers.append(answers[0] | {"host": "guestbook-abc-old"})

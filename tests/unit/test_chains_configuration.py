@@ -1,4 +1,4 @@
-"""A Pod's configuration: for every way in which it can be missing, a small world that has that fault; and where values come from."""
+"""A Pod's configuration: a small world for every way in which it can be missing; and where values come from."""
 
 from __future__ import annotations
 
@@ -436,16 +436,16 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
     }
 
 
-# -- lab 11: a change that the same Pod took to -------------------------------------------------------------------------
+# -- lab 11: a change that the same Pod took up ----------------------------------------------------------------------
 
 FOLLOWS = load_module(load_lab("11").folder, "follows")
 
 
 def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
-    """Whether a Pod that said this, and whose container was restarted at these times, is taken to have followed to “new”."""
+    """Whether lab 11 says that a Pod followed to “new”. runs: its answers; restarts: times of container restarts."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
     seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
-    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.said()["a"], "new")
+    return FOLLOWS.followed(timeline := Timeline(seen), "a", timeline.first_lines()["a"], "new")
 
 
 def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:

@@ -1,4 +1,4 @@
-"""For every cause that the chains of Jobs and CronJobs can name: a small world that has that fault, and nothing else."""
+"""Jobs and CronJobs: for every cause that their chains can name, a small world that has that fault alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes: what is wrong with one, what that means for its Pods, and what the observer's timeline tells of it. No cluster."""
+"""Nodes: what is wrong with one, what that means for its Pods, and what the observer's timeline holds. No cluster."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_a_drain_is_what_left_a_closed_node() -> None:
         seen_pod("gone-before", "a", deleted=50.0),
         seen_pod("not-ours", "a", owner="other"),
     ).drains("guestbook")
-    assert [(d.node, d.begin, d.told, d.end, d.pods, d.staying) for d in drains] == [
+    assert [(d.node, d.begin, d.last_deleted, d.end, d.pods, d.staying) for d in drains] == [
         ("a", 101.0, 110.0, 112.0, {"p1", "p2"}, set())
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from checker.diagnosis.probes import describe_probe, fail_if_void, got, handler, notice, patience, soonest, timing
+from checker.diagnosis.probes import describe_probe, fail_if_void, handler, notice, patience, result_of, soonest, timing
 from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
@@ -19,8 +19,9 @@ from .objects import NOW, ago, container, deployment, event, pod, replica_set, s
 REFUSED = 'Get "http://10.244.1.1:8080/healthz": dial tcp 10.244.1.1:8080: connect: connection refused'
 LATE = 'Get "http://10.244.1.1:8080/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
 NO_COMMAND = (
-    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: "
-    'OCI runtime exec failed: exec failed: unable to start container process: exec: "redis-client": executable file not found in $PATH'
+    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in "
+    "container: OCI runtime exec failed: exec failed: unable to start container process: "
+    'exec: "redis-client": executable file not found in $PATH'
 )
 
 
@@ -270,10 +271,11 @@ def test_probes_in_words() -> None:
     assert describe_probe({"exec": {"command": ["redis-cli", "ping"]}}) == "exec [redis-cli ping]"
     assert handler(http(failureThreshold=9)) == handler(http())
     assert (
-        got("Liveness probe failed: HTTP probe failed with statuscode: 404") == "HTTP probe failed with statuscode: 404"
+        result_of("Liveness probe failed: HTTP probe failed with statuscode: 404")
+        == "HTTP probe failed with statuscode: 404"
     )
-    assert got(NO_COMMAND) == 'exec: "redis-client": executable file not found in $PATH'
-    assert got(f"(combined from similar events): {NO_COMMAND}").startswith("exec: ")
+    assert result_of(NO_COMMAND) == 'exec: "redis-client": executable file not found in $PATH'
+    assert result_of(f"(combined from similar events): {NO_COMMAND}").startswith("exec: ")
 
 
 # -- the timeline ----------------------------------------------------------------------------------------------------

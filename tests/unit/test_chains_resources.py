@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis import resources
-from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, low_cpu_limit, means, read_refusal
+from checker.diagnosis.resources import explain_creation, explain_refusal, is_slip, low_cpu_limit, read_refusal
 from checker.grading.labs import load_lab, load_module
 from checker.model.fault import Fault, Ref
 from checker.model.state import Object
@@ -19,25 +19,6 @@ from checker.ui.report import same_roots
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, state
 
 cgroup = load_module(load_lab("09").folder, "cgroup")
-
-
-@pytest.mark.parametrize(
-    "resource, text, meaning",
-    [
-        ("memory", "64", "64 bytes"),
-        ("memory", "1", "1 byte"),
-        ("memory", "64m", "64 thousandths of a byte"),
-        ("limits.memory", "64M", "64,000,000 bytes, which is 61Mi"),
-        ("memory", "128Mi", "134,217,728 bytes, which is 128Mi"),
-        ("cpu", "100", "100 whole CPUs"),
-        ("requests.cpu", "1", "1 whole CPU"),
-        ("cpu", "250m", "250 thousandths of a CPU"),
-        ("cpu", "0.3", "300 thousandths of a CPU"),
-        ("pods", "3", "3"),
-    ],
-)
-def test_what_a_quantity_means(resource: str, text: str, meaning: str) -> None:
-    assert means(resource, text) == meaning
 
 
 @pytest.mark.parametrize(
@@ -80,7 +61,8 @@ REFUSALS = {
     "bytes": (
         "memory-unit-slip",
         FORBIDDEN
-        + "exceeded quota: budget, requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256",
+        + "exceeded quota: budget, "
+        + "requested: requests.memory=48Mi, used: requests.memory=0, limited: requests.memory=256",
     ),
     "no numbers for the sum": (
         "quota-needs-requests",
@@ -101,7 +83,8 @@ REFUSALS = {
     "above two": (
         "above-limit-range",
         FORBIDDEN
-        + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, maximum cpu usage per Container is 0.5, but limit is 1]",
+        + "[maximum memory usage per Container is 50Mi, but limit is 64Mi, "
+        + "maximum cpu usage per Container is 0.5, but limit is 1]",
     ),
     "a maximum, and nothing said": (
         "above-limit-range",
@@ -122,7 +105,8 @@ REFUSALS = {
     ),
     "a request above the limit": (
         "request-above-limit",
-        'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": must be less than or equal to memory limit of 32Mi',
+        'Pod "guestbook-abc-x7f2p" is invalid: spec.containers[0].resources.requests: Invalid value: "48Mi": '
+        "must be less than or equal to memory limit of 32Mi",
     ),
     "something else": ("admission-refused", FORBIDDEN + 'violates PodSecurity "restricted:latest"'),
 }
@@ -302,8 +286,11 @@ def test_a_container_that_was_killed_for_memory_and_is_not_ready_again(ready: bo
 
 
 def test_a_limit_in_which_not_even_the_first_process_fits() -> None:
-    said = "failed to create containerd task: OCI runtime create failed: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?)"
-    end = end_of(state(killed(said, "StartError", "2Mi")), "Pod", "guestbook-1")
+    message = (
+        "failed to create containerd task: OCI runtime create failed: runc create failed: "
+        "unable to start container process: container init was OOM-killed (memory limit too low?)"
+    )
+    end = end_of(state(killed(message, "StartError", "2Mi")), "Pod", "guestbook-1")
     assert end.cause == "container-oom-killed"
 
 

@@ -1,4 +1,4 @@
-"""Claims, volumes and what they keep Pods from: for every cause that the chain can name a small world with that fault alone."""
+"""Claims and volumes, and Pods that wait for them: for every cause, a small world with that fault alone."""
 
 from __future__ import annotations
 
@@ -325,7 +325,8 @@ POD_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
         True,
         lambda: mounting(
             "FailedMount",
-            'MountVolume.SetUp failed for volume "settings" : failed to sync configmap cache: timed out waiting for the condition',
+            'MountVolume.SetUp failed for volume "settings" : failed to sync configmap cache: '
+            "timed out waiting for the condition",
         ),
     ),
 }

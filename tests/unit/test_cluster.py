@@ -440,11 +440,11 @@ def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, mon
     assert up_progress.describe(cluster) == ""
     monkeypatch.setattr(up_progress, "is_running", lambda cluster: True)
     with up_progress.reporting(cluster):
-        up_progress.begin_stage("the node image")
+        up_progress.begin_stage("node-image")
         up_progress.estimate(400)
         said = up_progress.describe(cluster)
         assert said == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
-        up_progress.begin_stage("the observer")
+        up_progress.begin_stage("observer")
         assert up_progress.describe(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
     assert up_progress.describe(cluster) == ""
     up_progress.estimate(9)  # outside, nobody is told anything
@@ -454,7 +454,7 @@ def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, mon
 def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
     with pytest.raises(Problem), up_progress.reporting(cluster):
-        up_progress.begin_stage("the nodes")
+        up_progress.begin_stage("nodes")
         raise Problem("The disk is full.", "Free some gigabytes")
     assert up_progress.describe(cluster).startswith("The cluster could not be built. The disk is full.")
     with pytest.raises(KeyboardInterrupt), up_progress.reporting(cluster):

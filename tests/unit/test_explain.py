@@ -1,4 +1,4 @@
-"""Explaining without a cluster: the recorded cases, small worlds for what a cluster does not show on demand, the words, the page."""
+"""Explaining without a cluster: the recorded cases, small worlds for faults that are hard to produce, the page."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from checker.grading.lab_state import LabState
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
-from checker.model.fault import NotPassed
+from checker.model.fault import Failed, NotPassed
 from checker.model.kinds import ALWAYS, KINDS
-from checker.model.state import REACH, Asked, Object, State
+from checker.model.state import LOGS, REACH, Asked, Object, State
 from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
+from cluster.language import load as load_yaml
 from tests.explain.case import FOLDER, Case, all_cases, load, roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
@@ -33,8 +34,13 @@ CASES = [pytest.param(case, id=case.name) for case in all_cases()]
 _ON_ITS_WAY = "on its way: it is over, or has a cause of its own, before anybody could settle on it"
 _EVERYBODYS = "what everybody's cases run on would have to fail"
 _ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
+FORBIDDEN = (
+    'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" '
+    'in the namespace "learn"'
+)
 _COMPOSE = "the Docker lab's own, before anything else is looked at"
 NOT_PRODUCED = {
+    "log-not-read": "takes a user with few rights: tests/unit/test_api.py and test_state.py",
     "kind-not-asked": "Only code asks for a kind that it did not list: tests/unit/test_state.py.",
     **dict.fromkeys(
         (
@@ -251,6 +257,22 @@ def test_an_api_server_that_does_not_answer_is_not_seen_rather_than_wrong() -> N
     assert (seen.exit_code, [f.cause for f in seen.unseen]) == (2, ["api-unreachable"])
 
 
+def test_logs_that_may_not_be_read_leave_the_general_cause_and_are_named() -> None:
+    broken, logs = crashing("web", "redis: Connection refused", containers=of_redis())
+    world = state(*broken)
+    world.logs, world.forbidden = {}, frozenset({LOGS})
+    world.unread_logs = dict.fromkeys(logs, "pods is forbidden")
+    found = explained(world)
+    assert roots(found) == ["container-crashes@Deployment/web"]
+    assert [f.cause for f in found.unseen] == ["log-not-read"]
+    assert "the logs of Pod web-abc-1: pods is forbidden" in found.unseen[0].message
+
+
+def test_logs_of_pods_that_work_are_not_missed() -> None:
+    world = state(pod(), forbidden=frozenset({LOGS}), unread_logs={"guestbook-1/app": "pods is forbidden"})
+    assert explained(world).unseen == ()
+
+
 def test_kinds_that_may_not_be_listed_are_told_once_and_the_rest_is_explained() -> None:
     broken, logs = crashing("web", "no such table")
     world = state(*broken, logs=logs, unlisted={"Secret": "forbidden", "ConfigMap": "forbidden"})
@@ -340,6 +362,15 @@ def test_a_container_that_has_come_back_again_and_again_is_not_believed_when_it_
     sidecar.spec["initContainers"] = [container("clock", restartPolicy="Always")]
     sidecar.status["initContainerStatuses"] = [{**old.status["containerStatuses"][0], "name": "clock"}]
     assert found_in(sidecar) == ["container-restarts-often@Pod/guestbook-1"]
+
+
+@pytest.mark.parametrize("said, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
+def test_a_lab_names_the_same_cause_of_restarts_as_explain(said: str, cause: str) -> None:
+    again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
+    world = state(again, logs={"guestbook-1/app": said})
+    with pytest.raises(Failed) as end:
+        world.require_lasting(again)
+    assert [f"{end.value.cause}@Pod/guestbook-1"] == roots(explained(world)) == [f"{cause}@Pod/guestbook-1"]
 
 
 def test_what_ended_while_its_node_was_coming_up_again_is_no_fault() -> None:
@@ -442,8 +473,6 @@ def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
 
 
 # -- refinement ------------------------------------------------------------------------------------------------------
-
-FORBIDDEN = 'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" in the namespace "learn"'
 
 
 def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:
@@ -554,6 +583,9 @@ def test_a_service_that_selects_pods_of_another_app() -> None:
     reach = {REACH: {"10.244.1.1:8080": "open", "10.244.1.2:8080": "refused"}}
     found = found_in(*web, *cache, service("web", {"part-of": "shop"}), slice_of("web"), observations=reach)
     assert found == ["service-selects-other-pods@Service/web"]
+    del reach[REACH]["10.244.1.1:8080"]  # a Pod that was not tried is not one that does not answer
+    found = found_in(*web, *cache, service("web", {"part-of": "shop"}), slice_of("web"), observations=reach)
+    assert "service-selects-other-pods@Service/web" not in found
 
 
 def test_two_deployments_behind_one_service_are_not_surely_a_fault() -> None:
@@ -745,14 +777,31 @@ def test_the_json_holds_everything() -> None:
 # -- the page --------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_of_causes_is_up_to_date() -> None:
-    assert causes_page.PAGE.read_text() == causes_page.page(), "write it anew: make docs"
+@pytest.fixture(scope="module")
+def page() -> str:
+    return causes_page.page()
 
 
-def test_the_page_has_every_cause_once() -> None:
-    page = causes_page.page()
+def test_the_page_of_causes_is_up_to_date(page: str) -> None:
+    assert causes_page.PAGE.read_text() == page, "write it anew: make docs"
+
+
+def test_the_page_has_every_cause_once(page: str) -> None:
     for cause in catalogue():
-        assert page.count(f"`{cause}` |") == 1, cause
+        assert page.count(f"<br>`{cause}` |") == 1, cause
+
+
+@pytest.mark.parametrize("number", all_labs(drafts=True))
+def test_the_page_has_the_causes_and_forms_of_each_lab(number: str, page: str) -> None:
+    lab = load_lab(number)
+    section = page.partition(f"## [Lab {number}: ")[2].partition("\n## ")[0]
+    entries = load_yaml((lab.folder / "causes.yaml").read_text())
+    own = {id for id in entries if section.count(f"<br>`{id}` |") == 1}
+    assert own == set(entries) - set(catalogue())
+    for id, entry in entries.items():
+        assert section.count(f"| `{id}` | ") == (id not in own and "message" in entry), id
+        for form in entry.get("forms", {}):
+            assert section.count(f"| `{id}`, {form} |") == 1, (id, form)
 
 
 def test_the_command_explains_itself() -> None:

@@ -140,7 +140,7 @@ def test_the_json_that_scripts_rely_on(words: tuple[str, ...], score: int, passe
 
 
 def test_the_report_shows_the_same_root_once() -> None:
-    text = text_report(result("failed", "failed"))
+    text = text_report(result("failed", "failed"), why=True)
     assert text.count("Why.") == 1
     assert "The same root as “Task 0”." in text
     assert "✘ failed" in text
@@ -155,7 +155,7 @@ def test_what_is_missing_in_two_places_is_two_roots() -> None:
         about = Ref("Deployment", "a", "learn")
         faults = [Fault("pod-not-isolated", about, {"direction": direction}) for direction in directions]
         verdicts = tuple(replace(task, fault=fault) for task, fault in zip(tasks, faults, strict=True))
-        return text_report(Result("42", "A lab", "learn", verdicts))
+        return text_report(Result("42", "A lab", "learn", verdicts), why=True)
 
     assert "The same root" not in judged("ingress", "egress")
     assert "The same root" in judged("ingress", "ingress")
@@ -163,7 +163,26 @@ def test_what_is_missing_in_two_places_is_two_roots() -> None:
 
 def test_other_roots_are_shown_too() -> None:
     one, other = result("failed").tasks[0], result("failed", object="Service/b").tasks[0]
-    assert text_report(Result("42", "A lab", "learn", (one, other))).count("Why.") == 2
+    assert text_report(Result("42", "A lab", "learn", (one, other)), why=True).count("Why.") == 2
+
+
+def test_a_cause_is_told_only_where_somebody_asks_for_it() -> None:
+    failed = result("failed").tasks[0]
+    told = text_report(Result("42", "A lab", "learn", (replace(failed, observed="nothing"),)))
+    assert "Observed: nothing." in told and "Why." not in told
+    assert "kubeclass check 42 --why`" in told and f"kubeclass hint 42 {failed.id}`" in told
+    elsewhere = text_report(Result("42", "A lab", "class-a", (failed,)))
+    assert "kubeclass check 42 --why --namespace class-a" in elsewhere
+    passed = text_report(Result("42", "A lab", "learn", result("passed").tasks))
+    assert "--why" not in passed
+
+
+def test_why_a_task_could_not_be_checked_is_always_told() -> None:
+    unknown = replace(result("unknown").tasks[0], message="Why.")
+    waiting = replace(result("failed").tasks[0], message="Why.", in_progress=True)
+    for verdict in (unknown, waiting):
+        told = text_report(Result("42", "A lab", "learn", (verdict,)))
+        assert "Why." in told and "--why" not in told
 
 
 def test_hints_go_from_gentle_to_firm_and_no_further(lab_folder: Path) -> None:
@@ -330,7 +349,8 @@ def test_a_broken_lab_yaml_is_told_with_its_line_and_what_is_allowed(
     monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path))
     (folder := tmp_path / "42-answer").mkdir()
     (folder / "lab.yaml").write_text(
-        "title: A\ngoal: B\nminutes: 1\ntasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
+        "title: A\ngoal: B\nminutes: 1\n"
+        "tasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b]\n"
     )
     with pytest.raises(Problem) as told:
         load_lab("42")

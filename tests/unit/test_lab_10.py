@@ -1,4 +1,4 @@
-"""Lab 10 on altered recordings: who restarted what is told apart, also where the kubelet's events are late, lost or gone."""
+"""Lab 10 on altered recordings: what restarted a container, also where the kubelet's events are late, lost or gone."""
 
 from __future__ import annotations
 

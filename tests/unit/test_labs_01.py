@@ -1,4 +1,4 @@
-"""Lab 01 judged on recordings that were altered, and what its place asks of the engine: what no learner's cluster need show."""
+"""Lab 01 judged on altered recordings, and what its environment asks of the engine."""
 
 from __future__ import annotations
 

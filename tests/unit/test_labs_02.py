@@ -1,4 +1,4 @@
-"""Lab 02, in States that were recorded and then changed: what no case can bring about without disturbing others, or at the right moment."""
+"""Lab 02 on altered recordings: what no case can produce at the right moment, or without disturbing others."""
 
 from __future__ import annotations
 

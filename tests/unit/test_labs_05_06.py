@@ -1,4 +1,4 @@
-"""Labs 05 and 06 where a recording of a right answer is altered: who else answered, what came later, what the API no longer holds."""
+"""Labs 05 and 06 on altered recordings: what else answered, what came later, what the API server no longer holds."""
 
 from __future__ import annotations
 

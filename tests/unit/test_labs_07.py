@@ -1,4 +1,4 @@
-"""Lab 07 on recordings that were altered: what no case of the lab brings about."""
+"""Lab 07 on recordings that were altered: what no case of the lab produces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lab 08 on its solution's recording, altered: what an app was told, where that leads, and what no case of the lab brings about."""
+"""Lab 08 on its solution's recording, altered: the host that an app has, where it leads, and what no case produces."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.grading.observations import answered
+from checker.model.fault import Phrase
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, Verdict
 from cluster.observer import asking
@@ -139,7 +140,7 @@ def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State
 @pytest.mark.parametrize("why, pending", [("container not found", True), ("python3: not found", False)])
 def test_a_container_that_ended_meanwhile_may_be_asked_a_moment_later(why: str, pending: bool) -> None:
     with pytest.raises(Unknown) as end:
-        answered({"error": f"Pod archive could not be asked: {why}"})
+        answered({"error": Phrase("why-pod-not-asked", {"pod": "archive", "message": why})})
     assert end.value.in_progress is pending
 
 

@@ -44,7 +44,7 @@ def pushed(seen_before: bool = False, timeline: bool = True) -> Callable[[State]
 
 
 def at_once(state: State) -> None:
-    """The entry was first told of by the newest Pod, and the guestbook had none just before: nobody saw it being written."""
+    """The newest Pod was the first to show the entry, and the guestbook had none just before: no write was seen."""
     times = seen(state, "Traffic")
     ready = max(pod["ready"] for pod in times["pods"].values() if pod["name"].startswith("redis"))
     times["said"] = {"guestbook-1": [[times["since"], ready - 5, EMPTY], [ready + 0.1, ready + 3, "I was here"]]}
@@ -62,7 +62,7 @@ def by_hand(loaded: int = 0, appendonly: str = "no") -> Callable[[State], None]:
 
 
 def restarted(state: State) -> None:
-    """Redis was restarted in its Pod, so that only the observer knows, and when the guestbook told of what first, to the tenth."""
+    """Redis was restarted in its Pod, which only the observer saw; times of the guestbook's answers, to the tenth."""
     pod = state.find("Pod", "store-0")
     assert pod
     pod.status["containerStatuses"][0]["restartCount"] = 1

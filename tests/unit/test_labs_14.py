@@ -1,4 +1,7 @@
-"""Lab 14 judged on its solution's recording with other policies in it: as what would become of Pods that are not there is read from them."""
+"""Lab 14 judged on its solution's recording with other policies in it.
+
+What they would do to Pods that are not there is read from the policies, so that no cluster is needed.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def block(address: str, bits: int = 32) -> dict[str, Any]:
 
 
 def causes(policy: str = "", hand: dict[str, dict[str, str]] | None = None, /, **spec: Any) -> dict[str, str]:
-    """What is judged where this policy of the solution says something else. hand: labels that were given to Pods, by the Pods' first label."""
+    """The causes where this policy of the solution has another spec.
+
+    hand: labels that were given to Pods, by the Pods' first label.
+    """
     objects = copy.deepcopy(STATE.objects)
     for one in objects["NetworkPolicy"]:
         if one.name == policy:

@@ -10,8 +10,11 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -21,12 +24,12 @@ from click.testing import CliRunner
 from checker import recording
 from checker.diagnosis.explain import explained
 from checker.grading.grade import judge
-from checker.grading.labs import all_labs, load_lab
+from checker.grading.labs import Debrief, all_labs, load_lab
 from checker.model import catalogue as catalogue_module
-from checker.model.catalogue import ENGLISH, UI, load, load_sentences
+from checker.model.catalogue import ENGLISH, UI
 from checker.model.explanation import Explanation
-from checker.model.fault import Fault, Words
-from checker.model.state import State
+from checker.model.fault import Fault, Phrase, Unknown, Words
+from checker.model.state import Asked, State
 from checker.model.verdict import Result
 from checker.ui.cli import app, started
 from checker.ui.explanation import html_of, text_of
@@ -34,6 +37,8 @@ from checker.ui.panel import Panel
 from checker.ui.picture.drawing import Places, laid_out, text
 from checker.ui.picture.scene import scene
 from checker.ui.report import text_report
+from cluster import Cluster, Problem, doctor, engine, images, language, status, up, up_progress
+from cluster.language import load, load_sentences
 from tests.explain.case import FOLDER as EXPLAIN
 
 PSEUDO = "pseudo"
@@ -101,20 +106,32 @@ def accented_lab(number: str) -> dict[str, Any]:
             }
             for task in lab.spec.tasks
         },
+        "debrief": accented_debrief(lab.spec.debrief) if lab.spec.debrief else {},
         "causes": {id: accented_entry(entry) for id, entry in (load(causes.read_text()) or {}).items()}
         if causes.exists()
         else {},
     }
 
 
+def accented_debrief(debrief: Debrief) -> dict[str, Any]:
+    """What a language's file says in place of a debrief."""
+    return {
+        "shown": accented_text(debrief.shown),
+        "others": {name: accented_text(text) for name, text in debrief.others.items()},
+        "mistake": accented_text(debrief.mistake),
+        "further": accented_text(debrief.further),
+    }
+
+
 @pytest.fixture(scope="module", autouse=True)
 def pseudo_language(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The file of the pseudo-language, where the catalogue looks for languages. A test chooses it by `speak`."""
+    """The file of the pseudo-language, in the folder of languages. A test chooses it by `speak`."""
     causes: dict[str, Any] = {}
     for file in ENGLISH.glob("*.yaml"):
         if file.name != UI:
             causes |= {id: accented_entry(entry) for id, entry in load(file.read_text()).items()}
     words = {
+        "cluster": {id: accented(text) for id, text in load_sentences(language.ENGLISH.read_text()).items()},
         "ui": {id: accented(text) for id, text in load_sentences((ENGLISH / UI).read_text()).items()},
         "causes": causes,
         "labs": {number: accented_lab(number) for number in all_labs()},
@@ -122,15 +139,15 @@ def pseudo_language(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("languages")
     (folder / f"{PSEUDO}.yaml").write_text(json.dumps(words))  # JSON is YAML
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue_module, "HERE", folder)
+        patch.setattr(language, "HERE", folder)
         forget()
         yield
     forget()
 
 
 def forget() -> None:
-    for cached in (catalogue_module._translation, catalogue_module._catalogue, catalogue_module._ui):
-        cached.cache_clear()
+    language.forget()
+    catalogue_module.forget()
 
 
 @pytest.fixture
@@ -230,8 +247,9 @@ def test_a_lab_speaks_the_language(
         ]
 
     assert same(result) == same(english)
-    facts = facts_of(state, told)
+    facts = [*facts_of(state, told), *(task.id for task in result.tasks)]
     assert_no_english(text_report(result), iter(facts))
+    assert_no_english(text_report(result, why=True), iter(facts))
     assert_no_english(text_report(replace(result, waited=3.0), live=True), iter(facts))
     panel = Panel(number, state.namespace)
     panel.result, panel.hints = result, {task.id: 9 for task in panel.lab.spec.tasks}
@@ -297,11 +315,188 @@ def test_help_speaks_the_language(command: str) -> None:
     assert_no_english(done.output, iter(()))
 
 
+# -- the machine's side ----------------------------------------------------------------------------------------------
+
+WELL = {
+    "engine": "docker",
+    "engine_problem": None,
+    "engine_version": "28.2.2",
+    "docker_beside": False,
+    "memory": 8 * doctor.GIB,
+    "disk": 20 * doctor.GIB,
+    "disk_folder": "/home",
+    "cgroup": 2,
+    "inotify": dict(doctor.INOTIFY),
+    "ports": {8888: True, 30080: True},
+    "proxy": "",
+    "no_proxy": "",
+    "registry": True,
+    "resolves": True,
+    "clock_offset": 0.2,
+    "go": True,
+    "lacks_capabilities": False,
+}
+BAD = {
+    **WELL,
+    "docker_beside": True,
+    "memory": doctor.GIB,
+    "disk": 7 * doctor.GIB,
+    "cgroup": 1,
+    "inotify": dict.fromkeys(doctor.INOTIFY, 1),
+    "ports": {8888: False, 30080: False},
+    "proxy": "HTTPS_PROXY",
+    "registry": False,
+    "resolves": False,
+    "clock_offset": 100.0,
+    "lacks_capabilities": True,
+}
+MACHINES = {
+    "fit": WELL,
+    "not Linux": {**WELL, "memory": None, "cgroup": None, "inotify": {"max_user_watches": None}, "clock_offset": None},
+    "not fit": BAD,
+    "no Go": {**BAD, "go": False, "engine_version": "19.3", "docker_beside": False, "proxy": ""},
+    "proxy": {**WELL, "proxy": "HTTPS_PROXY", "no_proxy": "127.0.0.1"},
+}
+
+
+@pytest.mark.usefixtures("speak")
+@pytest.mark.parametrize("facts", MACHINES.values(), ids=MACHINES)
+def test_doctor_speaks_the_language(facts: dict[str, Any]) -> None:
+    found = doctor.findings(facts)
+    ids = (finding.id for finding in found)
+    assert_only_pseudo(doctor.as_text(found), [*ids, "docker", "HTTPS_PROXY", "/home", "fs.inotify", *doctor.INOTIFY])
+
+
+def test_a_doctor_without_an_engine_gives_the_next_step_of_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("KUBECLASS_LANGUAGE", PSEUDO)
+    with pytest.raises(Problem) as told:
+        engine.require_running("docker")
+    found = doctor.findings({**WELL, "engine_problem": told.value})[0]
+    assert (found.level, found.observed, found.remedy) == ("bad", told.value.what, told.value.next_step)
+    assert_only_pseudo(str(told.value), [])
+
+
+@pytest.mark.usefixtures("speak")
+def test_status_speaks_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster("mine", tmp_path / "kubeconfig")
+    nodes = [SimpleNamespace(name=name, role="worker", running=name != "n1") for name in ("n1", "n2", "n3")]
+    for name, value in {
+        "nodes_of": lambda command, cluster: nodes,
+        "_live_nodes": lambda cluster: ({"n2": {"ready": True, "version": "v1"}}, "gone"),
+        "_missing_images": lambda command, node: ["redis", "python"],
+        "_observer_ready": lambda cluster: False,
+        "_versions": lambda command, live: {"kind": "v2"},
+    }.items():
+        monkeypatch.setattr(status, name, value)
+    monkeypatch.setattr(status.engine, "require_running", lambda command: None)
+    names = ["mine", "n1", "n2", "n3", "v1", "v2", "kind", "worker", "redis", "python", "gone", str(tmp_path)]
+    without_kubeconfig = status.status(cluster)
+    cluster.kubeconfig.touch()
+    for facts in (without_kubeconfig, status.status(cluster)):
+        assert len(facts["not_well"]) >= 3
+        assert_only_pseudo(status.as_text(facts), [*names, "kubeconfig"])
+    nodes.clear()
+    assert_only_pseudo(status.as_text(status.status(cluster)), [*names, "kubeconfig"])
+
+
+@pytest.mark.usefixtures("speak")
+@pytest.mark.parametrize("fails", [False, True])
+def test_up_speaks_the_language(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that `up` prints on its way from nothing to a cluster, or to a Problem; nothing is run."""
+    cluster = Cluster("mine", tmp_path / "kubeconfig")
+
+    def run(command: str, *arguments: str, **_: Any) -> str:
+        stages.append(up_progress.describe(cluster))
+        if arguments[0] == "create" and fails:
+            raise language.problem("disk-full", command="kind")
+        if arguments[0] == "pull":
+            raise language.problem("command-failed", command="docker", output="denied")
+        return "program"
+
+    stages: list[str] = []
+    found = iter((False, True))
+    for module, name, value in (
+        (up.engine, "ensure", lambda: "docker"),
+        (up, "kind_path", lambda: Path("kind")),
+        (up, "kubectl_path", lambda: Path("kubectl")),
+        (up, "nodes_of", lambda command, cluster: []),
+        (up, "run", run),
+        (up, "succeeds", lambda *command: False),
+        (up, "registry_answers", lambda: True),
+        (up.nodeimage, "build", lambda command: "built"),
+        (up, "_put_images_onto_nodes", lambda command, cluster: images.prepare(command)),
+        (images, "registry_answers", lambda: True),
+        (images, "run", run),
+        (images, "succeeds", lambda *command: False),
+        (images, "docker_build", lambda *arguments: None),
+        (images, "make_root", lambda *arguments: None),
+        (up, "_put_in_place", lambda new, cluster: None),
+        (up, "_wait_until_ready", lambda cluster: None),
+        (up, "kubectl", lambda cluster, *words, **_: ""),
+        (up.observer, "is_current", lambda cluster: False),
+        (up.observer, "install", lambda cluster: None),
+        (up, "_names_are_found", lambda cluster: next(found)),
+        (up.compose, "ensure", lambda command: None),
+        (up, "LATECOMERS", 0),
+    ):
+        monkeypatch.setattr(module, name, value)
+    with pytest.raises(Problem) if fails else nullcontext() as ended:
+        up.up(cluster)
+    told = [capsys.readouterr().err, *stages, *([str(ended.value)] if ended else [])]
+    assert len(told[0].splitlines()) > 8
+    for text_told in told:
+        assert_only_pseudo(
+            text_told, ["mine", "docker", "denied", "kindest", "kind", "node", "redis", "python", "slim", "guestbook"]
+        )
+
+
+def assert_only_pseudo(shown: str, names: Sequence[str]) -> None:
+    """That no plain letters are left once these names are taken out."""
+    for name in sorted(names, key=len, reverse=True):
+        shown = shown.replace(name, "")
+    assert not re.search("[A-Za-z]{3}", shown), shown
+
+
+@pytest.mark.usefixtures("speak")
+def test_a_problem_is_told_whole_in_the_language() -> None:
+    told = language.problem("nodes-not-ready", cluster="mine", seconds=90)
+    assert str(told).splitlines()[1:] == [
+        f"  {accented('Left as it was:')} {told.kept}",
+        f"  {accented('Next:')} {told.next_step}",
+    ]
+    assert_only_pseudo(str(told), ["mine"])
+
+
+REASONS = {
+    "why-api-silent": {"server": "SERVER", "seconds": 5},
+    "why-other-lab": {},
+    "kubectl-late": {"command": "COMMAND", "seconds": 5},
+}
+
+
+@pytest.mark.usefixtures("speak")
+@pytest.mark.parametrize("id, facts", REASONS.items(), ids=REASONS)
+def test_a_state_keeps_why_something_was_not_seen_as_data(id: str, facts: dict[str, Any]) -> None:
+    seen = State("learn", datetime.now(UTC), unlisted={"Pod": Phrase(id, facts)}, asked=Asked(frozenset({"Pod"})))
+    seen.observations, seen.refusals = {"x": {"error": Phrase(id, facts)}}, [{"message": Phrase(id, facts)}]
+    kept = json.loads(json.dumps(seen.to_json()))
+    assert kept["unlisted"] == {"Pod": {"id": id, "facts": facts}}
+    again = State.from_json(kept)
+    assert again.observations == seen.observations and again.refusals == seen.refusals
+    with pytest.raises(Unknown) as told:
+        again.all("Pod")
+    assert str(Phrase(id, facts)) in told.value.message
+    assert_only_pseudo(told.value.message, ["Pods", "Pod", "SERVER", "COMMAND"])
+
+
 def test_start_advises_a_check_in_the_same_namespace() -> None:
     assert started(load_lab("07"), "team").endswith("kubeclass check 07 --namespace team")
     assert started(load_lab("07"), "learn").endswith("kubeclass check 07")
 
 
-def test_the_sentences_of_the_interface_are_read_as_yaml_reads_them() -> None:
-    written = (ENGLISH / UI).read_text()
-    assert load_sentences(written) == load(written)
+@pytest.mark.parametrize("file", [language.ENGLISH, ENGLISH / UI], ids=["cluster", "ui"])
+def test_sentences_are_read_as_yaml_reads_them(file: Path) -> None:
+    assert load_sentences(file.read_text()) == load(file.read_text())

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from checker.collect import dry_run
-from cluster import Cluster, Problem
+from cluster import Cluster
+from cluster.language import problem
 
 from .objects import deployment, obj, state
 
@@ -45,7 +46,7 @@ def test_what_is_refused_is_called_by_the_name_of_its_file(tmp_path: Path, monke
     said = 'error when creating "STDIN": Deployment in version "v1" cannot be handled as a Deployment'
 
     def kubectl(_cluster: Cluster, *_words: str, **_more: Any) -> str:
-        raise Problem(f"kubectl apply failed: {said}", "")
+        raise problem("kubectl-failed", command="kubectl apply", output=said)
 
     monkeypatch.setattr(dry_run, "kubectl", kubectl)
     file = tmp_path / "a.yaml"

@@ -1,4 +1,4 @@
-"""The mutants' generator: what it changes, that ids are stable and unique, and that every exception names a real mutant."""
+"""The mutants' generator: what it changes, that ids are stable and unique, that every exception names a real mutant."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def test_every_part_that_matters_is_changed_once(tmp_path: Path) -> None:
 
 
 def test_steps_are_left_out_and_changed_but_waiting_is_kept(tmp_path: Path) -> None:
-    script = "kubectl set env deployment a HOST=redis\nkubectl rollout status deployment a --timeout=60s\nkubectl scale deployment a \\\n  --replicas=3\n"
+    script = (
+        "kubectl set env deployment a HOST=redis\n"
+        "kubectl rollout status deployment a --timeout=60s\n"
+        "kubectl scale deployment a \\\n  --replicas=3\n"
+    )
     found = {m.id: m.script for m in mutants(lab_with(tmp_path, make_sh=script))}
     assert list(found) == [
         "make.sh without: kubectl set env deployment a HOST=redis",

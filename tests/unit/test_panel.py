@@ -100,7 +100,8 @@ def test_before_a_check_everything_is_to_do(shown: LabPanel) -> None:
 def test_what_a_check_returns_reads_as_the_report(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "says", result(verdict(0, "failed", "It selects nothing.")))
     found = shown._panel.check()
-    assert repr(found) == text_report(FakeSession.says) and "It selects nothing." in repr(found)
+    assert repr(found) == text_report(FakeSession.says) and "It selects nothing." not in repr(found)
+    assert "It selects nothing." in repr(shown._panel.check(why=True))
     assert (found.passed, found.score, found.max_score, len(found.tasks)) == (False, 0, found.tasks[0].points, 1)
 
 
@@ -226,3 +227,16 @@ def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
         assert shown.view["tasks"][0]["hints"] == task.hints[:number]
     assert not shown.view["tasks"][0]["more_hints"]
     assert shown.view["tasks"][1]["more_hints"]
+
+
+def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = result(*(verdict(number, "passed") for number in range(3)), verdict(3, "failed", "No."))
+    passed = result(*(verdict(number, "passed") for number in range(4)))
+    monkeypatch.setattr(FakeSession, "says", failed)
+    assert "one stable name" not in repr(shown._panel.check()) and shown._panel.view()["debrief"] == []
+    monkeypatch.setattr(FakeSession, "says", passed)
+    told = repr(shown._panel.check())
+    assert "What this lab has shown\n      A Service has one stable name" in told
+    assert "A LoadBalancer gets an address of its own" in told
+    labels = [label for label, _ in shown._panel.view()["debrief"]]
+    assert labels[0] == "What this lab has shown" and labels.count("Other right answers") == 2

@@ -242,7 +242,7 @@ def picture_of(state: State, monkeypatch: pytest.MonkeyPatch) -> picture.Picture
 
 @pytest.mark.parametrize("number", [number for number in all_labs() if not load_lab(number).spec.needs.engine])
 def test_every_recorded_cluster_has_a_picture(number: str) -> None:
-    """Whatever learners bring about: all Pods are on it, and the SVG is whole."""
+    """Whatever learners create: all Pods are on it, and the SVG is whole."""
     for path in (load_lab(number).folder / "recorded").glob("*.json"):
         seen: State = recording.load(path)[0]
         drawing = laid_out(pictured(seen), Places())

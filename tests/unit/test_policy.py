@@ -1,4 +1,4 @@
-"""What policies allow, against a table; and the reasons for open and closed paths, each from the smallest world that has it."""
+"""What policies allow, against a table; and the reasons for open and closed paths, each from a small world."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from checker.diagnosis import walk
-from checker.diagnosis.network_policy import Direction, Path, cluster_dns, directions, end_of
+from checker.diagnosis.network_policy import Direction, PolicyPath, cluster_dns, directions, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed, explain_open
 from checker.diagnosis.selectors import label_sets, selects
 from checker.grading.labs import load_lab, load_module
@@ -17,8 +17,9 @@ from checker.model.verdict import Failed, NotPassed, Unknown
 from tests.unit.objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
 matrix = load_module(load_lab("14").folder, "matrix")
-ways = load_module(load_lab("14").folder, "ways")
-Also, Enforcement, Matrix, Tried, Way = ways.Also, ways.Enforcement, ways.Matrix, ways.Tried, ways.Way
+connections = load_module(load_lab("14").folder, "connections")
+Attempts, Connection, Enforcement = connections.Attempts, connections.Connection, connections.Enforcement
+ExtraQuestions, Matrix = connections.ExtraQuestions, connections.Matrix
 WEB, REDIS, GUEST, CRAWLER = {"app": "web"}, {"app": "redis"}, {"role": "guest"}, {"role": "crawler"}
 PODS = {
     "web": pod(
@@ -42,10 +43,10 @@ def world(*policies: Object) -> State:
     return state(*PODS.values(), *policies, obj("Namespace", "learn-out", namespace="", metadata={"labels": labels}))
 
 
-def path(policies: list[Object], source: str, target: str, port: int = 8080, protocol: str = "TCP") -> Path:
+def path(policies: list[Object], source: str, target: str, port: int = 8080, protocol: str = "TCP") -> PolicyPath:
     seen = world(*policies)
     ends = [cluster_dns(seen) if name == "dns" else end_of(seen, PODS[name]) for name in (source, target)]
-    return Path(seen, ends[0], ends[1], port, protocol)
+    return PolicyPath(seen, ends[0], ends[1], port, protocol)
 
 
 # Each row: spec of one policy in namespace learn, then the paths that must be open and those that must be closed.
@@ -70,19 +71,22 @@ TABLE = [
     ("an empty list allows nobody", "{podSelector: {}, ingress: []}", "", "web>redis guest>web"),
     (
         "and",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, podSelector: {matchLabels: {role: guest}}}]}]}",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}, "
+        "podSelector: {matchLabels: {role: guest}}}]}]}",
         "guest>web",
         "crawler>web redis>web",
     ),
     (
         "or",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, {podSelector: {matchLabels: {app: redis}}}]}]}",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: guests}}}, "
+        "{podSelector: {matchLabels: {app: redis}}}]}]}",
         "guest>web crawler>web redis>web",
         "web>redis",
     ),
     (
         "namespace only",
-        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
+        "{podSelector: {}, ingress: [{from: "
+        "[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: learn-out}}}]}]}",
         "guest>web crawler>web",
         "redis>web",
     ),
@@ -151,7 +155,8 @@ TABLE = [
     ),
     (
         "out to the DNS",
-        "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
+        "{podSelector: {}, policyTypes: [Egress], egress: "
+        "[{to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}",
         "web>dns:53/UDP web>dns:53",
         "web>redis",
     ),
@@ -374,18 +379,21 @@ ENDS = [
     pod("web-1-a", owner=SETS[0], labels=WEB, ip="10.244.1.1"),
     pod("redis-1-a", owner=SETS[1], labels=REDIS, ip="10.244.1.2"),
 ]
-WAY = Way("web", "redis", 6379)
+CONNECTION = Connection("web", "redis", 6379)
 DENY, ALLOW = policy("deny"), policy("allow", ingress=[{"from": [{"podSelector": {"matchLabels": WEB}}]}])
 
 
 def judged(
     policies: list[Object], word: str, own: str | None = "open", wall: str = "timeout", must_be: str = "closed"
 ) -> NotPassed | None:
-    tried = {"web": {"tcp": {"10.244.1.2:6379": word}}, **({"redis": {"tcp": {"10.244.1.2:6379": own}}} if own else {})}
+    attempts = {
+        "web": {"tcp": {"10.244.1.2:6379": word}},
+        **({"redis": {"tcp": {"10.244.1.2:6379": own}}} if own else {}),
+    }
     seen = state(OUT, IN, *SETS, *ENDS, *policies)
-    closed, open = (((WAY, "ingress"),), ()) if must_be == "closed" else ((), (WAY,))
+    closed, open = (((CONNECTION, "ingress"),), ()) if must_be == "closed" else ((), (CONNECTION,))
     try:
-        matrix.require_matrix(seen, Tried(tried), wall, closed, open)
+        matrix.require_matrix(seen, Attempts(attempts), wall, closed, open)
     except NotPassed as end:
         return end
     return None
@@ -430,28 +438,32 @@ def test_a_wall_of_which_nothing_is_known_proves_nothing() -> None:
     assert cause(judged([DENY], "timeout", wall="no-such-host")) == "passed"
 
 
-def test_a_way_that_was_not_tried_is_unknown() -> None:
+def test_a_connection_that_was_not_tried_is_unknown() -> None:
     with pytest.raises(Unknown) as end:
         matrix.require_matrix(
-            state(OUT, IN, *SETS, *ENDS, DENY), Tried({"web": {"error": "no python3"}}), "", ((WAY, "ingress"),), ()
+            state(OUT, IN, *SETS, *ENDS, DENY),
+            Attempts({"web": {"error": "no python3"}}),
+            "",
+            ((CONNECTION, "ingress"),),
+            (),
         )
     assert end.value.cause == "pod-not-askable"
     with pytest.raises(Unknown) as end:
-        matrix.require_matrix(state(OUT, IN, *SETS, *ENDS, DENY), Tried({}), "", ((WAY, "ingress"),), ())
+        matrix.require_matrix(state(OUT, IN, *SETS, *ENDS, DENY), Attempts({}), "", ((CONNECTION, "ingress"),), ())
     assert end.value.cause == "not-observed"
 
 
 def test_the_questions_of_a_matrix() -> None:
-    question = Matrix((WAY, Way("redis", "web", 8080))).question(state(OUT, IN, *SETS, *ENDS))
+    question = Matrix((CONNECTION, Connection("redis", "web", 8080))).question(state(OUT, IN, *SETS, *ENDS))
     assert question
     asked = {name: ask["questions"]["tcp"]["to"] for name, ask in question["asks"].items()}
     assert asked == {name: ["10.244.1.1:8080", "10.244.1.2:6379"] for name in ("web", "redis")}
-    also = Matrix((WAY,), (Also("web", ("redis",), "http://web.{namespace}/"),))
-    asked = also.question(state(OUT, IN, *SETS, *ENDS))["asks"]["web"]["questions"]
+    matrix_with_page = Matrix((CONNECTION,), (ExtraQuestions("web", ("redis",), "http://web.{namespace}/"),))
+    asked = matrix_with_page.question(state(OUT, IN, *SETS, *ENDS))["asks"]["web"]["questions"]
     assert asked["names"]["names"] == ["redis"] and asked["page"]["url"] == "http://web.learn/"
     answer = {"status": 200, "text": "hello", "host": "", "version": "", "error": "", "count": 1}
-    tried = Tried({"web": {"names": {"redis": {"addresses": [], "error": ""}}, "page": [answer]}})
-    assert tried.page("web").ok and not tried.lookups("web")["redis"]["error"]
+    attempts = Attempts({"web": {"names": {"redis": {"addresses": [], "error": ""}}, "page": [answer]}})
+    assert attempts.page("web").ok and not attempts.lookups("web")["redis"]["error"]
     assert Enforcement().question(state()) == {"do": "tcp", "to": ["wall.kubeclass.svc.cluster.local.:8080"]}
 
 

@@ -1,4 +1,4 @@
-"""Everything that is not a draft is proven by a recording of what is there now; and what makes a recording stale, and what does not."""
+"""Everything that is not a draft is proven by a recording that is not stale; and what makes a recording stale."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ CASE = Case(title="A typo", make="kubectl apply -f x\n# a comment\n")
         (lambda lab: (lab.folder / "setup" / "app.yaml").write_text("kind: Service\n"), True),
         (lambda lab: (lab.folder / "setup" / "more.yaml").write_text("kind: Pod\n"), True),
         (lambda lab: (lab.folder / "setup.py").write_text("a=1\n"), False),
+        (lambda lab: (lab.folder / "setup.py").write_text('"""What it is."""\n\na = 1\n'), False),
         (lambda lab: (lab.folder / "setup.py").write_text("a = 2\n"), True),
         (lambda lab: vars(lab).update(observations=[]), True),
     ],
@@ -112,8 +113,10 @@ def test_a_case_that_passes_now_and_then_is_shown(tmp_path: Path) -> None:
 
 def test_a_report_is_read_by_the_names_that_pytest_takes(tmp_path: Path) -> None:
     (tmp_path / "report.xml").write_text(
-        '<testsuites><testsuite><testcase classname="tests.labs.test_cases" name="test_case[02-setup-setup]@lab-02" time="2.5"/>'
-        '<testcase classname="tests.labs.test_cases" name="test_case[07-mistakes-typo]" time="1"><failure/></testcase></testsuite></testsuites>'
+        "<testsuites><testsuite>"
+        '<testcase classname="tests.labs.test_cases" name="test_case[02-setup-setup]@lab-02" time="2.5"/>'
+        '<testcase classname="tests.labs.test_cases" name="test_case[07-mistakes-typo]" time="1"><failure/></testcase>'
+        "</testsuite></testsuites>"
     )
     assert outcomes(tmp_path / "report.xml") == {
         "tests/labs/test_cases.py::test_case[02-setup-setup]": (True, 2.5),

@@ -1,4 +1,4 @@
-"""Recorded States are judged as they were when they were recorded, and as their case says: same verdict, same cause, same words."""
+"""Recorded States are judged as when they were recorded, and as their case says: same verdict, cause and words."""
 
 from __future__ import annotations
 

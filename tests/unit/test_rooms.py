@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster import context, paths
+from checker.model import catalogue
+from cluster import context, language, paths
+from cluster.language.templates import slots
 
 ROOMS = paths.COURSE / "checker"
-# Each room, and the rooms that it may import from besides itself. Modules beside the rooms (session.py, live.py) tie them together.
+# Each room, and the rooms that it may import from besides itself. Modules beside the rooms (session.py, live.py) tie
+# them together.
 MAY_IMPORT = {
     "model": set(),
     "diagnosis": {"model"},
@@ -48,6 +52,7 @@ IO = {
 READING = {"pathlib", "os", "io", "glob", "importlib"}
 READ_THEIR_FOLDER = {"checker.grading.labs", "checker.model.catalogue"}
 OF_CLUSTER = {"cluster.Problem", "cluster.paths"}
+LANGUAGE = "cluster.language"  # which reads only the files of sentences
 
 
 def name_of(path: Path) -> str:
@@ -66,7 +71,7 @@ def modules(*folders: str) -> dict[str, Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """What a module imports, at its top or inside a function: modules, and each name out of a module with the module's name before it."""
+    """What a module imports, at its top or inside a function: modules, and names as `module.name`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -106,7 +111,7 @@ def test_a_pure_room_does_no_io(module: str) -> None:
     assert not {name.partition(".")[0] for name in imported(path)} & forbidden
     for name in imported(path):
         if is_in(name, "cluster"):
-            assert name in OF_CLUSTER or is_constant(name), name
+            assert name in OF_CLUSTER or is_in(name, LANGUAGE) or is_constant(name), name
     called = {
         n.func.id
         for n in ast.walk(ast.parse(path.read_text()))
@@ -120,6 +125,12 @@ def test_the_cluster_knows_nothing_of_the_checker() -> None:
         assert not [name for name in imported(path) if is_in(name, "checker")], module
 
 
+def test_the_language_needs_nothing_of_the_cluster_but_its_problem() -> None:
+    for module, path in modules("cluster/language").items():
+        names = {name for name in imported(path) if is_in(name, "cluster")}
+        assert all(name == "cluster.problem.Problem" or is_in(name, LANGUAGE) for name in names), module
+
+
 def test_no_imports_form_a_circle() -> None:
     """Imports inside functions count too, and imports for types only."""
     known = modules("checker", "cluster")
@@ -129,6 +140,108 @@ def test_no_imports_form_a_circle() -> None:
     }
     assert graph["checker.grading.lab_state"] >= {"checker.model.state", "checker.diagnosis"}
     TopologicalSorter(graph).prepare()  # raises CycleError, and names the circle
+
+
+# -- sentences -------------------------------------------------------------------------------------------------------
+
+# A text with two words, one of them such a small word, reads as a sentence.
+SMALL_WORD = re.compile(
+    r"\b(the|is|are|of|not|and|has|with|this|that|from|for|was|there|its|it|which|but|no|to|be)\b", re.I
+)
+TWO_WORDS = re.compile("[A-Za-z]+ [A-Za-z]+")
+# Texts of other programs by which the checker knows what they mean, recipes for images, and a word for a program.
+NO_SENTENCES = {
+    "cluster.images": {"#!/bin/sh"},
+    "cluster.metrics_server": {"FROM scratch"},
+    "cluster.nodeimage": {"FROM "},
+    "cluster.process": {"no space left on device"},
+    "cluster.observer.server": {"not a set of questions"},
+    "checker.collect.api": {"No route to host"},
+    "checker.environments.container_engine": {"Ready to accept connections", "DB loaded from"},
+    "checker.grading.observations": {"container not found"},
+    "checker.diagnosis.images": {": not found"},
+    "checker.diagnosis.host_container": {"port is already allocated"},
+    "checker.diagnosis.mounts": {"failed to sync", "not registered"},
+    "checker.diagnosis.network_policy": {"outside the cluster"},
+    "checker.diagnosis.pod": {"unable to freeze", "executable file not found"},
+    "checker.diagnosis.probes": {"unable to start container process: "},
+    "checker.ui.panel": {"to do"},
+}
+# docs/causes.md is made from the English catalogue; it is no part of what a command prints.
+IN_ENGLISH = {"checker.ui.causes_page"}
+
+
+def sentences_in(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of a module that read as sentences, with their lines.
+
+    Not docstrings, regular expressions, constants, what `assert` says, and errors that are mistakes in the code.
+    """
+    tree = ast.parse(path.read_text())
+    passed_over: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or is_no_sentence(node):
+            passed_over |= set(ast.walk(node))
+        elif isinstance(node, ast.Assert) and node.msg:
+            passed_over |= set(ast.walk(node.msg))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in passed_over:
+            continue
+        if SMALL_WORD.search(node.value) and TWO_WORDS.search(node.value):
+            yield node.lineno, node.value
+
+
+def is_no_sentence(node: ast.AST) -> bool:
+    """Whether this is a constant of the module's own, a use of a regular expression, or raises what is no Problem."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return all(isinstance(target, ast.Name) and target.id.isupper() for target in targets)
+    if isinstance(node, ast.Raise):
+        call = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return isinstance(call, ast.Name) and call.id not in ("Problem", "problem")
+    function = node.func if isinstance(node, ast.Call) else None
+    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "re"
+
+
+@pytest.mark.parametrize("module", [name for name in modules("cluster", "checker") if name not in IN_ENGLISH])
+def test_no_sentence_stands_in_code(module: str) -> None:
+    """Sentences are in cluster/language/en.yaml and checker/model/catalogue/en."""
+    known = NO_SENTENCES.get(module, set())
+    path = modules("cluster", "checker")[module]
+    found = [(line, text) for line, text in sentences_in(path) if not text.startswith(tuple(known))]
+    assert not found, path
+
+
+@pytest.mark.parametrize("module", [name for name in modules("cluster", "checker") if name != LANGUAGE])
+def test_a_problem_is_made_of_a_sentence_of_the_catalogue(module: str) -> None:
+    tree = ast.parse(modules("cluster", "checker")[module].read_text())
+    calls = [node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not {"Problem", "CannotStart", "DidNotEnd"} & set(calls)
+
+
+def said(path: Path) -> Iterator[tuple[int, list[str], set[str], bool]]:
+    """The sentences that a module says by their ids: line, ids, names of the facts, whether there may be more facts."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+            continue
+        if node.func.id in ("say", "problem") and isinstance(id := node.args[0], ast.Constant):
+            names = {keyword.arg for keyword in node.keywords}
+            ids = [id.value] if node.func.id == "say" else [f"{id.value}{end}" for end in ("", "-next", "-kept")]
+            yield node.lineno, ids, {name for name in names if name}, None in names
+
+
+@pytest.mark.parametrize("module", modules("cluster", "checker"))
+def test_every_sentence_that_code_says_is_there_and_gets_its_facts(module: str) -> None:
+    path = modules("cluster", "checker")[module]
+    sentences = language.MACHINE.all() if module.startswith("cluster") else catalogue.sentences()
+    for line, ids, facts, more in said(path):
+        assert set(ids[:2]) <= set(sentences), f"{path}:{line}"  # `ID-kept` may be left out
+        used = set().union(*(slots(sentences[id]) for id in ids if id in sentences))
+        assert more or used <= facts, f"{path}:{line}: {ids[0]} lacks {sorted(used - facts)}"
+
+
+def test_no_sentence_of_the_machine_has_the_id_of_another_one() -> None:
+    own = language.load_sentences((catalogue.ENGLISH / catalogue.UI).read_text())
+    assert not own.keys() & language.MACHINE.all().keys()
 
 
 LAB_MODULES = sorted((paths.COURSE / "labs").glob("*/*.py"))

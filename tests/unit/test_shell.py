@@ -1,4 +1,4 @@
-"""The shell of a notebook: a command that fails is seen to fail, and what a command writes is shown to the last word."""
+"""The shell of a notebook: a command that fails is seen to fail, and all that a command writes is shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine so busy that a command writes and ends between pexpect's last look for output and its question for the end."""
+    """A busy machine: a command writes and ends after pexpect last read its output, before pexpect asks for its end."""
     told = pexpect.spawn.isalive
     asked = []
 

@@ -119,6 +119,26 @@ def test_a_state_survives_json() -> None:
     assert again.require("Deployment", "guestbook").raw == deployment().raw
 
 
+def test_a_log_is_text_or_empty_or_not_read() -> None:
+    world = state(pod("a"), pod("b"), logs={"a/app": "bye"}, unread_logs={"c/app": "no answer within 5 s"})
+    again = State.from_json(world.to_json())
+    assert [again.log(name, "app") for name in ("a", "b")] == ["bye", ""]
+    for name, container, why in (("c", "app", "no answer within 5 s"), ("a", "other", "")):
+        assert again.log_if_read(name, container) is None
+        with pytest.raises(Unknown) as end:
+            again.log(name, container)
+        assert (end.value.cause, end.value.fault.facts["why"]) == ("log-not-read", why)
+
+
+@pytest.mark.parametrize("were_read", [True, False])
+def test_a_recording_that_kept_only_logs_with_text_reads_as_before(were_read: bool) -> None:
+    data = state(pod("a"), pod("b"), logs={"a/app": "bye"}).to_json()
+    del data["unread_logs"], data["logs"]["b/app"]
+    data["asked"]["logs"] = were_read
+    again = State.from_json(data)
+    assert (again.log("a", "app"), again.log_if_read("b", "app")) == ("bye", "" if were_read else None)
+
+
 def test_values_of_secrets_never_get_into_a_state() -> None:
     raw = obj("Secret", "password", data={"key": "c2VjcmV0"}).raw
     raw["metadata"]["annotations"] = {

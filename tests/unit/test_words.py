@@ -1,4 +1,4 @@
-"""Templates of the catalogue, and the catalogue as data: what can be written, what is refused, and a second language."""
+"""Templates of the catalogue, and the catalogue as data: what is accepted, what is refused, and a second language."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from checker.authoring.check import Call, calls, wrong_with
 from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import catalogue
 from checker.model.fault import Fault, Phrase, Ref
-from checker.model.words import TemplateError, fill
 from cluster import Problem, paths
+from cluster.language.templates import TemplateError, fill
 
 FILLED = {
     "a fact": ("Service {name} exists.", {"name": "web"}, "Service web exists."),

@@ -19,22 +19,17 @@ An entry of a cause:
       normal: true                    # it is never a fault of its own
       weaker: true                    # it is told only where nothing else is found at the same object
       yields_to: PersistentVolumeClaim   # it follows from a fault of such an object that the Pod uses
+      suspects: [resources]           # what a learner may name as wrong (checker/grading/suspects.py), instead of
+                                      # what the file's subject says
       changed_at: object              # somebody would change the object itself, not the workload that made it
 
-How a template is written: checker/model/words.py. A lab adds entries, and forms of entries, in its own causes.yaml.
-A second language is one more file beside `en/`, such as `de.yaml`, with the same entries under `causes`,
-`ui` and `labs`.
-The checker takes an entry that this file lacks from English. KUBECLASS_LANGUAGE chooses the language.
-tests/unit/test_language.py holds that a language needs nothing else.
-These stay in English in every language: what the machine's side says (cluster/); why the API server, the observer
-or a manifest gave no answer (checker/collect writes it into a State, as evidence); errors in a lab's own files;
-click's words.
+How a template is written: cluster/language/templates.py. Another language: cluster/language/__init__.py.
+A lab adds entries, and forms of entries, in its own causes.yaml.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -42,11 +37,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from checker.model.words import TemplateError, fill, parse, slots
 from cluster import Problem
+from cluster.language import HERE as LANGUAGES
+from cluster.language import MACHINE, Sentences, language, load, translation
+from cluster.language.templates import TemplateError, fill, parse, slots
 
-HERE = Path(__file__).parent
-ENGLISH = HERE / "en"
+ENGLISH = Path(__file__).parent / "en"
 UI = "ui.yaml"
 WORDS = ("message", "expected", "observed", "look")
 
@@ -63,7 +59,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Cause:
-    """One entry of the catalogue: see the module's text."""
+    """One entry of the catalogue: see the module's text. subject: the name of its file."""
 
     id: str
     title: str = ""
@@ -81,6 +77,8 @@ class Cause:
     weaker: bool = False
     yields_to: str = ""
     changed_at: str = ""
+    suspects: tuple[str, ...] = ()
+    subject: str = ""
 
     def form(self, name: str) -> Form:
         """The sentences of a form; those of the cause itself for an empty name.
@@ -99,7 +97,8 @@ class Cause:
         return fill(self.look, dict.fromkeys(slots(self.look), ""))
 
 
-_ALLOWED = {f.name for f in fields(Cause)} - {"id"}
+_ALLOWED = {f.name for f in fields(Cause)} - {"id", "subject"}
+_LISTS = {"same_root_by": "entry-no-facts", "suspects": "entry-no-suspects"}  # key: what is said of a malformed one
 _FLAGS = {f.name for f in fields(Cause) if f.type == "bool"}
 
 
@@ -131,7 +130,7 @@ class Catalogue(Mapping[str, Cause]):
 
     def translated(self, entries: Mapping[str, Any]) -> Catalogue:
         """This catalogue, with the sentences of another language's file in place of its own."""
-        where = str(HERE / f"{language()}.yaml")
+        where = str(LANGUAGES / f"{language()}.yaml")
         again = {id: (json.dumps({id: entry}), where, 1) for id, entry in entries.items()}  # JSON is YAML
         return Catalogue(again, self) if again else self
 
@@ -144,60 +143,37 @@ def _entries(file: Path) -> dict[str, tuple[str, str, int]]:
     for start, following in zip(starts, [*starts[1:], None], strict=True):
         line = text.count("\n", 0, start.start()) + 1
         if start[1] in found:
-            raise Problem(f"{file}:{line}: {start[1]} is there twice.", "Keep one of the two entries")
+            raise problem("entry-twice", where=f"{file}:{line}", cause=start[1])
         found[start[1]] = (text[start.start() : following.start() if following else None], str(file), line)
-    return found
-
-
-def load(text: str) -> Any:
-    """YAML as plain data, by libyaml where PyYAML was built with it (ten times as fast)."""
-    import yaml
-
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def load_sentences(text: str) -> dict[str, str]:
-    """ui.yaml: one `id: sentence` a line, a sentence with marks of YAML in it in double quotes.
-
-    It is read without PyYAML, whose import would be a third of the time that `kubeclass --help` takes.
-    A test holds that PyYAML reads the same in it.
-    """
-    found = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            id, _, sentence = line.partition(": ")
-            found[id] = sentence[1:-1].replace('\\"', '"') if sentence.startswith('"') else sentence
     return found
 
 
 def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
     """One entry. Raises Problem, with the file and the line and what is allowed, for one that breaks the schema."""
 
-    def broken(what: str) -> Problem:
-        return Problem(
-            f"{where}: cause {id}: {what}.", "The schema is at the top of checker/model/catalogue/__init__.py"
-        )
+    def broken(what: str, **facts: Any) -> Problem:
+        return problem("entry-broken", where=where, cause=id, what=say(what, **facts))
 
     from yaml import YAMLError
 
     try:
         data = load(text)[id]
     except YAMLError as error:
-        raise broken(f"this is no YAML: {error}") from None
+        raise broken("entry-no-yaml", error=error) from None
     if not isinstance(data, dict):
-        raise broken("an entry is a mapping")
+        raise broken("entry-no-mapping")
     if unknown := sorted(set(data) - _ALLOWED):
-        raise broken(f"unknown key {unknown[0]}; allowed are {', '.join(sorted(_ALLOWED))}")
+        raise broken("entry-unknown-key", key=unknown[0], allowed=_ALLOWED)
     known: dict[str, Any] = {}
     for key, value in data.items():
         if key == "forms":
             known[key] = _forms(value, broken)
-        elif key == "same_root_by":
+        elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise broken("same_root_by is a list of facts' names")
+                raise broken(_LISTS[key], key=key)
             known[key] = tuple(value)
         elif not isinstance(value, bool if key in _FLAGS else str):
-            raise broken(f"{key} is {'true or false' if key in _FLAGS else 'text'}, not {value!r}")
+            raise broken("entry-no-flag" if key in _FLAGS else "entry-no-text", key=key, value=repr(value))
         else:
             known[key] = value
     for word in WORDS:
@@ -206,8 +182,8 @@ def _cause(id: str, text: str, where: str, base: Cause | None) -> Cause:
         own = {name: _completed(form, base.forms.get(name)) for name, form in known.get("forms", {}).items()}
         return replace(base, **{**known, "forms": {**base.forms, **own}})
     if missing := [key for key in ("title", "meaning", "lesson") if not known.get(key)]:
-        raise broken(f"{missing[0]} is missing")
-    return Cause(id, **known)
+        raise broken("entry-lacks-key", key=missing[0])
+    return Cause(id, **known, subject=Path(where.rpartition(":")[0]).stem)
 
 
 def _completed(form: Form, base: Form | None) -> Form:
@@ -217,7 +193,7 @@ def _completed(form: Form, base: Form | None) -> Form:
 
 def _forms(value: Any, broken: Any) -> dict[str, Form]:
     if not isinstance(value, dict):
-        raise broken("forms is a mapping from a form's name to its sentences")
+        raise broken("entry-forms")
     found = {}
     for name, words in value.items():
         if (
@@ -225,38 +201,25 @@ def _forms(value: Any, broken: Any) -> dict[str, Form]:
             or set(words) - set(WORDS)
             or not all(isinstance(w, str) for w in words.values())
         ):
-            raise broken(f"form {name} is a mapping; allowed are {', '.join(WORDS)}, each a text")
+            raise broken("entry-form", form=name, allowed=WORDS)
         for word, template in words.items():
-            _readable(template, f"{word} of form {name}", broken)
+            _readable(template, word, broken, str(name))
         found[str(name)] = Form(**words)
     return found
 
 
-def _readable(template: str, what: str, broken: Any) -> None:
+def _readable(template: str, word: str, broken: Any, form: str = "") -> None:
     try:
         parse(template)
     except TemplateError as error:
-        raise broken(f"{what} cannot be read: {error}") from None
+        raise broken("entry-unreadable", word=word, form=form, error=error) from None
 
 
 # -- what is said in the learner's language -----------------------------------------------------------------------
 
-
-def language() -> str:
-    """The language that was chosen: `en`, or the name of a file beside `en/`."""
-    return os.environ.get("KUBECLASS_LANGUAGE") or "en"
-
-
-@cache
-def _translation(chosen: str) -> dict[str, Any]:
-    """The file of another language, whole. Raises Problem where there is none of that name."""
-    if chosen == "en":
-        return {}
-    file = HERE / f"{chosen}.yaml"
-    if not re.fullmatch(r"[a-z]+(-[a-zA-Z]+)?", chosen) or not file.exists():
-        known = ", ".join(["en", *sorted(path.stem for path in HERE.glob("*.yaml"))])
-        raise Problem(f"There is no language {chosen!r}.", f"Choose one by KUBECLASS_LANGUAGE: {known}")
-    return load(file.read_text()) or {}
+# The sentences of the user interface, by their ids in ui.yaml. Those of the machine's side are known here, too.
+_UI = Sentences("ui", ENGLISH / UI, MACHINE)
+say, problem = _UI.say, _UI.problem
 
 
 @cache
@@ -266,10 +229,10 @@ def _catalogue(chosen: str) -> Catalogue:
     for file in files:
         for id, entry in _entries(file).items():
             if id in entries:
-                raise Problem(f"{entry[1]}:{entry[2]}: {id} is in {entries[id][1]} too.", "Keep one of the two entries")
+                raise problem("entry-in-two-files", where=f"{entry[1]}:{entry[2]}", cause=id, other=entries[id][1])
             entries[id] = entry
     english = Catalogue(entries)
-    return english.translated(_translation(chosen).get("causes") or {})
+    return english.translated(translation(chosen).get("causes") or {})
 
 
 def catalogue() -> Catalogue:
@@ -277,36 +240,22 @@ def catalogue() -> Catalogue:
     return _catalogue(language())
 
 
-@cache
-def _ui(chosen: str) -> dict[str, str]:
-    english = load_sentences((ENGLISH / UI).read_text())
-    return {**english, **(_translation(chosen).get("ui") or {})}
+def forget() -> None:
+    """Read the causes again when they are needed. For tests that put another file in place."""
+    _catalogue.cache_clear()
 
 
-def say(id: str, /, **facts: Any) -> str:
-    """A sentence of the user interface in the chosen language, by its id in ui.yaml, with these facts in it."""
-    sentences = _ui(language())
-    return fill(sentences[id], facts, conjunctions())
-
-
-def problem(id: str, /, *, exit_code: int = 3, **facts: Any) -> Problem:
-    """A Problem in the chosen language: its sentence (`ID`), the next step (`ID-next`), what was kept (`ID-kept`)."""
-    kept = say(f"{id}-kept", **facts) if f"{id}-kept" in _ui(language()) else ""
-    return Problem(say(id, **facts), say(f"{id}-next", **facts), kept, exit_code)
+def sentences() -> Mapping[str, str]:
+    """All templates of sentences by id, in the chosen language, without those of the causes."""
+    return _UI.all()
 
 
 def texts(*beginnings: str) -> dict[str, str]:
     """The sentences without slots whose ids begin so, by id, for a front end that has no catalogue of its own."""
-    return {id: say(id) for id, text in _ui(language()).items() if id.startswith(beginnings) and not slots(text)}
-
-
-def conjunctions() -> tuple[str, str]:
-    """The words between the last two items of a list: and, or."""
-    sentences = _ui(language())
-    return sentences["and"], sentences["or"]
+    return {id: say(id) for id, text in sentences().items() if id.startswith(beginnings) and not slots(text)}
 
 
 def of_lab(number: str) -> dict[str, Any]:
     """What the chosen language says of a lab instead of its lab.yaml and causes.yaml; empty for English."""
-    found: dict[str, Any] = (_translation(language()).get("labs") or {}).get(number) or {}
+    found: dict[str, Any] = (translation(language()).get("labs") or {}).get(number) or {}
     return found

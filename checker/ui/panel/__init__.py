@@ -6,7 +6,7 @@ What a front end shows is panel.js and panel.css; what it is told and asks for i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,18 @@ from checker.live import Live
 from checker.model.catalogue import catalogue, say, texts
 from checker.model.verdict import Result, Verdict
 from checker.session import WAIT, Session
-from checker.ui import progress
-from checker.ui.report import SYMBOL, TO_DO, WAITING, Report, same_roots, text_report, word_with_symbol
+from checker.ui import progress, suspects
+from checker.ui.report import (
+    SYMBOL,
+    TO_DO,
+    WAITING,
+    Report,
+    debrief,
+    same_roots,
+    text_debrief,
+    text_report,
+    word_with_symbol,
+)
 from checker.ui.study import page_of
 
 
@@ -34,27 +44,37 @@ class Panel:
         self.namespace = namespace or self._cluster.namespace
         self.result: Result | None = None
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
+        self.answers: dict[str, str] = {}  # task id: what was said of the suspect that was named last
         self._widget: Any = None  # one for all the places where this panel is shown
         self._told: Callable[[str], None] = lambda words: None
         self._live: Live | None = None
+
+    @property
+    def finds_out(self) -> bool:
+        """Whether a task of the lab is to find out what is wrong."""
+        return any(task.find_out for task in self.lab.spec.tasks)
 
     @cached_property
     def _session(self) -> Session:
         """Raises Problem where there is no cluster (yet)."""
         return Session(self.lab, self.namespace, cluster=self._cluster)
 
-    def check(self, wait: float = WAIT) -> Result:
+    def check(self, wait: float = WAIT, why: bool = False) -> Result:
         """Grade now. The result has passed, score, max_score and tasks.
 
+        why: the result, where it is shown, also tells the causes of what failed.
         Raises Problem where there is no cluster (yet).
         """
         result = self._session.check(wait)
         self._take(result, asked=True)
-        return Report(**vars(result))
+        known = progress.suspects(self.lab.number, self.namespace)
+        return Report(**vars(result), why=why, known=known, debrief=text_debrief(self.lab))
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up again."""
         self._session.reset()
+        progress.forget_suspects(self.lab.number, self.namespace)
+        self.answers.clear()
         self.result = None
         if self._live:
             self._live.again()
@@ -63,6 +83,14 @@ class Panel:
         """Uncover one more hint of a task, the gentlest first."""
         known = next(len(task.hints) for task in self.lab.spec.tasks if task.id == task_id)
         self.hints[task_id] = min(self.hints.get(task_id, 0) + 1, known)
+
+    def name_suspect(self, task_id: str, target: str, choice: str) -> str:
+        """The learner names what is wrong. Returns the answer in a sentence. Raises Problem as suspects.named does."""
+        result, state = self._session.checked(0)
+        _, answer = suspects.named(self.lab, result, state, target, choice)
+        self.answers[task_id] = answer
+        self._take(result)
+        return answer
 
     # -- live --------------------------------------------------------------------------------------------------------
 
@@ -90,7 +118,7 @@ class Panel:
 
     def __repr__(self) -> str:
         if self.result:
-            return text_report(self.result)
+            return text_report(self.result, known=progress.suspects(self.lab.number, self.namespace))
         title = say("report-title", lab=self.lab.number, title=self.lab.spec.title)
         word = word_with_symbol(TO_DO, "to-do")
         return "\n".join([title, *(f"  {word}  {task.title}  0/{task.points}" for task in self.lab.spec.tasks)])
@@ -112,6 +140,7 @@ class Panel:
         result = self.result
         verdicts = {verdict.id: verdict for verdict in result.tasks} if result else {}
         repeated = same_roots(result) if result else {}
+        known = progress.suspects(self.lab.number, self.namespace) if self.finds_out else set()
         named = {"lab": self.lab.number, "title": self.lab.spec.title}
         points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
         return {
@@ -121,6 +150,8 @@ class Panel:
             "namespace": self.namespace,
             **points,
             "texts": texts("panel-", "widget-"),
+            "debrief": debrief(self.lab) if result and result.passed else [],
+            "choices": suspects.choices() if self.finds_out else [],
             "label": say("panel-label", **named),
             "heading": say("panel-heading", **named, **points),
             "points_of": say("panel-points-of", **points),
@@ -134,7 +165,8 @@ class Panel:
                     "worth": say("panel-points", number=task.points),
                     "why": say("panel-why", title=task.title),
                     **_shown(verdicts.get(task.id)),
-                    **_why(verdicts.get(task.id), repeated.get(task.id)),
+                    "answer": self.answers.get(task.id, ""),
+                    **_why(verdicts.get(task.id), repeated.get(task.id), known),
                     **_hints(task, self.hints.get(task.id, 0)),
                 }
                 for task in self.lab.tasks(self.namespace, self._cluster.namespace)
@@ -164,12 +196,20 @@ def _hints(task: TaskSpec, uncovered: int) -> dict[str, Any]:
     }
 
 
-def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
-    """The evidence of a verdict that is not passed. root: the earlier verdict that names the same root already."""
+def _why(verdict: Verdict | None, root: Verdict | None, known: Collection[str]) -> dict[str, str]:
+    """The evidence of a verdict that is not passed.
+
+    root: the earlier verdict that names the same root already. known: the roots that the learner has named.
+    """
     if not verdict or verdict.verdict == "passed":
         return {}
+    if suspects.is_kept_back(verdict.root, known):
+        return {"find_out": say("report-find-out")}
+    seen = {}
+    if verdict.verdict == "failed" and verdict.observed and not verdict.in_progress:
+        seen["seen"] = say("report-observed", observed=verdict.observed.rstrip("."))
     if root:
-        return {"same_as": root.title, "same_root": say("report-same-root", title=root.title)}
+        return {**seen, "same_as": root.title, "same_root": say("report-same-root", title=root.title)}
     cause = catalogue().get(verdict.cause)
     known = {
         "message": verdict.message,
@@ -184,7 +224,7 @@ def _why(verdict: Verdict | None, root: Verdict | None) -> dict[str, str]:
             "lesson_link": say("panel-lesson", lesson=cause.lesson),
             "page": page_of(cause.lesson),
         }
-    return {name: text for name, text in known.items() if text}
+    return {**seen, **{name: text for name, text in known.items() if text}}
 
 
 def _news(before: Result | None, now: Result) -> str:

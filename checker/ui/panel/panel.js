@@ -17,31 +17,62 @@ function makeTask(id, ask) {
     title: make("span", { class: "kc-title" }),
     points: make("span", { class: "kc-points" }),
     text: make("p", { class: "kc-text" }),
+    observed: make("p", { class: "kc-observed" }),
     message: make("p"),
     evidence: make("dl"),
     meaning: make("p", {}, meaning, lesson),
     hints: make("ol"),
     hint: make("button", { type: "button", onclick: () => ask({ do: "hint", task: id }) }),
+    findOut: make("p"),
+    answer: make("p", { class: "kc-answer" }),
   };
+  // In a task that is to find out what is wrong: the learner names an object and a choice, then the cause may be read.
+  const object = make("input", { type: "text", placeholder: "deployment/web", spellcheck: "false", required: "" });
+  const choice = make("select", { required: "" });
+  const name = make("button", { type: "submit" });
+  const objectLabel = make("label", {}, make("span"), object);
+  const choiceLabel = make("label", {}, make("span"), choice);
+  const suspect = make("form", { class: "kc-suspect" }, parts.findOut, objectLabel, choiceLabel, name);
+  suspect.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ do: "suspect", task: id, object: object.value, choice: choice.value });
+  });
+  suspect.addEventListener("keydown", (event) => event.stopPropagation()); // JupyterLab has commands on single keys
   const summary = make("summary");
   const why = make("details", { class: "kc-why" }, summary, parts.message, parts.evidence, parts.meaning);
   const element = make(
     "li", { class: "kc-task" },
     make("div", { class: "kc-row" }, parts.word, parts.title, parts.points),
-    parts.text, why, make("div", { class: "kc-hints" }, parts.hints, parts.hint),
+    parts.text, parts.observed, make("div", { class: "kc-hints" }, parts.hints, parts.hint), suspect, parts.answer, why,
   );
 
-  function update(task, texts) {
+  function update(task, texts, choices) {
     if (element.dataset.word && element.dataset.word !== task.word) {
       element.classList.remove("kc-new");
       void element.offsetWidth; // starts the animation again
       element.classList.add("kc-new");
     }
+    // A cause stays folded until somebody asks for it. Why a task could not be checked is shown at once.
+    if (element.dataset.word !== task.word) why.open = task.word === "unknown" || task.word === "waiting";
     element.dataset.word = task.word;
     write(parts.word, `${task.symbol} ${task.shown}`);
     write(parts.title, task.title);
     write(parts.points, task.worth);
     writeMarked(parts.text, task.text);
+
+    show(suspect, task.find_out);
+    if (task.find_out && !choice.children.length) {
+      write(objectLabel.firstChild, texts["panel-suspect-object"]);
+      write(choiceLabel.firstChild, texts["panel-suspect-choice"]);
+      write(name, texts["panel-suspect-name"]);
+      choice.append(...choices.map(([value, words]) => make("option", { value }, words)));
+    }
+    write(parts.findOut, task.find_out ?? "");
+    show(parts.answer, task.answer);
+    write(parts.answer, task.answer);
+
+    show(parts.observed, task.seen);
+    write(parts.observed, task.seen ?? "");
 
     const told = task.same_root ?? task.message ?? "";
     show(why, told);
@@ -78,7 +109,7 @@ function makeTask(id, ask) {
     parts.hint.setAttribute("aria-label", task.hint_label);
     show(parts.hint, task.more_hints && task.word !== "passed");
   }
-  return { element, why, update };
+  return { element, update };
 }
 
 function render({ model, el }) {
@@ -89,6 +120,7 @@ function render({ model, el }) {
   const bar = make("div", { class: "kc-bar" });
   const progress = make("div", { class: "kc-progress", role: "progressbar", "aria-label": texts["panel-points-label"], "aria-valuemin": "0" }, bar);
   const list = make("ul", { class: "kc-tasks" });
+  const debrief = make("section", { class: "kc-debrief", "aria-label": texts["panel-debrief"] });
   const check = make("button", { type: "button", onclick: () => work("check") }, texts["panel-check"]);
   const reset = make("button", { type: "button", onclick: () => sureOrNot(true) }, texts["panel-reset"]);
   const question = make("p");
@@ -96,9 +128,8 @@ function render({ model, el }) {
   const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, texts["panel-reset-no"]);
   const sure = make("div", { class: "kc-sure", role: "group", "aria-label": texts["panel-reset-label"], hidden: "" }, question, yes, no);
   const said = make("p", { role: "status", "aria-live": "polite" });
-  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, make("div", {}, check, reset), sure, said);
+  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset), sure, said);
   const tasks = new Map();
-  let opened = ""; // the task that was opened on its explanation by itself
 
   // A button that is at work keeps the focus: it is not taken away, and does nothing.
   function work(what) {
@@ -132,13 +163,24 @@ function render({ model, el }) {
         tasks.set(task.id, makeTask(task.id, ask));
         list.append(tasks.get(task.id).element);
       }
-      tasks.get(task.id).update(task, view.texts);
+      tasks.get(task.id).update(task, view.texts, view.choices);
     }
-    const first = view.tasks.find((task) => task.word === "failed" || task.word === "unknown")?.id ?? "";
-    if (first !== opened) {
-      if (tasks.has(opened)) tasks.get(opened).why.open = false;
-      if (first) tasks.get(first).why.open = true;
-      opened = first;
+    drawDebrief(view.debrief);
+  }
+
+  function drawDebrief(lines) {
+    const wanted = JSON.stringify(lines);
+    show(debrief, lines.length);
+    if (debrief.dataset.lines === wanted) return;
+    debrief.dataset.lines = wanted;
+    debrief.replaceChildren(make("h4", {}, texts["panel-debrief"]));
+    let label = "";
+    for (const [name, text] of lines) {
+      if (name !== label) debrief.append(make("h5", {}, name));
+      label = name;
+      const words = make("p");
+      writeMarked(words, text);
+      debrief.append(words);
     }
   }
 

@@ -13,7 +13,6 @@ import traitlets
 from checker.model.catalogue import say
 from checker.model.verdict import Result
 from checker.ui.base_widget import CourseWidget, Viewers, module
-from checker.ui.problem import text_of
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -30,6 +29,7 @@ class Panel(Protocol):
     def seen(self) -> None: ...
     def check(self) -> Result: ...
     def reset(self) -> None: ...
+    def name_suspect(self, task_id: str, target: str, choice: str) -> str: ...
 
 
 class LabPanel(CourseWidget):
@@ -45,7 +45,7 @@ class LabPanel(CourseWidget):
         self.viewers = Viewers(lambda: panel.follow(self._told))
 
     def asked(self, what: dict[str, Any]) -> None:
-        """Besides what every front end asks for: check, reset, hint (for a task)."""
+        """Besides what every front end asks for: check, reset, hint (for a task), suspect (an object and a choice)."""
         super().asked(what)
         if what.get("do") == "hint":
             self._panel.next_hint(what["task"])
@@ -55,6 +55,10 @@ class LabPanel(CourseWidget):
         elif what.get("do") == "reset":
             self._work(say("panel-resetting"), self._reset)
 
+        elif what.get("do") == "suspect":
+            named = (what["task"], what["object"], what["choice"])
+            self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
+
     def somebody_looks(self) -> None:
         if not self._panel.result and not self.said:
             self.said = say("panel-looking")
@@ -62,7 +66,7 @@ class LabPanel(CourseWidget):
         try:
             self.viewers.here()
         except Problem as problem:
-            self.said = text_of(problem)
+            self.said = str(problem)
 
     def _told(self, words: str) -> None:
         self.view = self._panel.view()
@@ -80,7 +84,7 @@ class LabPanel(CourseWidget):
         try:
             words = action()
         except Problem as problem:
-            words = text_of(problem)
+            words = str(problem)
         except Exception:  # a fault of the course: the buttons go on working
             words = say("panel-action-failed")
             traceback.print_exc()

@@ -22,6 +22,7 @@ from checker.model.kinds import KINDS
 from checker.model.state import State
 from checker.ui.picture.drawing import Places, laid_out, svg
 from checker.ui.picture.scene import scene
+from checker.ui.suspects import without_kept_back
 from cluster import Cluster, Problem
 
 # Seconds: from the first of a burst of changes to the drawing; the least time and the most between two drawings.
@@ -67,7 +68,7 @@ class Picture:
         self._seen = DRAWN - state.unlisted.keys()
         hidden = {kind: state.unlisted[kind] for kind in sorted(DRAWN - self._seen)}
         away = say("picture-hidden", kinds=list(hidden), why=next(iter(hidden.values()))) if hidden else ""
-        self._found = found or explained(state, self._kind, self._name)
+        self._found = found or without_kept_back(explained(state, self._kind, self._name))
         drawn = laid_out(scene(state, self._found, self._kind, self._name), self._places)
         return {**drawn, "away": away, "texts": texts("picture-", "widget-")}
 

@@ -12,6 +12,7 @@ from checker.diagnosis.selectors import selects
 from checker.model.catalogue import say
 from checker.model.explanation import Explanation
 from checker.model.state import Asked, Object, State
+from checker.ui.suspects import kept_back
 
 # The tones in which things are drawn; the words beside them say the same.
 _TROUBLE = re.compile("BackOff|Err|OOMKilled|Evicted|Failed")  # in the word for a Pod: it will not go away by waiting
@@ -104,7 +105,10 @@ def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> S
         tuple(pod for uid, pod in shown.items() if uid not in on_a_node),
         tuple(_service(state, service, pods, faults) for service in services),
         {uid: names for uid, names in gates.items() if names},
-        tuple(say("picture-broken", object=finding.object, title=finding.title) for finding in found.findings),
+        (
+            *(say("picture-broken", object=finding.object, title=finding.title) for finding in found.findings),
+            *filter(None, [kept_back(found)]),
+        ),
     )
 
 

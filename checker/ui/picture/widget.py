@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from checker.ui.base_widget import CourseWidget, Viewers, module
-from checker.ui.problem import text_of
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -36,7 +35,7 @@ class LivePicture(CourseWidget):
         try:
             self.viewers.here()
         except Problem as problem:
-            self.said = text_of(problem)
+            self.said = str(problem)
 
     def _told(self) -> None:
         view = self._picture.view

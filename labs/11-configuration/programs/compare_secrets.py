@@ -1,7 +1,7 @@
 """Comparing: whether what a container was given is what it should be, without its value leaving the container.
 
-It runs inside a learner's own Pod (see checker/collect/exec.py): `python3 -c THIS QUESTIONS` prints the answers, both as JSON. The
-values of a Secret never get into a State, so what comes back is what there is to say about a value, and not the value.
+It runs inside a learner's own Pod (see checker/collect/exec.py): `python3 -c THIS QUESTIONS` prints the answers, both
+as JSON. The values of a Secret never get into a State: an answer describes a value, and does not hold it.
 
 A question is {"variable": NAME, "expected": text} or {"file": PATH, "expected": text}. Its answer:
   {"there": False}                     there is no such variable or file, or it cannot be read

@@ -1,9 +1,12 @@
-"""Asking about stored data, inside a Pod of the learner's that has python3: `python3 -c THIS QUESTIONS` prints the answers, both as JSON.
+"""Asking about stored data, inside a learner's Pod that has python3.
 
-Only standard library, as in cluster/observer/asking.py. Nothing is written. A question is one of
-  {"do": "redis", "at": "host:port", "key": …}  -> what a Redis says of itself and of a list (see ask_redis), or {"error": why}
+`python3 -c THIS QUESTIONS` prints the answers, both as JSON. Only standard library, as in cluster/observer/asking.py.
+Nothing is written. A question is one of
+  {"do": "redis", "at": "host:port", "key": …}  -> what a Redis says of itself and of a list (see ask_redis),
+                                                   or {"error": why}
   {"do": "app", "url": …}                       -> {"status", "text"}; the status is 0 where there was no answer
-  {"do": "folder", "path": …}                   -> {"files": {name below it: first characters}, "writable"}, or {"error": why}
+  {"do": "folder", "path": …}                   -> {"files": {name below it: first characters}, "writable"},
+                                                   or {"error": why}
 """
 
 import json
@@ -78,14 +81,15 @@ class Redis:
 def ask_redis(question: Question) -> dict[str, Any]:
     """{"items", "length", "written", "countable", "loaded", "uptime", "dir", "save", "appendonly", "saving"}.
 
-    written: how many commands added items to lists since this process began, mostly one each; countable: whether items cannot have
-    come otherwise. loaded: how many keys it found in its RDB file when it began; -1 where it does not say (before Redis 7).
+    written: how many commands added items to lists since this process began, mostly one each; countable: whether items
+    cannot have come otherwise. loaded: how many keys it found in its RDB file when it began; -1 where it does not say
+    (before Redis 7).
     """
     host, _, port = question["at"].rpartition(":")
     redis = Redis(host, int(port))
     calls = {
-        name.removeprefix("cmdstat_").lower(): int(told.partition("calls=")[2].partition(",")[0])
-        for name, told in redis.info("commandstats").items()
+        name.removeprefix("cmdstat_").lower(): int(line.partition("calls=")[2].partition(",")[0])
+        for name, line in redis.info("commandstats").items()
         if name.startswith("cmdstat_")
     }
     saving = redis.info("persistence")

@@ -1,4 +1,4 @@
-"""Ways from one Deployment's Pods to another's: what is tried, from where, and what came of it."""
+"""Connections from one Deployment's Pods to another's: what is tried, from where, and what came of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Enforcement(Observation[str]):
 
 
 @dataclass(frozen=True)
-class Way:
+class Connection:
     """One path: from a Pod of one Deployment to a port of a Pod of another.
 
     `web.data` is Deployment web of the lab's further namespace `data`.
@@ -71,7 +71,7 @@ def _place(state: PlainState, name: str) -> tuple[str, str]:
 
 
 def deployment_of(state: PlainState, name: str) -> Object:
-    """The Deployment that a Way names. Raises Failed where it is missing."""
+    """The Deployment that a Connection names. Raises Failed where it is missing."""
     return require_object(state, "Deployment", *_place(state, name))
 
 
@@ -83,7 +83,7 @@ def pod_of(state: PlainState, name: str) -> Object | None:
 
 
 @dataclass(frozen=True)
-class Also:
+class ExtraQuestions:
     """What else is asked in the Pod of a Deployment: DNS queries for `names`, and one page.
 
     In `url`, {namespace} stands for the lab's namespace.
@@ -94,81 +94,90 @@ class Also:
     url: str = ""
 
 
-def address(state: PlainState, way: Way, tried: Iterable[str] | None = None) -> str:
-    """`IP:port` of the target of a way; empty where there is no Pod.
+def address(state: PlainState, connection: Connection, tried: Iterable[str] | None = None) -> str:
+    """`IP:port` of the target of a connection; empty where there is no Pod.
 
     tried: the addresses that were asked; then it is the one among them.
     """
-    pod = pod_of(state, way.target)
-    pods = [pod] if pod and tried is None else running_pods(state, deployment_of(state, way.target)) if pod else []
-    ends = [f"{ip}:{way.port}" for pod in pods if (ip := pod.status.get("podIP"))]
+    pod = pod_of(state, connection.target)
+    pods = (
+        [pod] if pod and tried is None else running_pods(state, deployment_of(state, connection.target)) if pod else []
+    )
+    ends = [f"{ip}:{connection.port}" for pod in pods if (ip := pod.status.get("podIP"))]
     return next((end for end in ends if tried is None or end in tried), "")
 
 
-class Tried:
+class Attempts:
     """What came of the attempts."""
 
     def __init__(self, seen: dict[str, Any]) -> None:
         self._seen = seen
 
-    def _asked(self, source: str, question: str) -> Any:
-        """What a Pod of a Deployment said to a question. Raises Unknown where it could not be asked."""
-        said = answers_from_pod(self._seen.get(source, {}))
-        if question not in said:
+    def _answer(self, source: str, question: str) -> Any:
+        """What a Pod of a Deployment answers to a question. Raises Unknown where it could not be asked."""
+        answers = answers_from_pod(self._seen.get(source, {}))
+        if question not in answers:
             unknown("not-observed", form="no-pod", deployment=source.partition(".")[0], in_progress=True)
-        found = said[question]
+        found = answers[question]
         return answers_from_pod(found) if isinstance(found, dict) else found
 
-    def word(self, state: PlainState, way: Way) -> str:
-        """One word for one way (see Answer). Raises Unknown where it could not be tried."""
-        asked = self._asked(way.source, "tcp")
-        word = asked.get(address(state, way, asked))
+    def word(self, state: PlainState, connection: Connection) -> str:
+        """One word for one connection (see Answer). Raises Unknown where it could not be tried."""
+        words = self._answer(connection.source, "tcp")
+        word = words.get(address(state, connection, words))
         if not word:
-            unknown("not-observed", form="path", in_progress=True, **way.facts(state))
+            unknown("not-observed", form="path", in_progress=True, **connection.facts(state))
         return str(word)
 
     def lookups(self, source: str) -> dict[str, Any]:
         """Where names led, as explain_name takes them. Raises Unknown as `word`."""
-        found: dict[str, Any] = self._asked(source, "names")
+        found: dict[str, Any] = self._answer(source, "names")
         return found
 
     def page(self, source: str) -> Answer:
         """The answer of the page. Raises Unknown as `word`."""
-        return read_answers(self._asked(source, "page"))[0]
+        return read_answers(self._answer(source, "page"))[0]
 
-    def silent(self, state: PlainState, way: Way) -> bool:
-        """Whether the Pod at the end of a way was seen not to listen there, asked in that Pod itself."""
-        asked = self._seen.get(way.target, {}).get("tcp", {})
-        own = asked.get(address(state, way, asked))
+    def silent(self, state: PlainState, connection: Connection) -> bool:
+        """Whether the Pod at the end of a connection was seen not to listen there, asked in that Pod itself."""
+        words = self._seen.get(connection.target, {}).get("tcp", {})
+        own = words.get(address(state, connection, words))
         return own not in (None, "open")
 
 
 @dataclass(frozen=True)
-class Matrix(PodsInside[Tried]):
-    """All these ways, tried side by side inside the Pods where they begin; and those Pods' own ports. Read as Tried."""
+class Matrix(PodsInside[Attempts]):
+    """These connections, tried side by side inside the Pods where they begin; and those Pods' own ports.
 
-    ways: tuple[Way, ...]
-    also: tuple[Also, ...] = ()
+    Read as Attempts.
+    """
+
+    connections: tuple[Connection, ...]
+    extra: tuple[ExtraQuestions, ...] = ()
 
     @property
     def key(self) -> str:
-        ways = [f"{way.source}>{way.target}:{way.port}" for way in self.ways]
-        return f"Matrix({', '.join([*ways, *(f'{more.source}>{more.url}' for more in self.also)])})"
+        connections = [f"{connection.source}>{connection.target}:{connection.port}" for connection in self.connections]
+        return f"Matrix({', '.join([*connections, *(f'{more.source}>{more.url}' for more in self.extra)])})"
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         asks = {}
-        for name in sorted({way.source for way in self.ways}):
+        for name in sorted({connection.source for connection in self.connections}):
             pod = pod_of(state, name)
             if not pod:
                 continue
-            to = {address(state, way) for way in self.ways if name in (way.source, way.target)} - {""}
+            to = {
+                address(state, connection)
+                for connection in self.connections
+                if name in (connection.source, connection.target)
+            } - {""}
             questions: dict[str, Any] = {"tcp": {"do": "tcp", "to": sorted(to)}}
-            for more in self.also:
+            for more in self.extra:
                 if more.source == name:
                     url = more.url.replace("{namespace}", state.namespace)
                     questions |= {"names": {"do": "dns", "names": list(more.names)}, "page": {"do": "http", "url": url}}
             asks[name] = ask_in_pod(pod, questions)
         return self.ask(asks)
 
-    def read(self, seen: Any) -> Tried:
-        return Tried(seen)
+    def read(self, seen: Any) -> Attempts:
+        return Attempts(seen)

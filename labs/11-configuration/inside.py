@@ -20,7 +20,7 @@ from checker.sdk import (
 
 CONFIG_MAP, SECRET, VARIABLE, FILE = "greeting", "login", "ADMIN_PASSWORD", "/etc/login/password"
 PASSWORD = "open-sesame"
-ASKED = 5  # at most so many Pods of a Deployment are asked: the oldest, as they are the last to have a new value
+MOST_PODS = 5  # at most so many Pods of a Deployment are asked: the oldest, as they are the last to have a new value
 
 
 def app_container(pod: Object) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def greeting_file(state: PlainState, pod: Object) -> str:
     return path if path.startswith("/") or not path else f"{container.get('workingDir') or '/app'}/{path}"
 
 
-def pods_asked(state: PlainState, deployment: Object) -> list[Object]:
-    """The Pods of a Deployment that are asked: the running ones whose app was started first, ASKED at most."""
+def pods_to_ask(state: PlainState, deployment: Object) -> list[Object]:
+    """The Pods of a Deployment that are asked: the running ones whose app was started first, MOST_PODS at most."""
 
     def started(pod: Object) -> str:
         name = app_container(pod)["name"]
@@ -44,7 +44,7 @@ def pods_asked(state: PlainState, deployment: Object) -> list[Object]:
             str(s["state"]["running"]["startedAt"]) for s in pod.status["containerStatuses"] if s["name"] == name
         )
 
-    return sorted(running_pods(state, deployment), key=started)[:ASKED]
+    return sorted(running_pods(state, deployment), key=started)[:MOST_PODS]
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class InsidePods(PodsInside[dict[str, Any]]):
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
-        pods = pods_asked(state, deployment) if deployment else []
+        pods = pods_to_ask(state, deployment) if deployment else []
         return self.ask({pod.name: self.question_of(state, pod) for pod in pods})
 
     def question_of(self, state: PlainState, pod: Object) -> dict[str, Any]:
         """What is asked in one Pod, with the container and the program that ask."""
-        asked = ask_in_pod(pod, self.questions(state, pod))
-        return {**asked, "container": app_container(pod)["name"], **self.asked_by_program()}
+        question = ask_in_pod(pod, self.questions(state, pod))
+        return {**question, "container": app_container(pod)["name"], **self.own_program()}
 
-    def asked_by_program(self) -> dict[str, str]:
+    def own_program(self) -> dict[str, str]:
         """{"program": its text} where the lab's own program asks; empty where the course's does."""
         return {}
 
@@ -94,7 +94,7 @@ class Compared(InsidePods):
     The answers: see programs/compare_secrets.py.
     """
 
-    def asked_by_program(self) -> dict[str, str]:
+    def own_program(self) -> dict[str, str]:
         return {"program": program(__file__, "compare_secrets")}
 
     def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
@@ -107,14 +107,14 @@ GUESTBOOK, KIOSK, COMPARED = Inside("guestbook"), Inside("kiosk"), Compared("gue
 def working_pods(state: State, deployment: Object) -> list[Object]:
     """The Pods of a working Deployment that are asked. Raises Failed where the Deployment does not work."""
     state.require_working(deployment)
-    return pods_asked(state, deployment)
+    return pods_to_ask(state, deployment)
 
 
-def answers_of(asked: dict[str, Any], pod: Object) -> dict[str, Any]:
+def answers_of(observed: dict[str, Any], pod: Object) -> dict[str, Any]:
     """The answers from one Pod. Raises Unknown where it could not be asked, or was created after the observation."""
-    if pod.name not in set(asked):
+    if pod.name not in set(observed):
         unknown("not-observed", pod, form="pod-is-new", in_progress=True)
     try:
-        return answers_from_pod(asked[pod.name])
+        return answers_from_pod(observed[pod.name])
     except Unknown as end:
         raise Unknown(end.fault.but(in_progress=True)) from None  # a busy machine may take too long once

@@ -1,4 +1,4 @@
-"""Templates: sentences with named slots, as the catalogue holds them, and how facts are written into them.
+"""Templates: sentences with named slots, as the files of sentences hold them, and how facts are written into them.
 
 A template is plain text with these marks:
 
