@@ -156,7 +156,7 @@ def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool
     if as_json:
         _print_json(result.to_json())
     else:
-        known = progress.suspects(result.lab, namespace)
+        known = progress.suspects(result.lab, result.namespace)
         click.echo(text_report(result, colour=sys.stdout.isatty(), why=why, known=known))
         if result.passed:
             click.echo(text_debrief(session.lab))
