@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from checker.model.catalogue import problem
+from checker.model.catalogue import problem, say
 
 # A namespace's name. Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", max_length=63)]
@@ -98,7 +98,7 @@ def read(path: Path) -> ClassAccess:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise problem("access-unreadable", file=path, why=getattr(error, "strerror", "it is not text")) from None
+        raise problem("access-unreadable", file=path, why=getattr(error, "strerror", say("why-not-text"))) from None
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from checker.classroom.access import ClassAccess, read, write_private
-from checker.model.catalogue import problem
+from checker.model.catalogue import problem, say
 from cluster import paths
 from cluster.context import Cluster
 
@@ -96,7 +96,7 @@ def current_name() -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise problem("class-damaged", name=".current", why=getattr(error, "strerror", "it is not text")) from None
+        raise problem("class-damaged", name=".current", why=getattr(error, "strerror", say("why-not-text"))) from None
 
 
 def current_class() -> JoinedClass | None:

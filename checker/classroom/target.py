@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from checker.classroom.joined import current_class
-from checker.model.catalogue import problem
+from checker.model.catalogue import problem, say
 from cluster.context import Cluster, current
 
 
@@ -78,4 +78,4 @@ def _contexts(file: Path, must_be_there: bool) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise problem("named-kubeconfig-unreadable", file=file, why=error.strerror) from None
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        raise problem("named-kubeconfig-unreadable", file=file, why="it is not a kubeconfig") from None
+        raise problem("named-kubeconfig-unreadable", file=file, why=say("why-no-kubeconfig")) from None

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from checker.model.catalogue import problem
+from checker.model.catalogue import problem, say
 from checker.model.state import parse_time
 
 PATIENCE = 60.0  # seconds for a plugin that asks nobody
@@ -69,9 +69,9 @@ def ask(plugin: dict[str, Any], server: dict[str, Any], folder: Path) -> Credent
     except OSError as error:
         raise failed(error.strerror) from None
     except subprocess.TimeoutExpired:
-        raise failed(f"it did not end within {PATIENCE:.0f} s") from None
+        raise failed(say("why-plugin-slow", seconds=round(PATIENCE))) from None
     if done.returncode != 0:
-        raise failed(done.stderr or f"it ended with exit status {done.returncode}")
+        raise failed(done.stderr or say("why-plugin-status", status=done.returncode))
     return _read(done.stdout, version, failed)
 
 
@@ -97,9 +97,9 @@ def _read(said: str, version: str, failed: Callable[[object], Exception]) -> Cre
         certificate, key = (status.get(f"client{part}Data") or "" for part in ("Certificate", "Key"))
         credential = Credential(token, certificate.encode(), key.encode(), parse_time(ends) if ends else None)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise failed("its output is no ExecCredential") from None
+        raise failed(say("why-plugin-output")) from None
     if answer.get("apiVersion") != version:
-        raise failed(f"it answers as {answer.get('apiVersion')}, and the kubeconfig says {version}")
+        raise failed(say("why-plugin-version", given=answer.get("apiVersion"), wanted=version))
     if not token and not (certificate and key):
-        raise failed("its output holds neither a token nor a certificate with its key")
+        raise failed(say("why-plugin-empty"))
     return credential

@@ -27,6 +27,7 @@ from checker.environments.base import run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
 from checker.model.catalogue import problem
+from checker.model.fault import Phrase
 from checker.model.kinds import KINDS
 from checker.model.state import CLASS, LAB, STARTED, Object, State
 from cluster import Cluster, engine, paths
@@ -103,7 +104,7 @@ class NamespaceEnvironment:
         if self.cluster.kind == "own":
             return found
         if self.cluster.kind == "class" and not found:
-            gone = ApiError(404, f"namespace {self.namespace} is not there")
+            gone = ApiError(404, Phrase("why-no-namespace", {"namespace": self.namespace}))
             raise problem_of(gone, self.cluster)
         return marks.with_marks(found, self._get(marks.path(self.namespace), 403, absent=404))
 

@@ -150,7 +150,7 @@ def test_a_plugin_that_fails_under_way_is_told_in_its_own_words(tmp_path: Path, 
         ("print('[]')", "no ExecCredential"),
         ("give()", "neither a token nor a certificate"),
         ("give(token='x', expirationTimestamp='soon')", "no ExecCredential"),
-        ("print(json.dumps({'apiVersion': 'v0', 'status': {'token': 'x'}}))", "answers as v0"),
+        ("print(json.dumps({'apiVersion': 'v0', 'status': {'token': 'x'}}))", "has the version v0"),
     ],
 )
 def test_what_is_wrong_with_a_plugin_is_told(tmp_path: Path, server: Server, body: str, told: str) -> None:
