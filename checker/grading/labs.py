@@ -58,6 +58,8 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: metrics-server.
     manifests: what the API server says to each of the learner's manifests, also to those of objects that exist.
     nodes: nodes are cordoned and stopped, which everybody on the cluster notices (so the tests do that alone).
+    policies: the cluster's network plugin enforces network policies, and in a class no other policies are around.
+    budgets: the learner sets the quotas of the lab's further namespaces.
     """
 
     workers: int = 0
@@ -65,6 +67,8 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: bool = False
     manifests: bool = False
     nodes: bool = False
+    policies: bool = False
+    budgets: bool = False
 
 
 class Debrief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

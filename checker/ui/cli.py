@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from checker.ui import command
+from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
 from checker.ui.lab_cli import lab as lab_commands
@@ -361,7 +362,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, lab_commands):
+for _command in (*CLUSTER_COMMANDS, class_commands, lab_commands):
     app.add_command(_command)
 
 
