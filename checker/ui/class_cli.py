@@ -181,7 +181,7 @@ def status(name: str, context: str, kubeconfig: Path | None, as_json: bool) -> N
                     id=one["id"],
                     lab=one["lab"],
                     pods=one["pods"],
-                    not_ready=one["not_ready"],
+                    not_ready=one["not_ready"] or "",
                     missing=one["missing"],
                 )
             )
