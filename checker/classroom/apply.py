@@ -83,7 +83,7 @@ def create(api: Api, plan: Class, told: Callable[[str, int, int], None]) -> Done
     Raises Problem where the API server refuses, and for a namespace of somebody else's; then nothing was made.
     """
     if taken := strangers(plan, namespaces(api)):
-        raise problem("class-namespaces-taken", name=plan.name, namespaces=taken[:5], more=len(taken[5:]))
+        raise problem("class-namespaces-taken", name=plan.name, namespaces=taken[:5], more=len(taken[5:]) or "")
     known = {key: _substance(one) for key, one in listed(api, plan.name).items()}
     done = Done()
     for step, manifests in steps(plan):

@@ -84,7 +84,7 @@ def create(
     wanted = parse_quota(quota, known.quota if known else Quota())
     plan = build(name, learners, wanted, seen.known, labs)
     if taken := apply.strangers(plan, apply.namespaces(api)):
-        raise problem("class-namespaces-taken", name=name, namespaces=taken[:5], more=len(taken[5:]))
+        raise problem("class-namespaces-taken", name=name, namespaces=taken[:5], more=len(taken[5:]) or "")
     there = _homes(api, name)
     homes = [plan.home(one) for one in learners]
     leaving = [home for home in there if home not in homes]

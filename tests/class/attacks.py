@@ -13,6 +13,7 @@ from typing import Any
 from checker.collect.api import Api, ApiError
 
 Manifest = dict[str, Any]
+SECONDS = 30.0  # for one request, on a busy cluster
 MERGE = "application/merge-patch+json"
 NETWORKING = "/apis/networking.k8s.io/v1"
 
@@ -26,7 +27,7 @@ class Attacker:
     other: str
 
     def create(self, collection: str, **manifest: Any) -> None:
-        self.api.request("POST", collection, manifest)
+        self.api.request("POST", collection, manifest, SECONDS)
 
     def pod(self, namespace: str, container: Manifest | None = None, **spec: Any) -> None:
         one = {"name": "c", "image": "guestbook:v1", "command": ["true"]} | (container or {})
@@ -57,10 +58,10 @@ class Attacker:
         )
 
     def patch(self, path: str, change: Manifest) -> None:
-        self.api.request("PATCH", path, change, content=MERGE)
+        self.api.request("PATCH", path, change, SECONDS, content=MERGE)
 
     def delete(self, path: str) -> None:
-        self.api.request("DELETE", path)
+        self.api.request("DELETE", path, read_timeout=SECONDS)
 
 
 def _bind(who: Attacker) -> None:

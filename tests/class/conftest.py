@@ -14,12 +14,11 @@ import pytest
 import yaml
 
 from checker.classroom.access import ClassAccess, read
-from checker.classroom.where import NamedCluster
 from checker.collect.api import Api
-from cluster import current, paths
+from cluster import Cluster, current, paths
 
 NAME = "class-t"
-ROSTER = "id,name,group\nada,Ada Lovelace,a\nBob,Bob,a\ncarl,\"Carl, the third\",b\n"
+ROSTER = 'id,name,group\nada,Ada Lovelace,a\nBob,Bob,a\ncarl,"Carl, the third",b\n'
 LEARNERS = ("ada", "bob", "carl")
 
 
@@ -46,7 +45,7 @@ class Classroom:
     roster: Path
     created: dict[str, object]
     access: dict[str, ClassAccess]
-    clusters: dict[str, NamedCluster]
+    clusters: dict[str, Cluster]
 
     def api(self, learner: str) -> Api:
         """A connection with the learner's own token."""
@@ -74,7 +73,7 @@ def classroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classroom]:
         for learner, file in access.items():
             kubeconfig = folder / f"{learner}.kubeconfig"
             kubeconfig.write_text(yaml.safe_dump(file.kubeconfig()))
-            clusters[learner] = NamedCluster(NAME, kubeconfig)
+            clusters[learner] = Cluster(NAME, kubeconfig, NAME, file.namespace, "class")
         yield Classroom(Api(cluster), home, roster, json.loads(made.stdout), access, clusters)
     finally:
         removed = command("remove", NAME, "--yes", "--json", *where, home=home)

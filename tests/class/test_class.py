@@ -81,7 +81,7 @@ def test_a_namespace_of_somebody_elses_stops_the_command_and_stays(classroom: Cl
         roster = tmp_path / "roster.csv"
         roster.write_text(classroom.roster.read_text() + "dora,Dora,b\n")
         made = classroom.run("create", NAME, "--roster", str(roster), "--yes")
-        assert made.returncode == 3 and "class-t-dora exist" in made.stderr
+        assert made.returncode == 3 and "class-t-dora exists and does not belong" in made.stderr
         assert CLASS not in (classroom.admin.get("/api/v1/namespaces/class-t-dora")["metadata"].get("labels") or {})
         assert not [key for key in listed(classroom.admin, NAME) if "dora" in key[1] + key[2]]
     finally:
@@ -93,9 +93,7 @@ def resources(api: Api) -> list[tuple[str, str, tuple[str, ...]]]:
     found = [("", one["name"], tuple(one["verbs"])) for one in api.get("/api/v1")["resources"]]
     for group in api.get("/apis")["groups"]:
         version = group["preferredVersion"]["groupVersion"]
-        found += [
-            (group["name"], one["name"], tuple(one["verbs"])) for one in api.get(f"/apis/{version}")["resources"]
-        ]
+        found += [(group["name"], one["name"], tuple(one["verbs"])) for one in api.get(f"/apis/{version}")["resources"]]
     return found
 
 
@@ -124,6 +122,7 @@ OF_EVERYBODY = {
     "create selfsubjectreviews.authentication.k8s.io",
     "create selfsubjectaccessreviews.authorization.k8s.io",
     "create selfsubjectrulesreviews.authorization.k8s.io",
+    *(f"{verb} clustertrustbundles.certificates.k8s.io" for verb in ("get", "list", "watch")),
 }
 OF_THE_CLASS = {
     *(f"{verb} nodes" for verb in ("get", "list", "watch")),
@@ -167,7 +166,7 @@ def test_the_rules_in_all_namespaces_of_all_others_are_those_of_everybody(classr
         else:
             named = {resource for rule in rules for resource in rule["resources"]}
             assert named <= {
-                "nodes", "storageclasses", "selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"
+                "nodes", "storageclasses", "clustertrustbundles", "selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"
             }, namespace  # fmt: skip
 
 
@@ -205,7 +204,9 @@ def test_no_packet_of_a_learner_reaches_another(classroom: Classroom, pytestconf
         for learner in ("ada", "bob"):
             for place in PLACES:
                 start_server(classroom, learner, f"{NAME}-{learner}{place}")
-        kubectl(classroom.clusters["bob"], "expose", "pod", "server", "--type=NodePort", "--port=8080", "-n", f"{NAME}-bob")
+        kubectl(
+            classroom.clusters["bob"], "expose", "pod", "server", "--type=NodePort", "--port=8080", "-n", f"{NAME}-bob"
+        )
         at = {(one, place): address(classroom, f"{NAME}-{one}{place}") for one in ("ada", "bob") for place in PLACES}
         service = classroom.admin.get(f"/api/v1/namespaces/{NAME}-bob/services/server")["spec"]
         node = classroom.admin.get("/api/v1/nodes")["items"][0]["status"]["addresses"][0]["address"]
@@ -225,12 +226,20 @@ def test_no_packet_of_a_learner_reaches_another(classroom: Classroom, pytestconf
             seen = {place: reach(classroom, "ada", f"{NAME}-ada{place}", targets) for place in PLACES}
             walled = {place: {one for one, works in seen[place].items() if works} for place in PLACES}
             as_meant = all(walled[place] == own for place in PLACES if place != "-policies")
-            as_meant = as_meant and not walled["-policies"] & {"bob", "bob-data", "bob-policies-visitors", "bob's Service", "bob's node port"}
+            as_meant = as_meant and not walled["-policies"] & {
+                "bob",
+                "bob-data",
+                "bob-policies-visitors",
+                "bob's Service",
+            }
             if as_meant or time.monotonic() > deadline:
                 break
             time.sleep(2)
         assert as_meant, walled
-        again = {place: {o for o, works in reach(classroom, "ada", f"{NAME}-ada{place}", targets).items() if works} for place in PLACES}
+        again = {
+            place: {o for o, works in reach(classroom, "ada", f"{NAME}-ada{place}", targets).items() if works}
+            for place in PLACES
+        }
         assert again == walled
         assert observer_reaches(classroom.admin, at["bob", ""])
         rows = [
@@ -290,9 +299,7 @@ def observer_reaches(admin: Api, where: str) -> bool:
     return bool(ask(admin, {"tcp": {"do": "tcp", "to": [where]}})["tcp"].get(where) == "open")
 
 
-def check_table(
-    name: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], pytestconfig: pytest.Config
-) -> None:
+def check_table(name: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], pytestconfig: pytest.Config) -> None:
     """The table of this name in docs/class-security.md says just this; with --record, it is written."""
     new = written(DOCUMENT.read_text(), name, heads, rows)
     if pytestconfig.getoption("--record"):
