@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker.classroom.kinds import KINDS, collection, key_of, path_of
-from checker.classroom.names import CLASS
 from checker.classroom.plan import Class, steps
 from checker.collect.api import Api, ApiError
 from checker.model.catalogue import problem
+from checker.model.state import CLASS
 from cluster.waiting import wait_until
 
 Manifest = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from checker.classroom.plan import POLICIES, Class, Cluster, closed_pods, places_for
+from checker.classroom.plan import Class, Cluster, closed_pods, places_for
 from checker.classroom.quota import Quota, too_little, use_of
 from checker.classroom.roster import Learner
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -69,8 +69,3 @@ def short_of(labs: Sequence[Lab], quota: Quota, workers: int) -> list[tuple[str,
             home = not suffix and not lab.spec.needs.policies
             found += [(lab.number, *one) for one in too_little(quota, use_of(made, workers), home)]
     return found
-
-
-def namespace_of(lab: Lab, home: str) -> str:
-    """Where a lab is, of a learner whose first namespace is `home`."""
-    return f"{home}-{POLICIES}" if lab.spec.needs.policies else home

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-CLASS = "kubeclass.dev/class"  # label of everything that is the class's: the class's name
+from checker.model.state import CLASS
+
 LEARNER = "kubeclass.dev/learner"  # label of a learner's namespaces: the name of the first of them
 ROLE = "kubeclass.dev/role"  # label of a learner's namespaces: the suffix, or `home`
 WALLED = "kubeclass.dev/walled"  # label of namespaces with the class's network policies

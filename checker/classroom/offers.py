@@ -1,17 +1,16 @@
-"""What a cluster can give to a class, and which labs that leaves out."""
+"""What a cluster can give to a class."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from checker.classroom.apply import SECONDS, refused
+from checker.classroom.needs import WORKERS
 from checker.classroom.plan import Cluster as Known
 from checker.collect import observer
 from checker.collect.api import Api, ApiError
 from checker.diagnosis.taints import is_worker
-from checker.grading.labs import Lab
 from checker.model.catalogue import problem
 from checker.model.state import Object
 from cluster.waiting import wait_until
@@ -28,7 +27,7 @@ class Seen:
     """A cluster as a teacher sees it. version: of the API server. workers: how many nodes take ordinary Pods.
 
     pods: how many Pods these nodes take together. offers: `policies` (enforced), `metrics`, `storage`, `tiers`
-    (AdminNetworkPolicy). known: what the plan needs.
+    (AdminNetworkPolicy), and the number of workers. known: what the plan needs.
     """
 
     version: str
@@ -63,7 +62,7 @@ def look(api: Api) -> Seen:
         version["gitVersion"],
         len(workers),
         sum(int((node.raw.get("status") or {}).get("allocatable", {}).get("pods", 0)) for node in workers),
-        tuple(name for name, there in offers.items() if there),
+        (f"{WORKERS}{len(workers)}", *(name for name, there in offers.items() if there)),
         Known(
             tuple(
                 address["address"]
@@ -128,21 +127,3 @@ def _served(api: Api, path: str) -> bool:
             return False
         raise
     return True
-
-
-def left_out(labs: Iterable[Lab], offers: Iterable[str], workers: int) -> dict[str, str]:
-    """The labs that this class cannot do, by number: the id of the reason in ui.yaml."""
-    offered, found = set(offers), {}
-    for lab in labs:
-        needs = lab.spec.needs
-        if needs.engine:
-            found[lab.number] = "class-without-engine"
-        elif needs.policies and "policies" not in offered:
-            found[lab.number] = "class-without-policies"
-        elif needs.metrics and "metrics" not in offered:
-            found[lab.number] = "class-without-metrics"
-        elif needs.workers > workers:
-            found[lab.number] = "class-without-workers"
-        elif needs.nodes:
-            found[lab.number] = "class-without-nodes"
-    return found

@@ -9,10 +9,10 @@ from typing import Any
 
 from checker.classroom.apply import MANAGER, SECONDS, refused
 from checker.classroom.kinds import collection, path_of
-from checker.classroom.names import CLASS, OBSERVER, labelled, shared
+from checker.classroom.names import OBSERVER, labelled, shared
 from checker.classroom.quota import Quota
 from checker.collect.api import Api, ApiError
-from checker.model.state import parse_time
+from checker.model.state import CLASS, parse_time
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 from checker.classroom.apply import AT_A_TIME, SECONDS, Key, listed, refused
 from checker.classroom.kinds import collection
-from checker.classroom.names import CLASS, LEARNER, OBSERVER
+from checker.classroom.names import LEARNER, OBSERVER
 from checker.collect.api import Api, ApiError
+from checker.model.state import CLASS
 from cluster.waiting import wait_until
 
 Manifest = dict[str, Any]

@@ -13,10 +13,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from checker.classroom.names import ACCOUNT, CLASS, LEARNER, OBSERVER, OWN_BUDGET, WALLED, labelled, shared
+from checker.classroom.names import ACCOUNT, LEARNER, OBSERVER, OWN_BUDGET, WALLED, labelled, shared
 from checker.classroom.quota import Quota
 from checker.grading.seeds import SEED
-from checker.model.state import LAB, STARTED
+from checker.model.state import CLASS, LAB, STARTED
 
 Manifest = dict[str, Any]
 NETWORKING = "networking.k8s.io/v1"

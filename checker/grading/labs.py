@@ -41,6 +41,7 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
     suspect (checker/grading/suspects.py).
+    nodes: in this task nodes are cordoned or stopped. In a class, that is the teacher's.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -49,6 +50,7 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     points: Annotated[int, msgspec.Meta(gt=0)]
     hints: Annotated[list[str], msgspec.Meta(min_length=2)]
     find_out: bool = False
+    nodes: bool = False
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,11 +188,15 @@ def program(module_file: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: its number ("07"), its folder, its words and its judgement."""
+    """One lab: its number ("07"), its folder, its words and its judgement.
+
+    left_out: the ids of tasks in tasks.py that `spec` does not have, as they cannot be done where the lab is.
+    """
 
     number: str
     folder: Path
     spec: LabSpec = field(compare=False)
+    left_out: frozenset[str] = frozenset()
 
     @cached_property
     def code(self) -> dict[str, TaskCode]:
@@ -198,10 +204,10 @@ class Lab:
         module = load_module(self.folder, "tasks")
         marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
         code = dict(mark for mark in marked if mark)
-        wanted = {task.id for task in self.spec.tasks}
+        wanted = {task.id for task in self.spec.tasks} | self.left_out
         if wanted != set(code):
             raise problem("lab-tasks-differ", lab=self.number, tasks=wanted ^ set(code), folder=self.folder)
-        return code
+        return {id: one for id, one in code.items() if id not in self.left_out}
 
     @cached_property
     def causes(self) -> Catalogue:

@@ -66,6 +66,7 @@ def create(
     """Make a class, or bring it to what the roster says. Twice changes nothing; after a stop it goes on."""
     from checker.classroom import apply, offers, record, where
     from checker.classroom.build import build, further_suffixes, labs_of_a_class, short_of
+    from checker.classroom.needs import left_out
     from checker.classroom.quota import Quota, parse_quota
     from checker.classroom.remove import remove as remove_learners
     from checker.classroom.roster import checked_name, read_roster
@@ -111,7 +112,7 @@ def create(
     gone_later: list[str] = []
     if leaving and (yes or _confirmed(say("class-leaving-question", learners=len(leaving)), yes)):
         gone_later = remove_learners(api, name, progress.of("class-step-leaving"), leaving)
-    not_here = offers.left_out(labs, gives, seen.workers)
+    not_here = left_out(labs, gives)
     if as_json:
         return _print(
             {

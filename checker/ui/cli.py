@@ -103,6 +103,7 @@ def _confirmed(question: str, yes: bool) -> bool:
 )
 def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     """Set a lab up in its namespace. Twice is safe."""
+    from checker.classroom.needs import namespace_of
     from checker.model.catalogue import say
     from checker.session import Session
     from checker.ui import progress
@@ -112,7 +113,7 @@ def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     session.start(lambda other: _confirmed(say("start-clear-other", other=other), yes))
     if not elsewhere:
         progress.seen(session.lab.number)
-    click.echo(started(session.lab, namespace, session.cluster.namespace))
+    click.echo(started(session.lab, session.environment.namespace, namespace_of(session.lab, session.cluster)))
 
 
 def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:

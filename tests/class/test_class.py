@@ -14,8 +14,8 @@ from attacks import ATTACKS, Attacker, by_what
 from conftest import LEARNERS, NAME, Classroom
 
 from checker.classroom.apply import listed
-from checker.classroom.names import CLASS
 from checker.collect.api import Api, ApiError
+from checker.model.state import CLASS
 from cluster import paths
 from cluster.kubectl import kubectl
 from tests.unit.test_class_docs import written

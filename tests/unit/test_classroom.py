@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from checker.classroom import apply, record, rights, tokens, where
-from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, namespace_of, short_of
+from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, short_of
 from checker.classroom.kinds import KINDS, key_of, path_of
-from checker.classroom.names import CLASS, LEARNER
-from checker.classroom.offers import left_out
+from checker.classroom.names import LEARNER
+from checker.classroom.needs import fitted, left_out
 from checker.classroom.plan import Class, Cluster, objects, steps
 from checker.classroom.quota import Quota, parse_quota, use_of
 from checker.classroom.remove import to_delete
 from checker.classroom.roster import LONGEST_CLASS, LONGEST_ID, Learner, checked_name, id_of, parse_roster, read_roster
 from checker.collect.api import ApiError
 from checker.grading.labs import load_lab
+from checker.model.state import CLASS
 from checker.ui.command import Group
 from cluster import Cluster as RealCluster
 from cluster import Problem
@@ -111,7 +112,7 @@ def test_each_learner_has_the_namespaces_that_the_labs_need() -> None:
     assert len(made) == len(set(made)) == 14
     for lab in LABS:
         if not lab.spec.needs.engine:
-            home = namespace_of(lab, "t-ada")
+            home = "t-ada-policies" if lab.spec.needs.policies else "t-ada"
             assert {home, *lab.namespaces(home).values()} <= set(made), lab.number
 
 
@@ -249,18 +250,24 @@ def test_a_quota_for_cpu_goes_with_a_default_request() -> None:
 
 
 def test_labs_that_a_cluster_cannot_do_are_named_with_the_reason() -> None:
-    assert left_out(LABS, ["policies", "metrics"], workers=2) == {
-        "01": "class-without-engine",
-        "15": "class-without-nodes",
-    }
-    assert left_out(LABS, [], workers=1) == {
-        "01": "class-without-engine",
+    assert left_out(LABS, ["policies", "workers=2"]) == {}
+    assert left_out(LABS, ["workers=1"]) == {
         "02": "class-without-workers",
         "05": "class-without-workers",
         "07": "class-without-workers",
         "14": "class-without-policies",
         "15": "class-without-workers",
     }
+
+
+def test_in_a_class_the_tasks_about_nodes_are_the_teachers() -> None:
+    lab = load_lab("15")
+    in_class = fitted(lab, RealCluster("t", Path("none"), "t", "t-ada", "class"))
+    assert in_class.left_out == {"drained", "node-back"}
+    assert {task.id for task in in_class.spec.tasks} == set(in_class.code)
+    assert sum(task.points for task in in_class.spec.tasks) == 8
+    assert fitted(lab, RealCluster("t", Path("none"))) is lab
+    assert set(lab.code) == set(in_class.code) | in_class.left_out
 
 
 # -- making, removing and remembering ---------------------------------------------------------------------------------
