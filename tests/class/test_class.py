@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import ATTACKS, Attacker, by_what
-from conftest import LEARNERS, NAME, Classroom
 
 from checker.classroom.apply import listed
 from checker.collect.api import Api, ApiError
@@ -19,6 +17,9 @@ from checker.model.state import CLASS
 from cluster import paths
 from cluster.kubectl import kubectl
 from tests.unit.test_class_docs import written
+
+from .attacks import ATTACKS, Attacker, by_what
+from .conftest import LEARNERS, NAME, Classroom
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("class")]
 DOCUMENT = paths.COURSE / "docs" / "class-security.md"
