@@ -340,7 +340,7 @@ class State:
 
     def further(self) -> set[str]:
         """The lab's further namespaces, as far as they exist."""
-        return {n.name for n in self.everywhere("Namespace") if n.name.startswith(f"{self.namespace}-")}
+        return {n.name for n in self.seen("Namespace") if n.name.startswith(f"{self.namespace}-")}
 
     def in_lab(self, kind: str) -> list[Object]:
         """The objects of a kind in the lab's namespace and in those named after it (`learn-data`)."""

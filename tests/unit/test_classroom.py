@@ -10,18 +10,23 @@ from typing import Any
 import pytest
 
 from checker.classroom import apply, record, rights, tokens, where
+from checker.classroom.access import ClassAccess
+from checker.classroom.access import write as write_access
 from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, short_of
+from checker.classroom.joined import join
 from checker.classroom.kinds import KINDS, key_of, path_of
 from checker.classroom.names import LEARNER
-from checker.classroom.needs import fitted, left_out
+from checker.classroom.needs import fitted, left_out, namespace_of
 from checker.classroom.plan import Class, Cluster, objects, steps
 from checker.classroom.quota import Quota, parse_quota, use_of
 from checker.classroom.remove import to_delete
 from checker.classroom.roster import LONGEST_CLASS, LONGEST_ID, Learner, checked_name, id_of, parse_roster, read_roster
 from checker.collect.api import ApiError
 from checker.grading.labs import load_lab
-from checker.model.state import CLASS
+from checker.model.fault import Unknown
+from checker.model.state import CLASS, Asked, Object, State
 from checker.ui.command import Group
+from checker.ui.overview import course
 from cluster import Cluster as RealCluster
 from cluster import Problem
 
@@ -428,3 +433,48 @@ def test_every_command_for_teachers_has_its_help() -> None:
     assert set(class_commands.commands) >= {"create", "list", "status", "extend", "hand-out", "remove"}
     for command in class_commands.commands.values():
         assert command.get_help(click.Context(command)).startswith("Usage:")
+
+
+# -- at the learner's -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RealCluster:
+    """The cluster of a class that was joined, whose network plugin does not enforce policies."""
+    monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path))
+    access = ClassAccess(
+        name="t",
+        learner="ada",
+        namespace="t-ada",
+        namespaces={suffix: f"t-ada-{suffix}" for suffix in SUFFIXES},
+        offers=["storage", "workers=2"],
+        expires=datetime(2100, 1, 1, tzinfo=UTC),
+        server="https://10.0.0.1:6443",
+        token="x",
+    )
+    write_access(tmp_path / "ada.yaml", access)
+    return join(tmp_path / "ada.yaml").cluster
+
+
+def test_a_lab_about_policies_is_in_a_namespace_without_walls(joined: RealCluster) -> None:
+    assert namespace_of(load_lab("14"), joined) == "t-ada-policies"
+    assert namespace_of(load_lab("14"), joined, "t-ada") == "t-ada-policies"
+    assert namespace_of(load_lab("14"), joined, "elsewhere") == "elsewhere"
+    assert namespace_of(load_lab("07"), joined) == "t-ada"
+    assert namespace_of(load_lab("14"), RealCluster("own", Path("none"))) == "learn"
+
+
+def test_the_course_shows_what_is_not_in_this_class_and_does_not_count_it(joined: RealCluster) -> None:
+    rows = {row.lab: row for row in course().rows}
+    assert rows["14"].max_score == 0 and "not in this class" in rows["14"].status[1]
+    assert rows["15"].max_score == 8 and not rows["15"].not_here
+    assert rows["07"].max_score == 7
+
+
+def test_namespaces_that_may_be_seen_are_enough_where_rights_end() -> None:
+    one = {"kind": "Namespace", "metadata": {"name": "t-ada-policies", "labels": {}}}
+    asked = Asked(frozenset(), frozenset({"Namespace"}), logs=False)
+    state = State("t-ada-policies", datetime.now(UTC), {"Namespace": [Object("Namespace", one)]}, asked=asked)
+    assert [o.name for o in state.seen("Namespace")] == ["t-ada-policies"] and state.rights_end("Namespace")
+    with pytest.raises(Unknown):
+        state.everywhere("Namespace")
