@@ -144,7 +144,7 @@ def _await_accounts(api: Api, namespaces: list[str], timeout: float = 120) -> No
 def refused(error: ApiError, what: str = "") -> Exception:
     """The Problem that stands for what the API server refused to a teacher."""
     if error.status == 0:
-        return problem("class-cluster-away", message=error.message)
+        return problem("class-cluster-away", message=error.why)
     if error.status in (401, 403):
-        return problem("class-no-rights", message=error.message)
-    return problem("class-refused", what=what, message=error.message)
+        return problem("class-no-rights", message=error.why)
+    return problem("class-refused", what=what, message=error.why)

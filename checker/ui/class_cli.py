@@ -72,8 +72,7 @@ def create(
     from checker.classroom.roster import checked_name, read_roster
     from checker.collect.api import Api
     from checker.model.catalogue import problem, say
-    from cluster.progress import say as tell
-    from cluster.progress import step
+    from cluster.progress import step, tell
 
     labs = labs_of_a_class()
     learners = read_roster(roster, further_suffixes(labs))
@@ -328,7 +327,7 @@ class _Progress:
         import time
 
         from checker.model.catalogue import say
-        from cluster.progress import say as tell
+        from cluster.progress import tell
 
         if done == of or time.monotonic() - self._said > self.PAUSE:
             self._said = time.monotonic()

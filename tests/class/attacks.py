@@ -249,7 +249,7 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
 def by_what(error: ApiError) -> str:
     """What refused a request, by the words of the API server's answer."""
     if error.status not in (403, 422):
-        return f"nothing: {error.status} {error.message}"
+        return f"nothing: {error.status} {error.why!s}"
     for words, what in (
         ("ValidatingAdmissionPolicy", "admission policy"),
         ("violates PodSecurity", "Pod Security baseline"),
@@ -258,6 +258,6 @@ def by_what(error: ApiError) -> str:
         ("is forbidden: User", "RBAC"),
         (" cannot ", "RBAC"),
     ):
-        if words in error.message:
+        if words in str(error.why):
             return what
-    return f"something else: {error.message}"
+    return f"something else: {error.why!s}"

@@ -38,7 +38,10 @@ def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Classroom:
-    """A class on the cluster. admin: the teacher's connection. home: what the course remembers. created: by `create`."""
+    """A class on the cluster.
+
+    admin: the teacher's connection. home: what the course remembers. created: what `create` said.
+    """
 
     admin: Api
     home: Path

@@ -419,7 +419,9 @@ def test_the_address_is_that_of_the_context(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("CA")
     (tmp_path / "config").write_text(
         "contexts: [{name: lab, context: {cluster: c, user: u}}]\n"
-        "clusters: [{name: other, cluster: {server: https://no}}, {name: c, cluster: {server: https://yes/, certificate-authority: ca.pem}}]\n"
+        "clusters:\n"
+        "- {name: other, cluster: {server: https://no}}\n"
+        "- {name: c, cluster: {server: https://yes/, certificate-authority: ca.pem}}\n"
     )
     assert tokens.reached_at(RealCluster("lab", tmp_path / "config", "lab")) == ("https://yes", "Q0E=")
 
