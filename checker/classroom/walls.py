@@ -16,6 +16,7 @@ from typing import Any
 from checker.classroom.names import ACCOUNT, LEARNER, OBSERVER, OWN_BUDGET, WALLED, labelled, shared
 from checker.classroom.quota import Quota
 from checker.grading.seeds import SEED
+from checker.model.catalogue import say
 from checker.model.state import CLASS, LAB, STARTED
 
 Manifest = dict[str, Any]
@@ -122,7 +123,7 @@ def admission(
                 ["CREATE", "UPDATE", "DELETE"],
             )
         ],
-        [_valid(_NOT_THE_CLASSES, f"what carries the label {CLASS} is kept by the class")],
+        [_valid(_NOT_THE_CLASSES, "kept", label=CLASS)],
         conditions=[
             by_learner,
             {
@@ -136,9 +137,9 @@ def admission(
         "namespaces",
         [_on([""], ["namespaces"], ["UPDATE"])],
         [
-            _valid(_SAME_LABELS, f"of a namespace's labels a learner may change {LAB} only"),
-            _valid(_SAME_ANNOTATIONS, f"of a namespace's annotations a learner may change {STARTED} and {SEED} only"),
-            _valid(_SAME_OWNERS, "a learner may not change the owners, the finalizers or the spec of a namespace"),
+            _valid(_SAME_LABELS, "labels", label=LAB),
+            _valid(_SAME_ANNOTATIONS, "annotations", annotations=[STARTED, SEED]),
+            _valid(_SAME_OWNERS, "owners"),
         ],
         conditions=[by_learner],
     )
@@ -149,16 +150,17 @@ def admission(
         [
             _valid(
                 f"!has(object.spec.priority) || object.spec.priority <= {highest_priority}",
-                "a Pod of a class has no priority above the usual one",
+                "priority",
             ),
             _valid(
                 f"!has(object.spec.serviceAccountName) || object.spec.serviceAccountName != '{ACCOUNT}'",
-                "no Pod runs as the learner's own account",
+                "account",
             ),
             _valid(
                 _bounded(quota),
-                f"a container here requests at most {quota.container_cpu} of CPU and "
-                f"{quota.container_memory} of memory",
+                "requests",
+                cpu=quota.container_cpu,
+                memory=quota.container_memory,
             ),
         ],
         matches=in_class,
@@ -168,9 +170,9 @@ def admission(
         "services",
         [_on([""], ["services"], ["CREATE", "UPDATE"])],
         [
-            _valid("object.spec.type != 'LoadBalancer'", "a class has no Services of type LoadBalancer"),
-            _valid("!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0", "a class has no externalIPs"),
-            _valid(_OWN_NAME, "an ExternalName leads to a Service of the learner's own: NAME.NAMESPACE.svc.…"),
+            _valid("object.spec.type != 'LoadBalancer'", "balancer"),
+            _valid("!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0", "addresses"),
+            _valid(_OWN_NAME, "alias"),
         ],
         conditions=[by_learner],
         variables=own,
@@ -182,7 +184,7 @@ def admission(
         [
             _valid(
                 "!has(object.type) || object.type != 'kubernetes.io/service-account-token'",
-                "a learner makes no token that does not end",
+                "token",
             )
         ],
         conditions=[by_learner],
@@ -194,8 +196,8 @@ def admission(
         [
             _valid(
                 _OWN_WAY_OUT,
-                "in this namespace a policy lets Pods out to Pods of the learner's own namespaces, which "
-                f"it names by the label {NAME}, and to kube-system",
+                "egress",
+                label=NAME,
             )
         ],
         conditions=[by_learner],
@@ -261,8 +263,9 @@ def _on(groups: list[str], resources: list[str], operations: list[str]) -> Manif
     return {"apiGroups": groups, "apiVersions": ["*"], "operations": operations, "resources": resources, "scope": "*"}
 
 
-def _valid(expression: str, message: str) -> Manifest:
-    return {"expression": expression, "message": f"{message} (docs/class-security.md)", "reason": "Forbidden"}
+def _valid(expression: str, message: str, **facts: Any) -> Manifest:
+    """message: an id of ui.yaml, behind `class-guard-`."""
+    return {"expression": expression, "message": say(f"class-guard-{message}", **facts), "reason": "Forbidden"}
 
 
 def _guard(
