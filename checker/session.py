@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from checker.classroom.needs import fitted
 from checker.classroom.target import further_namespaces, options
 from checker.classroom.target import target as meant
 from checker.collect.api import Api
@@ -44,8 +45,8 @@ class Session:
 
         Raises Problem for an unknown lab, and where there is no cluster (for the Docker lab: no engine).
         """
-        self.lab = load_lab(lab) if isinstance(lab, str) else lab
         self.cluster = cluster or meant()
+        self.lab = fitted(load_lab(lab) if isinstance(lab, str) else lab, self.cluster)
         self.environment = environment or environment_of(self.lab, namespace, seed, self.cluster)
 
     def start(self, clear_other: Callable[[str], bool] = lambda other: False) -> None:

@@ -323,9 +323,15 @@ def _explain_item(side: PathSide, rule: Rule, item: dict[str, Any]) -> None:
         if other.namespace == policy.namespace:
             _explain_peer_typo(side, rule, item)
         return
-    spaces = [o for o in state.everywhere("Namespace") if not o.is_terminating]
+    spaces = [o for o in state.seen("Namespace") if not o.is_terminating]
     space_matches = selects(item["namespaceSelector"], other.namespace_labels)
-    if not space_matches and pods_match and not any(selects(item["namespaceSelector"], o.labels) for o in spaces):
+    known = not state.rights_end("Namespace")  # else a namespace that was not seen may have these labels
+    if (
+        known
+        and not space_matches
+        and pods_match
+        and not any(selects(item["namespaceSelector"], o.labels) for o in spaces)
+    ):
         selector, labels = selector_words(item["namespaceSelector"]), other.namespace_labels
         if other.namespace == "kube-system" and not nearest_labels(wished(item["namespaceSelector"]), [labels]):
             return  # it names another namespace, not the one of the cluster's own Pods

@@ -5,6 +5,7 @@ A lab lives in a namespace of the cluster, or in the container engine.
 
 from __future__ import annotations
 
+from checker.classroom.needs import namespace_of
 from checker.classroom.target import target
 from checker.environments.base import Environment
 from checker.environments.namespace import NamespaceEnvironment
@@ -21,7 +22,8 @@ def environment_of(lab: Lab, namespace: str = "", seed: str = "", cluster: Clust
         from checker.environments.container_engine import ContainerEngineEnvironment
 
         return ContainerEngineEnvironment(_of_engine(namespace))
-    return NamespaceEnvironment(namespace, cluster, seed=seed)
+    place = cluster or target()
+    return NamespaceEnvironment(namespace_of(lab, place, namespace), place, seed=seed)
 
 
 def _of_engine(namespace: str) -> str:

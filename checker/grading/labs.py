@@ -43,6 +43,7 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     find_out: the task is to find out what is wrong. So the checker keeps the cause back until the learner has named a
     suspect (checker/grading/suspects.py).
+    nodes: in this task nodes are cordoned or stopped. In a class, that is the teacher's.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -51,6 +52,7 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     points: Annotated[int, msgspec.Meta(gt=0)]
     hints: Annotated[list[str], msgspec.Meta(min_length=3)]
     find_out: bool = False
+    nodes: bool = False
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,8 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: metrics-server.
     manifests: what the API server says to each of the learner's manifests, also to those of objects that exist.
     nodes: nodes are cordoned and stopped, which everybody on the cluster notices (so the tests do that alone).
+    policies: the cluster's network plugin enforces network policies, and in a class no other policies are around.
+    budgets: the learner sets the quotas of the lab's further namespaces.
     """
 
     workers: int = 0
@@ -67,6 +71,8 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: bool = False
     manifests: bool = False
     nodes: bool = False
+    policies: bool = False
+    budgets: bool = False
 
 
 class Debrief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,11 +190,15 @@ def program(module_file: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: its number ("07"), its folder, its words and its judgement."""
+    """One lab: its number ("07"), its folder, its words and its judgement.
+
+    left_out: the ids of tasks in tasks.py that `spec` does not have, as they cannot be done where the lab is.
+    """
 
     number: str
     folder: Path
     spec: LabSpec = field(compare=False)
+    left_out: frozenset[str] = frozenset()
 
     @cached_property
     def code(self) -> dict[str, TaskCode]:
@@ -196,10 +206,10 @@ class Lab:
         module = load_module(self.folder, "tasks")
         marked = (getattr(value, "_kubeclass_task", None) for value in vars(module).values())
         code = dict(mark for mark in marked if mark)
-        wanted = {task.id for task in self.spec.tasks}
+        wanted = {task.id for task in self.spec.tasks} | self.left_out
         if wanted != set(code):
             raise problem("lab-tasks-differ", lab=self.number, tasks=wanted ^ set(code), folder=self.folder)
-        return code
+        return {id: one for id, one in code.items() if id not in self.left_out}
 
     @cached_property
     def causes(self) -> Catalogue:

@@ -284,6 +284,14 @@ class State:
             unknown("cannot-list", kind, kinds=[kind], why=why, plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
+    def rights_end(self, kind: str) -> bool:
+        """Whether the user's rights do not reach to all objects of a kind, so that only some of them were read."""
+        return kind in self.asked.in_namespace or kind in self.forbidden
+
+    def seen(self, kind: str) -> list[Object]:
+        """As `everywhere`; where the user's rights end earlier, the objects that could be read."""
+        return self.objects.get(kind, []) if self.rights_end(kind) else self.everywhere(kind)
+
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
         """The objects of a kind in the lab's namespace, or in another one. Raises Unknown as `everywhere`."""
         wanted = namespace or self.namespace
@@ -332,7 +340,7 @@ class State:
 
     def further(self) -> set[str]:
         """The lab's further namespaces, as far as they exist."""
-        return {n.name for n in self.everywhere("Namespace") if n.name.startswith(f"{self.namespace}-")}
+        return {n.name for n in self.seen("Namespace") if n.name.startswith(f"{self.namespace}-")}
 
     def in_lab(self, kind: str) -> list[Object]:
         """The objects of a kind in the lab's namespace and in those named after it (`learn-data`)."""

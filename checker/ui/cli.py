@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from checker.ui import command
+from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
 from checker.ui.lab_cli import lab as lab_commands
@@ -103,6 +104,7 @@ def _confirmed(question: str, yes: bool) -> bool:
 @seed_option
 def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     """Set a lab up in its namespace. Twice is safe."""
+    from checker.classroom.needs import namespace_of
     from checker.model.catalogue import say
     from checker.session import Session
     from checker.ui import progress
@@ -112,7 +114,7 @@ def start(lab: str, namespace: str, yes: bool, seed: str) -> None:
     session.start(lambda other: _confirmed(say("start-clear-other", other=other), yes))
     if not elsewhere:
         progress.seen(session.lab.number)
-    click.echo(started(session.lab, namespace, session.cluster.namespace))
+    click.echo(started(session.lab, session.environment.namespace, namespace_of(session.lab, session.cluster)))
 
 
 def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
@@ -365,7 +367,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, lab_commands):
+for _command in (*CLUSTER_COMMANDS, class_commands, lab_commands):
     app.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from html import escape
 
+from checker.classroom.needs import fitted, left_out_here
 from checker.classroom.target import target
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import say
@@ -34,10 +35,13 @@ class Row:
     checks: int = 0
     seconds: int = 0
     passed_at: str | None = None
+    not_here: str = ""
 
     @property
     def status(self) -> tuple[str, str]:
         """A symbol and the word for it, in the chosen language."""
+        if self.not_here:
+            return "–", say("word-not-in-class", reason=self.not_here)
         if self.passed_at:
             return "✔", say("word-passed")
         if self.checks or self.best or self.seconds:
@@ -64,6 +68,8 @@ class Course:
         cluster = target()
         self.underway = up_progress.describe(cluster) if cluster.kind == "own" else ""
         kept = progress.read()["labs"]
+        labs = [fitted(load_lab(number), cluster) for number in all_labs()]
+        missing = left_out_here(labs, cluster)
         self.rows = [
             Row(
                 number,
@@ -71,28 +77,28 @@ class Course:
                 page_of(number),
                 text.goal,
                 text.minutes,
-                sum(task.points for task in text.tasks),
+                0 if number in missing else sum(task.points for task in text.tasks),
+                not_here=say(missing[number]) if number in missing else "",
                 **{
                     name: kept[number][name]
                     for name in ("best", "checks", "seconds", "passed_at")
                     if name in kept.get(number, {})
                 },
             )
-            for number in all_labs()
-            for text in [load_lab(number).spec]
+            for number, text in ((lab.number, lab.spec) for lab in labs)
         ]
 
     @property
     def following(self) -> Row | None:
         """The first lab that is not passed."""
-        return next((row for row in self.rows if not row.passed_at), None)
+        return next((row for row in self.rows if not row.passed_at and not row.not_here), None)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
         return {"labs": [asdict(row) for row in self.rows]}
 
     def _total(self) -> str:
         passed = sum(bool(row.passed_at) for row in self.rows)
-        points, of = sum(row.best for row in self.rows), sum(row.max_score for row in self.rows)
+        points, of = sum(min(row.best, row.max_score) for row in self.rows), sum(row.max_score for row in self.rows)
         spent = round(sum(row.seconds for row in self.rows) / 60)
         hours = say("progress-hours", hours=spent // 60, minutes=spent % 60)
         time = hours if spent >= 60 else say("progress-minutes", minutes=spent) if spent else ""

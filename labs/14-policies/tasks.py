@@ -93,7 +93,7 @@ def pod_with(state: PlainState, labels: dict[str, str], namespace: str) -> PathE
 
 
 def namespaces_but(state: State, *names: str) -> list[str]:
-    """All namespaces but some: those that are there, those that a policy names, and one that is made later."""
+    """All namespaces but some: those that may be seen, those that a policy names, and one that is made later."""
     rules = [
         rule
         for policy in state.all("NetworkPolicy")
@@ -102,7 +102,7 @@ def namespaces_but(state: State, *names: str) -> list[str]:
     ]
     spaces = label_sets(item.get("namespaceSelector") for rule in rules for item in rule.peers)
     named = {labels.get(NAMESPACE_NAME_LABEL, ANOTHER_VALUE) for labels in spaces} - {ANOTHER_VALUE}
-    found = {ELSEWHERE, *(n.name for n in state.everywhere("Namespace")), *named}
+    found = {ELSEWHERE, *(n.name for n in state.seen("Namespace")), *named}
     return sorted(found - set(names))
 
 

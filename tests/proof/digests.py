@@ -20,11 +20,13 @@ from checker.grading.labs import Case, Lab, all_labs, load_lab
 from checker.model.state import FORMAT
 from cluster.versions import versions
 
+OF_A_CLASS = ("policies", "budgets")  # needs that only say where a class puts a lab
+
 
 def of_case(lab: Lab, kind: str, case: Case) -> str:
     """The digest of a case: its script, the lab's set-up and solution, what is observed, and the world it ran in."""
     made = {"kind": kind, "make": _script(case.make), "seed": case.seed, "alone": case.alone}
-    needs = {key: value for key, value in asdict(lab.spec.needs).items() if value}
+    needs = {key: value for key, value in asdict(lab.spec.needs).items() if value and key not in OF_A_CLASS}
     observed = sorted(repr(observation) for observation in lab.observations)
     return _digest(
         made, _files(lab.folder, "setup", "setup.py", "solution"), needs, lab.spec.namespaces, observed, _world()

@@ -24,10 +24,10 @@ MAY_IMPORT = {
     "grading": {"model", "diagnosis"},
     "collect": {"model", "diagnosis", "grading"},
     "environments": {"model", "diagnosis", "grading", "collect", "classroom"},
-    "classroom": {"model"},
+    "classroom": {"model", "diagnosis", "grading", "collect"},
     "recording": {"model", "diagnosis", "grading"},
     "authoring": {"model", "diagnosis", "grading"},
-    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "classroom", "environments", "session", "live"},
+    "ui": {"authoring", "model", "diagnosis", "grading", "collect", "environments", "classroom", "session", "live"},
 }
 # Rooms without I/O, and what a module imports to do I/O.
 PURE = ("model", "diagnosis", "grading")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
+from checker.classroom.needs import fitted, namespace_of
 from checker.classroom.target import target
 from checker.grading.labs import TaskSpec, load_lab
 from checker.live import Live
@@ -39,9 +40,9 @@ class Panel:
 
         Raises Problem for an unknown lab. The cluster may still be starting.
         """
-        self.lab = load_lab(name)
         self._cluster = target()
-        self.namespace = namespace or self._cluster.namespace
+        self.lab = fitted(load_lab(name), self._cluster)
+        self.namespace = namespace_of(self.lab, self._cluster, namespace)
         self.result: Result | None = None
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
         self.answers: dict[str, str] = {}  # task id: what was said of the suspect that was named last
