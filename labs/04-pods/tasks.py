@@ -1,7 +1,6 @@
 """Judging lab 04: which Pod answers, which containers keep running, and who writes the greeting of the app."""
 
 import posixpath
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -60,10 +59,6 @@ WORKDIR = "/app"  # of the image: what a relative path begins at where the conta
 TEXTS = 3  # at least; two may be one written text, and what the app says while the file is being emptied
 RECENT = 10.0  # seconds in which a new Pod may still come to do what it is to do
 EVERY = 1.75  # seconds, at most, between two changes of a file that is written every second
-ZONES = 15 * 60  # seconds: time zones differ by whole quarters of an hour
-CLOCK = re.compile(r"(?<!\d)(?<!\d[:.hm-])([01]?\d|2[0-3])[:.h-]([0-5]\d)(?:[:.m-]([0-5]\d))?(?!\d)")
-DIGITS = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?!\d)")
-SINCE_1970 = re.compile(r"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
 
 
 @task("answers", observe=Http("guestbook", "/hostname", times=3))
@@ -159,20 +154,6 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
     return writable[0]
 
 
-def tells_time(text: str, now: float) -> bool:
-    """Whether a text holds the time of day in any time zone: hours, minutes, perhaps seconds; or seconds since 1970.
-
-    now: in seconds since 1970.
-    """
-    if any(abs(int(found[1]) - now) <= 5 for found in SINCE_1970.finditer(text)):
-        return True
-    for hours, minutes, seconds in (found.groups() for pattern in (CLOCK, DIGITS) for found in pattern.finditer(text)):
-        late = (now - (int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0))) % ZONES
-        if min(late, ZONES - late) <= 5 or (seconds is None and late <= 65):
-            return True
-    return False
-
-
 @task("shared-volume", observe=(LOCALHOST, GREETINGS))
 def greeting_is_the_others_writing(state: State, asked: dict[str, dict[str, Any]], timeline: Timeline) -> None:
     pod = pod_with_two(state)
@@ -210,7 +191,7 @@ def greeting_is_the_others_writing(state: State, asked: dict[str, dict[str, Any]
     if not seen["same"]:
         facts = {"file": file, "container": app["name"], "last": seen["last"], "said": seen["said"]}
         fail("greeting-not-from-file", pod, in_progress=new, **facts)
-    if not tells_time(seen["last"], seen["now"]):
+    if not seen["time"]:
         fail("file-without-time", pod, file=file, container=app["name"], last=seen["last"])
     require_other_writer(pod, app, file, watched)
 

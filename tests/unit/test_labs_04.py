@@ -37,7 +37,7 @@ def watched(state: State, wrote: int | None = 3, **app: Any) -> None:
     """What was seen of the file, by default as it should be. wrote: the looks in which the clock's container wrote."""
     noon = 1767268800.0
     file = {"file": "/shared/greeting", "changed": [noon - n for n in (4, 3, 2, 1)], "now": noon}
-    text = {"last": "Thu Jan  1 12:00:00 UTC 2026", "said": "Thu Jan  1 12:00:00 UTC 2026", "same": True}
+    text = {"last": "Thu Jan  1 12:00:00 UTC 2026", "said": "Thu Jan  1 12:00:00 UTC 2026", "same": True, "time": True}
     asked = state.observations[LOCALHOST.key]
     seen = {"app": {"app": True, "wrote": 0, **file, **text, **app}, "clock": {"app": False, "wrote": wrote}}
     state.observations[LOCALHOST.key] = {
@@ -187,7 +187,7 @@ def test_ways_to_name_the_file(variable: dict[str, Any], more: dict[str, Any]) -
         ({"changed": [1767268794.0, 1767268797.0, 1767268798.0, 1767268799.1]}, "passed"),
         ({"same": False}, "greeting-not-from-file"),
         ({"app": False}, "greeting-not-from-file"),
-        ({"last": "visit 7"}, "file-without-time"),
+        ({"last": "visit 7", "time": False}, "file-without-time"),
         ({"wrote": 3}, "written-by-app"),
         ({"wrote": None}, "passed"),
     ],
@@ -214,10 +214,10 @@ def test_another_container_must_have_written(wrote: int | None, cause: str) -> N
 )
 def test_the_time_of_day_in_many_spellings(form: str) -> None:
     now = 1767268814.0
-    assert TASKS.tells_time(time.strftime(form.replace("%s", str(int(now))), time.gmtime(now)), now)
-    assert TASKS.tells_time(time.strftime("%T", time.gmtime(now + 5.75 * 3600)), now), "in Kathmandu"
-    assert not TASKS.tells_time(time.strftime("%T", time.gmtime(now - 300)), now), "five minutes ago"
-    assert not TASKS.tells_time("look number 17", now)
+    assert WATCHING.tells_time(time.strftime(form.replace("%s", str(int(now))), time.gmtime(now)), now)
+    assert WATCHING.tells_time(time.strftime("%T", time.gmtime(now + 5.75 * 3600)), now), "in Kathmandu"
+    assert not WATCHING.tells_time(time.strftime("%T", time.gmtime(now - 300)), now), "five minutes ago"
+    assert not WATCHING.tells_time("look number 17", now)
 
 
 def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert WATCHING.written({"7"}) == {"1": 1, "9": 9}
     seen = WATCHING.watched()
     assert (seen["app"], seen["file"], seen["wrote"]) == (True, str(tmp_path / "now"), 0)
-    assert (len(seen["changed"]), seen["last"], seen["same"]) == (1, "two", False)
+    assert (len(seen["changed"]), seen["last"], seen["same"], seen["time"]) == (1, "two", False, False)
 
 
 IN_ITS_COMMAND = {"command": ["sh", "-c", "GREETING_FILE=/shared/greeting exec python3 app.py"]}

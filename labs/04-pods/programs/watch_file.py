@@ -12,6 +12,7 @@ The following are there only where the app runs:
              after it
   "last"     the last line of the file, at most 200 characters
   "now"      the time when that line was read, in seconds since 1970
+  "time"     whether that line tells the time of day
   "said"     the first line of the app's answer to GET /, at most 200 characters
   "same"     whether that answer is the text of the file
 """
@@ -19,6 +20,7 @@ The following are there only where the app runs:
 import http.client
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -30,6 +32,10 @@ TOGETHER = 0.4  # seconds: changes that are nearer to each other are one, as of 
 TIMEOUT = 2.0
 LONGEST = 200  # characters of a line
 PROCESSES = Path("/proc")
+ZONES = 15 * 60  # seconds: time zones differ by whole quarters of an hour
+CLOCK = re.compile(r"(?<!\d)(?<!\d[:.hm-])([01]?\d|2[0-3])[:.h-]([0-5]\d)(?:[:.m-]([0-5]\d))?(?!\d)")
+DIGITS = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?!\d)")
+SINCE_1970 = re.compile(r"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
 
 
 def app_process() -> Path | None:
@@ -82,6 +88,20 @@ def text_of(file: Path) -> str | None:
         return None
 
 
+def tells_time(text: str, now: float) -> bool:
+    """Whether a text holds the time of day in any time zone: hours, minutes, perhaps seconds; or seconds since 1970.
+
+    now: in seconds since 1970.
+    """
+    if any(abs(int(found[1]) - now) <= 5 for found in SINCE_1970.finditer(text)):
+        return True
+    for hours, minutes, seconds in (found.groups() for pattern in (CLOCK, DIGITS) for found in pattern.finditer(text)):
+        late = (now - (int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0))) % ZONES
+        if min(late, ZONES - late) <= 5 or (seconds is None and late <= 65):
+            return True
+    return False
+
+
 def greeting(port: str) -> str | None:
     """The app's answer to GET /, without its last line, which says the version and the host."""
     try:
@@ -103,7 +123,8 @@ def compared(file: Path, port: str) -> dict[str, Any]:
         time.sleep(0.05)
     last = (text or "").strip().rpartition("\n")[2]
     first = (said or "").strip().partition("\n")[0]
-    return {"last": last[-LONGEST:], "now": time.time(), "said": first[:LONGEST], "same": same}
+    now = time.time()
+    return {"last": last[-LONGEST:], "now": now, "time": tells_time(last, now), "said": first[:LONGEST], "same": same}
 
 
 def heard(url: str) -> dict[str, Any]:
