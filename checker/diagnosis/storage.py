@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.walking import walk
-from checker.model.durations import TIME_FOR_VOLUME
+from checker.model.durations import TIME_FOR_POD_START, TIME_FOR_VOLUME
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -127,7 +127,7 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
     if late and not users:
         fail("claim-waits-for-pod", claim, storage_class=storage_class.name)
     if late and SELECTED_NODE not in claim.annotations:
-        placed = [pod for pod in users if pod.spec.get("nodeName") and state.age(pod.created) > TIME_FOR_VOLUME]
+        placed = [pod for pod in users if pod.spec.get("nodeName") and state.age(pod.created) > TIME_FOR_POD_START]
         if placed and len(placed) == len(users):
             pod, of = placed[0], storage_class.name
             fail("claim-without-scheduler", claim, pod=pod.name, node=pod.spec["nodeName"], storage_class=of)

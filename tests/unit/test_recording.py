@@ -40,7 +40,7 @@ def test_every_part_of_an_object_is_watched() -> None:
     seen = recorded()
     (deployment, *_), (worker, *_) = seen.all("Deployment"), seen.everywhere("Node")
     for part, field in (
-        (deployment.containers[0], "imagePullPolicy"),
+        (deployment.containers[0], "terminationMessagePath"),
         (deployment.pod_spec, "priority"),
         (deployment.metadata, "resourceVersion"),
         (worker.annotations, "anything"),
