@@ -17,7 +17,7 @@ from typing import Any
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
 from checker.diagnosis.dns import explain_name, outside_policy, service_named
 from checker.diagnosis.host_aliases import explain_host_alias
-from checker.diagnosis.network_policy import Path, cluster_dns, end_of
+from checker.diagnosis.network_policy import PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.pod_names import explain_pod_name
 from checker.diagnosis.service import pods_behind, target_ports
@@ -189,7 +189,7 @@ def _explain_dns_closed(asked: Asked) -> None:
     """The policies of a Pod that does not resolve a name do not let it ask the cluster's DNS."""
     if "NetworkPolicy" in asked.state.unlisted:
         return
-    path = Path(asked.state, end_of(asked.state, asked.pod), cluster_dns(asked.state), 53, "UDP")
+    path = PolicyPath(asked.state, end_of(asked.state, asked.pod), cluster_dns(asked.state), 53, "UDP")
     if not path.out.is_open:
         explain_closed(path)
 
@@ -267,7 +267,7 @@ def _check_policies(asked: Asked, service: Object) -> None:
         numbers = target_ports(service, other)
         wanted = [numbers[asked.told.port]] if asked.told.port in numbers else list(numbers.values())
         for number in wanted if other.is_ready else []:
-            path = Path(state, end_of(state, pod), end_of(state, other), number)
+            path = PolicyPath(state, end_of(state, pod), end_of(state, other), number)
             if path.is_open:
                 return
             closed.append(path)
