@@ -200,7 +200,7 @@ def _explain_not_executable(state: State, pod: Object, spec: dict[str, Any], mes
         fail("command-not-permitted", pod, in_progress=in_progress, source_kind=kind, source=name, **facts)
     if "exec format error" in message:
         fail("command-wrong-format", pod, in_progress=in_progress, **facts)
-    if "no such file" in message and source and source.kind == "ConfigMap" and source.key is not None:
+    if re.search(r"no such file", message) and source and source.kind == "ConfigMap" and source.key is not None:
         found = state.find("ConfigMap", source.name, pod.namespace)
         first = ((found.raw.get("data") or {}).get(source.key, "") if found else "").split("\n")[0]
         if first.startswith("#!"):

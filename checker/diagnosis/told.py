@@ -33,7 +33,7 @@ LONGEST_FILE = 20_000  # characters of a ConfigMap's value that are read
 class Told:
     """One address. port: None where it is not told. scheme: of a URL.
 
-    variable: the name of the variable that holds it. file: the path, or `ConfigMap name`, of the file that holds it.
+    variable: the name of the variable that holds it. file: the file that holds it, as `ConfigMap/name:key`.
     Neither where it is in the command.
     """
 
@@ -82,7 +82,7 @@ def _port(digits: str | None, scheme: str = "") -> int | None:
 
 
 def files_of(state: State, pod: Object, spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The files that a container has from ConfigMaps: (`ConfigMap name, key`, text)."""
+    """The files that a container has from ConfigMaps: (`ConfigMap/name:key`, text)."""
     if "ConfigMap" in state.unlisted:
         return
     mounted = {mount["name"] for mount in spec.get("volumeMounts") or []}
@@ -93,4 +93,4 @@ def files_of(state: State, pod: Object, spec: dict[str, Any]) -> Iterator[tuple[
             source = state.find("ConfigMap", reference.name, pod.namespace) if reference.kind == "ConfigMap" else None
             for key, text in ((source.raw.get("data") or {}) if source else {}).items():
                 if reference.key in (None, key):
-                    yield f"{key} of ConfigMap {reference.name}", text
+                    yield f"ConfigMap/{reference.name}:{key}", text

@@ -89,7 +89,7 @@ def secret_variables(state: State, pod: Object, spec: dict[str, Any]) -> list[st
         if source and source.kind:
             found.append(f"{name} ({source.kind} {source.name}{', key ' + source.key if source.key else ''})")
         elif source:
-            found.append(f"{name} (a value in the Pod's own env)")
+            found.append(f"{name} (env)")
     return found
 
 
