@@ -7,10 +7,13 @@ link. What follows from a broken link is never reported beside it.
 from __future__ import annotations
 
 from checker.diagnosis.autoscaler import walk_autoscaler
+from checker.diagnosis.budget import walk_budget
 from checker.diagnosis.deletion import walk_namespace
+from checker.diagnosis.flapping import walk_flapping
 from checker.diagnosis.ingress import walk_ingress
 from checker.diagnosis.job import runs, walk_cron_job, walk_job
 from checker.diagnosis.node import walk_node
+from checker.diagnosis.not_reached import walk_complaints
 from checker.diagnosis.owners import pods_owned
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.rbac import walk_binding, walk_refused_requests
@@ -37,12 +40,13 @@ CHAINS |= {
 # What may be wrong with an object although its chain holds, and what is looked at where a kind has no chain. By kind.
 FURTHER_CHECKS = {
     "Namespace": (walk_namespace,),
-    "Pod": (walk_restarts, walk_refused_requests),
+    "Pod": (walk_restarts, walk_refused_requests, walk_complaints, walk_flapping),
     "Service": (walk_alias, walk_address),
     "StatefulSet": (walk_governing_service,),
     "RoleBinding": (walk_binding,),
     "Ingress": (walk_ingress,),
     "HorizontalPodAutoscaler": (walk_autoscaler,),
+    "PodDisruptionBudget": (walk_budget,),
 }
 
 

@@ -22,6 +22,17 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
         near = nearest(name, known, cutoff=0.6)
         fail("autoscaler-target-missing", scaler, target_kind=kind, target=name, near=near, known=known)
     found = state.find(kind, name, scaler.namespace) if kind in state.objects else None
+    others = [
+        other.name
+        for other in state.all("HorizontalPodAutoscaler", scaler.namespace)
+        if other.uid != scaler.uid and _target(other) == _target(scaler)
+    ]
+    if others:
+        scalers = sorted([scaler.name, *others])
+        said = (
+            scaler.condition("ScalingActive").get("message", "") if _is_false(scaler.condition("ScalingActive")) else ""
+        )
+        fail("autoscalers-share-target", scaler, scalers=scalers, target_kind=kind, target=name, said=said)
     if found:
         walk(state, found)
     able, active = scaler.condition("AbleToScale"), scaler.condition("ScalingActive")
@@ -31,6 +42,11 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
     if _is_false(active):
         reason, said = active.get("reason", ""), active.get("message", "")
         fail("autoscaler-without-metrics", scaler, reason=reason, said=said)
+
+
+def _target(scaler: Object) -> tuple[str, str]:
+    target = scaler.spec.get("scaleTargetRef") or {}
+    return target.get("kind", ""), target.get("name", "")
 
 
 def _is_false(condition: dict[str, Any]) -> bool:

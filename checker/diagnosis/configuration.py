@@ -363,6 +363,68 @@ def explain_hidden_file(
             raise_not_in_volume(pod, container, path, source, in_progress)
 
 
+def explain_missing_file(
+    state: State, pod: Object, container: dict[str, Any], said: str, in_progress: bool = False
+) -> None:
+    """A container that ends because a file is missing at a path where no volume is mounted.
+
+    Raises Failed where a volume of the Pod has such a file, or may have it, or a ConfigMap has it that no volume is
+    made from.
+    """
+    paths = [path for line in said.splitlines() if _NOT_THERE.search(line) for path in _PATH.findall(line)]
+    own = [m for m in container.get("volumeMounts") or [] if not m["name"].startswith(_OWN_VOLUME)]
+    volumes = {volume["name"]: volume for volume in pod.spec.get("volumes") or []}
+    for path in dict.fromkeys(paths):
+        if any(_within(path, mount["mountPath"]) is not None for mount in own):
+            continue
+        file, folder = posixpath.basename(path), posixpath.dirname(path)
+        facts: dict[str, Any] = {"container": container["name"], "path": path, "file": file, "folder": folder}
+        for mount in own:
+            volume = volumes.get(mount["name"], {"name": mount["name"]})
+            by_init = _written_below(pod, volume["name"], file)
+            has = file in set(_files(state, pod, volume)) or by_init
+            if has or (len(own) == 1 and "persistentVolumeClaim" in volume):
+                form = "" if has else "may-be"
+                mounted = mount["mountPath"]
+                fail(
+                    "volume-at-other-path",
+                    pod,
+                    form=form,
+                    in_progress=in_progress,
+                    volume=volume["name"],
+                    mount_path=mounted,
+                    **facts,
+                )
+        named = {ref.name for volume in volumes.values() for ref in volume_references(volume)}
+        for kind in OTHER_KIND:
+            holders = (
+                [] if kind in state.unlisted else [o.name for o in state.all(kind, pod.namespace) if file in keys_of(o)]
+            )
+            if holders:
+                used = "" if named & set(holders) else "unused"
+                holder = next((h for h in holders if h in named), holders[0])
+                form = "unused" if used else "not-mounted"
+                fail(
+                    "config-not-mounted",
+                    pod,
+                    form=form,
+                    in_progress=in_progress,
+                    source_kind=kind,
+                    source=holder,
+                    **facts,
+                )
+
+
+def _written_below(pod: Object, volume: str, file: str) -> bool:
+    """Whether the command of an init container names this file below its mount of a volume."""
+    for init in pod.spec.get("initContainers") or []:
+        command = " ".join([*(init.get("command") or []), *(init.get("args") or [])])
+        for mount in init.get("volumeMounts") or []:
+            if mount["name"] == volume and posixpath.join(mount["mountPath"], file) in command:
+                return True
+    return False
+
+
 def raise_not_in_volume(
     pod: Object, container: dict[str, Any], path: str, source: Source, in_progress: bool = False
 ) -> NoReturn:

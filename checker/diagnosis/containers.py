@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,21 @@ def last_line(text: str) -> str:
     """The last line of a log that says something, cut to a readable length."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
+
+
+_TELLS_WHY = re.compile(
+    r"error|exception|fail|fatal|panic|denied|refused|cannot|can't|could not|unable|no such|not found|missing|invalid|"
+    r"not permitted|traceback|unknown|does not exist|timed out",
+    re.I,
+)
+
+
+def telling_end(text: str) -> str:
+    """The last line of a log. Where it names no error, the last line before it that does so stands in front of it."""
+    last = last_line(text)
+    before = [line for line in text.splitlines() if line.strip() and line.strip()[:300] != last]
+    why = next((line.strip()[:300] for line in reversed(before) if _TELLS_WHY.search(line)), "")
+    return f"{why} / {last}" if why and not _TELLS_WHY.search(last) else last
 
 
 def previous_option(pod: Object, container: str) -> str:

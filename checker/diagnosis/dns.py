@@ -9,9 +9,10 @@ import re
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from checker.diagnosis.pod_names import explain_pod_name
 from checker.diagnosis.walking import walk
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import nearest
+from checker.model.spelling import is_address, nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, fail, unknown
 
@@ -81,6 +82,7 @@ def explain_name(
                 resource=asked_in.kind.lower(),
             )
         unknown("dns-down", asked_in, form="in-pod", host=host, control=CONTROL, error=control["error"])
+    explain_pod_name(state, host, asked_in, variable, container)
     name, namespace = service_named(host, asked_in.namespace)
     facts: dict[str, Any] = {
         "host": host,
@@ -100,6 +102,8 @@ def explain_name(
         fail("name-unknown", asked_in, **facts, services=here, elsewhere=elsewhere, near=near)
     if service.spec.get("type") == "ExternalName":
         target = service.spec.get("externalName", "")
+        if is_address(target):
+            fail("external-name-is-address", service, target=target, **facts)
         if target.rstrip(".").endswith(".svc.cluster.local"):
             explain_name(state, target, asked_in)
         fail("name-unknown", asked_in, form="external-name", **facts, target=target)
@@ -118,7 +122,9 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
     for variable, value in state.env(pod, container).items():
         found = _HOST.match(value)
         host = found.group(1) if found else ""
-        if not host or not ((says_so and host in said) or (refuses and _NAMES_A_HOST.search(variable))):
+        if host in ("", "localhost") or not (
+            (says_so and host in said) or (refuses and _NAMES_A_HOST.search(variable))
+        ):
             continue
         name, namespace = service_named(host, pod.namespace)
         key = f"{namespace}/{name}"

@@ -20,9 +20,11 @@ from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
 from checker.diagnosis.refine import refined
+from checker.diagnosis.remarks import is_replaced, remarks_about
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
+from checker.diagnosis.workload import is_of_old_revision
 from checker.model.catalogue import catalogue, problem, say
 from checker.model.durations import (
     TIME_FOR_CONTAINER_START,
@@ -80,6 +82,10 @@ SHORT = {
 }
 
 
+# A Job that tries again is a fault as soon as this number of tries has failed.
+FAILED_TRIES = 3
+
+
 @dataclass
 class _Root:
     """A root while it is being gathered: the fault as it was seen first, where it sits, and which objects led to it."""
@@ -130,14 +136,35 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     ]
     unseen = [r for r in roots.values() if r.fault.outcome == "unknown" and not r.fault.in_progress]
     findings = sorted((_finding(state, root, set()) for root in settled), key=_importance)
+    busy = {root.object for root in [*settled, *pending]} | told
+    remarks = [root for root in _remarks(state, target) if root.object not in busy and _seen_at(root) not in busy]
     return Explanation(
         state.namespace,
         target.ref if target else "",
         tuple(findings),
         tuple(_finding(state, root, set()) for root in [*_unlisted(state), *_unread_logs(state, settled), *unseen]),
         tuple(sorted((_finding(state, root, told) for root in _one_each(pending)), key=_importance)),
+        tuple(sorted((_finding(state, root, set()) for root in remarks), key=_importance)),
         lab=state.lab,
     )
+
+
+def _seen_at(root: _Root) -> str:
+    return str(root.fault.object)
+
+
+def _remarks(state: State, target: Object | None) -> list[_Root]:
+    """The remarks about the objects of a State, or about one object and its Pods. Those with the same root are one."""
+    concerned = {target.uid, *(pod.uid for pod in _its_pods(state, target))} if target else set()
+    roots: dict[tuple[str, ...], _Root] = {}
+    subjects = [*_subjects(state, target), *(pod for pod in state.objects.get("Pod", []) if is_replaced(state, pod))]
+    for obj in subjects:
+        if obj.is_terminating or obj.namespace not in ("", state.namespace) or (target and obj.uid not in concerned):
+            continue
+        for fault in remarks_about(state, obj):
+            root = _root(state, fault)
+            roots.setdefault(_key(root), root)
+    return list(roots.values())
 
 
 def _target(state: State, kind: str, name: str) -> Object:
@@ -181,6 +208,10 @@ def _superseded(state: State, obj: Object) -> bool:
     if obj.kind == "Job":  # of a CronJob: only how it went last
         last = max(state.owned("Job", owner), key=lambda job: (job.metadata.get("creationTimestamp", ""), job.name))
         return last is not obj
+    if is_replaced(state, obj):
+        return True
+    if obj.kind == "Pod" and owner.kind == "StatefulSet" and is_of_old_revision(owner, obj):
+        return True  # the StatefulSet's chain says so
     if obj.kind == "Pod" and owner.kind == "Job":
         return True  # the Job's chain knows how many may fail
     if obj.kind == "Pod" and owner.kind == "ReplicaSet":
@@ -261,6 +292,8 @@ def _settled(state: State, fault: Fault) -> Fault:
         pod = state.find("Pod", fault.object.name, fault.object.namespace)
     if fault.cause == "init-container-runs":
         fault = fault.but(in_progress=fault.facts["seconds"] < TIME_FOR_INIT_CONTAINER_IN_EXPLAIN)
+    if fault.cause == "job-retrying" and fault.facts["failed"] >= FAILED_TRIES:
+        return fault.but(in_progress=False)
     if not pod:
         return fault
     if fault.cause == "container-crashes" and _without_a_word(state, pod):
@@ -406,7 +439,7 @@ def _finding(state: State, root: _Root, told: set[str]) -> Finding:
     fault = root.fault
     followers = {o.ref: o for o in (_made_from(state, member) for member in root.members)}
     consequences = [
-        Consequence(obj.ref, _symptom(state, obj), obj.namespace)
+        Consequence(obj.ref, say("symptom-complains") if _is_well(obj) else _symptom(state, obj), obj.namespace)
         for ref, obj in sorted(followers.items(), key=lambda one: (_rank(one[0]), one[0]))
         if (ref, obj.namespace or root.namespace) != (root.object, root.namespace) and ref not in told
     ]
@@ -433,6 +466,14 @@ def _importance(finding: Finding) -> tuple[int, int, str, str]:
     return -len(finding.consequences), _rank(finding.object), finding.object, finding.cause
 
 
+def _is_well(obj: Object) -> bool:
+    """Whether an object looks well although a fault leads to it: only its log complains."""
+    if obj.kind == "Pod":
+        return obj.is_ready
+    wanted = obj.spec.get("replicas", 1)
+    return obj.kind in ("Deployment", "StatefulSet") and 0 < wanted <= obj.status.get("availableReplicas", 0)
+
+
 def _symptom(state: State, obj: Object) -> str:
     """How the fault shows in an object that depends on it, in the words of `kubectl get`."""
     status = obj.status
@@ -449,7 +490,8 @@ def _symptom(state: State, obj: Object) -> str:
             return say("symptom-alias", target=obj.spec.get("externalName"))
         if "Pod" in state.unlisted:
             return say("symptom-pods-not-listed")
-        pods = [pod for pod in pods_behind(state, obj) if not pod.is_terminating]
+        ended = ("Failed", "Succeeded")
+        pods = [p for p in pods_behind(state, obj) if not p.is_terminating and p.status.get("phase") not in ended]
         if not pods:
             return say("symptom-no-pods")
         return say("symptom-pods-ready", ready=sum(pod.is_ready for pod in pods), pods=len(pods))

@@ -48,6 +48,11 @@ def explain_image(state: State, pod: Object, status: dict[str, Any], waiting: di
     holders = known.get(image, set())
     if holders and node not in holders:
         fail("image-not-loaded", pod, node=node, nodes=sorted(holders), **facts)
+    policy = container_spec(pod, status["name"]).get("imagePullPolicy", "")
+    if holders and policy == "Always" and reason in ("ErrImagePull", "ImagePullBackOff"):
+        latest = "latest" if image.endswith(":latest") and not written.endswith(":latest") else ""
+        error = _last_reason(waiting.get("message", ""))
+        fail("image-pulled-anyway", pod, form=latest, node=node, pull_error=error, **facts)
     own = [name for name in known if "/" not in name]
     similar = nearest(image, own, cutoff=0.75)
     if similar:

@@ -22,6 +22,7 @@ def walk_ingress(state: State, ingress: Object) -> None:
         service = state.find("Service", wanted["name"], ingress.namespace)
         if service:
             walk(state, service)
+    _require_certificates(state, ingress)
     if ingress.status.get("loadBalancer", {}).get("ingress"):
         return
     classes = sorted(c.name for c in state.everywhere("IngressClass"))  # unknown where these may not be listed
@@ -30,6 +31,26 @@ def walk_ingress(state: State, ingress: Object) -> None:
         fail("ingress-without-controller", ingress, ingress_class=name, classes=classes)
     if not name and not classes:
         fail("ingress-without-controller", ingress, form="no-class")
+
+
+def _require_certificates(state: State, ingress: Object) -> None:
+    """The Secrets of an Ingress exist, with a certificate and its key. Raises Failed otherwise.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/ingress/#tls
+    """
+    for entry in ingress.spec.get("tls") or []:
+        name = entry.get("secretName")
+        if not name or "Secret" in state.unlisted:
+            continue
+        secret = state.find("Secret", name, ingress.namespace)
+        known = sorted(s.name for s in state.all("Secret", ingress.namespace))
+        if not secret:
+            near = nearest(name, known, cutoff=0.6)
+            elsewhere = sorted({s.namespace for s in state.everywhere("Secret") if s.name == name})
+            fail("ingress-secret-missing", ingress, secret=name, near=near, elsewhere=elsewhere, known=known)
+        keys = sorted(secret.raw.get("data") or {})
+        if missing := [key for key in ("tls.crt", "tls.key") if key not in keys]:
+            fail("ingress-secret-missing", ingress, form="keys", secret=name, missing=missing, keys=keys)
 
 
 def _backends(ingress: Object) -> list[dict[str, Any]]:

@@ -13,13 +13,15 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
+from checker.diagnosis.containers import container_spec
 from checker.diagnosis.cron import Schedule, read_schedule
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_refusal
-from checker.model.durations import TIME_FOR_CRONJOB_CONTROLLER
+from checker.model.durations import TIME_FOR_CRONJOB_CONTROLLER, TIME_FOR_LAST_CONTAINER
 from checker.model.fault import Failed, Fault, fail
 from checker.model.state import Object, State, parse_time
 
@@ -129,6 +131,7 @@ def _explain_creation(state: State, job: Object) -> None:
 
 def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
     """Raises Failed for a fault of an active Pod that will not go away by itself, or because the Job tries again."""
+    _explain_unending(state, job, pods)
     failed = [pod for pod in pods if pod.status.get("phase") == "Failed"]
     active = [pod for pod in pods if pod.status.get("phase") not in ("Failed", "Succeeded")]
     retried: Fault | None = None
@@ -152,6 +155,41 @@ def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
             last=retried,
             command=retried.words().look,
         )
+
+
+# A command that is written to go on for ever.
+_FOR_EVER = re.compile(r"while (?:true|:|1|True)|sleep (?:inf|infinity|\d{4,})|tail -[fF]|for \(\(;;\)\)")
+
+
+def _explain_unending(state: State, job: Object, pods: list[Object]) -> None:
+    """Raises Failed where a container of a Job's Pod has done its work, and another one keeps the Pod from its end.
+
+    It counts where this container is written to go on for ever, or has said nothing for a while.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#sidecar-containers-and-jobs
+    """
+    for pod in pods:
+        statuses = pod.status.get("containerStatuses") or []
+        ends = [(s.get("state") or {}).get("terminated") for s in statuses]
+        done = [s["name"] for s, end in zip(statuses, ends, strict=True) if end and end.get("exitCode") == 0]
+        since = [end["finishedAt"] for end in ends if end and end.get("exitCode") == 0 and end.get("finishedAt")]
+        running = [s["name"] for s in statuses if "running" in (s.get("state") or {})]
+        if not since or not running or len(done) + len(running) < len(statuses):
+            continue
+        age = state.age(max(since))
+        specs = [container_spec(pod, name) for name in running]
+        commands = [" ".join([*(c.get("command") or []), *(c.get("args") or [])]) for c in specs]
+        silent = all(state.log_if_read(pod.name, name) == "" for name in running)
+        if age > TIME_FOR_LAST_CONTAINER and (silent or any(_FOR_EVER.search(command) for command in commands)):
+            fail(
+                "job-container-never-ends",
+                job,
+                pod=pod.name,
+                done=done,
+                running=running,
+                seconds=round(age),
+                **_done(job),
+            )
 
 
 def _fault_of(state: State, pod: Object) -> Fault | None:
@@ -276,6 +314,9 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
     due = schedule.before(state.now - timedelta(seconds=TIME_FOR_CRONJOB_CONTROLLER), since) if schedule else None
     if not due or is_active:
         return
+    refused = next((e["message"] for e in state.events(cron_job, "FailedCreate")), "")
+    if "forbidden" in refused or "exceeded quota" in refused:
+        explain_refusal(state, cron_job, cron_job, refused)
     late = state.age(due)
     deadline = cron_job.spec.get("startingDeadlineSeconds")
     fail(

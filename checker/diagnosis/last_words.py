@@ -7,15 +7,37 @@ from collections.abc import Iterator
 from typing import Any
 
 from checker.diagnosis.component_words import words_of
+from checker.diagnosis.configuration import optional_and_missing
 from checker.diagnosis.connections import explain_unreached, explain_wrong_address
-from checker.diagnosis.containers import statuses_with_specs
+from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
+from checker.diagnosis.not_reached import explain_circle, explain_said
 from checker.diagnosis.pod_start import explain_post_start_hook
 from checker.diagnosis.probes import answered_now
 from checker.diagnosis.rbac import explain_forbidden, explain_no_token
 from checker.diagnosis.security_context import explain_not_permitted
+from checker.diagnosis.told import addresses_in
+from checker.diagnosis.variables import explain_service_link
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import Object, State
+
+
+def refine_optional(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """The fault of an optional reference to what does not exist, where a container waits for it or speaks of it."""
+    if fault.object.kind != "Pod":
+        return None
+    for status, spec in statuses_with_specs(pod):
+        if status.get("ready") and not status.get("restartCount"):
+            continue
+        command = [*(spec.get("command") or []), *(spec.get("args") or [])]
+        said = " ".join([*command, state.log_if_read(pod.name, status["name"]) or "", words_of(fault)])
+        paths = {m["name"]: m["mountPath"] for m in spec.get("volumeMounts") or []}
+        for end in optional_and_missing(state, pod, spec):
+            exact, facts = end.fault, end.fault.facts
+            names = [facts.get("key"), facts.get("variable"), paths.get(facts.get("volume", ""))]
+            if facts.get("near") or any(name and name in said for name in names):
+                return exact.but(in_progress=fault.in_progress)
+    return None
 
 
 def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | None:
@@ -31,12 +53,37 @@ def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | Non
             or explain_no_token(state, pod, said)
             or explain_not_permitted(pod, spec, said)
             or explain_dns_down(state, said)
+            or _explain_variables(state, pod, spec, said)
+            or explain_said(state, pod, spec, said)
+            or _explain_probe_command(state, pod, spec, words_of(fault))
             or explain_unreached(state, pod, spec, said)
             or explain_wrong_address(state, pod, spec, said)
         )
         if found:
             exact = found.fault if isinstance(found, NotPassed) else found
             return exact.but(in_progress=exact.in_progress or fault.in_progress)
+    return None
+
+
+def _explain_variables(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
+    """The fault of a variable that the kubelet made, and that a container cannot use; None where there is none."""
+    try:
+        explain_service_link(state, pod, spec, said)
+    except NotPassed as end:
+        return end
+    return None
+
+
+def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
+    """The fault of a Pod whose exec probe asks for a Service that lists only Pods which pass it; None for any other."""
+    command = ((spec.get("readinessProbe") or {}).get("exec") or {}).get("command") or []
+    for told in addresses_in(" ".join(command)):
+        service = state.find("Service", told.host.split(".")[0], pod.namespace)
+        try:
+            if service:
+                explain_circle(state, pod, spec, service, last_line(said))
+        except NotPassed as end:
+            return end
     return None
 
 

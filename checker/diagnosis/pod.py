@@ -9,8 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
-from checker.diagnosis.configuration import explain_environment, explain_hidden_file, explain_sources
-from checker.diagnosis.containers import container_spec, last_line, previous_option
+from checker.diagnosis.configuration import (
+    explain_environment,
+    explain_hidden_file,
+    explain_missing_file,
+    explain_sources,
+    source_of_file,
+)
+from checker.diagnosis.containers import container_spec, previous_option, telling_end
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
 from checker.diagnosis.mounts import explain_volumes
@@ -21,6 +27,7 @@ from checker.diagnosis.probes import (
     explain_restarts,
     fail_if_void,
     failing_now,
+    in_own_words,
     may_be_a_probe,
     result_of,
     time_to_settle,
@@ -171,7 +178,43 @@ def _explain_start_error(
         fail("container-start-error", pod, in_progress=in_progress, container=name, message=telling)
     telling = re.sub(r'^"[^"]*": ', "", message.rsplit("exec: ", 1)[-1].strip())[:200]
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+    _explain_not_executable(state, pod, spec, telling, in_progress)
     fail("command-not-runnable", pod, in_progress=in_progress, container=name, command=command, message=telling)
+
+
+# What a container runtime writes into the log of a container whose command it could not execute.
+_EXEC_FAILED = re.compile(r"^exec \S+: (no such file or directory|exec format error|permission denied)\s*$", re.M)
+
+
+def _explain_not_executable(state: State, pod: Object, spec: dict[str, Any], message: str, in_progress: bool) -> None:
+    """Raises Failed where the command is a file that is there, and cannot be executed: its mode, its first line.
+
+    Source: https://man7.org/linux/man-pages/man2/execve.2.html (EACCES, ENOEXEC, ENOENT)
+    """
+    words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+    path = words[0] if words else ""
+    facts: dict[str, Any] = {"container": spec["name"], "path": path, "message": message}
+    source = source_of_file(state, pod, spec, path) if path.startswith("/") else None
+    if "permission denied" in message:
+        kind, name = (source.kind, source.name) if source else ("", "")
+        fail("command-not-permitted", pod, in_progress=in_progress, source_kind=kind, source=name, **facts)
+    if "exec format error" in message:
+        fail("command-wrong-format", pod, in_progress=in_progress, **facts)
+    if re.search(r"no such file", message) and source and source.kind == "ConfigMap" and source.key is not None:
+        found = state.find("ConfigMap", source.name, pod.namespace)
+        first = ((found.raw.get("data") or {}).get(source.key, "") if found else "").split("\n")[0]
+        if first.startswith("#!"):
+            form = "line-end" if first.endswith("\r") else ""
+            interpreter, name = first[2:].strip(), source.name
+            fail(
+                "interpreter-missing",
+                pod,
+                form=form,
+                in_progress=in_progress,
+                interpreter=interpreter,
+                source=name,
+                **facts,
+            )
 
 
 # A memory limit that is easily taken for another: without a unit, or with a decimal one.
@@ -217,7 +260,8 @@ def explain_exit(
     """
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
-    said = last_line(state.log_if_read(pod.name, name) or "")
+    log = state.log_if_read(pod.name, name) or ""
+    said = telling_end(log)
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), in_progress)
     limit = limit_of(spec, "memory")
@@ -229,7 +273,11 @@ def explain_exit(
     if which:
         explain_restarts(state, pod, status, spec, which, pending=in_progress)
     in_progress = in_progress or may_be_a_probe(state, spec, ended)
-    explain_hidden_file(state, pod, spec, said, in_progress)
+    unstarted = _EXEC_FAILED.search(log)
+    if unstarted:
+        _explain_not_executable(state, pod, spec, unstarted[1], in_progress)
+    explain_hidden_file(state, pod, spec, log, in_progress)
+    explain_missing_file(state, pod, spec, log, in_progress)
     follow_dependency(state, pod, spec, said)
     facts: dict[str, Any] = {
         "container": name,
@@ -296,6 +344,7 @@ def _explain_probe(
         container=spec["name"],
         probe=describe_probe(probe),
         answer=answer or (Phrase("no-output") if failures else ""),
+        app_says=in_own_words(state, pod, spec["name"], answer),
         cpu_limit=low_cpu_limit(spec, answer),
     )
 

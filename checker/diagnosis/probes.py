@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
+from checker.diagnosis.resources import LOW_CPU, limit_of
 from checker.model.durations import TIME_FOR_KUBELET_EVENTS
 from checker.model.fault import Failed, Fault, fail
-from checker.model.state import REACH, Object, State
+from checker.model.quantity import quantity
+from checker.model.state import REACH, Object, State, parse_time
 
 # The observation (checker/collect/collect.py) of what answers where a failing probe asks, as {"pod/container": answer}.
 PROBED = "probed"
@@ -209,6 +211,7 @@ def explain_restarts(
         "which": which,
         "probe": describe_probe(probe),
         "answer": answer,
+        "app_says": in_own_words(state, pod, str(spec.get("name")), answer),
         "restarts": restarts,
     }
     if "statuscode: 404" in answer:
@@ -225,8 +228,28 @@ def explain_restarts(
             root = end.fault
             pending = pending or root.in_progress
             raise Failed("dependency-in-liveness", pod, in_progress=pending, root=root, **facts) from end
+        _explain_ended_start(pod, status, spec, facts, pending)
         fail("liveness-probe-fails", pod, in_progress=pending, **facts)
     fail("startup-probe-fails", pod, form="restarts", in_progress=pending, **facts)
+
+
+def _explain_ended_start(
+    pod: Object, status: dict[str, Any], spec: dict[str, Any], facts: dict[str, Any], pending: bool
+) -> None:
+    """Raises Failed where the last run was ended as soon as the liveness probe could end it: it never succeeded once.
+
+    The container starts slowly, or the probe asks for what never comes. Nothing tells which of the two it is.
+    """
+    probe, ended = spec["livenessProbe"], (status.get("lastState") or {}).get("terminated") or {}
+    if not ended.get("startedAt") or not ended.get("finishedAt") or spec.get("startupProbe"):
+        return
+    lasted = (parse_time(ended["finishedAt"]) - parse_time(ended["startedAt"])).total_seconds()
+    grace = min(pod.spec.get("terminationGracePeriodSeconds", 30), 30) if ended.get("exitCode") == 137 else 0
+    if lasted <= patience(probe) + probe.get("periodSeconds", 10) + grace + 2:
+        limit = limit_of(spec, "cpu")
+        low = limit if limit and quantity(limit) <= LOW_CPU else ""
+        own = {**timing(probe), "lasted": round(lasted), "cpu_limit": low}
+        fail("liveness-probe-never-succeeds", pod, in_progress=pending, **{**facts, **own})
 
 
 def _explain_refused(
@@ -310,6 +333,20 @@ def answered_now(state: State, pod: Object, container: str) -> str:
     if answer["error"]:
         return str(answer["error"])
     return f"statuscode: {answer['status']}" + (f", {last_line(answer['text'])}" if answer["text"] else "")
+
+
+def in_own_words(state: State, pod: Object, container: str, answer: str) -> str:
+    """The body of what the app answers to a container's failing probe; empty where no such answer is known.
+
+    answer: the kubelet's, which holds the status only. The body counts where it came with the same status.
+    """
+    seen = (state.observations.get(PROBED) or {}).get(f"{pod.name}/{container}")
+    if not isinstance(seen, dict) or seen.get("error") or not seen.get("text"):
+        return ""
+    status = re.search(r"statuscode: (\d+)", answer)
+    if status and str(seen.get("status")) != status[1]:
+        return ""
+    return last_line(seen["text"])
 
 
 def refine_probe_failure(state: State, pod: Object, fault: Fault) -> Fault | None:

@@ -42,6 +42,10 @@ def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
                 _walk_subjects(state, binding)
             except Failed as end:
                 return end
+    try:
+        _explain_names_only(state, pod, found.groups())
+    except Failed as end:
+        return end
     there = _bindings(state, where or home)
     given = sorted(binding.name for binding in there if (account, home) in _accounts(binding))
     others = {name for binding in there for name, _ in _accounts(binding)} - {account}
@@ -59,6 +63,27 @@ def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
         others=[] if given else sorted(others),
         said=found[0][:300],
     )
+
+
+_WITHOUT_NAME = ("list", "watch", "create", "deletecollection")  # requests that name no object
+
+
+def _explain_names_only(state: State, pod: Object, asked: tuple[str, ...]) -> None:
+    """Raises Failed where a bound Role has the permission for certain names only, and the request names no object.
+
+    Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+    """
+    home, account, verb, resource, where = asked
+    for binding in _bindings(state, where or home) if verb in _WITHOUT_NAME else []:
+        role = binding.raw.get("roleRef") or {}
+        bound = (account, home) in _accounts(binding) and role.get("kind") == "Role" and "Role" not in state.unlisted
+        found = state.find("Role", role["name"], binding.namespace) if bound else None
+        for rule in (found.raw.get("rules") or []) if found else []:
+            resources, verbs = set(rule.get("resources") or []), set(rule.get("verbs") or [])
+            if rule.get("resourceNames") and {resource, "*"} & resources and {verb, "*"} & verbs:
+                names, rolename = rule["resourceNames"], found.name if found else ""
+                facts = {"account": account, "verb": verb, "resource": resource, "names": names, "role": rolename}
+                raise Failed("rbac-names-only", pod, **facts, home=home, where=where or home)
 
 
 def explain_no_token(state: State, pod: Object, said: str) -> Failed | None:

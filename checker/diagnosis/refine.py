@@ -11,13 +11,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from checker.diagnosis.images import refine_config_error, refine_image_pull
-from checker.diagnosis.last_words import refine_by_last_words
+from checker.diagnosis.last_words import refine_by_last_words, refine_optional
 from checker.diagnosis.pod import refine_not_ready
 from checker.diagnosis.pod_start import refine_evicted, refine_starting
 from checker.diagnosis.probes import refine_probe_failure
 from checker.diagnosis.scheduling import refine_not_scheduled_yet, refine_unschedulable
 from checker.diagnosis.service import refine_none_ready, refine_port_refused, refine_selects_nothing
-from checker.diagnosis.workload import refine_refused, refine_rollout_in_progress, refine_zero_replicas
+from checker.diagnosis.workload import (
+    refine_own_older_pod,
+    refine_refused,
+    refine_rollout_in_progress,
+    refine_zero_replicas,
+)
 from checker.model.fault import Fault, Unknown
 from checker.model.state import Object, State
 
@@ -40,13 +45,17 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
             "port-clash-in-pod",
             "liveness-probe-fails",
         ),
-        (refine_by_last_words,),
+        (refine_by_last_words, refine_optional),
     ),
     **dict.fromkeys(
         ("readiness-probe-fails", "startup-probe-fails", "probe-times-out"),
-        (refine_by_last_words, refine_probe_failure),
+        (refine_by_last_words, refine_optional, refine_probe_failure),
     ),
-    "init-container-runs": (refine_by_last_words,),
+    "init-container-runs": (refine_by_last_words, refine_optional),
+    **dict.fromkeys(
+        ("host-port-taken", "claim-in-use", "pod-unschedulable-pod-affinity", "pod-unschedulable-together"),
+        (refine_own_older_pod,),
+    ),
     "pod-not-ready": (refine_not_ready,),
     "admission-refused": (refine_refused,),
     "zero-replicas": (refine_zero_replicas,),

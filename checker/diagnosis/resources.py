@@ -288,12 +288,21 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
     have = [pod for pod in state.owned("Pod", maker) if not pod.is_terminating]
     about: Named = maker
     facts: dict[str, Any] = {"workload_kind": workload.kind, "workload": workload.name, "pods": len(have)}
+    facts["old"] = _ready_of_older(state, workload, maker) or None
     if refusal.cause != "admission-refused" and _is_over(state, maker, message, refusal):
         fail("refused-before", maker, in_progress=True, said=telling(message), **facts)
     if refusal.cause == "memory-unit-slip" and refusal.form == "quota-limit":
         about = Ref("ResourceQuota", refusal.quota, maker.namespace)
     pending = refusal.cause == "quota-not-counted-yet"
     raise Failed(refusal.cause, about, form=refusal.form, in_progress=pending, **refusal.facts, **facts)
+
+
+def _ready_of_older(state: State, workload: Object, maker: Object) -> int:
+    """How many ready Pods a Deployment has of other revisions than the one that is refused."""
+    if workload.kind != "Deployment":
+        return 0
+    older = [one for one in state.owned("ReplicaSet", workload) if one.uid != maker.uid]
+    return sum(pod.is_ready for one in older for pod in state.owned("Pod", one))
 
 
 def _is_over(state: State, maker: Object, message: str, refusal: Refusal) -> bool:

@@ -50,7 +50,9 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
         fail("pod-unschedulable-taint", pod, taints=taints, message=message)
 
     short = [name for name in ("cpu", "memory", "ephemeral-storage") if f"Insufficient {name}" in message]
-    if "cpu" in short:
+    if short and any("Insufficient" not in reason for reason in _filters(message)):
+        fail("pod-unschedulable-together", pod, filters=_filters(message), message=message)
+    if short == ["cpu"]:
         explain_many_cpus(pod, max((_allocatable(node, "cpu") for node in tolerated), default=Decimal(0)))
     if short:
         largest = {name: max((_allocatable(node, name) for node in tolerated), default=Decimal(0)) for name in short}
@@ -114,12 +116,25 @@ def _selector(term: dict[str, Any]) -> str:
     return ",".join(map(written, [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]))
 
 
+# What the scheduler says of nodes that are closed to most Pods, and of those that the Pod's manifest rules out by name.
+_CLOSED = re.compile(r"untolerated taint|were unschedulable|were not ready|node affinity/selector", re.I)
+
+
+def _filters(message: str) -> list[str]:
+    """The reasons for which the scheduler ruled out nodes that the Pod might have: `2 node(s) didn't match …`."""
+    reasons = re.split(r",(?! that)\s+", message.partition("available: ")[2].rstrip("."))
+    return [reason for reason in reasons if re.match(r"\d+ ", reason) and not _CLOSED.search(reason)]
+
+
 def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | None:
     """The exact cause of an unschedulable Pod, from the scheduler's message; None where the message names none.
 
     Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and the scheduler's own messages.
     """
     message = words_of(fault)
+    filters = _filters(message)
+    if len(filters) > 1:
+        return Fault("pod-unschedulable-together", Ref.of(pod), {"filters": filters, "message": message})
     device = re.search(r"Insufficient ([\w.-]+/[\w.-]+)", message)
     if device:
         return Fault("pod-unschedulable-device", Ref.of(pod), {"device": device[1], "message": message})

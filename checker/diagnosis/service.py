@@ -33,8 +33,10 @@ def walk_service(state: State, service: Object) -> None:
         return
     selector = service.spec.get("selector") or {}
     if not selector:
-        if state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}):
-            return  # endpoints kept by hand: https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors
+        slices = state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+        if slices:
+            _walk_slices_by_hand(state, service, slices)
+            return
         fail("service-has-no-selector", service)
     pods = [pod for pod in pods_behind(state, service) if not pod.is_terminating]
     if not pods:
@@ -44,6 +46,29 @@ def walk_service(state: State, service: Object) -> None:
         _explain_none_ready(state, service, pods)
     for port in service.spec.get("ports") or []:
         _walk_port(state, service, port, ready)
+
+
+def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) -> None:
+    """Raises Failed where the EndpointSlices of a Service without a selector cannot serve it.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors
+    """
+    facts: dict[str, Any] = {"slices": sorted(piece.name for piece in slices)}
+    endpoints = [one for piece in slices for one in piece.raw.get("endpoints") or []]
+    if endpoints and all((one.get("conditions") or {}).get("ready") is False for one in endpoints):
+        fail("endpoint-not-ready", service, **facts)
+    names = sorted({port.get("name") or "" for piece in slices for port in piece.raw.get("ports") or []})
+    for port in service.spec.get("ports") or []:
+        if names and (port.get("name") or "") not in names:
+            named = [name for name in names if name]
+            fail(
+                "endpoint-port-name-differs",
+                service,
+                port=port["port"],
+                port_name=port.get("name"),
+                names=named,
+                **facts,
+            )
 
 
 def _explain_nothing_selected(state: State, service: Object, selector: dict[str, str]) -> NoReturn:
@@ -134,8 +159,8 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         seen = reach.get(f"{pod.status.get('podIP')}:{number}") if number else None
         if number and seen != "open" and not (seen and is_blocked_for_observer(state, pod, number)):
             refused[pod.name] = (number, seen, pod)
-    if not refused:
-        return
+    if not refused or (service.spec.get("clusterIP") == "None" and len(refused) < len(ready)):
+        return  # a headless Service is a list of names: its clients choose the Pod, such as the leader of a quorum
     number, seen, pod = next(iter(refused.values()))
     if seen is None:
         unknown("not-observed", pod, form="port-of-pod", in_progress=True, port=number)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checker.diagnosis.walking import walk
-from checker.model.durations import TIME_FOR_VOLUME
+from checker.model.durations import TIME_FOR_POD_START, TIME_FOR_VOLUME
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -113,6 +113,7 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
         pv for pv in state.everywhere("PersistentVolume") if (pv.spec.get("storageClassName") or "") == (wanted or "")
     ]
     if wanted and not storage_class and not made_by_hand:
+        _explain_other_volumes(state, claim)
         _explain_class(state, claim, wanted)
     provisioner = (storage_class.raw.get("provisioner") or "") if storage_class else ""
     if not storage_class or provisioner == BY_HAND:
@@ -126,6 +127,10 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
     if late and not users:
         fail("claim-waits-for-pod", claim, storage_class=storage_class.name)
     if late and SELECTED_NODE not in claim.annotations:
+        placed = [pod for pod in users if pod.spec.get("nodeName") and state.age(pod.created) > TIME_FOR_POD_START]
+        if placed and len(placed) == len(users):
+            pod, of = placed[0], storage_class.name
+            fail("claim-without-scheduler", claim, pod=pod.name, node=pod.spec["nodeName"], storage_class=of)
         if wanted_by:
             return
         for pod in users:
@@ -152,6 +157,37 @@ def size(obj: Object) -> str:
 def _explain_class(state: State, claim: Object, wanted: str) -> NoReturn:
     known = sorted(c.name for c in state.everywhere("StorageClass"))
     fail("class-missing", claim, storage_class=wanted, near=nearest(wanted, known, cutoff=0.6), classes=known)
+
+
+def _explain_other_volumes(state: State, claim: Object) -> None:
+    """Raise Failed where people have made volumes by hand, and none has the class that the claim asks for.
+
+    No StorageClass is needed then: a claim is bound to a volume of the same class name.
+    """
+    provisioned = {c.name for c in state.everywhere("StorageClass") if c.raw.get("provisioner") != BY_HAND}
+    free = [
+        pv
+        for pv in state.everywhere("PersistentVolume")
+        if not pv.spec.get("claimRef") and (pv.spec.get("storageClassName") or "") not in provisioned
+    ]
+    if not free:
+        return
+    volume = max(free, key=lambda pv: (-len(_misfits(claim, pv)), quantity(size(pv))))
+    fail("no-volume-fits", claim, form="several", **_misfit_facts(claim, volume))
+
+
+def _misfit_facts(claim: Object, volume: Object) -> dict[str, Any]:
+    """Facts: what a claim asks for and what a volume has, only where they differ."""
+    wrong = _misfits(claim, volume)
+    return {
+        "volume": volume.name,
+        "storage_class": claim.spec.get("storageClassName") if "class" in wrong else "",
+        "volume_class": volume.spec.get("storageClassName") or "none" if "class" in wrong else "",
+        "size": size(claim) if "size" in wrong else "",
+        "volume_size": size(volume) if "size" in wrong else "",
+        "asked": modes(claim) if "mode" in wrong else "",
+        "offered": modes(volume) if "mode" in wrong else "",
+    }
 
 
 def _explain_modes(claim: Object, storage_class: Object, provisioner: str) -> None:
@@ -243,6 +279,8 @@ def _misfits(claim: Object, volume: Object) -> list[str]:
 def _explain_misfit(claim: Object, volume: Object) -> None:
     """Raise Failed with the first thing that keeps a claim from this volume; return where there is none."""
     wrong, name = _misfits(claim, volume), volume.name
+    if len(set(wrong) & {"class", "mode", "size"}) > 1:
+        fail("no-volume-fits", claim, form="several", **_misfit_facts(claim, volume))
     if "mode" in wrong:
         fail("access-mode-not-offered", claim, form="volume", asked=modes(claim), offered=modes(volume), volume=name)
     if "class" in wrong:

@@ -49,9 +49,11 @@ def walk_workload(state: State, workload: Object) -> None:
         newest = sets[0]
     explain_creation(state, workload, newest)
 
-    pods = [pod for pod in state.owned("Pod", newest) if not pod.is_terminating]
+    pods = without_replaced(state, newest, wanted)
     old = _old_pods(state, workload, newest)
     broken = first_broken(state, pods)
+    if kind == "StatefulSet" and broken and not broken.in_progress:
+        _explain_old_revision(workload, pods, broken)
     if broken and not (kind == "StatefulSet" and broken.in_progress and available == wanted):
         if len(pods) > 1:
             raise Failed(broken.fault.within("pod-of-workload", **_counts(workload, wanted, pods, old)))
@@ -69,6 +71,39 @@ def walk_workload(state: State, workload: Object) -> None:
             available=available,
             old=len(old) or None,
         )
+
+
+def is_of_old_revision(stateful_set: Object, pod: Object) -> bool:
+    """Whether the StatefulSet controller waits for a Pod of an older revision to be ready before it replaces it.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    newest, strategy = stateful_set.status.get("updateRevision"), stateful_set.spec.get("updateStrategy") or {}
+    own = pod.labels.get("controller-revision-hash")
+    ordered = stateful_set.spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady"
+    if not newest or not own or own == newest or not ordered or strategy.get("type") == "OnDelete":
+        return False
+    return not pod.is_ready and not (strategy.get("rollingUpdate") or {}).get("partition")
+
+
+def _explain_old_revision(stateful_set: Object, pods: list[Object], broken: Failed) -> None:
+    """Raises Failed where a broken Pod is of an older revision than the template, and keeps the rollout waiting."""
+    about = broken.fault.object
+    pod = next((p for p in pods if about.kind == "Pod" and p.name == about.name), None)
+    if pod and is_of_old_revision(stateful_set, pod):
+        own, newest = pod.labels["controller-revision-hash"], stateful_set.status["updateRevision"]
+        fail("old-revision-stays", pod, stateful_set=stateful_set.name, revision=own, newest=newest, last=broken.fault)
+
+
+def without_replaced(state: State, maker: Object, wanted: int) -> list[Object]:
+    """The Pods of a workload's newest revision, without terminating Pods and failed Pods that have been replaced.
+
+    The kubelet does not delete a Pod that it evicted, and the controller creates another one.
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+    """
+    pods = [pod for pod in state.owned("Pod", maker) if not pod.is_terminating]
+    others = [pod for pod in pods if pod.status.get("phase") != "Failed"]
+    return others if len(others) >= wanted else pods
 
 
 def _counts(workload: Object, wanted: int, pods: list[Object], old: list[Object]) -> dict[str, Any]:
@@ -115,6 +150,32 @@ def root_of(state: State, pod: Object) -> NotPassed | None:
     except NotPassed as fault:
         return fault
     return None
+
+
+def refine_own_older_pod(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """A new Pod of a Deployment that has no node because an older Pod of the same Deployment has what it needs.
+
+    With RollingUpdate the new Pod must be ready before the old one goes, where maxUnavailable allows none to go.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy
+    """
+    owner = workload_of(state, pod) if pod.kind == "Pod" and not pod.spec.get("nodeName") else None
+    if not owner or owner.kind != "Deployment" or (owner.spec.get("strategy") or {}).get("type") == "Recreate":
+        return None
+    sets = replica_sets(state, owner)
+    old = _old_pods(state, owner, sets[0]) if sets and sets[0].uid in pod.owner_uids else []
+    held = [one.name for one in old if one.spec.get("nodeName")]
+    if not held:
+        return None
+    rolling = (owner.spec.get("strategy") or {}).get("rollingUpdate") or {}
+    facts = {
+        "pod": pod.name,
+        "old": sorted(held),
+        "surge": rolling.get("maxSurge", "25%"),
+        "unavailable": str(rolling.get("maxUnavailable", "25%")),
+        "why": fault,
+    }
+    return Fault("rollout-held-by-old-pod", Ref.of(owner), facts)
 
 
 # Why the API server refuses Pods, by its message: cause, form and pattern. The pattern's group names the object that

@@ -48,7 +48,7 @@ class Reached(Observation[dict[str, str]]):
 
 @dataclass(frozen=True)
 class Probed(Observation[dict[str, Any]]):
-    """The request of each HTTP probe of containers that run and are not ready. Read as {"pod/container": answer}.
+    """The request of each HTTP probe that fails, of containers that run. Read as {"pod/container": answer}.
 
     The kubelet keeps only a status of what its probe gets, and in an event, which may come late or never.
     """
@@ -65,9 +65,12 @@ class Probed(Observation[dict[str, Any]]):
             for status in pod.status.get("containerStatuses") or []:
                 spec = container_spec(pod, status["name"])
                 probe = spec.get("startupProbe") if status.get("started") is False else None
-                get = (probe or spec.get("readinessProbe") or {}).get("httpGet")
+                probe = probe or spec.get("readinessProbe")
+                restarted = status.get("restartCount") and spec.get("livenessProbe")
+                failing = not status.get("ready") or (restarted and not probe)
+                get = ((spec.get("livenessProbe") if restarted and not probe else probe) or {}).get("httpGet")
                 running = "running" in (status.get("state") or {})
-                if not get or status.get("ready") or not running or not pod.status.get("podIP"):
+                if not get or not failing or not running or not pod.status.get("podIP"):
                     continue
                 named = {port.get("name"): port["containerPort"] for port in spec.get("ports") or []}
                 port = named.get(get.get("port"), get.get("port"))

@@ -25,6 +25,10 @@ TIME_FOR_CONTAINER_START = 20
 TIME_FOR_POD_START = 20
 # A program that has logged nothing yet.
 TIME_FOR_FIRST_LOG_LINE = 45
+# A Pod that was not ready in this time, and whose container is older than that, is ready and not ready in turn.
+TIME_OF_FLAPPING = 120
+# The last container of a Job's Pod, to end after the others.
+TIME_FOR_LAST_CONTAINER = 60
 # The kubelet, to serve the last log lines of a container that has ended.
 TIME_FOR_LAST_LOG_LINES = 10
 # A busy kubelet, to send its events.

@@ -115,6 +115,7 @@ class Explanation:
     findings: tuple[Finding, ...] = ()
     unseen: tuple[Finding, ...] = ()
     in_progress: tuple[Finding, ...] = field(default=(), compare=False)
+    remarks: tuple[Finding, ...] = ()  # no faults: they do not change the exit status
     lab: str = field(default="", compare=False)
     kept_back: int = 0
 
@@ -143,4 +144,5 @@ class Explanation:
             "unseen": [finding.to_json() for finding in self.unseen],
             "in_progress": [finding.to_json() for finding in self.in_progress],
             "kept_back": self.kept_back,
+            "remarks": [finding.to_json() for finding in self.remarks],
         }

@@ -57,7 +57,11 @@ def normalised(state: State) -> dict[str, Any]:
     for kind, items in objects.items():
         where = "name" if kind == "Namespace" else "namespace"
         objects[kind] = [o for o in items if kind == "Node" or o["metadata"].get(where, "").startswith(state.namespace)]
-    telling = [e for e in objects.get("Event", []) if e.get("type") == "Warning" or "probe" in e.get("message", "")]
+    telling = [
+        e
+        for e in objects.get("Event", [])
+        if e.get("type") == "Warning" or re.search(r"probe|replica set \S+ from \d+ to 0$", e.get("message", ""))
+    ]
     objects["Event"] = telling
     for kind, items in storage.items():
         objects[kind] = items
@@ -89,18 +93,20 @@ def normalised(state: State) -> dict[str, Any]:
 def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[str, list[dict[str, Any]]]:
     """The storage of the cluster that matters to the claims of the lab's namespaces; empty where there is no claim.
 
-    These are the classes that the claims ask for, the default class, the volumes that are bound to the claims, and the
-    free volumes of a class that a claim asks for.
+    These are the classes that the claims ask for, the default class, the volumes that are bound to the claims, the
+    free volumes of a class that a claim asks for, and the free volumes of no StorageClass.
     """
     claims = [c for c in objects.get("PersistentVolumeClaim", []) if c["metadata"]["namespace"].startswith(namespace)]
     asked = {claim["spec"].get("storageClassName") or "" for claim in claims}
+
+    known = {one["metadata"]["name"] for one in objects.get("StorageClass", [])}
 
     def matters(item: dict[str, Any]) -> bool:
         if item["kind"] == "StorageClass":
             default = (item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
             return default or item["metadata"]["name"] in asked
-        owner = item["spec"].get("claimRef")
-        return owner["namespace"].startswith(namespace) if owner else item["spec"].get("storageClassName", "") in asked
+        owner, of = item["spec"].get("claimRef"), item["spec"].get("storageClassName", "")
+        return owner["namespace"].startswith(namespace) if owner else of in asked or of not in known
 
     kinds = ("StorageClass", "PersistentVolume")
     return {kind: [o for o in objects.get(kind, []) if claims and matters({"kind": kind, **o})] for kind in kinds}

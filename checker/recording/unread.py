@@ -39,8 +39,8 @@ class Unread:
 
 def _of_pod_spec(path: str, kinds: tuple[str, ...], but: tuple[str, ...] = ()) -> Iterator[Unread]:
     """What is left out of the spec of a Pod, or of a Pod template, which is at this path."""
-    of_pod = ("enableServiceLinks", "preemptionPolicy", "priority", "serviceAccount", "terminationGracePeriodSeconds")
-    of_container = ("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy")
+    of_pod = ("enableServiceLinks", "preemptionPolicy", "priority", "serviceAccount")
+    of_container = ("terminationMessagePath", "terminationMessagePolicy")
     yield Unread(path, of_pod, kinds=kinds, but=but)
     for containers in ("containers", "initContainers"):
         yield Unread(f"{path}.{containers}[]", of_container, kinds=kinds, but=but)

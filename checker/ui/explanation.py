@@ -110,6 +110,10 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
             lines += wrapped(say("look", command=finding.command), 6)
     for finding in explanation.in_progress:
         lines += wrapped(say("explain-in-progress", message=finding.message or finding.title), 2)
+    for finding in explanation.remarks:
+        lines += wrapped(say("explain-remark", object=finding.object, message=finding.message), 2)
+        if finding.command:
+            lines += wrapped(say("look", command=finding.command), 6)
     return "\n".join(lines)
 
 
@@ -145,5 +149,10 @@ def html_of(explanation: Explanation) -> str:
     rows += [
         f"<li>{quoted(say('explain-in-progress', message=finding.message or finding.title))}</li>"
         for finding in explanation.in_progress
+    ]
+    rows += [
+        f"<li>{quoted(say('explain-remark', object=finding.object, message=finding.message))}"
+        f"<br>{quoted(say('look', command=''))}<code>{quoted(finding.command)}</code></li>"
+        for finding in explanation.remarks
     ]
     return "".join([*rows, "</ul>"])

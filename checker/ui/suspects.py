@@ -53,12 +53,12 @@ def named(lab: Lab, result: Result, state: State, target: str, choice: str) -> t
 
 
 def without_kept_back(found: Explanation) -> Explanation:
-    """An explanation without the causes that the namespace's lab asks the learner to find out first."""
+    """An explanation without the causes and remarks that the namespace's lab asks the learner to find out first."""
     if found.lab not in all_labs() or not any(task.find_out for task in load_lab(found.lab).spec.tasks):
         return found
     known = progress.suspects(found.lab, found.namespace)
     shown = tuple(finding for finding in found.findings if finding.root in known)
-    return replace(found, findings=shown, kept_back=len(found.findings) - len(shown))
+    return replace(found, findings=shown, remarks=(), kept_back=len(found.findings) - len(shown))
 
 
 def kept_back(found: Explanation) -> str:

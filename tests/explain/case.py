@@ -26,6 +26,7 @@ class Case:
 
     make: a shell script, run as those of the labs' cases are.
     finds: `cause@Kind/name`, the most important first, and nothing else; `a|b@Kind/name` where either is right.
+    remarks: the same of what is only remarked.
     meanwhile: what else may be named before that.
     in_progress: whether something stays in progress.
     undo: a shell script that undoes what the namespace's deletion does not.
@@ -38,6 +39,7 @@ class Case:
     meanwhile: tuple[str, ...] = ()
     in_progress: bool = False
     undo: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def made_from(self) -> str:
@@ -70,6 +72,10 @@ def roots(explanation: Explanation) -> list[str]:
     return [finding.root for finding in explanation.findings]
 
 
+def remarks(explanation: Explanation) -> list[str]:
+    return [finding.root for finding in explanation.remarks]
+
+
 def save(state: State, case: Case) -> None:
     """Write a State and its explanation, normalized (checker/recording/normalize.py): the same from run to run."""
     data = normalised(state)
@@ -90,7 +96,7 @@ def explain_anew(case: Case) -> bool:
     """
     data = json.loads(case.recording.read_text())
     found = explained(watched(State.from_json(data["state"])))
-    if not case.as_wanted(roots(found)):
+    if not case.as_wanted(roots(found)) or remarks(found) != list(case.remarks):
         return False
     recording.write(case.recording, data | {"explanation": json.loads(json.dumps(found.to_json()))})
     return True

@@ -24,7 +24,7 @@ from checker.ui.explanation import explain
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 
-from .case import FOLDER, Case, all_cases, load, roots, save
+from .case import FOLDER, Case, all_cases, load, remarks, roots, save
 
 pytestmark = pytest.mark.cluster
 WAIT = 150  # seconds that everything is given to settle
@@ -58,11 +58,18 @@ def test_case(case: Case, tmp_path: Path, pytestconfig: pytest.Config) -> None:
             state = look(namespace)
             found = explained(state)
             premature += [f.root + ": " + f.message for f in found.findings if not case.may_be(f.root)]
-            if case.as_wanted(roots(found)) and not found.unseen and bool(found.in_progress) == case.in_progress:
+            remarked = remarks(found) == list(case.remarks)
+            if (
+                remarked
+                and case.as_wanted(roots(found))
+                and not found.unseen
+                and bool(found.in_progress) == case.in_progress
+            ):
                 break
             time.sleep(2)
         assert found
         assert case.as_wanted(roots(found)), f"{found!r}"
+        assert remarks(found) == list(case.remarks), f"{found!r}"
         assert not found.unseen, f"{found!r}"
         assert bool(found.in_progress) == case.in_progress, f"{found!r}"
         assert not premature, "\n".join(premature)

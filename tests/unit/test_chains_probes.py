@@ -102,7 +102,7 @@ WORLDS: dict[str, tuple[str, State]] = {
     ),
     "the app says that it is sick": ("liveness-probe-fails", said(looping(), "HTTP probe failed with statuscode: 500")),
     "a command fails without a word": (
-        "liveness-probe-fails",
+        "liveness-probe-never-succeeds",
         said(looping(probe={"exec": {"command": ["false"]}}), ""),
     ),
     "it asks somebody who is not there": (

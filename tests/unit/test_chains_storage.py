@@ -519,7 +519,7 @@ def test_a_recording_keeps_the_storage_that_matters() -> None:
         service(),
     )
     kept = normalised(world)["objects"]
-    assert [o["metadata"]["name"] for o in kept["PersistentVolume"]] == ["d", "shelf"]
+    assert [o["metadata"]["name"] for o in kept["PersistentVolume"]] == ["c", "d", "shelf"]
     assert [o["metadata"]["name"] for o in kept["StorageClass"]] == ["standard"]
     assert "pvc_learn" not in json.dumps(kept)
     assert "StorageClass" not in normalised(state(storage_class(), volume()))["objects"]

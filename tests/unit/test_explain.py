@@ -24,7 +24,7 @@ from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
 from cluster.language import load as load_yaml
-from tests.explain.case import FOLDER, Case, all_cases, load, roots
+from tests.explain.case import FOLDER, Case, all_cases, load, remarks, roots
 
 from .objects import ago, container, deployment, event, node, obj, pod, replica_set, service, slice_of, state
 
@@ -60,7 +60,6 @@ NOT_PRODUCED = {
             "quota-not-counted-yet",
             "refused-before",
             "job-running",
-            "job-retrying",
             "not-throttled",
             "app-says-otherwise",
             "cronjob-not-run-yet",
@@ -79,11 +78,10 @@ NOT_PRODUCED = {
             "node-cordoned",
             "all-nodes-unschedulable",
             "pod-on-lost-node",
-            "budget-allows-none",
         ),
         "takes nodes away from every other case: tests/unit/test_chains_nodes.py",
     ),
-    **dict.fromkeys(("path-not-allowed", "path-not-answering"), "tests/unit/test_policy.py"),
+    "path-not-answering": "tests/unit/test_policy.py",
     "too-few-workers": "takes a worker away from every other case: tests/unit/test_labs_02.py",
     "policies-not-enforced": "tests/faults opens the observer's wall",
     "claim-waits-for-pod": "no fault: a claim that no Pod uses yet",
@@ -104,7 +102,7 @@ NOT_PRODUCED = {
         ),
         _EVERYBODYS,
     ),
-    **dict.fromkeys(("service-does-not-answer", "service-local-only", "pod-not-askable"), _ONLY_ASKED),
+    **dict.fromkeys(("service-does-not-answer", "pod-not-askable"), _ONLY_ASKED),
     **dict.fromkeys(("app-missing", "redis-missing", "container-does-not-answer", "port-leads-elsewhere"), _COMPOSE),
     "api-unreachable": "tests/faults stops the API server",
     "observer-unreachable": "tests/faults takes the observer away",
@@ -128,6 +126,7 @@ def test_recording_is_explained_as_it_was(case: Case) -> None:
     found = explained(world)
     assert json.loads(json.dumps(found.to_json())) == told
     assert case.as_wanted(roots(found)), repr(found)
+    assert remarks(found) == list(case.remarks)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -155,7 +154,12 @@ def test_every_case_is_recorded_and_nothing_else() -> None:
 
 def test_every_cause_is_produced_by_some_case() -> None:
     """A cause that nothing has ever shown is a guess."""
-    produced = {cause for case in all_cases() for root in case.finds for cause in root.split("@")[0].split("|")}
+    produced = {
+        cause
+        for case in all_cases()
+        for root in (*case.finds, *case.remarks)
+        for cause in root.split("@")[0].split("|")
+    }
     for number in all_labs(drafts=True):
         for case in load_lab(number).cases("mistakes").values():
             produced |= {*case.fails.values(), *case.unknown.values()}

@@ -27,20 +27,20 @@ def recorded() -> State:
 @pytest.mark.parametrize("read", ["get", "item", "in"])
 def test_reading_what_recordings_leave_out_says_which_field_and_where_that_is_declared(read: str) -> None:
     spec = recorded().all("Pod")[0].spec
-    with pytest.raises(NotRecorded, match=r"Pod spec\.terminationGracePeriodSeconds .* checker/recording/unread\.py"):
+    with pytest.raises(NotRecorded, match=r"Pod spec\.preemptionPolicy .* checker/recording/unread\.py"):
         if read == "get":
-            spec.get("terminationGracePeriodSeconds", 30)
+            spec.get("preemptionPolicy", 30)
         elif read == "item":
-            spec["terminationGracePeriodSeconds"]
+            spec["preemptionPolicy"]
         else:
-            print("terminationGracePeriodSeconds" in spec)
+            print("preemptionPolicy" in spec)
 
 
 def test_every_part_of_an_object_is_watched() -> None:
     seen = recorded()
     (deployment, *_), (worker, *_) = seen.all("Deployment"), seen.everywhere("Node")
     for part, field in (
-        (deployment.containers[0], "imagePullPolicy"),
+        (deployment.containers[0], "terminationMessagePath"),
         (deployment.pod_spec, "priority"),
         (deployment.metadata, "resourceVersion"),
         (worker.annotations, "anything"),
@@ -63,7 +63,7 @@ def test_what_is_kept_and_what_a_test_writes_can_be_read() -> None:
 
 def test_a_task_that_reads_it_is_no_verdict_but_an_error() -> None:
     def reads(given: State) -> None:
-        given.all("Pod")[0].spec.get("terminationGracePeriodSeconds")
+        given.all("Pod")[0].spec.get("preemptionPolicy")
 
     lab = Lab("07", LAB.folder, LAB.spec)
     vars(lab)["code"] = dict.fromkeys(LAB.code, TaskCode(reads, ()))

@@ -17,6 +17,7 @@ An entry of a cause:
       in_progress: true               # it only takes its time
       intended: true                  # it is as somebody asked for: a fault only where something needs it
       normal: true                    # it is never a fault of its own
+      remark: true                    # no fault: told below the faults, and the exit status does not change
       weaker: true                    # it is told only where nothing else is found at the same object
       yields_to: PersistentVolumeClaim   # it follows from a fault of such an object that the Pod uses
       suspects: [resources]           # what a learner may name as wrong (checker/grading/suspects.py), instead of
@@ -74,6 +75,7 @@ class Cause:
     in_progress: bool = False
     intended: bool = False
     normal: bool = False
+    remark: bool = False
     weaker: bool = False
     yields_to: str = ""
     changed_at: str = ""

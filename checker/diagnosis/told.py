@@ -1,0 +1,96 @@
+"""The addresses that a container was told: in a variable, in its command, in a file from a ConfigMap, in a probe.
+
+Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from checker.diagnosis.configuration import volume_references
+from checker.model.state import Object, State
+
+_NAME = r"[a-z](?:[a-z0-9.-]*[a-z0-9])?"
+NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT|BROKER|DSN|UPSTREAM|BACKEND|DATABASE", re.I)
+_URL = re.compile(rf"\b([a-z][a-z0-9+.-]*)://(?:[^@/\s'\"]*@)?({_NAME}|\d+(?:\.\d+){{3}})(?::(\d{{1,5}}))?(?![\w{{$])")
+_HOST_PORT = re.compile(rf"(?<![\w./@$-])({_NAME}):(\d{{2,5}})(?![\w.:])")
+_PAIR = re.compile(rf"[\"']({_NAME})[\"']\s*,\s*(\d{{2,5}})\b")
+_ASKS = re.compile(
+    r"\b(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet|getaddrinfo|gethostbyname|"
+    r"create_connection)"
+    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME})(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
+)
+_OPTION = re.compile(rf"(?:\s|^)(?:-h|--host(?:name)?)[ =]({_NAME})(?:\s+(?:-p|--port)[ =](\d{{2,5}}))?")
+_USUAL_PORT = {"http": 80, "https": 443, "redis": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306}
+_NO_HOST = {"http", "https", "true", "false", "none", "null"}
+LONGEST_FILE = 20_000  # characters of a ConfigMap's value that are read
+
+
+@dataclass(frozen=True)
+class Told:
+    """One address. port: None where it is not told. scheme: of a URL.
+
+    variable: the name of the variable that holds it. file: the file that holds it, as `ConfigMap/name:key`.
+    Neither where it is in the command.
+    """
+
+    host: str
+    port: int | None = None
+    scheme: str = ""
+    variable: str = ""
+    file: str = ""
+
+
+def told_by(state: State, pod: Object, spec: dict[str, Any]) -> list[Told]:
+    """All addresses that a container was told, those of its variables first."""
+    found: list[Told] = []
+    env = state.env(pod, spec)
+    for variable, value in env.items():
+        found += _in_variable(variable, value, env)
+    for text in [*(spec.get("command") or []), *(spec.get("args") or [])]:
+        found += addresses_in(text)
+    for file, text in files_of(state, pod, spec):
+        found += [Told(one.host, one.port, one.scheme, file=file) for one in addresses_in(text)]
+    return list(dict.fromkeys(found))
+
+
+def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Told]:
+    for part in re.split(r"[,;\s]+", value.strip()):
+        url = _URL.match(part)
+        pair = re.fullmatch(rf"({_NAME}|\d+(?:\.\d+){{3}})(?::(\d{{1,5}}))?(?:/.*)?", part)
+        if url:
+            yield Told(url[2], _port(url[3], url[1]), url[1], variable)
+        elif pair and (pair[2] or NAMES_A_HOST.search(variable)) and pair[1] not in _NO_HOST:
+            sibling = env.get(re.sub(r"HOST(NAME)?$|ADDR(ESS)?$|SERVER$", "PORT", variable), "")
+            yield Told(pair[1], _port(pair[2] or (sibling if sibling.isdigit() else "")), "", variable)
+
+
+def addresses_in(text: str) -> list[Told]:
+    """The addresses in a command, a script or a file."""
+    text = text[:LONGEST_FILE]
+    found = [Told(one[2], _port(one[3], one[1]), one[1]) for one in _URL.finditer(text)]
+    for pattern in (_PAIR, _HOST_PORT, _ASKS, _OPTION):
+        found += [Told(one[1], _port(one[2])) for one in pattern.finditer(text) if one[1] not in _NO_HOST]
+    return list(dict.fromkeys(found))
+
+
+def _port(digits: str | None, scheme: str = "") -> int | None:
+    return int(digits) if digits else _USUAL_PORT.get(scheme)
+
+
+def files_of(state: State, pod: Object, spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files that a container has from ConfigMaps: (`ConfigMap/name:key`, text)."""
+    if "ConfigMap" in state.unlisted:
+        return
+    mounted = {mount["name"] for mount in spec.get("volumeMounts") or []}
+    for volume in pod.spec.get("volumes") or []:
+        if volume["name"] not in mounted:
+            continue
+        for reference in volume_references(volume):
+            source = state.find("ConfigMap", reference.name, pod.namespace) if reference.kind == "ConfigMap" else None
+            for key, text in ((source.raw.get("data") or {}) if source else {}).items():
+                if reference.key in (None, key):
+                    yield f"ConfigMap/{reference.name}:{key}", text

@@ -1,0 +1,101 @@
+"""What a program's log complains of, and the object that explains it."""
+
+from __future__ import annotations
+
+import pytest
+
+from checker.diagnosis.complaints import complaint_of, complaints_that_last
+from checker.diagnosis.explain import explained
+from checker.diagnosis.told import addresses_in
+from checker.model.state import Object, State
+
+from .objects import ago, container, obj, pod, state
+
+REFUSED = "shop: dial tcp 10.96.0.9:80: connect: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("dial tcp: lookup orders on 10.96.0.10:53: no such host", "name"),
+        ("getaddrinfo ENOTFOUND orders", "name"),
+        ('psql: error: could not translate host name "db" to address: Name or service not known', "name"),
+        ("curl: (7) Failed to connect to orders port 80: Connection refused", "refused"),
+        ("context deadline exceeded", "timeout"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "credentials"),
+        ('FATAL: password authentication failed for user "app"', "credentials"),
+        ("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", "protocol"),
+        ("http: server gave HTTP response to HTTPS client", "protocol"),
+        ("open /data/x: permission denied", "denied"),
+        ("10 orders have been served", ""),
+    ],
+)
+def test_a_line_complains_of_one_thing(line: str, kind: str) -> None:
+    found = complaint_of(line)
+    assert (found.kind if found else "") == kind
+
+
+def test_what_is_over_is_no_complaint() -> None:
+    assert complaints_that_last("\n".join([REFUSED, *["served"] * 9])) == []
+    assert [one.kind for one in complaints_that_last("\n".join([*["served"] * 9, REFUSED]))] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("curl -s http://orders/list", "orders", 80),
+        ("curl https://orders.shop.svc:8443/", "orders.shop.svc", 8443),
+        ('socket.create_connection(("orders", 81))', "orders", 81),
+        ("redis-cli -h cache -p 6380 ping", "cache", 6380),
+        ("nc -z -w 2 db 5432", "db", 5432),
+        ("upstream orders:8080;", "orders", 8080),
+    ],
+)
+def test_addresses_in_a_script(text: str, host: str, port: int) -> None:
+    assert (host, port) in [(one.host, one.port) for one in addresses_in(text)]
+
+
+def _asking(host: str, said: str, *others: Object, containers: int = 1) -> State:
+    specs = [container("asks", env=[{"name": "SHOP_HOST", "value": host}], ports=[])]
+    client = pod("client", containers=[*specs, *[container(f"c{n}") for n in range(1, containers)]])
+    return state(client, *others, logs={"client/asks": f"{said}\n" * 4})
+
+
+def _roots(world: State) -> list[str]:
+    return [finding.root for finding in explained(world).findings]
+
+
+def test_a_name_that_no_service_has_is_told_of_the_pod_that_runs() -> None:
+    shop = obj(
+        "Service", "shop-web", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}, "ports": [{"port": 80}]}
+    )
+    world = _asking("shop", "shop: Name or service not known", shop)
+    assert "name-unknown@Pod/client" in _roots(world)
+
+
+def test_a_name_outside_the_cluster_is_not_taken_for_a_namespace() -> None:
+    assert _roots(_asking("api.example.com", "api.example.com: Name or service not known")) == []
+
+
+def test_localhost_is_no_service() -> None:
+    assert _roots(_asking("localhost:6379", "localhost:6379: Connection refused")) == [
+        "localhost-is-the-pod@Pod/client"
+    ]
+    assert _roots(_asking("localhost:6379", "localhost:6379: Connection refused", containers=2)) == []
+
+
+def test_a_remark_does_not_change_the_exit_status() -> None:
+    asleep = obj("Deployment", "asleep", spec={"replicas": 0}, status={"observedGeneration": 1})
+    found = explained(state(asleep))
+    assert (found.exit_code, [remark.root for remark in found.remarks]) == (0, ["scaled-to-nothing@Deployment/asleep"])
+
+
+def test_a_container_that_is_older_than_its_config_map_keeps_the_old_value() -> None:
+    source = obj("ConfigMap", "places", data={"SHOP_HOST": "shop"}, metadata={"managedFields": [{"time": ago(60)}]})
+    shop = obj("Service", "shop", spec={"type": "ExternalName", "externalName": "example.com"})
+    spec = container("asks", envFrom=[{"configMapRef": {"name": "places"}}])
+    client = pod("client", containers=[spec])
+    world = state(source, shop, client, logs={"client/asks": "no answer from shopp: timed out\n" * 4})
+    assert _roots(world) == ["environment-not-refreshed@Pod/client"]
+    quiet = explained(state(source, shop, client))
+    assert [remark.root for remark in quiet.remarks] == ["container-older-than-source@Pod/client"]
