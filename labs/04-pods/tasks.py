@@ -237,10 +237,7 @@ def require_written(state: State, pod: Object, seen: dict[str, Any], **facts: st
 
 
 def require_other_writer(pod: Object, app: dict[str, Any], file: str, watched: dict[str, dict[str, Any]]) -> None:
-    """Raise Failed where the app's own container wrote when the app's file changed, or where no other one did.
-
-    A container that could not be asked may have done it, if the app's own container did not.
-    """
+    """Raise Failed where the app's own container wrote when its file changed, or where surely no other one did."""
     often = max(1, len(watched[app["name"]]["changed"]) - 2)  # a look may come between a change and its writer's end
     others = [c["name"] for c in pod.lasting_containers if c is not app]
     wrote = {name: watched.get(name, {}).get("wrote") for name in others}

@@ -241,14 +241,9 @@ def guestbook_goes_out_to_redis_only(state: State, attempts: Attempts, wall: str
 
 
 def ports_out(path: PolicyPath) -> list[int]:
-    """The ports at which an egress path must be closed: its own, 53 (DNS), and those that a rule names.
-
-    Port 53 may be open to the namespace of the cluster's DNS, and to a single address, which may be that of the DNS.
-    """
-    rules = path.out.rules
-    ports = [port for rule in rules for port in rule.ports]
-    spoken_of = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
-    target = path.target
-    single = {item["ipBlock"]["cidr"] for rule in rules for item in rule.peers if "ipBlock" in item}
-    may_be_dns = target.namespace == DNS_NAMESPACE or f"{target.address}/32" in single
-    return [path.port, *sorted((spoken_of | {DNS_PORT}) - ({DNS_PORT} if may_be_dns else set()) - {path.port})]
+    """The ports at which an egress path must be closed: its own, those that a rule names, and 53 but to the DNS."""
+    ports = [port for rule in path.out.rules for port in rule.ports]
+    found = {end for port in ports for end in (port.get("port"), port.get("endPort")) if isinstance(end, int)}
+    single = {item["ipBlock"]["cidr"] for rule in path.out.rules for item in rule.peers if "ipBlock" in item}
+    may_be_dns = path.target.namespace == DNS_NAMESPACE or f"{path.target.address}/32" in single
+    return [path.port, *sorted((found - {DNS_PORT} if may_be_dns else found | {DNS_PORT}) - {path.port})]
