@@ -22,15 +22,22 @@ NAMESPACE = "kubeclass"
 PROGRAMS = ("server.py", "asking.py", "in_cluster.py", "rights.py", "bounds.py")
 USER_ROLE = "kubeclass-observer-user"  # the Role with which a learner of a class asks the observer
 PROXY = "http:observer:8080"  # how the API server's proxy names the observer's Service, and its scheme and port
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"  # label of the nodes of the control plane
 PROGRAM = "kubeclass.dev/program"  # annotation of the Pod template: a digest of the program and of this manifest
 
 
-def manifests(namespace: str = NAMESPACE) -> str:
+def manifests(namespace: str = NAMESPACE, on_control_plane: bool = True) -> str:
     """All objects of the observer as YAML, for a namespace of this name.
 
     A changed program changes the Pod template, so that it is rolled out.
+    on_control_plane: False where no node of the cluster has the control plane, as in a cloud.
     """
-    return str(yaml.safe_dump_all(_documents(namespace)))
+    documents = _documents(namespace)
+    if not on_control_plane:
+        for document in documents:
+            if document["kind"] == "Deployment":
+                del document["spec"]["template"]["spec"]["nodeSelector"]
+    return str(yaml.safe_dump_all(documents))
 
 
 def _documents(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
@@ -75,5 +82,6 @@ def install(cluster: Cluster, namespace: str = NAMESPACE) -> None:
 
     Raises Problem where that does not come about within a minute and a half.
     """
-    kubectl(cluster, "apply", "-f", "-", input=manifests(namespace))
+    nodes = kubectl(cluster, "get", "nodes", "-l", CONTROL_PLANE, "-o", "name", timeout=20)
+    kubectl(cluster, "apply", "-f", "-", input=manifests(namespace, on_control_plane=bool(nodes.strip())))
     kubectl(cluster, "rollout", "status", "deployment/observer", "-n", namespace, "--timeout=90s", timeout=100)

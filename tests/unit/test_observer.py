@@ -19,6 +19,7 @@ from checker.collect.api import ApiError
 from checker.grading.observations import Http, seen
 from checker.model.verdict import Unknown
 from cluster import observer
+from cluster.context import Cluster as CourseCluster
 from cluster.observer import bounds, rights
 from cluster.observer.rights import Everybody, NotReviewed, Refused, Rights
 
@@ -682,3 +683,20 @@ def test_another_namespace_has_every_object_of_its_own() -> None:
 def test_the_programs_are_all_there() -> None:
     held = next(one for one in documents() if one["kind"] == "ConfigMap")["data"]
     assert set(held) == {path.name for path in observer.HERE.glob("*.py")} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("nodes, pinned", [("node/control-plane\n", True), ("", False)])
+def test_it_runs_on_the_control_plane_where_that_is_a_node(
+    monkeypatch: pytest.MonkeyPatch, nodes: str, pinned: bool
+) -> None:
+    applied = []
+
+    def fake_kubectl(cluster: Any, *words: str, input: str = "", timeout: float = 0) -> str:
+        if words[0] == "apply":
+            applied.append(input)
+        return nodes if words[0] == "get" else ""
+
+    monkeypatch.setattr(observer, "kubectl", fake_kubectl)
+    observer.install(CourseCluster("c", Path("kubeconfig")))
+    specs = [d["spec"]["template"]["spec"] for d in yaml.safe_load_all(applied[0]) if d["kind"] == "Deployment"]
+    assert len(specs) == 2 and all(("nodeSelector" in spec) is pinned for spec in specs)
