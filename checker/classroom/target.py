@@ -34,6 +34,11 @@ def target(context: str = "", kubeconfig: str = "") -> Cluster:
     return joined.cluster if joined else current()
 
 
+def unless_home(namespace: str) -> str:
+    """A namespace for a command that is advised: "" where it need not be named, as the command goes there by itself."""
+    return "" if namespace in ("", target().namespace) else namespace
+
+
 def further_namespaces(cluster: Cluster) -> Mapping[str, str]:
     """The further namespaces that a class gave the learner, by suffix; none of another cluster."""
     joined = current_class() if cluster.kind == "class" else None

@@ -86,10 +86,9 @@ def _print_json(data: Any) -> None:
 
 def _namespace(namespace: str) -> tuple[str, str]:
     """The namespace that is meant; and, for a command that is advised, the same or "" where it need not be named."""
-    from checker.classroom.target import target
+    from checker.classroom.target import target, unless_home
 
-    home = target().namespace
-    return namespace or home, "" if namespace in ("", home) else namespace
+    return namespace or target().namespace, unless_home(namespace)
 
 
 def _confirmed(question: str, yes: bool) -> bool:

@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from checker.classroom.target import unless_home
 from checker.grading.labs import Lab
 from checker.model.catalogue import catalogue, say
 from checker.model.verdict import Result, Verdict
 from checker.ui.suspects import is_kept_back
-from cluster.context import DEFAULT_NAMESPACE
 
 SYMBOL = {"passed": "✔", "failed": "✘", "unknown": "?"}
 ANSI = {"passed": "32", "failed": "31", "unknown": "33"}  # green, red, yellow
@@ -93,7 +93,7 @@ def text_report(
     if result.waited >= 1:
         lines.append(f"  {say('report-waited', seconds=f'{result.waited:.0f}')}")
     unexplained = [task for task in result.tasks if task.verdict == "failed" and not task.in_progress]
-    elsewhere = "" if result.namespace == DEFAULT_NAMESPACE else result.namespace
+    elsewhere = unless_home(result.namespace)
     if unexplained and not why:
         lines.append(say("report-why", lab=result.lab, task=unexplained[0].id, elsewhere=elsewhere))
     if any(is_kept_back(task.root, known) for task in result.tasks):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from checker.classroom.target import unless_home
 from checker.diagnosis.explain import changed_instead, parsed
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.grading.suspects import CHOICES, suspected
@@ -16,7 +17,6 @@ from checker.model.explanation import Explanation
 from checker.model.state import State
 from checker.model.verdict import Result
 from checker.ui import progress
-from cluster.context import DEFAULT_NAMESPACE
 
 
 def choices() -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def without_kept_back(found: Explanation) -> Explanation:
 
 def kept_back(found: Explanation) -> str:
     """How many causes are not told, and how to read them, in a sentence; empty where all are told."""
-    elsewhere = "" if found.namespace == DEFAULT_NAMESPACE else found.namespace
+    elsewhere = unless_home(found.namespace)
     return (
         say("explain-kept-back", number=found.kept_back, lab=found.lab, elsewhere=elsewhere) if found.kept_back else ""
     )
