@@ -143,8 +143,9 @@ def until(what: Callable[[], Any], timeout: float = 30) -> Any:
 
 
 def names(watch: Watch, kind: str = "Pod") -> list[str]:
+    """The names that the watch knows; none while the kind could not be listed, as happens on a starved machine."""
     state = watch.state()
-    return [found.name for found in state.everywhere(kind)] if state else []
+    return [found.name for found in state.everywhere(kind)] if state and kind not in state.unlisted else []
 
 
 def watched(cluster: Cluster) -> bool:
