@@ -1,4 +1,4 @@
-"""The lessons and labs in plain English, each lesson with a figure, and each glossary link with an entry.
+"""The lessons and labs in plain English. Each lesson has a figure and five questions, each glossary link an entry.
 
 What can be counted is counted: sentences of more than 25 words, sentences with more than one semicolon or more than one
 pair of parentheses, and turns of phrase that a reader must read twice. `BUDGET` holds how many a text may have. A text
@@ -199,6 +199,22 @@ def test_a_lesson_has_a_figure_with_a_text_alternative(lesson: Path) -> None:
             assert all(
                 drawing.findtext(f"{{http://www.w3.org/2000/svg}}{part}", "").strip() for part in ("title", "desc")
             )
+
+
+@pytest.mark.parametrize(
+    "lesson", [pytest.param(path, id=path.name) for path in sorted(LESSONS.glob("[0-9][0-9]-*.ipynb"))]
+)
+def test_a_lesson_has_five_questions_with_folded_answers_before_its_lab(lesson: Path) -> None:
+    texts = markdown_cells(lesson)
+    (quiz,) = [number for number, text in enumerate(texts) if text.startswith("## Five questions\n")]
+    # Without the blank lines, JupyterLab and GitHub do not render the Markdown of the answer.
+    answers = re.findall(
+        r"^\*\*(\d)\. .+\?\*\*\n\n<details><summary>Answer</summary>\n\n(.+)\n\n</details>$", texts[quiz], flags=re.M
+    )
+    assert [number for number, _ in answers] == list("12345")
+    assert texts[quiz].count("<details>") == texts[quiz].count("</details>") == 5
+    if lesson.name[:2] != "00":  # the first lesson has no lab
+        assert texts[quiz + 1].startswith("## Lab\n")
 
 
 def glossary_entries() -> dict[str, str]:
