@@ -17,9 +17,21 @@ from checker.model.verdict import Result, Verdict
 def judge(lab: Lab, state: State) -> Result:
     """A verdict for every task of the lab."""
     given = LabState.of(state)
-    return Result(
-        lab.number, lab.spec.title, state.namespace, tuple(_verdict(lab, text, given) for text in lab.spec.tasks)
+    verdicts = tuple(_verdict(lab, text, given) for text in lab.spec.tasks)
+    asked = {text.id for text in lab.spec.tasks if text.find_out}
+    roots = {verdict.id: _root(given, verdict) for verdict in verdicts} if asked else {}
+    kept_back = {root for id, root in roots.items() if id in asked}
+    verdicts = tuple(
+        replace(verdict, root=roots[verdict.id]) if roots.get(verdict.id) in kept_back else verdict
+        for verdict in verdicts
     )
+    return Result(lab.number, lab.spec.title, state.namespace, verdicts)
+
+
+def _root(state: LabState, verdict: Verdict) -> str:
+    """What a task failed for, as a learner is to find it out; empty where it passed, and where it may pass by itself."""
+    settled = verdict.fault and verdict.verdict == "failed" and not verdict.in_progress
+    return root_of(state, verdict.fault) if settled and verdict.fault else ""
 
 
 def _verdict(lab: Lab, text: TaskSpec, state: LabState) -> Verdict:
@@ -29,9 +41,7 @@ def _verdict(lab: Lab, text: TaskSpec, state: LabState) -> Verdict:
         code.function(state, *(seen(state, observation) for observation in code.observe))
     except NotPassed as end:
         try:
-            verdict = Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes)
-            keep_back = text.find_out and verdict.verdict == "failed" and not verdict.in_progress
-            return replace(verdict, root=root_of(state, end.fault)) if keep_back else verdict
+            return Verdict.of(text.id, text.title, text.points, _of_lab(end.fault, lab), lab.causes)
         except Exception as error:
             return _crashed(lab, text, error)
     except Exception as error:
