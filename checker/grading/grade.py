@@ -29,7 +29,7 @@ def judge(lab: Lab, state: State) -> Result:
 
 
 def _root(state: LabState, verdict: Verdict) -> str:
-    """What a task failed for, as a learner is to find it out; empty where it passed, and where it may pass by itself."""
+    """What a task failed for, as a learner is to find it out; empty where it passed or may pass by itself."""
     settled = verdict.fault and verdict.verdict == "failed" and not verdict.in_progress
     return root_of(state, verdict.fault) if settled and verdict.fault else ""
 
