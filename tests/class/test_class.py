@@ -176,7 +176,7 @@ def test_the_rules_in_all_namespaces_of_all_others_are_those_of_everybody(classr
             ]
         else:
             named = {resource for rule in rules for resource in rule["resources"]}
-            assert named <= READ_BY_ALL, namespace  # fmt: skip
+            assert named <= READ_BY_ALL, namespace
 
 
 def rules_in(api: Api, namespace: str) -> list[dict[str, Any]]:
@@ -261,9 +261,15 @@ def test_no_packet_of_a_learner_reaches_another(classroom: Classroom, pytestconf
         for learner in ("ada", "bob"):
             for place in PLACES:
                 kubectl(
-                    classroom.clusters[learner], "delete", "pod,service", "server", "-n", f"{NAME}-{learner}{place}",
-                    "--ignore-not-found", "--wait=false",
-                )  # fmt: skip
+                    classroom.clusters[learner],
+                    "delete",
+                    "pod,service",
+                    "server",
+                    "-n",
+                    f"{NAME}-{learner}{place}",
+                    "--ignore-not-found",
+                    "--wait=false",
+                )
 
 
 def test_an_ephemeral_container_may_not_be_privileged(classroom: Classroom) -> None:
