@@ -309,3 +309,13 @@ def sdk_names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "checker.sdk":
             yield from (alias.name for alias in node.names)
+
+
+def test_the_formatter_is_switched_off_nowhere() -> None:
+    switch = "fmt: " + "skip"
+    files = [
+        path
+        for folder in ("checker", "cluster", "labs", "lessons", "tests")
+        for path in (paths.COURSE / folder).rglob("*.py")
+    ]
+    assert files and not [path for path in files if switch in path.read_text()]
