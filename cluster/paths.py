@@ -17,16 +17,30 @@ def home() -> Path:
 def folder() -> Path:
     """The learner's folder: the copies of the lessons, and `work`.
 
-    `KUBECLASS_FOLDER`, else the one that `kubeclass study --folder` has chosen, else `~/kubeclass`. Where the clone
-    itself is `~/kubeclass`, the default is `~/kubeclass-lessons`.
+    `KUBECLASS_FOLDER`, else the one that `kubeclass study --folder` has chosen, else `~/kubeclass`. Where a clone
+    of the course is `~/kubeclass`, the default is `~/kubeclass-lessons`.
     """
     if named := os.environ.get("KUBECLASS_FOLDER"):
-        return Path(named)
+        return Path(named).absolute()
     with suppress(OSError, ValueError):
         if chosen := _chosen_folder().read_text().strip():
             return Path(chosen)
     default = Path.home() / "kubeclass"
-    return Path.home() / "kubeclass-lessons" if default.resolve().is_relative_to(COURSE) else default
+    return Path.home() / "kubeclass-lessons" if clone_around(default) else default
+
+
+def clone_around(folder: Path) -> Path | None:
+    """The clone of the course that holds a folder or is that folder, also by a symbolic link; None where there is none.
+
+    It may be another clone than the one that this code is in.
+    """
+    real = Path(os.path.realpath(folder))
+    return next((path for path in (real, *real.parents) if _is_clone(path)), None)
+
+
+def _is_clone(path: Path) -> bool:
+    has_files = os.path.isfile(path / "cluster" / "versions.json") and os.path.isdir(path / "lessons")  # noqa: PTH112, PTH113
+    return has_files or path == Path(os.path.realpath(COURSE))
 
 
 def choose_folder(folder: Path) -> None:

@@ -254,9 +254,9 @@ class _Folder:
 
 
 def _require_outside_the_clone(folder: Path) -> None:
-    """Raises Problem for a folder in the clone, also by a symbolic link: `git status` would show the copies."""
-    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(paths.COURSE)):
-        raise problem("folder-in-clone", folder=folder, clone=paths.COURSE)
+    """Raises Problem for a folder in a clone, also by a symbolic link: `git status` would show the copies."""
+    if clone := paths.clone_around(folder):
+        raise problem("folder-in-clone", folder=folder, clone=clone)
 
 
 def _course_files(pages: Iterable[str]) -> dict[str, bytes]:

@@ -488,6 +488,14 @@ def test_a_clone_in_the_default_folder_has_its_copies_beside_it(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(paths, "COURSE", tmp_path / "kubeclass")
     assert paths.folder() == tmp_path / "kubeclass-lessons"
+    monkeypatch.setattr(paths, "COURSE", tmp_path / "elsewhere")
+    assert paths.folder() == tmp_path / "kubeclass"
+    for name in ("cluster", "lessons"):
+        (tmp_path / "kubeclass" / name).mkdir(parents=True)
+    (tmp_path / "kubeclass" / "cluster" / "versions.json").write_text("{}")  # another clone
+    assert paths.folder() == tmp_path / "kubeclass-lessons"
+    with pytest.raises(Problem, match="is in the course's own folder"):
+        copies.bring_up_to_date(tmp_path / "kubeclass" / "lessons", PAGES)
 
 
 # -- what an older course kept in lessons/work -----------------------------------------------------------------------
