@@ -53,7 +53,7 @@ def choose_folder(folder: Path) -> None:
 
 
 def _chosen_folder() -> Path:
-    return home() / "folder"
+    return home() / "learners-folder"
 
 
 def work() -> Path:

@@ -55,8 +55,6 @@ def bring_up_to_date(folder: Path, pages: Iterable[str]) -> list[str]:
     cannot be used or the disk is full; then every file is either the old one or the new one.
     """
     with _problems_of(folder):
-        _require_outside_the_clone(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         opened = _Folder(folder)
         told = [] if opened.is_known else [say("copies-first", folder=folder)]
         wanted = _course_files(pages)
@@ -75,8 +73,6 @@ def reset(folder: Path, page: str) -> str:
     Problem as bring_up_to_date.
     """
     with _problems_of(folder):
-        _require_outside_the_clone(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         opened = _Folder(folder)
         backup = opened.put_back(page, _without_outputs((paths.COURSE / "lessons" / page).read_bytes()))
         opened.save()
@@ -119,6 +115,11 @@ class _Folder:
     """A learner's folder and its manifest."""
 
     def __init__(self, folder: Path) -> None:
+        """Create the folder where there is none. Raises OSError where nothing can be written to it."""
+        _require_outside_the_clone(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         self.folder = folder
         self.known = _read_manifest(folder)
         self.is_known = bool(self.known.files)
@@ -209,9 +210,7 @@ class _Folder:
                     (links / name).symlink_to(Path("..") / name)
 
     def save(self) -> None:
-        """Write the manifest, where it has changed. Raises OSError also where nothing can be written to the folder."""
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+        """Write the manifest, where it has changed."""
         data = msgspec.json.encode(self.known)
         if data != self.saved:
             self._write(MANIFEST, msgspec.json.format(data) + b"\n")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from checker.ui import copies, study
 from checker.ui.overview import course
-from cluster import Problem, paths
+from cluster import Cluster, Problem, paths
 from tests.unit.test_cluster import kubeclass
 
 PAGES = ["00-start.ipynb", "07-services.ipynb"]
@@ -476,7 +477,7 @@ def test_a_folder_that_was_chosen_is_kept_for_later_calls(
     monkeypatch.setenv("KUBECLASS_FOLDER", str(folder))
     assert paths.folder() == folder
     monkeypatch.delenv("KUBECLASS_FOLDER")
-    (tmp_path / "own" / "folder").write_bytes(b"\xff")
+    (tmp_path / "own" / "learners-folder").write_bytes(b"\xff")
     assert paths.folder() == tmp_path / "kubeclass"
 
 
@@ -496,6 +497,43 @@ def test_a_clone_in_the_default_folder_has_its_copies_beside_it(
     assert paths.folder() == tmp_path / "kubeclass-lessons"
     with pytest.raises(Problem, match="is in the course's own folder"):
         copies.bring_up_to_date(tmp_path / "kubeclass" / "lessons", PAGES)
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_jupyterlab_opens_the_copies(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_damaged: bool
+) -> None:
+    """Its root, its terminals and the folder of `work` are the learner's folder."""
+    monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path / "workspaces"))
+    monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path / "own"))
+    monkeypatch.delenv("KUBECLASS_FOLDER")
+    started: list[tuple[list[str], dict[str, Any]]] = []
+
+    class Server:
+        def __init__(self, words: list[str], **settings: Any) -> None:
+            started.append((words, settings))
+
+        def wait(self) -> None: ...
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("subprocess.Popen", Server)
+    monkeypatch.setattr(study, "_cluster_behind", lambda cluster: nullcontext())
+    monkeypatch.setattr(study, "_wait_until_listening", lambda server, port: None)
+    own = study.learners_folder(str(folder))
+    if is_damaged:
+        (folder / SERVICES).write_text("{")
+        study.learners_folder()
+    study.study(Cluster("kubeclass", tmp_path / "kubeconfig"), study.page_to_open("07"), own, browser=False)
+    ((words, settings),) = started
+    stem = "07-services-new" if is_damaged else "07-services"
+    assert f"--ServerApp.root_dir={folder}" in words
+    assert f"--LabApp.default_url=/lab/workspaces/{stem}" in words
+    assert "--ContentsManager.hide_globs=lessons" in words
+    assert settings["cwd"] == folder and settings["env"]["KUBECLASS_FOLDER"] == str(folder)
+    (workspace,) = (tmp_path / "workspaces").iterdir()
+    assert f"notebook:{NEWER if is_damaged else SERVICES}" in json.loads(workspace.read_text())["data"]
 
 
 # -- what an older course kept in lessons/work -----------------------------------------------------------------------
