@@ -7,27 +7,28 @@ that the learner has not changed. It keeps a copy that the learner has changed, 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from checker.model.catalogue import problem, say
+from checker.ui.lesson_files import (
+    UNREADABLE,
+    course_files,
+    digest,
+    digest_of,
+    is_changed_in_the_clone,
+    without_outputs,
+)
 from cluster import paths
 
 MANIFEST = ".kubeclass.json"
-BESIDE_LESSONS = ("*.md", "*.svg", "figures/*", "guestbook/*")  # what the lessons refer to
 LINKED = ("guestbook", "work")
-# Metadata of a cell that JupyterLab changes when a cell is run or folded: that is no change by the learner.
-OF_THE_VIEW = {"ExecuteTime", "collapsed", "execution", "jp-MarkdownHeadingCollapsed", "jupyter", "scrolled", "trusted"}
-UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JSON
 
 
 class Laid(msgspec.Struct):
@@ -56,8 +57,8 @@ def bring_up_to_date(folder: Path, pages: Iterable[str]) -> list[str]:
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        told = [] if opened.is_known else [say("copies-first", folder=folder)]
-        wanted = _course_files(pages)
+        wanted = course_files(pages)
+        told = [] if opened.is_known else [say("copies-first", folder=folder), *opened.take_over_old_lessons(wanted)]
         told += [sentence for name, content in wanted.items() if (sentence := opened.update(name, content))]
         opened.forget_all_but(wanted)
         told += opened.take_over_old_work()
@@ -74,7 +75,7 @@ def reset(folder: Path, page: str) -> str:
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        backup = opened.put_back(page, _without_outputs((paths.COURSE / "lessons" / page).read_bytes()))
+        backup = opened.put_back(page, without_outputs((paths.COURSE / "lessons" / page).read_bytes()))
         opened.save()
         return backup
 
@@ -99,16 +100,7 @@ def newer_files(folder: Path) -> dict[str, str]:
 
 def file_to_open(folder: Path, page: str) -> str:
     """The file of a lesson that JupyterLab can open: the learner's own, or the newer one where that is unreadable."""
-    return newer_files(folder).get(page, page) if _digest_of(folder / page) == UNREADABLE else page
-
-
-def cells_of(notebook: bytes) -> list[dict[str, Any]]:
-    """The cells of a notebook. Raises ValueError where it is not one."""
-    data = json.loads(notebook)
-    cells = data.get("cells") if isinstance(data, dict) else None
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ValueError
-    return cells
+    return newer_files(folder).get(page, page) if digest_of(folder / page) == UNREADABLE else page
 
 
 class _Folder:
@@ -127,7 +119,7 @@ class _Folder:
 
     def update(self, name: str, content: bytes) -> str:
         """Put one file of the course there, as new as it is. Returns what to tell about it, or ""."""
-        wanted, now = _digest(name, content), _digest_of(self.folder / name)
+        wanted, now = digest(name, content), digest_of(self.folder / name)
         before = self.known.files.get(name)
         if now in ("", wanted) or (before and now == before.digest):
             if now != wanted:
@@ -146,8 +138,8 @@ class _Folder:
     def _lay_beside(self, name: str, content: bytes, wanted: str) -> tuple[str, bool]:
         """Lay the course's file beside the learner's. Returns its name, and whether it was not offered before."""
         newer = self.known.beside.get(name, "")
-        offered, there = self.known.files.get(newer), _digest_of(self.folder / newer) if newer else ""
-        if offered and offered.digest == wanted and (there or _digest_of(self.folder / name) != UNREADABLE):
+        offered, there = self.known.files.get(newer), digest_of(self.folder / newer) if newer else ""
+        if offered and offered.digest == wanted and (there or digest_of(self.folder / name) != UNREADABLE):
             return newer, False  # perhaps the learner has deleted it: then it is not wanted
         if not newer or (there and not (offered and there == offered.digest)):
             newer = self._free_name(name, "new")
@@ -158,8 +150,8 @@ class _Folder:
 
     def put_back(self, page: str, content: bytes) -> str:
         """See `reset`."""
-        path, wanted = self.folder / page, _digest(page, content)
-        now, before = _digest_of(path), self.known.files.get(page)
+        path, wanted = self.folder / page, digest(page, content)
+        now, before = digest_of(path), self.known.files.get(page)
         changed = now not in ("", wanted) and not (before and now == before.digest)
         backup = self._free_name(page, "backup") if changed else ""
         self._write(page, content, backup)
@@ -171,6 +163,17 @@ class _Folder:
         """Delete files that the course no longer has, where the learner has not changed them."""
         for name in self.known.files.keys() - set(wanted) - set(self.known.beside.values()):
             self._delete_unchanged(name)
+
+    def take_over_old_lessons(self, names: Iterable[str]) -> list[str]:
+        """Keep a copy of each lesson that was changed in the clone, where an earlier course opened it.
+
+        The copy is the learner's own: no newer course replaces it. Returns what to tell.
+        """
+        changed = [name for name in names if name.endswith(".ipynb") and is_changed_in_the_clone(name)]
+        kept = {name: self._free_name(name, "backup") for name in changed}
+        for name, backup in kept.items():
+            self._write(backup, (paths.COURSE / "lessons" / name).read_bytes())
+        return [say("copies-clone", file=name, backup=backup) for name, backup in kept.items()]
 
     def take_over_old_work(self) -> list[str]:
         """Copy lessons/work of the clone, where an earlier course kept the learner's files; once. Returns what to tell.
@@ -227,7 +230,7 @@ class _Folder:
 
     def _delete_unchanged(self, name: str) -> None:
         before = self.known.files.pop(name, None)
-        if before and _digest_of(self.folder / name) == before.digest:
+        if before and digest_of(self.folder / name) == before.digest:
             (self.folder / name).unlink()
 
     def _free_name(self, name: str, word: str) -> str:
@@ -256,51 +259,6 @@ def _require_outside_the_clone(folder: Path) -> None:
     """Raises Problem for a folder in a clone, also by a symbolic link: `git status` would show the copies."""
     if clone := paths.clone_around(folder):
         raise problem("folder-in-clone", folder=folder, clone=clone)
-
-
-def _course_files(pages: Iterable[str]) -> dict[str, bytes]:
-    """What is laid into a folder: names and contents."""
-    lessons = paths.COURSE / "lessons"
-    found = {page: _without_outputs((lessons / page).read_bytes()) for page in pages}
-    for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
-        if path.is_file() and not path.name.startswith("."):
-            found[str(path.relative_to(lessons))] = path.read_bytes()
-    return found
-
-
-def _without_outputs(notebook: bytes) -> bytes:
-    data = json.loads(notebook)
-    for cell in data["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _digest(name: str, content: bytes) -> str:
-    """A digest of what a learner can change in a file: not of outputs, and not of empty cells, which JupyterLab adds.
-
-    UNREADABLE for a notebook that is not one.
-    """
-    if name.endswith(".ipynb"):
-        try:
-            cells = [_meaning(cell) for cell in cells_of(content)]
-        except (ValueError, TypeError):
-            return UNREADABLE
-        content = json.dumps([cell for cell in cells if cell[1]], sort_keys=True).encode()
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _meaning(cell: dict[str, Any]) -> list[Any]:
-    metadata = {key: value for key, value in dict(cell.get("metadata") or {}).items() if key not in OF_THE_VIEW}
-    return [cell.get("cell_type"), "".join(cell.get("source") or ""), metadata, cell.get("attachments") or {}]
-
-
-def _digest_of(path: Path) -> str:
-    """The digest of a file, "" where there is none."""
-    try:
-        return _digest(path.name, path.read_bytes())
-    except FileNotFoundError:
-        return ""
 
 
 def _read_manifest(folder: Path) -> Manifest:

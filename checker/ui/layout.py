@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from checker.ui.copies import cells_of
+from checker.ui.lesson_files import cells_of
 from cluster import paths
 
 TERMINAL = "kubeclass"  # the terminal's name: all lessons share it

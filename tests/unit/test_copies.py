@@ -281,7 +281,8 @@ def test_a_lesson_is_put_back_and_what_the_learner_wrote_is_kept(clone: Path, fo
     assert copies.bring_up_to_date(folder, PAGES) == []
 
 
-def test_a_lesson_is_put_back_by_a_command(folder: Path, tmp_path: Path) -> None:
+def test_a_lesson_is_put_back_by_a_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "is_changed_in_the_clone", lambda page: False)  # whoever runs this may write lessons
     copies.bring_up_to_date(folder, study.pages())
     mine = edit(folder / SERVICES)
     env = {"KUBECLASS_FOLDER": str(folder), "KUBECLASS_HOME": str(tmp_path)}
@@ -518,10 +519,10 @@ def test_jupyterlab_opens_the_copies(
         def poll(self) -> int:
             return 0
 
+    own = study.learners_folder(str(folder))
     monkeypatch.setattr("subprocess.Popen", Server)
     monkeypatch.setattr(study, "_cluster_behind", lambda cluster: nullcontext())
     monkeypatch.setattr(study, "_wait_until_listening", lambda server, port: None)
-    own = study.learners_folder(str(folder))
     if is_damaged:
         (folder / SERVICES).write_text("{")
         study.learners_folder()
@@ -536,7 +537,7 @@ def test_jupyterlab_opens_the_copies(
     assert f"notebook:{NEWER if is_damaged else SERVICES}" in json.loads(workspace.read_text())["data"]
 
 
-# -- what an older course kept in lessons/work -----------------------------------------------------------------------
+# -- what a learner wrote into the clone, with an older course -------------------------------------------------------
 
 
 def test_files_of_lessons_work_are_copied_once(clone: Path, folder: Path) -> None:
@@ -590,3 +591,25 @@ def test_a_disk_that_is_full_while_work_is_copied_is_told_and_it_is_copied_later
     assert not any((folder / "work").iterdir()) and not list(folder.glob(".work*"))
     copies.bring_up_to_date(folder, PAGES)
     assert (folder / "work/hello.yaml").read_text() == "old"
+
+
+def test_a_lesson_that_was_changed_in_the_clone_is_kept(clone: Path, folder: Path) -> None:
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *who, *words], cwd=clone, check=True, capture_output=True)
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "The course")
+    data = json.loads((clone / PAGES[0]).read_text())
+    data["cells"][1]["outputs"] = []
+    (clone / PAGES[0]).write_text(json.dumps(data))  # this one was only run
+    mine = edit(clone / SERVICES)
+    told = copies.bring_up_to_date(folder, PAGES)
+    backup = "07-services.backup.ipynb"
+    assert told[1:] == [f"You have changed {SERVICES} in the clone. Your version was also copied to {backup}."]
+    git("checkout", ".")
+    assert copies.bring_up_to_date(folder, PAGES) == []
+    assert (folder / backup).read_bytes() == mine
+    assert code(folder / SERVICES).startswith("!kubectl get pods")
+    assert len(list(folder.glob("*.backup*"))) == 1
