@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 COURSE = Path(__file__).resolve().parent.parent  # the clone: lessons/ and labs/ are in it
@@ -13,9 +14,51 @@ def home() -> Path:
     return Path(os.environ.get("KUBECLASS_HOME") or Path.home() / ".kubeclass")
 
 
+def folder() -> Path:
+    """The learner's folder: the copies of the lessons, and `work`.
+
+    `KUBECLASS_FOLDER`, else the one that `kubeclass study --folder` has chosen, else `~/kubeclass`. Where a clone
+    of the course is `~/kubeclass`, the default is `~/kubeclass-lessons`.
+    """
+    if named := os.environ.get("KUBECLASS_FOLDER"):
+        return Path(named).absolute()
+    with suppress(OSError, ValueError):
+        if chosen := _chosen_folder().read_text().strip():
+            return Path(chosen)
+    default = Path.home() / "kubeclass"
+    return Path.home() / "kubeclass-lessons" if clone_around(default) else default
+
+
+def clone_around(folder: Path) -> Path | None:
+    """The clone of the course that holds a folder or is that folder, also by a symbolic link; None where there is none.
+
+    It may be another clone than the one that this code is in.
+    """
+    real = Path(os.path.realpath(folder))
+    return next((path for path in (real, *real.parents) if _is_clone(path)), None)
+
+
+def _is_clone(path: Path) -> bool:
+    has_files = os.path.isfile(path / "cluster" / "versions.json") and os.path.isdir(path / "lessons")  # noqa: PTH112, PTH113
+    return has_files or path == Path(os.path.realpath(COURSE))
+
+
+def choose_folder(folder: Path) -> None:
+    """Keep the learner's folder for later calls. Raises OSError where that fails."""
+    file = _chosen_folder()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_text(f"{folder}\n")
+    new.replace(file)
+
+
+def _chosen_folder() -> Path:
+    return home() / "learners-folder"
+
+
 def work() -> Path:
-    """The folder of the learner's files, with a folder for each lab: `KUBECLASS_WORK`, or lessons/work in the clone."""
-    return Path(os.environ.get("KUBECLASS_WORK") or COURSE / "lessons" / "work")
+    """The learner's files for the labs, a folder for each lab: `KUBECLASS_WORK`, or `work` in the learner's folder."""
+    return Path(os.environ.get("KUBECLASS_WORK") or folder() / "work")
 
 
 def progress() -> Path:

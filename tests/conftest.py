@@ -31,6 +31,7 @@ TESTS, SOLO = OF_SMOKE or "kubeclass-test", OF_SMOKE or "kubeclass-solo"
 os.environ["KUBECLASS_HOME"] = str(HOME)
 os.environ["KUBECLASS_CLUSTER"] = TESTS
 os.environ["KUBECLASS_WORK"] = str(HOME / "work")
+os.environ["KUBECLASS_FOLDER"] = str(HOME / "folder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,7 @@ from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
 from checker.ui.lab_cli import lab as lab_commands
+from checker.ui.lesson_cli import lesson as lesson_commands
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, class_commands, lab_commands):
+for _command in (*CLUSTER_COMMANDS, lesson_commands, class_commands, lab_commands):
     app.add_command(_command)
 
 

@@ -131,14 +131,17 @@ def doctor(as_json: bool) -> None:
     help="help-study-port",
 )
 @command.option("--plain", is_flag=True, help="help-study-plain")
-def study(lesson: str, no_browser: bool, port: int, plain: bool) -> None:
-    """Open JupyterLab at a lesson, by default the first; the cluster comes up behind it."""
+@command.option("--folder", metavar="DIR", default="", help="help-study-folder")
+def study(lesson: str, no_browser: bool, port: int, plain: bool, folder: str) -> None:
+    """Open the learner's copy of a lesson in JupyterLab, by default the first; the cluster comes up behind it."""
     from checker.classroom.target import target
     from checker.ui import study as jupyter
     from cluster.up import stop_as_by_ctrl_c
 
     stop_as_by_ctrl_c()
-    jupyter.study(target(), jupyter.page_to_open(lesson), browser=not no_browser, port=port, plain=plain)
+    page = jupyter.page_to_open(lesson)
+    own = jupyter.learners_folder(folder)
+    jupyter.study(target(), page, own, browser=not no_browser, port=port, plain=plain)
 
 
 COMMANDS = (up, down, status, doctor, study, join, leave)

@@ -12,9 +12,9 @@ from checker.classroom.needs import fitted, left_out_here
 from checker.classroom.target import target
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import say
-from checker.ui import progress
+from checker.ui import copies, progress
 from checker.ui.study import page_of
-from cluster import up_progress
+from cluster import paths, up_progress
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Course:
     def __init__(self) -> None:
         cluster = target()
         self.underway = up_progress.describe(cluster) if cluster.kind == "own" else ""
+        self.newer = copies.newer_files(paths.folder())
         kept = progress.read()["labs"]
         labs = [fitted(load_lab(number), cluster) for number in all_labs()]
         missing = left_out_here(labs, cluster)
@@ -113,6 +114,15 @@ class Course:
             return say("progress-next-lesson", lab=following.lab, page=following.page)
         return say("progress-next-lab", lab=following.lab)
 
+    def _of_newer_files(self) -> dict[str, str]:
+        """What to tell about each of the course's files that lies beside one of the learner's."""
+        told = {}
+        for file, newer in sorted(self.newer.items()):
+            told[newer] = say("progress-newer", file=file, newer=newer)
+            if page_of(file):
+                told[newer] += " " + say("progress-newer-reset", lesson=file[:2])
+        return told
+
     def __repr__(self) -> str:
         title, minutes = say("progress-start-title"), say("progress-minutes", minutes=START_MINUTES)
         wide, width = max(6, *(len(row.status[1]) for row in self.rows)), max(len(row.title) for row in self.rows)
@@ -128,7 +138,8 @@ class Course:
             reached = f"{row.best}/{row.max_score}"
             line = f"{symbol} {word:{wide}}  {row.lab}  {row.title:{width}}  {row.takes}  {reached:>5}  {row.time:>7}"
             lines.append(line.rstrip())
-        return "\n".join([*lines, self._total(), self._next(), *filter(None, [self.underway])])
+        newer = self._of_newer_files().values()
+        return "\n".join([*lines, self._total(), self._next(), *newer, *filter(None, [self.underway])])
 
     def _repr_html_(self) -> str:
         following = self.following
@@ -151,12 +162,20 @@ class Course:
         )
         underway = f"<p><b>{escape(self.underway)}</b></p>" if self.underway else ""
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"{underway}{table}<p>{escape(self._total())}</p>"
+        newer = "".join(
+            f"<p>{escape(sentence).replace(escape(file), _link(file))}</p>"
+            for file, sentence in self._of_newer_files().items()
+        )
+        return f"{underway}{newer}{table}<p>{escape(self._total())}</p>"
 
 
 def _about(page: str, title: str, goal: str) -> str:
     name = f'<a href="{page}">{escape(title)}</a>' if page else escape(title)
     return f'<td style="text-align: left">{name}<br>{escape(goal)}</td>'
+
+
+def _link(file: str) -> str:
+    return f'<a href="{escape(file)}">{escape(file)}</a>'
 
 
 def course() -> Course:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from checker.collect.kubeconfig import access_of
 from checker.model.catalogue import problem, say
-from checker.ui import layout
+from checker.ui import copies, layout
 from checker.ui.cluster_status import facts
 from cluster import engine, paths, tools
 from cluster.context import Cluster
@@ -36,10 +36,10 @@ STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
 
 
 @cache
-def pages(drafts: bool = False) -> list[str]:
-    """The files of all finished lessons, in order; with `drafts`, of those that are not finished."""
+def pages() -> list[str]:
+    """The files of all finished lessons, in order."""
     found = sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))
-    return [path.name for path in found if drafts == _is_draft(path)]
+    return [path.name for path in found if not _is_draft(path)]
 
 
 def _is_draft(path: Path) -> bool:
@@ -90,21 +90,37 @@ def _host_of(cluster: Cluster) -> list[str]:
     return [host] if host else []
 
 
-def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, plain: bool = False) -> None:
+def learners_folder(chosen: str = "") -> Path:
+    """The learner's folder, with copies of the lessons that are up to date. Tells what was kept.
+
+    chosen: a folder that the learner names; it is kept for later calls. Raises Problem where it cannot be used.
+    """
+    folder = Path(chosen).expanduser().absolute() if chosen else paths.folder()
+    for sentence in copies.bring_up_to_date(folder, pages()):
+        tell(sentence)
+    if chosen:
+        copies.choose(folder)
+    return folder
+
+
+def study(
+    cluster: Cluster, page: str, folder: Path, browser: bool = True, port: int = PORT, plain: bool = False
+) -> None:
     """Run JupyterLab on loopback, with a token, until it is stopped. Prints the address.
 
     One's own cluster comes up in the background. A class's cluster is there already.
 
+    folder: the learner's, see learners_folder. page: a lesson's file in it.
     plain: without the course's arrangement of lesson, picture and terminal (layout.py).
 
     Raises Problem where it does not start.
     """
-    paths.work().mkdir(parents=True, exist_ok=True)  # where the lessons write files
+    page = copies.file_to_open(folder, page)
     if cluster.kind == "own" and sys.stdin.isatty():
         engine.ensure()  # it may ask, and what goes on behind JupyterLab cannot
     token = secrets.token_hex(24)
     port = _free_port(port)
-    where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page)}"
+    where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page, folder)}"
     words = [
         sys.executable,
         "-m",
@@ -112,20 +128,21 @@ def study(cluster: Cluster, page: str, browser: bool = True, port: int = PORT, p
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={paths.COURSE / 'lessons'}",
+        f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url={where}",
         f"--LabApp.workspaces_dir={layout.folder()}",
-        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *pages(drafts=True)]),
+        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
         "--ServerApp.answer_yes=True",
         "--log-level=WARN",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
     configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
-    env = {**environment(cluster), "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs}
+    own = {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs, "KUBECLASS_FOLDER": str(folder)}
+    env = {**environment(cluster), **own}
     with _cluster_behind(cluster) if cluster.kind == "own" else _class_at_hand(cluster):
         # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
-        server = subprocess.Popen(words, env=env, cwd=paths.COURSE / "lessons")
+        server = subprocess.Popen(words, env=env, cwd=folder)
         try:
             with step(say("study-starting")):
                 _wait_until_listening(server, port)

@@ -78,7 +78,7 @@ def jupyter(study: Study) -> Iterator[str]:
 @pytest.fixture
 def notebook() -> Iterator[str]:
     """The notebook's path, as JupyterLab knows it."""
-    folder = paths.COURSE / "lessons" / "work" / f"browser-{os.getpid()}"
+    folder = paths.folder() / "work" / f"browser-{os.getpid()}"
     folder.mkdir(parents=True)
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]

@@ -1,7 +1,7 @@
 """Every lesson runs as it is committed, each output compared (nbval, strict); and with its lab solved, for full marks.
 
 Their order is shuffled (tests/conftest.py), and nothing is deleted between them: a lesson works after any other,
-and again. The notebooks are copied first, so that a learner's files in lessons/work/ stay as they are. With --record
+and again. The notebooks are copied first, with their outputs, so that the clone stays as it is. With --record
 (make prove) a lesson whose code is not what its outputs came from is run first, and its outputs are kept.
 """
 

@@ -39,6 +39,7 @@ from cluster import (
 from cluster.versions import versions
 from tests.bench.measure import HEAD, with_row
 
+LESSONS = paths.COURSE / "lessons"
 FIT: dict[str, Any] = {
     "engine": "docker",
     "engine_problem": None,
@@ -311,7 +312,7 @@ def kubeclass(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint", "solve", "reset", "progress")
+COMMANDS = ("up", "down", "status", "doctor", "study", "start", "check", "hint", "solve", "reset", "progress", "lesson")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -391,7 +392,7 @@ def test_no_learner_is_shown_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert study.page_to_open("07") == "07-services.ipynb"
     with pytest.raises(Problem, match="There is no lesson '08'"):
         study.page_to_open("08")
-    assert (study.page_of("08"), study.pages(drafts=True)) == ("", ["08-dns.ipynb"])
+    assert (study.page_of("08"), study.pages()) == ("", ["07-services.ipynb"])
     study.pages.cache_clear()
 
 
@@ -399,31 +400,31 @@ def test_a_lesson_is_arranged_once_and_what_a_learner_changed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
-    assert layout.arrange("05-deployments.ipynb") == "05-deployments"
+    assert layout.arrange("05-deployments.ipynb", LESSONS) == "05-deployments"
     (kept,) = tmp_path.iterdir()
     arranged = json.loads(kept.read_text())
     (clone,) = (name for name in arranged["data"] if name.startswith("cloned-outputs:05-deployments.ipynb:"))
-    cells = json.loads((paths.COURSE / "lessons" / "05-deployments.ipynb").read_text())["cells"]
+    cells = json.loads((LESSONS / "05-deployments.ipynb").read_text())["cells"]
     assert "picture()" in "".join(cells[arranged["data"][clone]["data"]["index"]]["source"])
     arranged["data"]["layout-restorer:data"] = {"mine": True}
     kept.write_text(json.dumps(arranged))
-    layout.arrange("05-deployments.ipynb")
+    layout.arrange("05-deployments.ipynb", LESSONS)
     assert json.loads(kept.read_text()) == arranged
 
 
 def test_a_damaged_arrangement_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
-    layout.arrange("05-deployments.ipynb")
+    layout.arrange("05-deployments.ipynb", LESSONS)
     (kept,) = tmp_path.iterdir()
     whole = kept.read_text()
     kept.write_text(whole[:50])
-    layout.arrange("05-deployments.ipynb")
+    layout.arrange("05-deployments.ipynb", LESSONS)
     assert kept.read_text() == whole
 
 
 def test_a_lesson_without_a_picture_is_arranged_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path))
-    layout.arrange("00-start.ipynb")
+    layout.arrange("00-start.ipynb", LESSONS)
     assert "cloned-outputs" not in next(tmp_path.iterdir()).read_text()
 
 

@@ -1,0 +1,81 @@
+"""The files of the course that a learner gets copies of, and what counts as a change of a copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cluster import paths
+
+BESIDE_LESSONS = ("*.md", "*.svg", "figures/*", "guestbook/*")  # what the lessons refer to
+# Metadata of a cell that JupyterLab changes when a cell is run or folded: that is no change by the learner.
+OF_THE_VIEW = {"ExecuteTime", "collapsed", "execution", "jp-MarkdownHeadingCollapsed", "jupyter", "scrolled", "trusted"}
+UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JSON
+
+
+def course_files(pages: Iterable[str]) -> dict[str, bytes]:
+    """What is laid into a folder: names and contents."""
+    lessons = paths.COURSE / "lessons"
+    found = {page: without_outputs((lessons / page).read_bytes()) for page in pages}
+    for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
+        if path.is_file() and not path.name.startswith("."):
+            found[str(path.relative_to(lessons))] = path.read_bytes()
+    return found
+
+
+def without_outputs(notebook: bytes) -> bytes:
+    data = json.loads(notebook)
+    for cell in data["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def is_changed_in_the_clone(page: str) -> bool:
+    """Whether a lesson in the clone is another one than git has. False where git cannot say."""
+    lessons = paths.COURSE / "lessons"
+    try:
+        shown = subprocess.run(["git", "show", f"HEAD:./{page}"], cwd=lessons, capture_output=True, check=False)
+    except FileNotFoundError:  # there is no git
+        return False
+    return not shown.returncode and digest(page, shown.stdout) != digest_of(lessons / page)
+
+
+def digest(name: str, content: bytes) -> str:
+    """A digest of what a learner can change in a file: not of outputs, and not of empty cells, which JupyterLab adds.
+
+    UNREADABLE for a notebook that is not one.
+    """
+    if name.endswith(".ipynb"):
+        try:
+            cells = [_meaning(cell) for cell in cells_of(content)]
+        except (ValueError, TypeError):
+            return UNREADABLE
+        content = json.dumps([cell for cell in cells if cell[1]], sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def digest_of(path: Path) -> str:
+    """The digest of a file, "" where there is none."""
+    try:
+        return digest(path.name, path.read_bytes())
+    except FileNotFoundError:
+        return ""
+
+
+def _meaning(cell: dict[str, Any]) -> list[Any]:
+    metadata = {key: value for key, value in dict(cell.get("metadata") or {}).items() if key not in OF_THE_VIEW}
+    return [cell.get("cell_type"), "".join(cell.get("source") or ""), metadata, cell.get("attachments") or {}]
+
+
+def cells_of(notebook: bytes) -> list[dict[str, Any]]:
+    """The cells of a notebook. Raises ValueError where it is not one."""
+    data = json.loads(notebook)
+    cells = data.get("cells") if isinstance(data, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise ValueError
+    return cells
