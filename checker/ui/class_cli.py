@@ -332,6 +332,30 @@ def preflight(context: str, kubeconfig: Path | None, registry: str, as_json: boo
     sys.exit(0 if found.passed else 1)
 
 
+@class_commands.command(help="help-class-images")
+@command.option("--registry", metavar="PREFIX", required=True, help="help-class-registry")
+@command.option("--push", "pushes", is_flag=True, help="help-class-push")
+@json_option
+def images(registry: str, pushes: bool, as_json: bool) -> None:
+    """List the course's images as they are named in a registry, or push them there."""
+    from checker.classroom.images import names_in, push
+    from checker.classroom.registry import checked_prefix
+    from checker.model.catalogue import problem, say
+    from cluster import engine
+    from cluster.progress import tell
+
+    prefix = checked_prefix(registry)
+    if not prefix:
+        raise problem("class-registry", prefix=registry)
+    named = names_in(prefix)
+    if pushes:
+        push(engine.ensure(), prefix, lambda image: tell(say("class-pushing", image=image)))
+    if as_json:
+        return _print({"registry": prefix, "images": named, "pushed": pushes})
+    for name, full in named.items():
+        click.echo(say("class-image", name=name, full=full))
+
+
 def _class(name: str, context: str, kubeconfig: Path | None) -> tuple[Api, Record]:
     """A class that is there. Raises Problem where it is not."""
     from checker.classroom import record, where

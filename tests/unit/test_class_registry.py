@@ -164,3 +164,31 @@ def test_the_observer_and_the_wall_are_pulled_from_there() -> None:
         if one["kind"] == "Deployment" and one["metadata"]["name"] == "observer"
     }
     assert len(digests) == 2  # so that a class with a registry brings the observer up to date
+
+
+def test_the_images_are_pushed_under_their_names_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    from checker.classroom import images
+
+    ran: list[tuple[str, ...]] = []
+    prepared: list[str] = []
+    monkeypatch.setattr(images.images, "prepare", prepared.append)
+    monkeypatch.setattr(images, "run", lambda *words, **_: ran.append(words))
+    told: list[str] = []
+    images.push("podman", PREFIX, told.append)
+    names = ["python:3.13-slim", "redis:8", "guestbook:v1", "guestbook:v2", "guestbook:v3"]
+    assert prepared == ["podman"] and told == [f"{PREFIX}/{name}" for name in names]
+    tagged_and_pushed = [(("podman", "tag", n, f"{PREFIX}/{n}"), ("podman", "push", f"{PREFIX}/{n}")) for n in names]
+    assert ran == [words for pair in tagged_and_pushed for words in pair]
+
+
+def test_the_images_of_a_registry_are_listed() -> None:
+    from click.testing import CliRunner
+
+    from checker.ui.class_cli import class_commands
+
+    done = CliRunner().invoke(class_commands, ["images", "--registry", f"{PREFIX}/", "--json"])
+    told = json.loads(done.output)
+    assert told["registry"] == PREFIX and not told["pushed"]
+    assert told["images"]["redis:8"] == f"{PREFIX}/redis:8"
+    empty = CliRunner().invoke(class_commands, ["images", "--registry", ""]).exception
+    assert "Nothing is no place of images" in str(empty)
