@@ -9,7 +9,8 @@ from msgspec.structs import replace as with_fields
 
 from checker.classroom.joined import current_class
 from checker.classroom.plan import POLICIES
-from checker.classroom.target import further_namespaces
+from checker.classroom.registry import in_words
+from checker.classroom.target import further_namespaces, registry_of
 from checker.grading.labs import Lab
 from cluster import Cluster
 
@@ -40,11 +41,19 @@ def left_out_here(labs: Iterable[Lab], cluster: Cluster) -> dict[str, str]:
 
 
 def fitted(lab: Lab, cluster: Cluster) -> Lab:
-    """A lab as it is on this cluster: in a class without the tasks in which nodes are closed and stopped."""
+    """A lab as it is on this cluster.
+
+    In a class it is without the tasks in which nodes are closed and stopped, and names the images as the class does.
+    """
     teachers = frozenset(task.id for task in lab.spec.tasks if task.nodes)
-    if cluster.kind != "class" or not teachers or lab.left_out:
+    prefix = registry_of(cluster)
+    if cluster.kind != "class" or lab.left_out or not (teachers or prefix):
         return lab
-    tasks = [task for task in lab.spec.tasks if task.id not in teachers]
+    tasks = [
+        with_fields(task, text=in_words(task.text, prefix), hints=[in_words(hint, prefix) for hint in task.hints])
+        for task in lab.spec.tasks
+        if task.id not in teachers
+    ]
     return replace(lab, spec=with_fields(lab.spec, tasks=tasks), left_out=teachers)
 
 

@@ -45,6 +45,12 @@ def further_namespaces(cluster: Cluster) -> Mapping[str, str]:
     return joined.namespaces if joined and joined.name == cluster.name else {}
 
 
+def registry_of(cluster: Cluster) -> str:
+    """The prefix of the course's images in a class that names one; empty elsewhere."""
+    joined = current_class() if cluster.kind == "class" else None
+    return joined.registry if joined and joined.name == cluster.name else ""
+
+
 def options(cluster: Cluster) -> str:
     """What a command needs to mean a cluster that was named, for kubectl and kubeclass alike; "" for any other."""
     if cluster.kind != "named":

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checker.classroom.target import further_namespaces, target
+from checker.classroom.registry import prefixed, prefixed_copy, prefixed_objects, send_function
+from checker.classroom.target import further_namespaces, registry_of, target
 from checker.collect import marks
 from checker.collect.api import Api, ApiError
 from checker.collect.refused import problem_of
@@ -50,7 +51,7 @@ CLEARED_AT = "kubeclass.dev/cleared"  # annotation of a namespace of the course:
 
 # Before a script in a class: there, nobody but the teacher makes namespaces, and those that a lab asks for exist.
 NO_NAMESPACES = """
-kubectl() { case "${1-} ${2-}" in "create namespace") ;; *) command kubectl "$@" ;; esac; }
+kubectl() { case "${1-} ${2-}" in "create namespace") ;; *) send "$@" ;; esac; }
 """
 
 
@@ -195,7 +196,8 @@ class NamespaceEnvironment:
             return
         for suffix, objects in lab.generated(seed).items():
             namespace = f"{self.namespace}-{suffix}" if suffix else self.namespace
-            listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+            named = prefixed_objects(objects, registry_of(self.cluster))
+            listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": named})
             kubectl(self.cluster, "apply", "-n", namespace, "-f", "-", input=listed)
         uid = self._namespace()["metadata"]["uid"]
         self._mark(self.namespace, lab, {STARTED: started, SEED: bound(seed, uid)})
@@ -340,12 +342,13 @@ class NamespaceEnvironment:
 
         A folder in it that has the name of a further namespace holds the manifests for that namespace.
         """
-        for where, namespace in {".": self.namespace, **lab.namespaces(self.namespace)}.items():
-            manifests = lab.folder / folder / where
-            if any(manifests.glob("*.yaml")):
-                if namespace != self.namespace:
-                    self._mark(namespace, lab, {})
-                kubectl(self.cluster, "apply", "-n", namespace, "-f", str(manifests))
+        with prefixed_copy(lab.folder, registry_of(self.cluster)) as files:
+            for where, namespace in {".": self.namespace, **lab.namespaces(self.namespace)}.items():
+                manifests = files / folder / where
+                if any(manifests.glob("*.yaml")):
+                    if namespace != self.namespace:
+                        self._mark(namespace, lab, {})
+                    kubectl(self.cluster, "apply", "-n", namespace, "-f", str(manifests))
 
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str:
         """Run a shell script as a learner would type it: kubectl goes to this cluster and this namespace.
@@ -358,7 +361,8 @@ class NamespaceEnvironment:
 
         work = self.folder(lab)
         work.mkdir(parents=True, exist_ok=True)
-        with self._own_kubeconfig() as kubeconfig:
+        prefix = registry_of(self.cluster)
+        with self._own_kubeconfig() as kubeconfig, prefixed_copy(lab.folder, prefix) as files:
             metadata = self._namespace().get("metadata") or {}
             env = {
                 "KUBECONFIG": kubeconfig,
@@ -368,8 +372,9 @@ class NamespaceEnvironment:
                 "WORK": str(work),
                 "PATH": f"{kubectl_path().parent}{os.pathsep}{os.environ['PATH']}",
             }
-            before = NO_NAMESPACES if self.cluster.kind == "class" else ""
-            return run_script(before + script, folder, self.namespace, env, timeout)
+            before = send_function(prefix) + NO_NAMESPACES if self.cluster.kind == "class" else ""
+            place = files / folder.relative_to(lab.folder) if folder.is_relative_to(lab.folder) else folder
+            return run_script(before + prefixed(script, prefix), place, self.namespace, env, timeout)
 
     @contextmanager
     def _own_kubeconfig(self) -> Iterator[str]:

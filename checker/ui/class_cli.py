@@ -68,6 +68,7 @@ def create(
     from checker.classroom.build import build, further_suffixes, labs_of_a_class, short_of
     from checker.classroom.needs import left_out
     from checker.classroom.quota import Quota, parse_quota
+    from checker.classroom.registry import checked_prefix
     from checker.classroom.remove import remove as remove_learners
     from checker.classroom.roster import checked_name, read_roster
     from checker.collect.api import Api
@@ -82,6 +83,7 @@ def create(
     offers.may(api, name)
     known = record.read(api, name)
     wanted = parse_quota(quota, known.quota if known else Quota())
+    prefix = checked_prefix(registry) or (known.registry if known else "")
     plan = build(name, learners, wanted, seen.known, labs)
     if taken := apply.strangers(plan, apply.namespaces(api)):
         raise problem("class-namespaces-taken", name=name, namespaces=taken[:5], more=len(taken[5:]) or "")
@@ -101,11 +103,11 @@ def create(
         raise problem("class-not-created", name=name, exit_code=1)
     where.remember(name, cluster)
     with step(say("class-step-observer")):
-        _install_observer(cluster)
+        _install_observer(cluster, prefix)
         is_enforced = offers.enforced(api)
     gives = (*seen.offers, *(["policies"] if is_enforced else []))
     ends = known.ends if known and known.ends > datetime.now(UTC) else datetime.now(UTC) + timedelta(hours=hours)
-    record.write(api, record.Record(name, ends, gives, registry or (known.registry if known else ""), wanted))
+    record.write(api, record.Record(name, ends, gives, prefix, wanted))
     progress = _Progress()
     done = apply.create(api, plan, progress.of_step)
     gone_later: list[str] = []
@@ -280,6 +282,80 @@ def remove(name: str, context: str, kubeconfig: Path | None, yes: bool, as_json:
     sys.exit(1 if left else 0)
 
 
+@class_commands.command(help="help-class-preflight")
+@context_option
+@kubeconfig_option
+@command.option("--registry", metavar="PREFIX", default="", help="help-class-registry")
+@json_option
+def preflight(context: str, kubeconfig: Path | None, registry: str, as_json: bool) -> None:
+    """Try a cluster with one made-up learner and one lab, and remove it all. Exit status: 0 all passed, 1 not."""
+    from checker.classroom.preflight import Tried
+    from checker.classroom.preflight import preflight as try_out
+    from checker.classroom.registry import checked_prefix
+    from checker.classroom.target import target
+    from checker.collect.api import Api
+    from checker.model.catalogue import problem, say
+    from cluster.progress import tell
+
+    if not context:
+        raise problem("class-preflight-where")
+    cluster = target(context, str(kubeconfig or ""))
+    tell(say("class-preflight-begin", context=context))
+
+    def told(one: Tried) -> None:
+        sign = "✘" if one.why else "✔"
+        tell(
+            f"{sign} {say('class-tried', what=say(f'class-tried-{one.step}'), seconds=round(one.seconds), why=one.why)}"
+        )
+
+    found = try_out(Api(cluster), checked_prefix(registry), told)
+    if as_json:
+        _print(
+            {
+                "context": context,
+                "passed": found.passed,
+                "lab": found.lab,
+                "policies_enforced": found.enforced,
+                "steps": [
+                    {"step": one.step, "seconds": round(one.seconds, 1), "passed": not one.why, "why": one.why}
+                    for one in found.tried
+                ],
+                "left": found.left,
+            }
+        )
+    elif found.passed:
+        click.echo(say("class-preflight-passed", context=context, lab=found.lab))
+        if not found.enforced:
+            click.echo(say("class-no-walls"))
+    else:
+        click.echo(say("class-preflight-failed", context=context, left=found.left, name=found.name))
+    sys.exit(0 if found.passed else 1)
+
+
+@class_commands.command(help="help-class-images")
+@command.option("--registry", metavar="PREFIX", required=True, help="help-class-registry")
+@command.option("--push", "pushes", is_flag=True, help="help-class-push")
+@json_option
+def images(registry: str, pushes: bool, as_json: bool) -> None:
+    """List the course's images as they are named in a registry, or push them there."""
+    from checker.classroom.images import names_in, push
+    from checker.classroom.registry import checked_prefix
+    from checker.model.catalogue import problem, say
+    from cluster import engine
+    from cluster.progress import tell
+
+    prefix = checked_prefix(registry)
+    if not prefix:
+        raise problem("class-registry", prefix=registry)
+    named = names_in(prefix)
+    if pushes:
+        push(engine.ensure(), prefix, lambda image: tell(say("class-pushing", image=image)))
+    if as_json:
+        return _print({"registry": prefix, "images": named, "pushed": pushes})
+    for name, full in named.items():
+        click.echo(say("class-image", name=name, full=full))
+
+
 def _class(name: str, context: str, kubeconfig: Path | None) -> tuple[Api, Record]:
     """A class that is there. Raises Problem where it is not."""
     from checker.classroom import record, where
@@ -301,11 +377,11 @@ def _homes(api: Api, name: str) -> dict[str, dict[str, str]]:
     return homes_in(list(listed(api, name, ["Namespace"]).values()))
 
 
-def _install_observer(cluster: Any) -> None:
+def _install_observer(cluster: Any, registry: str) -> None:
     from cluster import observer
 
-    if not observer.is_current(cluster):
-        observer.install(cluster)
+    if not observer.is_current(cluster, registry=registry):
+        observer.install(cluster, registry=registry)
 
 
 class _Progress:

@@ -26,13 +26,14 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"  # label of the nodes of
 PROGRAM = "kubeclass.dev/program"  # annotation of the Pod template: a digest of the program and of this manifest
 
 
-def manifests(namespace: str = NAMESPACE, on_control_plane: bool = True) -> str:
+def manifests(namespace: str = NAMESPACE, on_control_plane: bool = True, registry: str = "") -> str:
     """All objects of the observer as YAML, for a namespace of this name.
 
     A changed program changes the Pod template, so that it is rolled out.
     on_control_plane: False where no node of the cluster has the control plane, as in a cloud.
+    registry: the prefix of the image's name, on a cluster that pulls it from a registry.
     """
-    documents = _documents(namespace)
+    documents = _documents(namespace, registry)
     if not on_control_plane:
         for document in documents:
             if document["kind"] == "Deployment":
@@ -40,10 +41,12 @@ def manifests(namespace: str = NAMESPACE, on_control_plane: bool = True) -> str:
     return str(yaml.safe_dump_all(documents))
 
 
-def _documents(namespace: str = NAMESPACE) -> list[dict[str, Any]]:
+def _documents(namespace: str = NAMESPACE, registry: str = "") -> list[dict[str, Any]]:
     programs = {name: (HERE / name).read_text() for name in PROGRAMS}
     # Two names: the namespace, and the ClusterRole with its binding. The Role is in the namespace, so its name stays.
     manifest = re.sub(r"\bkubeclass\b(?!-observer-user|\.)", namespace, (HERE / "manifest.yaml").read_text())
+    if registry:
+        manifest = re.sub(r"(image: )", rf"\1{registry}/", manifest)
     documents = list(yaml.safe_load_all(manifest))
     documents.append(
         {
@@ -63,9 +66,9 @@ def _deployment(documents: list[dict[str, Any]]) -> dict[str, Any]:
     return next(d for d in documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "observer")
 
 
-def is_current(cluster: Cluster, namespace: str = NAMESPACE) -> bool:
+def is_current(cluster: Cluster, namespace: str = NAMESPACE, registry: str = "") -> bool:
     """Whether the observer in the cluster is this version, and ready."""
-    wanted = _deployment(_documents(namespace))["spec"]["template"]["metadata"]["annotations"][PROGRAM]
+    wanted = _deployment(_documents(namespace, registry))["spec"]["template"]["metadata"]["annotations"][PROGRAM]
     try:
         found = json.loads(kubectl(cluster, "get", "deployment", "observer", "-n", namespace, "-o", "json", timeout=20))
     except Problem:
@@ -77,11 +80,11 @@ def is_current(cluster: Cluster, namespace: str = NAMESPACE) -> bool:
     )
 
 
-def install(cluster: Cluster, namespace: str = NAMESPACE) -> None:
+def install(cluster: Cluster, namespace: str = NAMESPACE, registry: str = "") -> None:
     """Put the observer into the cluster, or bring it up to date, and wait until it is ready.
 
     Raises Problem where that does not come about within a minute and a half.
     """
     nodes = kubectl(cluster, "get", "nodes", "-l", CONTROL_PLANE, "-o", "name", timeout=20)
-    kubectl(cluster, "apply", "-f", "-", input=manifests(namespace, on_control_plane=bool(nodes.strip())))
+    kubectl(cluster, "apply", "-f", "-", input=manifests(namespace, bool(nodes.strip()), registry))
     kubectl(cluster, "rollout", "status", "deployment/observer", "-n", namespace, "--timeout=90s", timeout=100)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from checker.sdk import Answers, Http, Object, Ref, State, fail, other_values, parse_time, unknown
+from checker.sdk import Answers, Http, ImageName, Object, Ref, State, fail, other_values, parse_time, unknown
 
 ARCHIVE = list(yaml.safe_load_all((Path(__file__).parent / "setup" / "archive.yaml").read_text()))
 LEDGER = Http("archive", "/ledger")
@@ -68,7 +68,10 @@ def what_it_runs(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
     if kind == "Deployment":
         pod = raw["spec"]["template"]["spec"]
         containers = [
-            {key: c.get(key) for key in ("name", "image", "command", "volumeMounts")} for c in pod["containers"]
+            {key: c.get(key) for key in ("name", "command", "volumeMounts")}
+            # A class may pull the image from a registry.
+            | {"image": ImageName.parse(c.get("image", "")).without_path}
+            for c in pod["containers"]
         ]
         return {"containers": containers, "volumes": pod.get("volumes")}
     return {"data": raw["data"]} if kind == "ConfigMap" else {"selector": raw["spec"].get("selector")}

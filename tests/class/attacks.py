@@ -10,21 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from checker.collect import observer
 from checker.collect.api import Api, ApiError
+from cluster.observer import NAMESPACE, PROXY
 
 Manifest = dict[str, Any]
 SECONDS = 30.0  # for one request, on a busy cluster
 MERGE = "application/merge-patch+json"
+ASK = f"/api/v1/namespaces/{NAMESPACE}/services/{PROXY}/proxy/ask"
 NETWORKING = "/apis/networking.k8s.io/v1"
 
 
 @dataclass(frozen=True)
 class Attacker:
-    """Who attacks, and whom. me, other: first namespaces."""
+    """Who attacks, and whom. me, other: first namespaces. address: of a Pod in the namespace `other`, with its port."""
 
     api: Api
     me: str
     other: str
+    address: str
 
     def create(self, collection: str, **manifest: Any) -> None:
         self.api.request("POST", collection, manifest, SECONDS)
@@ -155,6 +159,19 @@ def _impersonate(who: Attacker) -> None:
         raise ApiError(answer.status_code, json.loads(answer.content)["message"])
 
 
+def _ask_observer(who: Attacker, *namespaces: str) -> None:
+    """Ask for an answer of another learner's Pod. namespaces: for which the attacker claims to speak."""
+    question = {"pod": {"do": "http", "url": f"http://{who.address}/"}}
+    answer = observer.ask(who.api, question, namespaces)["pod"]
+    if isinstance(answer, dict) and answer.get("refused"):
+        raise ApiError(403, f"the observer refuses: {answer['error']}")
+
+
+def _ask_observer_without_token(who: Attacker) -> None:
+    asked = {"questions": {"pod": {"do": "tcp", "to": [who.address]}}, "namespaces": [who.other], "tokens": []}
+    who.api.request("POST", ASK, asked, SECONDS)
+
+
 EVERYWHERE = [{"to": [{"namespaceSelector": {}}]}]
 ATTACKS: dict[str, Callable[[Attacker], None]] = {
     "Create a privileged Pod": lambda w: w.pod(w.me, {"securityContext": {"privileged": True}}),
@@ -188,6 +205,9 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
     "Run a command in the observer": lambda w: w.api.request(
         "POST", "/api/v1/namespaces/kubeclass/pods/observer/exec?command=id&stdout=true"
     ),
+    "Ask the observer for the address of another learner's Pod": lambda w: _ask_observer(w, w.me),
+    "Ask the observer for it in the name of the other learner's namespace": lambda w: _ask_observer(w, w.me, w.other),
+    "Ask the observer without a token": _ask_observer_without_token,
     "Bind oneself to the role cluster-admin": _bind,
     "Widen one's own role": _widen_role,
     "Act as another user (impersonation)": _impersonate,
@@ -251,6 +271,8 @@ def by_what(error: ApiError) -> str:
     if error.status not in (403, 422):
         return f"nothing: {error.status} {error.why!s}"
     for words, what in (
+        ("is no Pod and no Service of namespace", "observer"),
+        ("no token that was shown is good", "observer"),
         ("ValidatingAdmissionPolicy", "admission policy"),
         ("violates PodSecurity", "Pod Security baseline"),
         ("exceeded quota", "quota"),

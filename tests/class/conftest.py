@@ -15,18 +15,21 @@ import yaml
 
 from checker.classroom.access import ClassAccess, read
 from checker.collect.api import Api
-from cluster import Cluster, current, paths
+from cluster import Cluster, current, paths, tools
 
 NAME = "class-t"
 ROSTER = 'id,name,group\nada,Ada Lovelace,a\nBob,Bob,a\ncarl,"Carl, the third",b\n'
 LEARNERS = ("ada", "bob", "carl")
 
 
-def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """Run `kubeclass class …` as a teacher would, with a folder of its own for what the course remembers."""
+def command(*arguments: str, home: Path, group: tuple[str, ...] = ("class",)) -> subprocess.CompletedProcess[str]:
+    """Run `kubeclass class …` as a teacher would, with a folder of its own for what the course remembers.
+
+    group: the words before the arguments; empty for what is no command of `kubeclass class`.
+    """
     env = os.environ | {"KUBECLASS_HOME": str(home), "PYTHONPATH": str(paths.COURSE)}
     return subprocess.run(
-        [sys.executable, "-m", "checker.ui.cli", "class", *arguments],
+        [sys.executable, "-m", "checker.ui.cli", *group, *arguments],
         env=env,
         cwd=paths.COURSE,
         capture_output=True,
@@ -53,6 +56,17 @@ class Classroom:
     def api(self, learner: str) -> Api:
         """A connection with the learner's own token."""
         return Api(self.clusters[learner])
+
+    def learner_home(self, learner: str) -> Path:
+        """The folder of what the course remembers, at a learner who joined the class with the file of `hand-out`."""
+        home = self.home.parent / f"at-{learner}"
+        if not home.exists():
+            home.mkdir()
+            (home / "bin").symlink_to(tools.kubectl_path().parent)
+            file = self.home.parent / "out" / f"{learner}.yaml"
+            done = command("join", str(file), home=home, group=())
+            assert done.returncode == 0, done.stderr
+        return home
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return command(*arguments, home=self.home)

@@ -193,7 +193,9 @@ def rules_in(api: Api, namespace: str) -> list[dict[str, Any]]:
 
 def test_every_attack_is_refused(classroom: Classroom, pytestconfig: pytest.Config) -> None:
     """The table in docs/class-security.md is written here (`--record`), and compared otherwise."""
-    who = Attacker(classroom.api("ada"), f"{NAME}-ada", f"{NAME}-bob")
+    start_server(classroom, "bob", f"{NAME}-bob")
+    who = Attacker(classroom.api("ada"), f"{NAME}-ada", f"{NAME}-bob", address(classroom, f"{NAME}-bob"))
+    assert observer_reaches(classroom.admin, who.address)  # so that a refusal is the observer's own
     rows = []
     for title, attack in ATTACKS.items():
         try:
@@ -202,7 +204,8 @@ def test_every_attack_is_refused(classroom: Classroom, pytestconfig: pytest.Conf
         except ApiError as error:
             refused = by_what(error)
         rows.append((title, refused))
-    known = {"RBAC", "admission policy", "Pod Security baseline", "quota"}
+    kubectl(classroom.clusters["bob"], "delete", "pod", "server", "-n", f"{NAME}-bob", "--timeout=60s")
+    known = {"RBAC", "admission policy", "Pod Security baseline", "quota", "observer"}
     assert [row for row in rows if row[1] not in known] == []
     check_table("attacks", ("Attack", "Refused by"), rows, pytestconfig)
 

@@ -432,7 +432,7 @@ def test_every_command_for_teachers_has_its_help() -> None:
     from checker.ui.class_cli import class_commands
 
     assert isinstance(class_commands, Group)
-    assert set(class_commands.commands) >= {"create", "list", "status", "extend", "hand-out", "remove"}
+    assert set(class_commands.commands) >= {"create", "list", "status", "extend", "hand-out", "remove", "preflight"}
     for command in class_commands.commands.values():
         assert command.get_help(click.Context(command)).startswith("Usage:")
 
