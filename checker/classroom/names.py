@@ -12,6 +12,7 @@ WALLED = "kubeclass.dev/walled"  # label of namespaces with the class's network 
 OWN_BUDGET = "kubeclass.dev/own-budget"  # label of namespaces where the learner sets the quota for CPU and memory
 ACCOUNT = "learner"  # the ServiceAccount in a learner's first namespace
 OBSERVER = "kubeclass"  # the namespace of the observer
+POLICIES = "policies"  # the role of the namespace for labs about network policies
 
 
 def shared(name: str, what: str = "") -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from msgspec.structs import replace as with_fields
 
 from checker.classroom.joined import current_class
-from checker.classroom.plan import POLICIES
+from checker.classroom.names import POLICIES
 from checker.classroom.registry import in_words
 from checker.classroom.target import further_namespaces, registry_of
 from checker.grading.labs import Lab

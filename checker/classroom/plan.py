@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from checker.classroom import rights, walls
-from checker.classroom.names import ACCOUNT, LEARNER, OWN_BUDGET, ROLE, WALLED, labelled
+from checker.classroom.names import ACCOUNT, LEARNER, OWN_BUDGET, POLICIES, ROLE, WALLED, labelled
 from checker.classroom.quota import Quota
 from checker.classroom.roster import Learner
 from checker.grading.labs import Lab
 from checker.model.state import CLASS
 
 Manifest = dict[str, Any]
-POLICIES = "policies"  # the role of the namespace for labs about network policies
 HOME = "home"  # the role of a learner's first namespace
 
 

@@ -5,7 +5,6 @@ It goes by a cluster's kubeconfig and its one context. Every call has a deadline
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from contextlib import suppress
@@ -96,6 +95,8 @@ class Api:
 
         Each of its requests shows the token that is valid then. The certificate is that of `access`, as it is now.
         """
+        import asyncio  # slow to import, and only a watch needs it
+
         with suppress(ApiError):  # its requests will say so
             self._connection()
         access = self.access

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -22,6 +25,24 @@ def test_a_wrong_command_line_could_not_run(words: list[str]) -> None:
 
 def test_help_is_no_mistake() -> None:
     assert CliRunner().invoke(app, ["check", "--help"]).exit_code == 0
+
+
+# Modules that take long to import, and that neither help nor a check needs.
+SLOW = {"IPython", "asyncio", "csv", "ipywidgets", "jinja2", "kubernetes", "rich", "checker.classroom.plan"}
+
+
+@pytest.mark.parametrize(
+    "imported, unwanted",
+    [
+        ("checker.ui.cli", SLOW | {"checker.session", "concurrent.futures", "httpx", "msgspec", "ssl", "yaml"}),
+        ("checker.ui.cli, checker.session, checker.ui.progress, checker.ui.report", SLOW),
+    ],
+    ids=["help", "check"],
+)
+def test_a_command_imports_only_what_it_needs(imported: str, unwanted: set[str]) -> None:
+    program = f"import sys, {imported}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert unwanted & set(said.stdout.split()) == set()
 
 
 class Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from copy import deepcopy
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,25 @@ def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     seen = WATCHING.watched()
     assert (seen["app"], seen["file"], seen["wrote"]) == (True, str(tmp_path / "now"), 0)
     assert (len(seen["changed"]), seen["last"], seen["same"], seen["time"]) == (1, "two", False, False)
+
+
+@pytest.mark.parametrize(
+    "looks, said, same",
+    [
+        (["", "12:00:00\n"], "12:00:00", True),  # the shell had emptied the file, and then it wrote
+        (["12:00:00\n", ""], "12:00:00", True),
+        (["11:59:59\n", "12:00:00\n"], "12:00:00", True),
+        (["", "12:00:00\n"], "Hello", False),
+    ],
+)
+def test_the_last_line_is_of_the_text_that_the_app_said(
+    monkeypatch: pytest.MonkeyPatch, looks: list[str], said: str, same: bool
+) -> None:
+    texts = cycle(looks)
+    monkeypatch.setattr(WATCHING, "text_of", lambda file: next(texts))
+    monkeypatch.setattr(WATCHING, "greeting", lambda port: said)
+    seen = WATCHING.compared(Path("greeting"), "8080")
+    assert (seen["last"], seen["same"]) == ("12:00:00", same)
 
 
 IN_ITS_COMMAND = {"command": ["sh", "-c", "GREETING_FILE=/shared/greeting exec python3 app.py"]}

@@ -113,15 +113,21 @@ def greeting(port: str) -> str | None:
 
 
 def compared(file: Path, port: str) -> dict[str, Any]:
-    """Whether the app says the text of the file. It may change between two looks: then they are repeated."""
-    said, text, same = None, None, False
+    """Whether the app says the text of the file.
+
+    The file may be empty in one look, or change between two looks: then they are repeated. The last line is of the look
+    with the text that the app said, else of one in which the file was not empty.
+    """
+    said, text, same = None, "", False
     for _ in range(6):
-        text, said, after = text_of(file), greeting(port), text_of(file)
-        same = said is not None and said.strip() in [(one or "\0").strip() for one in (text, after)]
-        if same and said and said.strip():
+        before, said, after = text_of(file), greeting(port), text_of(file)
+        texts = [one for one in (before, after) if one]
+        equal = [one for one in texts if said is not None and one.strip() == said.strip()]
+        text, same = next(iter(equal or texts), ""), bool(equal)
+        if same and text.strip():
             break
         time.sleep(0.05)
-    last = (text or "").strip().rpartition("\n")[2]
+    last = text.strip().rpartition("\n")[2]
     first = (said or "").strip().partition("\n")[0]
     now = time.time()
     return {"last": last[-LONGEST:], "now": now, "time": tells_time(last, now), "said": first[:LONGEST], "same": same}
