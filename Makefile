@@ -63,7 +63,7 @@ mutants: $(VENV)/tests
 	  $(BIN)/python -m tests.mutants.run $(LABS)
 
 bench: $(VENV)/tests
-	@for b in check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
+	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
 words: $(VENV)/tests
 	@$(BIN)/python -m tests.proof.words

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["protocol", "credentials", "name", "refused", "timeout", "denied"]
@@ -53,6 +54,7 @@ class Complaint:
     line: str
 
 
+@lru_cache(maxsize=4096)
 def complaint_of(line: str) -> Complaint | None:
     """What one line complains of; None where it complains of nothing that is known here."""
     for kind, words in _WORDS:

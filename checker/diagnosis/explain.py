@@ -24,6 +24,7 @@ from checker.diagnosis.remarks import is_replaced, remarks_about
 from checker.diagnosis.restarts import OFTEN
 from checker.diagnosis.service import pods_behind
 from checker.diagnosis.stateful_set import is_partitioned_rollout
+from checker.diagnosis.walking import remembering
 from checker.diagnosis.workload import is_of_old_revision
 from checker.model.catalogue import catalogue, problem, say
 from checker.model.durations import (
@@ -104,6 +105,11 @@ class _Root:
 
 def explained(state: State, kind: str = "", name: str = "") -> Explanation:
     """What is wrong in the State's namespace; with a kind and a name, with that object only."""
+    with remembering():
+        return _explained(state, kind, name)
+
+
+def _explained(state: State, kind: str, name: str) -> Explanation:
     try:
         target = _target(state, kind, name) if kind else None
     except NotPassed as absent:
@@ -128,11 +134,11 @@ def explained(state: State, kind: str = "", name: str = "") -> Explanation:
         }
     settled = [root for root in roots.values() if root.fault.outcome == "failed" and not root.fault.in_progress]
     settled = _folded_by_use(state, settled)
-    told = {o for root in settled for o in (root.object, *(_made_from(state, m).ref for m in root.members))}
+    told = {o for root in settled for o in (root.object, *_changed_for(state, root))}
     pending = [
         r
         for r in roots.values()
-        if r.fault.in_progress and r.object not in told and not {_made_from(state, m).ref for m in r.members} <= told
+        if r.fault.in_progress and r.object not in told and not set(_changed_for(state, r)) <= told
     ]
     unseen = [r for r in roots.values() if r.fault.outcome == "unknown" and not r.fault.in_progress]
     findings = sorted((_finding(state, root, set()) for root in settled), key=_importance)
@@ -222,11 +228,7 @@ def _superseded(state: State, obj: Object) -> bool:
 
 def _owner(state: State, obj: Object) -> Object | None:
     """The workload that made an object, as far as the State has it."""
-    for kind in ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
-        for owner in state.objects.get(kind, []):
-            if owner.uid and owner.uid in obj.owner_uids and owner.namespace == obj.namespace:
-                return owner
-    return None
+    return state.controller_of(obj, ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"))
 
 
 def _made_from(state: State, obj: Object) -> Object:
@@ -343,9 +345,8 @@ def _as_asked(obj: Object, fault: Fault, asked_about: bool) -> bool:
 
 def _root(state: State, fault: Fault) -> _Root:
     where, namespace = fault.object, fault.object.namespace or state.namespace
-    found = next(
-        (o for o in state.objects.get(where.kind, []) if o.name == where.name and o.namespace in ("", namespace)), None
-    )
+    named = state.index(where.kind).by_name.get(where.name, [])
+    found = next((o for o in named if o.namespace in ("", namespace)), None)
     itself = found is None or catalogue()[fault.cause].changed_at == "object"
     return _Root(fault, str(where) if found is None or itself else _made_from(state, found).ref, namespace)
 
@@ -357,7 +358,7 @@ def root_of(state: State, fault: Fault) -> str:
 
 def changed_instead(state: State, kind: str, name: str) -> str:
     """`Kind/name` of what a person would change to change this object: of a Pod, the workload that it was made from."""
-    found = next((o for o in state.objects.get(kind, []) if o.name == name), None)
+    found = next(iter(state.index(kind).by_name.get(name, [])), None)
     return _made_from(state, found).ref if found else f"{kind}/{name}"
 
 
@@ -376,23 +377,26 @@ def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
     A Pod that waits for a claim with a fault has no fault of its own. Nor has a rollout that another fault holds up.
     """
     claims = {root.object.partition("/")[2]: root for root in roots if root.object.startswith("PersistentVolumeClaim/")}
+    strong = [root for root in roots if not catalogue()[root.fault.cause].weaker]
     kept = []
     for root in roots:
-        stronger = [
-            other
-            for other in roots
-            if not catalogue()[other.fault.cause].weaker
-            and root.object in (other.object, *(_made_from(state, m).ref for m in other.members))
-        ]
-        if catalogue()[root.fault.cause].weaker and stronger:
-            stronger[0].members += root.members
-            continue
-        used = [claims[name] for member in root.members for name in _claims(state, member) if name in claims]
-        if catalogue()[root.fault.cause].yields_to and used:
+        if catalogue()[root.fault.cause].weaker:
+            led_here = (other for other in strong if root.object in (other.object, *_changed_for(state, other)))
+            if stronger := next(led_here, None):
+                stronger.members += root.members
+                continue
+        yields = catalogue()[root.fault.cause].yields_to and claims
+        used = [claims[n] for m in root.members for n in _claims(state, m) if n in claims] if yields else []
+        if used:
             used[0].members += root.members
         else:
             kept.append(root)
     return kept
+
+
+def _changed_for(state: State, root: _Root) -> Iterator[str]:
+    """`Kind/name` of what a person would change to change the objects that led to a root."""
+    return (_made_from(state, member).ref for member in root.members)
 
 
 def _claims(state: State, obj: Object) -> Iterator[str]:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selects
+from checker.diagnosis.walking import remembered
 from checker.model.fault import Phrase, Ref
 from checker.model.state import Object, State
 
@@ -254,6 +255,7 @@ def in_block(address: str, block: dict[str, Any]) -> bool:
     )
 
 
+@remembered
 def is_blocked_for_observer(state: State, pod: Object, port: int) -> bool:
     """Whether a Pod's policies do not allow connections from the course's own observer to a port.
 

@@ -77,13 +77,13 @@ def fail_if_node_lost(state: State, pod: Object) -> None:
     Such a Pod keeps its phase. A terminating Pod stays until its node is back, or its node object is deleted:
     https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
     """
-    nodes = {node.name: node for node in state.objects.get("Node", [])}
+    nodes = state.index("Node").by_name
     name = pod.spec.get("nodeName", "")
     if name and not state.can_see("Node") and _is_unheard_of(state, pod):
         unknown("cannot-list", pod, form="node-of-pod", node=name, why=state.unlisted.get("Node", ""))
-    if not name or not nodes or (name in nodes and is_ready(nodes[name])):
+    if not name or not nodes or (name in nodes and is_ready(nodes[name][-1])):
         return
-    node = nodes.get(name)
+    node = nodes[name][-1] if name in nodes else None
     condition = node.condition("Ready") if node else {}
     if node and condition.get("status") != "Unknown":
         return  # its kubelet still speaks, also of this Pod

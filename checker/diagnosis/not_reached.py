@@ -114,7 +114,11 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
     named = [told for told in all_told if re.search(rf"(?<![\w.-]){re.escape(told.host)}(?![\w-])", line)]
     for service in state.all("Service", pod.namespace):
         address = service.spec.get("clusterIP")
-        if address not in (None, "", "None") and re.search(rf"(?<![\d.]){re.escape(address)}(?![\d.])", line):
+        if (
+            address not in (None, "", "None")
+            and address in line
+            and re.search(rf"(?<![\d.]){re.escape(address)}(?![\d.])", line)
+        ):
             named.append(next((t for t in all_told if t.host == service.name), Told(service.name)))
     with_port = [told for told in named if told.port and f":{told.port}" in line]
     yield from dict.fromkeys(with_port or named or all_told)

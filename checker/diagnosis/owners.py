@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from checker.diagnosis.walking import remembered
 from checker.model.state import Object, State
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -21,11 +22,12 @@ def pods_owned(state: State, workload: Object) -> list[Object]:
     return state.owned("Pod", workload)
 
 
+@remembered
 def workload_of(state: State, pod: Object) -> Object | None:
     """The workload at the top of a Pod's owner references, or None for a bare Pod."""
     for kind in ("ReplicaSet", "StatefulSet", "DaemonSet"):
-        for owner in state.all(kind, pod.namespace):
-            if owner.uid in pod.owner_uids:
-                top = [d for d in state.all("Deployment", pod.namespace) if d.uid in owner.owner_uids]
-                return top[0] if top else owner
+        state.all(kind, pod.namespace)  # raises Unknown
+        if owner := state.controller_of(pod, (kind,)):
+            state.all("Deployment", pod.namespace)
+            return state.controller_of(owner, ("Deployment",)) or owner
     return None

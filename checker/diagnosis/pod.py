@@ -42,6 +42,7 @@ from checker.diagnosis.resources import (
     low_cpu_limit,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
+from checker.diagnosis.walking import remembered
 from checker.model.durations import (
     TIME_FOR_INIT_CONTAINER,
     TIME_FOR_KUBELET_EVENTS,
@@ -57,6 +58,7 @@ from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
 
+@remembered
 def walk_pod(state: State, pod: Object) -> None:
     """Return when the Pod runs and is ready (or has done its work). Raises Failed with the first broken link."""
     fail_if_node_lost(state, pod)

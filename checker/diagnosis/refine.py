@@ -83,10 +83,8 @@ def refined(state: State, fault: Fault) -> Fault:
 def refine(state: State, fault: Fault) -> Fault:
     """A more exact cause of a fault, or the fault itself."""
     about = fault.object
-    obj = next(
-        (o for o in state.objects.get(about.kind, []) if o.name == about.name and o.namespace in ("", about.namespace)),
-        None,
-    )
+    named = state.index(about.kind).by_name.get(about.name, [])
+    obj = next((o for o in named if o.namespace in ("", about.namespace)), None)
     if obj is None:
         return fault
     for refinement in REFINEMENTS.get(fault.cause, ()):

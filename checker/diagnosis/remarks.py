@@ -152,9 +152,11 @@ def _nobody_may_reach(state: State, service: Object) -> Iterator[Fault]:
 
 def _local_traffic(state: State, service: Object) -> Iterator[Fault]:
     """A Service that only answers on some of the nodes where the namespace has Pods."""
+    if not is_local(service):
+        return
     ready = {str(p.spec.get("nodeName")) for p in pods_behind(state, service) if p.is_ready}
     used = {str(p.spec.get("nodeName")) for p in state.all("Pod", service.namespace) if p.is_ready}
-    if is_local(service) and ready and used - ready:
+    if ready and used - ready:
         facts = {"nodes": sorted(ready), "others": sorted(used - ready)}
         yield Fault("service-silent-on-nodes", Ref.of(service), facts)
 

@@ -14,7 +14,7 @@ from checker.diagnosis.dns import service_named
 from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.walking import walk
-from checker.diagnosis.workload import first_broken, root_of, walk_workload
+from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.fault import Fault, Ref
 from checker.model.spelling import nearest, nearest_labels, pairs
@@ -106,7 +106,7 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
 
 
 def _explain_none_ready(state: State, service: Object, pods: list[Object]) -> NoReturn:
-    roots = [root for pod in pods if (root := root_of(state, pod))]
+    roots = roots_of(state, pods)
     if roots:
         raise min(roots, key=lambda root: bool(root.in_progress))
     fail("service-has-no-ready-pod", service, in_progress=True, pods=len(pods))
@@ -244,9 +244,7 @@ def refine_selects_nothing(state: State, service: Object, fault: Fault) -> Fault
     """A Service whose selector is like nothing here, and exactly what Pods of another namespace have."""
     selector = service.spec.get("selector") or {}
     here = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
-    alike = [
-        pod for pod in here if any(nearest(value, [pod.labels.get(key, "")], 0.5) for key, value in selector.items())
-    ]
+    alike = any(nearest(value, {pod.labels.get(key, "") for pod in here}, 0.5) for key, value in selector.items())
     elsewhere = sorted(
         {p.namespace for p in state.everywhere("Pod") if selector.items() <= p.labels.items()} - {service.namespace}
     )

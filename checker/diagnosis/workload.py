@@ -9,18 +9,21 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/ (where a refusal is 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.owners import replica_sets, workload_of
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_creation
+from checker.diagnosis.walking import remembered
 from checker.model.fault import Fault, Ref
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed, fail
 
 
+@remembered
 def walk_workload(state: State, workload: Object) -> None:
     """Return when every replica asked for runs the newest template and is available. Raises Failed otherwise."""
     kind, resource = workload.kind, workload.kind.lower()
@@ -140,15 +143,25 @@ def _old_pods(state: State, workload: Object, newest: Object) -> list[Object]:
     return [pod for replica_set in older for pod in state.owned("Pod", replica_set) if not pod.is_terminating]
 
 
-def root_of(state: State, pod: Object) -> NotPassed | None:
-    """The first broken link of a Pod, seen from its workload where it has one. None where both work."""
-    workload = workload_of(state, pod)
+def roots_of(state: State, pods: list[Object]) -> list[NotPassed]:
+    """The first broken link of each Pod that has one, seen from its workload where it has one."""
+    walked: dict[str, NotPassed | None] = {}  # by uid of a workload: each is walked once
+    found = []
+    for pod in pods:
+        workload = workload_of(state, pod)
+        if workload and workload.uid not in walked:
+            walked[workload.uid] = _end_of(walk_workload, state, workload)
+        end = walked[workload.uid] if workload else None
+        found.append(end or _end_of(walk_pod, state, pod))
+    return [end for end in found if end]
+
+
+def _end_of(chain: Callable[[State, Object], None], state: State, obj: Object) -> NotPassed | None:
+    """What a chain ends with; None where the object works."""
     try:
-        if workload:
-            walk_workload(state, workload)
-        walk_pod(state, pod)
-    except NotPassed as fault:
-        return fault
+        chain(state, obj)
+    except NotPassed as end:
+        return end
     return None
 
 

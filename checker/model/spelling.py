@@ -31,7 +31,10 @@ def nearest_labels(wanted: dict[str, str], candidates: Iterable[dict[str, str]])
                 score += 0.5
         return score
 
-    scored = [(likeness(labels), labels) for labels in candidates]
+    different: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+    for labels in candidates:
+        different.setdefault(frozenset(labels.items()), labels)
+    scored = [(likeness(labels), labels) for labels in different.values()]
     best = max(scored, key=lambda pair: pair[0], default=(0.0, {}))
     return best[1] if best[0] > 0 else None
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from checker.model.fault import Phrase, Reason, Ref, unknown
 from checker.model.image_name import ImageName
+from checker.model.index import Index
 from checker.model.kinds import KINDS, SYSTEM_NAMESPACES
 from checker.model.quantity import quantity
 
@@ -258,6 +259,17 @@ class State:
 
     # -- questions about objects ---------------------------------------------------------------------------------------
 
+    @cached_property
+    def _indexes(self) -> dict[str, Index[Object]]:
+        return {}
+
+    def index(self, kind: str) -> Index[Object]:
+        """The index of all objects of a kind that the State holds; it does not ask whether they could be listed."""
+        objects, made = self.objects.get(kind), self._indexes.get(kind)
+        if made is None or not made.is_of(made.objects if objects is None else objects):
+            made = self._indexes[kind] = Index([] if objects is None else objects)
+        return made
+
     def can_see(self, kind: str, namespace: str | None = None) -> bool:
         """Whether the objects of a kind were listed in the lab's namespace, or in another namespace.
 
@@ -294,8 +306,8 @@ class State:
 
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
         """The objects of a kind in the lab's namespace, or in another one. Raises Unknown as `everywhere`."""
-        wanted = namespace or self.namespace
-        listed = [o for o in self.everywhere(kind) if o.namespace == wanted or not KINDS[kind].namespaced]
+        wanted, everywhere = namespace or self.namespace, self.everywhere(kind)
+        listed = list(self.index(kind).by_namespace.get(wanted, []) if KINDS[kind].namespaced else everywhere)
         if not listed and not self.can_see(kind, wanted):
             unknown("cannot-list", kind, form="namespace", elsewhere=wanted, plural=KINDS[kind].plural)
         return listed
@@ -303,8 +315,12 @@ class State:
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object by name, or None where there is none. Raises Unknown as `all`."""
         if kind == "Namespace" and name in (self.namespace, *self.asked.namespaces) and kind not in self.unlisted:
-            return next((o for o in self.objects.get(kind, []) if o.name == name), None)
-        return next((o for o in self.all(kind, namespace) if o.name == name), None)
+            return next(iter(self.index(kind).by_name.get(name, ())), None)
+        self.everywhere(kind)  # raises Unknown
+        named = self._in(kind, namespace, self.index(kind).by_name.get(name, []))
+        if not named:
+            self.all(kind, namespace)  # raises Unknown where it may be there, unseen
+        return named[0] if named else None
 
     def namespace_exists(self, name: str) -> bool | None:
         """Whether there is a namespace of this name; None where this user's rights do not tell."""
@@ -318,11 +334,28 @@ class State:
 
     def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
         """The objects of a kind that carry all these labels. An empty selector selects nothing here."""
-        return [o for o in self.all(kind, namespace) if labels and labels.items() <= o.labels.items()]
+        self.all(kind, namespace)  # raises Unknown
+        with_first = self.index(kind).by_label.get(next(iter(labels.items())), []) if labels else []
+        return [o for o in self._in(kind, namespace, with_first) if labels.items() <= o.labels.items()]
 
     def owned(self, kind: str, owner: Object) -> list[Object]:
         """The objects of a kind that this owner controls."""
-        return [o for o in self.all(kind, owner.namespace) if owner.uid in o.owner_uids]
+        self.all(kind, owner.namespace)  # raises Unknown
+        return self._in(kind, owner.namespace, self.index(kind).by_owner.get(owner.uid, []))
+
+    def _in(self, kind: str, namespace: str | None, objects: list[Object]) -> list[Object]:
+        """Those of some objects of a kind that are in a namespace, by default the lab's."""
+        wanted = namespace or self.namespace
+        return [o for o in objects if o.namespace == wanted or not KINDS[kind].namespaced]
+
+    def controller_of(self, obj: Object, kinds: Iterable[str]) -> Object | None:
+        """The controller of an object among the objects of these kinds, as far as the State has it."""
+        for kind in kinds:
+            for uid in obj.owner_uids:
+                for owner in self.index(kind).by_uid.get(uid, []) if uid else []:
+                    if owner.namespace == obj.namespace:
+                        return owner
+        return None
 
     def events(self, obj: Object, reason: str | None = None) -> list[dict[str, Any]]:
         """Events about an object, newest first.
@@ -331,12 +364,8 @@ class State:
 
         Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
         """
-        events = [
-            e.raw
-            for e in self.objects.get("Event", [])
-            if (e.raw.get("involvedObject") or {}).get("uid") == obj.uid and reason in (None, e.raw.get("reason"))
-        ]
-        return sorted(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "", reverse=True)
+        about = self.index("Event").events_about.get(obj.uid, [])
+        return [event for event in about if reason in (None, event.get("reason"))]
 
     def further(self) -> set[str]:
         """The lab's further namespaces, as far as they exist."""

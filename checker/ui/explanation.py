@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
+from collections.abc import Sequence
 
 from checker import session
 from checker.classroom.target import target as meant
 from checker.model.catalogue import say
 from checker.model.explanation import Explanation, Finding
 from checker.ui.suspects import kept_back, without_kept_back
+
+ALIKE = 3  # so many findings that differ only in names are told as one, with the list of their objects
+SHOWN = 10  # so many objects are listed after a finding; the others are counted. `--json` holds all of them
 
 
 class ExplanationReport(Explanation):
@@ -64,7 +69,39 @@ def _details(finding: Finding) -> list[tuple[str, str]]:
     return found
 
 
-def _follows(finding: Finding) -> list[str]:
+def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings in their order; those that say the same of different objects are together, where they are many.
+
+    Each group is told by its first finding.
+    """
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        name = re.escape(finding.object.partition("/")[2])
+        said = re.sub(rf"(?<![\w-]){name}[\w.-]*", "", finding.message) if name else finding.message
+        groups.setdefault((finding.cause, finding.namespace, said), []).append(finding)
+    found: list[list[Finding]] = []
+    for group in groups.values():
+        found += [group] if len(group) >= ALIKE else [[finding] for finding in group]
+    order = [id(finding) for finding in findings]
+    return sorted(found, key=lambda group: order.index(id(group[0])))
+
+
+def _shortened(words: list[str]) -> list[str]:
+    """A list of objects as it is shown: a long one ends with how many more there are."""
+    rest = len(words) - SHOWN
+    return [*words[:SHOWN], say("explain-more", number=rest)] if rest > 1 else words
+
+
+def _others(group: list[Finding]) -> list[str]:
+    return _shortened([finding.object for finding in group[1:]])
+
+
+def _follows(group: list[Finding]) -> list[str]:
+    """What follows from some findings that are told as one."""
+    return _shortened([words for finding in group for words in _follows_from(finding)])
+
+
+def _follows_from(finding: Finding) -> list[str]:
     return [
         say(
             "explain-follows",
@@ -93,15 +130,16 @@ def text_of(explanation: Explanation, colour: bool = False) -> str:
         )
 
     lines = [styled(explanation.summary, "1")]
-    for finding in explanation.findings:
+    for group in alike(explanation.findings):
+        finding = group[0]
         lines.append(f"  {styled('✘ ' + finding.object, '31')}  {finding.title}  [{finding.cause}]")
         for label, words in _details(finding):
             lines += wrapped(label + words, 6)
-        follows = _follows(finding)
-        if follows:
-            lines.append(f"      {say('explain-what-follows')}")
-            for one in follows:
-                lines += wrapped(one, 8)
+        for heading, listed in (("explain-alike", _others(group)), ("explain-what-follows", _follows(group))):
+            if listed:
+                lines.append(f"      {say(heading, number=len(group) - 1)}")
+                for one in listed:
+                    lines += wrapped(one, 8)
     lines += wrapped(kept_back(explanation), 2)
     for finding in explanation.unseen:
         lines.append(f"  {styled('? ' + say('explain-not-seen'), '33')}  {finding.title}  [{finding.cause}]")
@@ -121,7 +159,8 @@ def html_of(explanation: Explanation) -> str:
     """The same words as HTML, readable in light and dark themes."""
     quoted = html.escape
     rows = [f"<p><b>{quoted(explanation.summary)}</b></p><ul style='list-style:none;padding-left:0'>"]
-    for finding in explanation.findings:
+    for group in alike(explanation.findings):
+        finding = group[0]
         rows.append(
             "<li style='margin-bottom:.5em'><b style='color:var(--jp-error-color0, inherit)'>"
             f"✘ {quoted(finding.object)}</b> "
@@ -131,11 +170,12 @@ def html_of(explanation: Explanation) -> str:
             f"<br>{label}<code>{quoted(words)}</code>" if label else f"<br>{quoted(words)}"
             for label, words in _details(finding)
         ]
-        if follows := _follows(finding):
-            rows.append(
-                f"<br>{quoted(say('explain-what-follows'))}"
-                f"<ul>{''.join(f'<li>{quoted(one)}</li>' for one in follows)}</ul>"
-            )
+        for heading, listed in (("explain-alike", _others(group)), ("explain-what-follows", _follows(group))):
+            if listed:
+                rows.append(
+                    f"<br>{quoted(say(heading, number=len(group) - 1))}"
+                    f"<ul>{''.join(f'<li>{quoted(one)}</li>' for one in listed)}</ul>"
+                )
         rows.append("</li>")
     if explanation.kept_back:
         rows.append(f"<li>{quoted(kept_back(explanation))}</li>")
