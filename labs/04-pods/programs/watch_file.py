@@ -88,7 +88,7 @@ def text_of(file: Path) -> str | None:
         return None
 
 
-def tells_time(text: str, now: float) -> bool:
+def has_time(text: str, now: float) -> bool:
     """Whether a text holds the time of day in any time zone: hours, minutes, perhaps seconds; or seconds since 1970.
 
     now: in seconds since 1970.
@@ -114,20 +114,26 @@ def greeting(port: str) -> str | None:
 
 def compared(file: Path, port: str) -> dict[str, Any]:
     """Whether the app says the text of the file. It may change between two looks: then they are repeated."""
-    said, text, same = None, None, False
+    answer, text, same = None, None, False
     for _ in range(6):
-        text, said, after = text_of(file), greeting(port), text_of(file)
-        same = said is not None and said.strip() in [(one or "\0").strip() for one in (text, after)]
-        if same and said and said.strip():
+        text, answer, after = text_of(file), greeting(port), text_of(file)
+        same = answer is not None and answer.strip() in [(one or "\0").strip() for one in (text, after)]
+        if same and answer and answer.strip():
             break
         time.sleep(0.05)
     last = (text or "").strip().rpartition("\n")[2]
-    first = (said or "").strip().partition("\n")[0]
+    first = (answer or "").strip().partition("\n")[0]
     now = time.time()
-    return {"last": last[-LONGEST:], "now": now, "time": tells_time(last, now), "said": first[:LONGEST], "same": same}
+    return {
+        "last": last[-LONGEST:],
+        "now": now,
+        "time": has_time(last, now),
+        "said": first[:LONGEST],
+        "same": same,
+    }
 
 
-def heard(url: str) -> dict[str, Any]:
+def answer_to(url: str) -> dict[str, Any]:
     """The answer to one GET, as asking.py gives it."""
     parts = urlsplit(url)
     answer: dict[str, Any] = {"status": 0, "text": "", "host": "", "version": "", "error": "", "count": 1}
@@ -176,4 +182,4 @@ def watched() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"app": [heard(json.loads(sys.argv[1])["url"])], "watched": watched()}))
+    print(json.dumps({"app": [answer_to(json.loads(sys.argv[1])["url"])], "watched": watched()}))
