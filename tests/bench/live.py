@@ -40,7 +40,7 @@ def follow(namespace: str, api: Api) -> None:
 
     taken: dict[bool, list[float]] = {True: [], False: []}
     shown.observe(note, "view")
-    shown.asked({"do": "here"})
+    shown.on_request({"do": "here"})
     assert told.wait(30)
     begin = time.process_time(), time.monotonic()
     for n in range(CHANGES):
@@ -52,7 +52,7 @@ def follow(namespace: str, api: Api) -> None:
         assert told.wait(30), f"change {n} was never told"
         taken[repair].append(at[0] - answered)
         if n % 20 == 0:
-            shown.asked({"do": "here"})  # as a front end does
+            shown.on_request({"do": "here"})  # as a front end does
     busy = share_since(*begin)
     time.sleep(5)
     begin = time.process_time(), time.monotonic()

@@ -57,7 +57,7 @@ class FakeLive:
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """What was kept as progress: points, and whether somebody had asked."""
     kept: list[tuple[int, bool]] = []
-    monkeypatch.setattr(progress, "note", lambda result, asked=True: kept.append((result.score, asked)) or "")
+    monkeypatch.setattr(progress, "note", lambda result, by_learner=True: kept.append((result.score, by_learner)) or "")
     monkeypatch.setattr(progress, "seen", lambda lab: None)
     return kept
 
@@ -72,7 +72,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, noted: list[tuple[int, bool]]) -> Lab
 
 def ask(shown: LabPanel, what: str, **more: str) -> None:
     """Ask as the front end does, and wait until it is done."""
-    shown.asked({"do": what, **more})
+    shown.on_request({"do": what, **more})
     end = time.monotonic() + 5
     while shown.busy:
         assert time.monotonic() < end, "it is still at work"

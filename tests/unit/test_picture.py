@@ -186,7 +186,7 @@ def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.M
     bundle = shown._repr_mimebundle_()
     assert {"text/plain", "image/svg+xml", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
     assert FakeWatch.made == []  # nobody looks yet
-    shown._widget.asked({"do": "here"})
+    shown._widget.on_request({"do": "here"})
     (watch,) = FakeWatch.made
 
     def until(what: Callable[[], bool]) -> None:
