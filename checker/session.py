@@ -20,7 +20,7 @@ from checker.environments import Environment, environment_of
 from checker.grading.grade import judge
 from checker.grading.labs import Case, Lab, load_lab
 from checker.model.catalogue import problem
-from checker.model.explanation import Explanation, Finding, says_no_namespace
+from checker.model.explanation import Explanation, Finding, lacks_namespace
 from checker.model.state import State
 from checker.model.verdict import Result
 from cluster import Cluster
@@ -135,10 +135,15 @@ def explain(
 
 
 def _at_cluster(found: Explanation, cluster: Cluster) -> Explanation:
-    def told(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    def located(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         return tuple(replace(one, look=at_cluster(one.look, cluster, one.namespace)) for one in findings)
 
-    return replace(found, findings=told(found.findings), unseen=told(found.unseen), in_progress=told(found.in_progress))
+    return replace(
+        found,
+        findings=located(found.findings),
+        unseen=located(found.unseen),
+        in_progress=located(found.in_progress),
+    )
 
 
 def at_cluster(look: str, cluster: Cluster, namespace: str) -> str:
@@ -148,6 +153,6 @@ def at_cluster(look: str, cluster: Cluster, namespace: str) -> str:
         return look.replace("kubeclass status", f"kubeclass status{where}", 1)
     if not where or not look.startswith("kubectl "):
         return look
-    if namespace and says_no_namespace(look):
+    if namespace and lacks_namespace(look):
         where += f" -n {namespace}"
     return look.replace("kubectl", f"kubectl{where}", 1)

@@ -219,13 +219,13 @@ def _engine_version(command: str) -> str:
 
 
 def _memory(command: str, problem: Problem | None) -> int | None:
-    said = (
+    output = (
         ""
         if problem
         else _output(command, "info", "--format", "{{.MemTotal}}" if command == "docker" else "{{.Host.MemTotal}}")
     )
-    if said.isdigit():
-        return int(said)
+    if output.isdigit():
+        return int(output)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if sys.platform == "linux" else None
 
 

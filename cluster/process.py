@@ -56,10 +56,10 @@ def run(
         raise problem("stopped")
     done = finish(*command, timeout=timeout, input=input, env=env, cwd=cwd, stdin=stdin, children=children)
     if done.returncode != 0:
-        said = (done.err or done.out).strip()
-        if "no space left on device" in said.lower():
+        output = (done.err or done.out).strip()
+        if "no space left on device" in output.lower():
             raise problem("disk-full", command=_words(command))
-        raise problem("command-failed", command=_words(command), output=said[-1500:])
+        raise problem("command-failed", command=_words(command), output=output[-1500:])
     return done.out
 
 

@@ -109,11 +109,11 @@ def build(*names: str) -> Path:
 
 def _require_go() -> None:
     go = shutil.which("go")
-    said = run("go", "env", "GOVERSION") if go else ""
-    found = re.match(r"go(\d+)\.(\d+)", said)
+    output = run("go", "env", "GOVERSION") if go else ""
+    found = re.match(r"go(\d+)\.(\d+)", output)
     if not found or tuple(map(int, found.groups())) < GO_MINIMUM:
         wanted = ".".join(map(str, GO_MINIMUM))
-        raise problem("go-old" if said else "go-missing", wanted=wanted, found=said.strip())
+        raise problem("go-old" if output else "go-missing", wanted=wanted, found=output.strip())
 
 
 def _environment(cgo: bool) -> dict[str, str]:

@@ -24,11 +24,11 @@ RELEASES = {
     "kubectl": "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/kubectl",
     "docker-compose": "https://github.com/docker/compose/releases/download/{version}/docker-compose-{os}-{machine}",
 }
-ASKED_SHORT = {
+VERSION_OPTIONS = {
     "kind": ["-q"],
     "kubectl": ["--client", "-o", "json"],
     "docker-compose": ["--short"],
-}  # for the version alone
+}  # these print the version alone
 CHECKSUM_ENDING = {"kind": ".sha256sum", "kubectl": ".sha256", "docker-compose": ".sha256"}
 
 
@@ -73,12 +73,12 @@ def _on_path(name: str) -> list[Path]:
 def version_of(program: Path, name: str) -> str:
     """What a program says its version is, as `v1.2.3`; empty where it does not say."""
     try:
-        said = finish(str(program), "version", *ASKED_SHORT[name], timeout=15).out
+        output = finish(str(program), "version", *VERSION_OPTIONS[name], timeout=15).out
         if name == "kubectl":
-            said = json.loads(said)["clientVersion"]["gitVersion"]
+            output = json.loads(output)["clientVersion"]["gitVersion"]
     except (Problem, ValueError, KeyError):
         return ""
-    found = re.search(r"\d+\.\d+\.\d+", said)
+    found = re.search(r"\d+\.\d+\.\d+", output)
     return f"v{found.group()}" if found else ""
 
 

@@ -33,7 +33,7 @@ NODE_PORT = 30080  # this node port is also a port of this machine, for a browse
 SETTLE = 30  # seconds in which an API server that was just started may still refuse what it will allow
 # Seconds in which the engine may finish containers that it was asked for before a stop: containers that `up` waits for,
 # and others.
-ASKED_FOR, LATECOMERS = 30, 3
+AWAITED, LATECOMERS = 30, 3
 COME_BACK = 90  # seconds that stopped nodes are given to be ready again
 
 
@@ -116,17 +116,17 @@ def _alone(cluster: Cluster) -> Iterator[None]:
 
 def _wait_for(lock: IO[str], cluster: Cluster) -> None:
     """Lock the file when the other command has ended. Until then, say every HEARTBEAT seconds how far that one is."""
-    told = time.monotonic()
+    last_report = time.monotonic()
 
     def is_locked() -> bool:
-        nonlocal told
+        nonlocal last_report
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if time.monotonic() - told > HEARTBEAT and (underway := up_progress.describe(cluster)):
+            if time.monotonic() - last_report > HEARTBEAT and (underway := up_progress.describe(cluster)):
                 detail(underway)
-                told = time.monotonic()
+                last_report = time.monotonic()
             return False
 
     wait_until(is_locked, FOREVER, pause=0.5)
@@ -247,7 +247,7 @@ def _create(command: str, kind: Path, cluster: Cluster, image: str) -> None:
                 create = (str(kind), "create", "cluster", "--name", cluster.name, "--image", image)
                 options = ("--config", "-", "--wait", "120s", "--kubeconfig", str(new.kubeconfig))
                 text, environment = yaml.safe_dump(config), _environment(command)
-                run(*create, *options, input=text, timeout=600, env=environment, children=ASKED_FOR)
+                run(*create, *options, input=text, timeout=600, env=environment, children=AWAITED)
             _put_in_place(new, cluster)
         except BaseException as why:
             with tidying_up():

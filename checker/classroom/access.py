@@ -72,12 +72,12 @@ class ClassAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(path: Path, access: ClassAccess) -> None:
     """Write the file whole or not at all, so that only its owner may read it. Raises OSError."""
-    told = msgspec.to_builtins(access)
+    values = msgspec.to_builtins(access)
     document = {
         "apiVersion": "kubeclass.dev/v1",
         "kind": "ClassAccess",
         "metadata": {"name": access.name},
-        **{field: told[field] for field in ("learner", "namespace", "namespaces", "offers", "registry")},
+        **{field: values[field] for field in ("learner", "namespace", "namespaces", "offers", "registry")},
         "expires": access.expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "kubeconfig": access.kubeconfig(),
     }

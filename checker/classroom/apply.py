@@ -76,7 +76,7 @@ def namespaces(api: Api) -> list[Manifest]:
     return found
 
 
-def create(api: Api, plan: Class, told: Callable[[str, int, int], None]) -> Done:
+def create(api: Api, plan: Class, report: Callable[[str, int, int], None]) -> Done:
     """Make the class, or bring it to what the plan says.
 
     told: called whenever objects of a step are done: the step's id, how many, of how many.
@@ -96,7 +96,7 @@ def create(api: Api, plan: Class, told: Callable[[str, int, int], None]) -> Done
             try:
                 for number, future in enumerate(futures, 1):
                     done += future.result()
-                    told(step, number, len(manifests))
+                    report(step, number, len(manifests))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

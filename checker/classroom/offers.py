@@ -111,11 +111,11 @@ def enforced(api: Api, timeout: float = 60) -> bool | None:
     timeout: seconds for the observer to answer. None where it cannot be told.
     """
 
-    def asked() -> str:
+    def answer_of_wall() -> str:
         answer = observer.ask(api, {"wall": {"do": "tcp", "to": [WALL]}})["wall"]
         return str(answer.get(WALL, ""))
 
-    answer = wait_until(asked, timeout, pause=2)
+    answer = wait_until(answer_of_wall, timeout, pause=2)
     return {"open": False, "timeout": True, "refused": True}.get(answer)
 
 

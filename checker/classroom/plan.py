@@ -140,11 +140,11 @@ def _namespace(plan: Class, learner: Learner, place: Place) -> Manifest:
         # Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
         "pod-security.kubernetes.io/enforce": "baseline",
     }
-    told = {"kubeclass.dev/learner-id": learner.id, "kubeclass.dev/group": learner.group}
+    annotations = {"kubeclass.dev/learner-id": learner.id, "kubeclass.dev/group": learner.group}
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": _name(plan, learner, place), "labels": labels, "annotations": told},
+        "metadata": {"name": _name(plan, learner, place), "labels": labels, "annotations": annotations},
     }
 
 

@@ -122,13 +122,13 @@ def too_little(quota: Quota, use: Use, home: bool) -> list[tuple[str, str, str]]
     most = quota if home else quota.further
     needed = {"pods": Decimal(use.pods), "cpu": use.cpu, "memory": use.memory, "storage": use.storage}
     return [
-        (resource, _told(resource, amount), str(getattr(most, resource)))
+        (resource, _written(resource, amount), str(getattr(most, resource)))
         for resource, amount in needed.items()
         if amount > quantity(getattr(most, resource))
     ]
 
 
-def _told(resource: str, amount: Decimal) -> str:
+def _written(resource: str, amount: Decimal) -> str:
     """An amount as a person writes it."""
     if resource in ("memory", "storage"):
         return f"{-(-amount // 2**20)}Mi"

@@ -26,13 +26,13 @@ class Record:
     quota: Quota = field(default_factory=Quota)
 
     def manifest(self) -> dict[str, Any]:
-        told = {
+        data = {
             "ends": self.ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "offers": json.dumps(self.offers),
             "registry": self.registry,
             "quota": json.dumps(asdict(self.quota)),
         }
-        return labelled("v1", "ConfigMap", shared(self.name), self.name, OBSERVER, data=told)
+        return labelled("v1", "ConfigMap", shared(self.name), self.name, OBSERVER, data=data)
 
 
 def read(api: Api, name: str) -> Record | None:

@@ -36,7 +36,7 @@ def to_delete(name: str, found: dict[Key, Manifest], homes: Iterable[str] | None
 def remove(
     api: Api,
     name: str,
-    told: Callable[[int, int], None],
+    report: Callable[[int, int], None],
     homes: Iterable[str] | None = None,
     timeout: float = 300,
 ) -> list[str]:
@@ -57,7 +57,7 @@ def remove(
             for future in as_completed([pool.submit(_delete, api, one) for one in manifests]):
                 future.result()
                 done += 1
-                told(done, len(doomed))
+                report(done, len(doomed))
 
     for kind in dict.fromkeys(one["kind"] for one in first):  # in their order: the rights before the namespaces
         delete_all([one for one in first if one["kind"] == kind])

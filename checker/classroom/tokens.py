@@ -64,7 +64,7 @@ def hand_out(
     ends: datetime,
     offers: list[str],
     registry: str,
-    told: Callable[[int, int], None],
+    report: Callable[[int, int], None],
 ) -> list[tuple[Path, datetime]]:
     """Write one file for each learner (mode 0600), with a new token. Returns the files, and when each token ends.
 
@@ -105,7 +105,7 @@ def hand_out(
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for number, done in enumerate(pool.map(one, homes), 1):
             written.append(done)
-            told(number, len(homes))
+            report(number, len(homes))
     return written
 
 

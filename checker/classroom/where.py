@@ -35,10 +35,10 @@ def remember(name: str, cluster: Cluster | None) -> None:
     known = {one: where for one, where in remembered().items() if one != name}
     if cluster:
         known[name] = cluster
-    told = {one: {"context": where.context, "kubeconfig": str(where.kubeconfig)} for one, where in known.items()}
+    entries = {one: {"context": where.context, "kubeconfig": str(where.kubeconfig)} for one, where in known.items()}
     _memory().parent.mkdir(parents=True, exist_ok=True)
     new = _memory().with_suffix(".new")
-    new.write_text(json.dumps(told, indent=1) + "\n")
+    new.write_text(json.dumps(entries, indent=1) + "\n")
     new.replace(_memory())
 
 

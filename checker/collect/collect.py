@@ -73,8 +73,8 @@ def look(namespace: str, listed: State | None = None, api: Api | None = None, fu
     api: of the course's own cluster by default. The rest: as for `collect`.
     Raises Problem where there is no cluster.
     """
-    asked = api or Api(current())
-    return collect(asked, namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed, further=further)
+    client = api or Api(current())
+    return collect(client, namespace, EXPLAIN, kinds=KINDS, logs="all", listed=listed, further=further)
 
 
 def _list_objects(
@@ -104,12 +104,12 @@ def _list_objects(
         namespace,
         api.now,
         *visible(listed, unlisted | hidden, namespace),
-        asked=asked_for(lists, only_here, further, hidden),
+        asked=requested(lists, only_here, further, hidden),
         forbidden=frozenset(forbidden),
     )
 
 
-def asked_for(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[str], hidden: Iterable[str]) -> Asked:
+def requested(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[str], hidden: Iterable[str]) -> Asked:
     """What a State was asked for, before any observation.
 
     only_here: the kinds that could be listed in the namespace only. further, hidden: namespaces that were listed beside
@@ -198,15 +198,15 @@ def _observe(
             continue  # what it would go by could not be listed: the tasks that read it find out the same
         if question is None:
             continue
-        if observation.asked_by == "observer":
+        if observation.observed_by == "observer":
             questions[observation.key] = question
-        elif observation.asked_by == "outside":
+        elif observation.observed_by == "outside":
             jobs[observation.key] = pool.submit(ask_nodes, question)
-        elif observation.asked_by == "inside" and not can_use_kubectl(api.cluster):
+        elif observation.observed_by == "inside" and not can_use_kubectl(api.cluster):
             state.observations[observation.key] = {"error": Phrase("why-no-kubectl")}
-        elif observation.asked_by == "inside":
+        elif observation.observed_by == "inside":
             jobs[observation.key] = pool.submit(ask_inside, api.cluster, question)
-        elif observation.asked_by == "api":
+        elif observation.observed_by == "api":
             jobs[observation.key] = pool.submit(created_in_dry_run, api, question)
     batch = pool.submit(observer.ask, api, questions, _namespaces(state))
     containers = containers_in_trouble(state)[:MAX_LOGS]

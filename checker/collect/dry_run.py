@@ -57,8 +57,8 @@ def _refusal(cluster: Cluster, namespace: str, file: Path, document: object) -> 
         kubectl(cluster, *apply, input=yaml.safe_dump(document), timeout=10)
     except Problem as problem:
         # kubectl reads the document from its standard input; the learner knows it by its file.
-        said = problem.facts.get("output")
-        return said.replace('"STDIN"', f'"{file.name}"') if said else reason_of(problem)
+        output = problem.facts.get("output")
+        return output.replace('"STDIN"', f'"{file.name}"') if output else reason_of(problem)
     return ""
 
 

@@ -47,8 +47,8 @@ def ask(plugin: dict[str, Any], server: dict[str, Any], folder: Path) -> Credent
     program = str(folder / command) if os.sep in command else command
     spec: dict[str, Any] = {"interactive": _may_ask(plugin)}
     if plugin.get("provideClusterInfo"):
-        spec["cluster"] = _told(server)
-    told = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
+        spec["cluster"] = _cluster_info(server)
+    exec_info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
     env = {entry["name"]: entry["value"] for entry in plugin.get("env") or []}
 
     def failed(why: object) -> Exception:
@@ -57,7 +57,7 @@ def ask(plugin: dict[str, Any], server: dict[str, Any], folder: Path) -> Credent
     try:
         done = subprocess.run(
             [program, *map(str, plugin.get("args") or [])],
-            env={**os.environ, **env, "KUBERNETES_EXEC_INFO": told},
+            env={**os.environ, **env, "KUBERNETES_EXEC_INFO": exec_info},
             stdin=None if spec["interactive"] else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if spec["interactive"] else subprocess.PIPE,
@@ -80,7 +80,7 @@ def _may_ask(plugin: dict[str, Any]) -> bool:
     return plugin.get("interactiveMode") != "Never" and sys.stdin is not None and sys.stdin.isatty()
 
 
-def _told(server: dict[str, Any]) -> dict[str, Any]:
+def _cluster_info(server: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in server.items() if name != "extensions"}
     for extension in server.get("extensions") or []:
         if extension["name"] == "client.authentication.k8s.io/exec":
@@ -88,10 +88,10 @@ def _told(server: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _read(said: str, version: str, failed: Callable[[object], Exception]) -> Credential:
+def _read(output: str, version: str, failed: Callable[[object], Exception]) -> Credential:
     """The credential in a plugin's output. Raises what `failed` makes where there is none."""
     try:
-        answer = json.loads(said)
+        answer = json.loads(output)
         status = answer["status"]
         token, ends = status.get("token") or "", status.get("expirationTimestamp")
         certificate, key = (status.get(f"client{part}Data") or "" for part in ("Certificate", "Key"))

@@ -47,7 +47,7 @@ def ask(api: Api, questions: dict[str, dict[str, Any]], namespaces: Iterable[str
         if again and _tokens(api).forget(begin):  # tokens of a namespace that was deleted are good for nothing
             answers |= _ask(api, again, named)
     except ApiError as error:
-        return dict.fromkeys(questions, _not_asked(error))
+        return dict.fromkeys(questions, _no_answer(error))
     return {key: _as_answered(answer) for key, answer in answers.items()}
 
 
@@ -60,9 +60,9 @@ def _ask(api: Api, questions: dict[str, dict[str, Any]], namespaces: list[str]) 
     """As `ask`, once. Raises ApiError where the observer could not be asked."""
     tokens = _tokens(api).of(api, namespaces)
     path = f"/api/v1/namespaces/{observer.NAMESPACE}/services/{observer.PROXY}/proxy/ask"
-    asked = {"questions": questions, "namespaces": namespaces, "tokens": tokens}
+    body = {"questions": questions, "namespaces": namespaces, "tokens": tokens}
     try:
-        answers: dict[str, Any] = json.loads(api.request("POST", path, asked, read_timeout=ASK_TIMEOUT))
+        answers: dict[str, Any] = json.loads(api.request("POST", path, body, read_timeout=ASK_TIMEOUT))
     except ApiError as error:
         if error.status != 403:
             raise
@@ -81,7 +81,7 @@ def _as_answered(answer: Any) -> Any:
     return answer
 
 
-def _not_asked(error: ApiError) -> dict[str, Any]:
+def _no_answer(error: ApiError) -> dict[str, Any]:
     known = {404: Phrase("why-observer-missing"), 503: Phrase("why-observer-not-ready")}
     return {"error": known.get(error.status) or Phrase("why-observer-not-asked", {"message": error.why})}
 

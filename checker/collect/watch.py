@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, no_answer, status_message, unreachable
-from checker.collect.collect import asked_for, visible
+from checker.collect.collect import requested, visible
 from checker.collect.kubeconfig import Access
 from checker.collect.refused import is_turned_away, problem_of
 from checker.model.fault import Phrase, Reason, reason_of
@@ -102,10 +102,10 @@ class Watch:
                 listed[name] += raws
         for raws in listed.values():
             raws.sort(key=lambda raw: (raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-        asked = asked_for((kind.name for kind in self._kinds), only_here, self._further, hidden)
+        request = requested((kind.name for kind in self._kinds), only_here, self._further, hidden)
         now = read + timedelta(seconds=time.monotonic() - at)
         seen = visible(listed, unlisted | hidden, self._namespace)
-        return State(self._namespace, now, *seen, asked=asked, forbidden=forbidden)
+        return State(self._namespace, now, *seen, asked=request, forbidden=forbidden)
 
     # -- the watching thread -----------------------------------------------------------------------------------------
 
@@ -159,9 +159,9 @@ class Watch:
             except ApiError as error:
                 with self._lock:
                     (self._forbidden.add if error.status == 403 else self._forbidden.discard)(kind.name)
-                self._say_unlisted(kind, await self._why(kind, error, access))
+                self._report_unlisted(kind, await self._why(kind, error, access))
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                self._say_unlisted(kind, unreachable(self._api.server, type(error).__name__))
+                self._report_unlisted(kind, unreachable(self._api.server, type(error).__name__))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # not all kinds at the same moment
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -254,9 +254,9 @@ class Watch:
         """
         import httpx
 
-        asked = f"{path}{'&' if '?' in path else '?'}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
+        url = f"{path}{'&' if '?' in path else '?'}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
         patient = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
-        async with client.stream("GET", asked, timeout=patient) as answer:
+        async with client.stream("GET", url, timeout=patient) as answer:
             if answer.status_code == 410:
                 return ""
             if answer.status_code != 200:
@@ -308,7 +308,7 @@ class Watch:
                 known[raw["metadata"]["uid"]] = raw
         self._changed()
 
-    def _say_unlisted(self, kind: Kind, why: Reason) -> None:
+    def _report_unlisted(self, kind: Kind, why: Reason) -> None:
         with self._lock:
             known = self._unlisted.get(kind.name)
             self._unlisted[kind.name] = why

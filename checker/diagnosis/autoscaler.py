@@ -29,19 +29,19 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
     ]
     if others:
         scalers = sorted([scaler.name, *others])
-        said = (
+        message = (
             scaler.condition("ScalingActive").get("message", "") if _is_false(scaler.condition("ScalingActive")) else ""
         )
-        fail("autoscalers-share-target", scaler, scalers=scalers, target_kind=kind, target=name, said=said)
+        fail("autoscalers-share-target", scaler, scalers=scalers, target_kind=kind, target=name, said=message)
     if found:
         walk(state, found)
     able, active = scaler.condition("AbleToScale"), scaler.condition("ScalingActive")
     if _is_false(able):
-        reason, said = able.get("reason", ""), able.get("message", "")
-        fail("autoscaler-target-missing", scaler, form="condition", reason=reason, said=said)
+        reason, message = able.get("reason", ""), able.get("message", "")
+        fail("autoscaler-target-missing", scaler, form="condition", reason=reason, said=message)
     if _is_false(active):
-        reason, said = active.get("reason", ""), active.get("message", "")
-        fail("autoscaler-without-metrics", scaler, reason=reason, said=said)
+        reason, message = active.get("reason", ""), active.get("message", "")
+        fail("autoscaler-without-metrics", scaler, reason=reason, said=message)
 
 
 def _target(scaler: Object) -> tuple[str, str]:

@@ -346,32 +346,32 @@ _PATH = re.compile(r"/[\w./-]*[\w-]")
 
 
 def explain_hidden_file(
-    state: State, pod: Object, container: dict[str, Any], said: str, in_progress: bool = False
+    state: State, pod: Object, container: dict[str, Any], log: str, in_progress: bool = False
 ) -> None:
     """A container that ends because a file is missing at a path where a ConfigMap or Secret is mounted.
 
-    The mount hides what the image has at that path. said: the container's last words, or the runtime's.
+    The mount hides what the image has at that path. log: the container's last lines, or the runtime's message.
     Returns where that is not the cause.
 
     Source: https://kubernetes.io/docs/concepts/storage/volumes/#how-volumes-work
     """
-    if not _NOT_THERE.search(said):
+    if not _NOT_THERE.search(log):
         return
-    for path in _PATH.findall(said):
+    for path in _PATH.findall(log):
         source = source_of_file(state, pod, container, path)
         if source and source.kind and source.mount and source.key is None:
             raise_not_in_volume(pod, container, path, source, in_progress)
 
 
 def explain_missing_file(
-    state: State, pod: Object, container: dict[str, Any], said: str, in_progress: bool = False
+    state: State, pod: Object, container: dict[str, Any], log: str, in_progress: bool = False
 ) -> None:
     """A container that ends because a file is missing at a path where no volume is mounted.
 
     Raises Failed where a volume of the Pod has such a file, or may have it, or a ConfigMap has it that no volume is
     made from.
     """
-    paths = [path for line in said.splitlines() if _NOT_THERE.search(line) for path in _PATH.findall(line)]
+    paths = [path for line in log.splitlines() if _NOT_THERE.search(line) for path in _PATH.findall(line)]
     own = [m for m in container.get("volumeMounts") or [] if not m["name"].startswith(_OWN_VOLUME)]
     volumes = {volume["name"]: volume for volume in pod.spec.get("volumes") or []}
     for path in dict.fromkeys(paths):

@@ -26,23 +26,23 @@ _TOKEN = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
 _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
 
 
-def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
+def explain_unreached(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
     """The fault of a Service that a container names, in its variables or its command, and cannot reach.
 
     The container's own words must say that it did not reach something. An init container may wait without a word.
     """
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     waits = spec in (pod.spec.get("initContainers") or []) and spec.get("restartPolicy") != "Always"
-    complains = bool(NO_NAME.search(said) or _NO_ANSWER.search(said) or "statuscode: 5" in said)
+    complains = bool(NO_NAME.search(log) or _NO_ANSWER.search(log) or "statuscode: 5" in log)
     if not complains and not (waits and _ASKS.search(command)):
         return None
     env = state.env(pod, spec)
-    asked = [found for found in _ASKS.findall(command) if found != "localhost"]
+    requested = [found for found in _ASKS.findall(command) if found != "localhost"]
     hosts = [
         found.group(1)
         for variable, value in env.items()
         if (found := _ADDRESS.match(value) or re.fullmatch(r"([a-z][a-z0-9.-]*)", value))
-        and (_NAMES_A_HOST.search(variable) or found.group(1) in said)
+        and (_NAMES_A_HOST.search(variable) or found.group(1) in log)
     ]
     services = {s.name: s for s in state.all("Service", pod.namespace)}
     # A Service's own address, as Go programs tell it: dial tcp 10.96.3.4:5432: connect: connection refused.
@@ -50,10 +50,10 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
         s.name
         for s in services.values()
         if s.spec.get("clusterIP") not in (None, "", "None")
-        and re.search(rf"\b{re.escape(s.spec['clusterIP'])}\b", said)
+        and re.search(rf"\b{re.escape(s.spec['clusterIP'])}\b", log)
     ]
     named = [token for token in _TOKEN.findall(command) if token in services]
-    for host in dict.fromkeys([*by_address, *hosts, *asked, *named]):
+    for host in dict.fromkeys([*by_address, *hosts, *requested, *named]):
         name, namespace = service_named(host, pod.namespace)
         if namespace in state.unlisted:
             continue
@@ -61,7 +61,7 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
         try:
             if service:
                 walk(state, service)
-            elif host in said or (waits and host in asked):
+            elif host in log or (waits and host in requested):
                 explain_name(state, host, pod)
         except NotPassed as root:
             if root.fault.outcome == "failed":  # also where the Service is only in progress: then the container is, too
@@ -69,7 +69,7 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], said: str
     return None
 
 
-def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
+def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
     """A Service that works, but that a container does not reach.
 
     Either the container's DNS settings do not find it, or the container asks on a port that the Service does not have.
@@ -82,13 +82,13 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said:
             continue
         host, port = found[1], found[2] or _sibling_port(state, pod, spec, variable)
         name, namespace = service_named(host, pod.namespace)
-        if host not in said or namespace in state.unlisted or "Service" in state.unlisted:
+        if host not in log or namespace in state.unlisted or "Service" in state.unlisted:
             continue
         service = state.find("Service", name, namespace)
         if not service:
             continue
         ports = [p["port"] for p in service.spec.get("ports") or []]
-        if outside_policy(pod.spec) and NO_NAME.search(said):
+        if outside_policy(pod.spec) and NO_NAME.search(log):
             return Fault(
                 "dns-policy-outside",
                 Ref.of(pod),
@@ -98,11 +98,11 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], said:
                     "service": service.name,
                     "policy": pod.spec.get("dnsPolicy", "ClusterFirst"),
                     "host_network": "hostNetwork" if pod.spec.get("hostNetwork") else "",
-                    "said": last_line(said),
+                    "said": last_line(log),
                 },
                 form="service-not-resolved",
             )
-        if port and ports and int(port) not in ports and _NO_ANSWER.search(said):
+        if port and ports and int(port) not in ports and _NO_ANSWER.search(log):
             return Fault(
                 "service-port-unknown",
                 Ref.of(pod),

@@ -21,7 +21,7 @@ def last_line(text: str) -> str:
     return lines[-1][:300] if lines else ""
 
 
-_TELLS_WHY = re.compile(
+_NAMES_REASON = re.compile(
     r"error|exception|fail|fatal|panic|denied|refused|cannot|can't|could not|unable|no such|not found|missing|invalid|"
     r"not permitted|traceback|unknown|does not exist|timed out",
     re.I,
@@ -32,12 +32,12 @@ def telling_end(text: str) -> str:
     """The last line of a log. Where it names no error, the last line before it that does so stands in front of it."""
     last = last_line(text)
     before = [line for line in text.splitlines() if line.strip() and line.strip()[:300] != last]
-    why = next((line.strip()[:300] for line in reversed(before) if _TELLS_WHY.search(line)), "")
-    return f"{why} / {last}" if why and not _TELLS_WHY.search(last) else last
+    why = next((line.strip()[:300] for line in reversed(before) if _NAMES_REASON.search(line)), "")
+    return f"{why} / {last}" if why and not _NAMES_REASON.search(last) else last
 
 
 def previous_option(pod: Object, container: str) -> str:
-    """The option with which `kubectl logs` shows what a container said before it ended: `--previous`, or empty.
+    """The option with which `kubectl logs` shows the log of a container that ended: `--previous`, or empty.
 
     It is `--previous` where the container runs again.
 
@@ -49,7 +49,7 @@ def previous_option(pod: Object, container: str) -> str:
 
 
 def look_at_log(pod: Object, container: str) -> str:
-    """The command that shows what a container said before it ended."""
+    """The command that shows the log of a container that ended."""
     return f"kubectl logs {pod.name} -c {container} {previous_option(pod, container)}".rstrip()
 
 

@@ -55,7 +55,7 @@ def outside_policy(spec: dict[str, Any]) -> str:
 def explain_name(
     state: State,
     host: str,
-    asked_in: Object,
+    client: Object,
     lookups: dict[str, Any] | None = None,
     variable: str = "",
     container: str = "",
@@ -68,22 +68,22 @@ def explain_name(
     """
     control = (lookups or {}).get(CONTROL)
     if control and control["error"]:
-        spec = asked_in.spec.get("template", asked_in.raw).get("spec", {})
+        spec = client.spec.get("template", client.raw).get("spec", {})
         policy = outside_policy(spec)
         if policy:
             fail(
                 "dns-policy-outside",
-                asked_in,
+                client,
                 form="no-name",
                 host=host,
                 control=CONTROL,
                 policy=policy,
                 host_network="hostNetwork" if spec.get("hostNetwork") else "",
-                resource=asked_in.kind.lower(),
+                resource=client.kind.lower(),
             )
-        unknown("dns-down", asked_in, form="in-pod", host=host, control=CONTROL, error=control["error"])
-    explain_pod_name(state, host, asked_in, variable, container)
-    name, namespace = service_named(host, asked_in.namespace)
+        unknown("dns-down", client, form="in-pod", host=host, control=CONTROL, error=control["error"])
+    explain_pod_name(state, host, client, variable, container)
+    name, namespace = service_named(host, client.namespace)
     facts: dict[str, Any] = {
         "host": host,
         "service": name,
@@ -93,37 +93,37 @@ def explain_name(
     }
     if state.namespace_exists(namespace) is False:
         known = [n.name for n in state.everywhere("Namespace")]
-        fail("name-namespace-unknown", asked_in, **facts, near=nearest(namespace, known))
+        fail("name-namespace-unknown", client, **facts, near=nearest(namespace, known))
     service = state.find("Service", name, namespace)
     if not service:
         here = sorted(s.name for s in state.all("Service", namespace))
         elsewhere = sorted({s.namespace for s in state.everywhere("Service") if s.name == name})
         near = "" if elsewhere else nearest(name, here, cutoff=0.6)
-        fail("name-unknown", asked_in, **facts, services=here, elsewhere=elsewhere, near=near)
+        fail("name-unknown", client, **facts, services=here, elsewhere=elsewhere, near=near)
     if service.spec.get("type") == "ExternalName":
         target = service.spec.get("externalName", "")
         if is_address(target):
             fail("external-name-is-address", service, target=target, **facts)
         if target.rstrip(".").endswith(".svc.cluster.local"):
-            explain_name(state, target, asked_in)
-        fail("name-unknown", asked_in, form="external-name", **facts, target=target)
+            explain_name(state, target, client)
+        fail("name-unknown", client, form="external-name", **facts, target=target)
     walk(state, service)
-    fail("name-not-yet", asked_in, in_progress=True, **facts)
+    fail("name-not-yet", client, in_progress=True, **facts)
 
 
-def follow_dependency(state: State, pod: Object, container: dict[str, Any], said: str) -> None:
+def follow_dependency(state: State, pod: Object, container: dict[str, Any], log: str) -> None:
     """Raise the fault of a server that a failing container needs: a host that its variables name.
 
     Either the container's own words name that host and say that it was not reached. Or the container answers a probe
     with a status from 500 on. The kubelet keeps no words of that answer, so every variable whose purpose is to name a
     host counts. Returns where the servers that it needs work. Raises Failed with the root otherwise.
     """
-    says_so, refuses = _UNREACHED.search(said), _OWN_ERROR.search(said)
+    unreached, refuses = _UNREACHED.search(log), _OWN_ERROR.search(log)
     for variable, value in state.env(pod, container).items():
         found = _HOST.match(value)
         host = found.group(1) if found else ""
         if host in ("", "localhost") or not (
-            (says_so and host in said) or (refuses and _NAMES_A_HOST.search(variable))
+            (unreached and host in log) or (refuses and _NAMES_A_HOST.search(variable))
         ):
             continue
         name, namespace = service_named(host, pod.namespace)
@@ -143,10 +143,10 @@ def follow_dependency(state: State, pod: Object, container: dict[str, Any], said
             _following.reset(token)
 
 
-def explain_dns_down(state: State, said: str) -> Fault | None:
+def explain_dns_down(state: State, log: str) -> Fault | None:
     """The fault of the cluster's DNS: a container cannot resolve a name, and the observer cannot resolve CONTROL."""
     control = (state.observations.get(DNS_CONTROL) or {}).get(CONTROL) or {}
-    if not NO_NAME.search(said) or not control.get("error"):
+    if not NO_NAME.search(log) or not control.get("error"):
         return None
     return Fault(
         "dns-down",

@@ -120,7 +120,7 @@ def _explained(state: State, kind: str, name: str) -> Explanation:
     roots: dict[tuple[str, ...], _Root] = {}
     for obj in _subjects(state, target):
         fault = examined(state, obj)
-        if fault is None or is_partitioned_rollout(state, fault) or _as_asked(obj, fault, obj is target):
+        if fault is None or is_partitioned_rollout(state, fault) or _is_as_configured(obj, fault, obj is target):
             continue
         root = _root(state, fault)
         root = roots.setdefault((fault.outcome, str(fault.in_progress), *_key(root)), root)
@@ -259,14 +259,14 @@ def examined(state: State, obj: Object) -> Fault | None:
             walk(state, obj)
         walk_further(state, obj)
     except NotPassed as end:
-        return _told(state, obj, end.fault)
+        return _as_shown(state, obj, end.fault)
     except Exception as error:
         return _crashed(obj, error)
     return None
 
 
-def _told(state: State, obj: Object, fault: Fault) -> Fault:
-    """A fault as it is told: refined, and with words. One without words is a bug of the course, and is told as that."""
+def _as_shown(state: State, obj: Object, fault: Fault) -> Fault:
+    """A fault as it is shown: refined, with words. A fault without words is a bug of the course, and shown as one."""
     if not fault.object.namespace:
         fault = fault.but(object=replace(fault.object, namespace=obj.namespace))
     try:
@@ -325,7 +325,7 @@ def _has_not_spoken(state: State, pod: Object, fault: Fault) -> bool:
 
 
 def _without_a_word(state: State, pod: Object) -> bool:
-    """Whether a container ended a moment ago, and what it said could not be read yet: that may tell more."""
+    """Whether a container ended a moment ago, and its log could not be read yet: the log may show more."""
     for status in pod.container_statuses:
         ends = [(status.get(when) or {}).get("terminated") or {} for when in ("state", "lastState")]
         last = max((end["finishedAt"] for end in ends if end.get("finishedAt")), default=None)
@@ -334,13 +334,13 @@ def _without_a_word(state: State, pod: Object) -> bool:
     return False
 
 
-def _as_asked(obj: Object, fault: Fault, asked_about: bool) -> bool:
+def _is_as_configured(obj: Object, fault: Fault, is_target: bool) -> bool:
     """Whether a fault only says what a person asked for.
 
     A workload without replicas is a fault only where an object needs its Pods, or where `explain` is asked about it.
     """
     cause = catalogue()[fault.cause]
-    return str(fault.object) == obj.ref and (cause.normal or (cause.intended and not asked_about))
+    return str(fault.object) == obj.ref and (cause.normal or (cause.intended and not is_target))
 
 
 def _root(state: State, fault: Fault) -> _Root:

@@ -31,6 +31,11 @@ def walk_flapping(state: State, pod: Object) -> None:
         count = sum(event.get("count") or 1 for event in late)
         if count >= FAILED_OFTEN:
             answer = result_of(late[0].get("message", ""))
-            said = in_own_words(state, pod, spec["name"], answer)
-            facts = {"container": spec["name"], "probe": describe_probe(probe), "answer": answer, "app_says": said}
+            app_says = in_own_words(state, pod, spec["name"], answer)
+            facts = {
+                "container": spec["name"],
+                "probe": describe_probe(probe),
+                "answer": answer,
+                "app_says": app_says,
+            }
             fail("readiness-flaps", pod, failures=count, seconds=round(state.age(since)), **facts)

@@ -88,11 +88,11 @@ def refine_image_pull(state: State, pod: Object, fault: Fault) -> Fault | None:
         first = image.split("/")[0]
         registry = first if "/" in image and (set(".:") & set(first) or first == "localhost") else ""
         messages = [waiting.get("message", ""), *(e["message"] for e in state.events(pod, "Failed"))]
-        told = next((m for m in messages if image in m and ": " in m.split(image, 1)[1] and "failed" in m), "")
-        reason = _last_reason(told)
+        message = next((m for m in messages if image in m and ": " in m.split(image, 1)[1] and "failed" in m), "")
+        reason = _last_reason(message)
         secrets = [ref.get("name", "") for ref in pod.spec.get("imagePullSecrets") or []]
         missing = [s for s in secrets if not state.find("Secret", s, pod.namespace)] if secrets else []
-        if missing and (registry or not told):
+        if missing and (registry or not message):
             near = nearest(missing[0], [s.name for s in state.all("Secret", pod.namespace)])
             return Fault(
                 "pull-secret-missing",
@@ -101,13 +101,13 @@ def refine_image_pull(state: State, pod: Object, fault: Fault) -> Fault | None:
             )
         if not registry:
             continue
-        if _DENIED.search(told):
+        if _DENIED.search(message):
             return Fault(
                 "image-pull-denied",
                 Ref.of(pod),
                 {"image": image, "registry": registry, "node": node, "pull_error": reason},
             )
-        if _UNREACHABLE.search(told) and not re.search(r": not found", told):
+        if _UNREACHABLE.search(message) and not re.search(r": not found", message):
             return Fault(
                 "registry-unreachable",
                 Ref.of(pod),

@@ -164,7 +164,7 @@ _FOR_EVER = re.compile(r"while (?:true|:|1|True)|sleep (?:inf|infinity|\d{4,})|t
 def _explain_unending(state: State, job: Object, pods: list[Object]) -> None:
     """Raises Failed where a container of a Job's Pod has done its work, and another one keeps the Pod from its end.
 
-    It counts where this container is written to go on for ever, or has said nothing for a while.
+    It counts where this container is written to go on for ever, or has written no log line for a while.
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#sidecar-containers-and-jobs
     """
@@ -208,14 +208,14 @@ def _restart_policy(job: Object) -> str:
 
 def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> NoReturn:
     """Raise Failed with the reason why a Job has failed: its own limit, or the fault of its last Pod."""
-    reason, said = condition.get("reason", ""), condition.get("message", "")
+    reason, message = condition.get("reason", ""), condition.get("message", "")
     failed = [pod for pod in state.owned("Pod", job) if pod.status.get("phase") == "Failed" and not pod.is_terminating]
     last = _fault_of(state, max(failed, key=lambda pod: (pod.created, pod.name))) if failed else None
     if last and last.cause not in _JUST_ENDED:
         raise Failed(last.within("job-has-failed", job=job.name, reason=reason))
     if reason == "DeadlineExceeded":
         fail("job-deadline", job, deadline=job.spec.get("activeDeadlineSeconds"), last=last, **_done(job))
-    facts: dict[str, Any] = {**_done(job), "reason": reason, "said": said, "last": last}
+    facts: dict[str, Any] = {**_done(job), "reason": reason, "said": message, "last": last}
     # With restartPolicy OnFailure the Pods of a Job that fails are deleted; their logs go with them.
     facts["restart_policy"] = "OnFailure" if not failed and _restart_policy(job) == "OnFailure" else ""
     facts["command"] = last.words().look if last else ""

@@ -235,14 +235,14 @@ class PathSide:
         return not rule.ports or any(self._one_port_matches(port) for port in rule.ports)
 
     def _one_port_matches(self, port: dict[str, Any]) -> bool:
-        protocol, wanted, asked = port.get("protocol", "TCP"), port.get("port"), self.path.port
+        protocol, wanted, port_asked = port.get("protocol", "TCP"), port.get("port"), self.path.port
         if protocol != self.path.protocol:
             return False
         if wanted is None:
             return True
         if isinstance(wanted, str):
-            return self.path.target.ports.get((wanted, protocol)) == asked
-        return bool(wanted <= asked <= port.get("endPort", wanted))
+            return self.path.target.ports.get((wanted, protocol)) == port_asked
+        return bool(wanted <= port_asked <= port.get("endPort", wanted))
 
 
 def in_block(address: str, block: dict[str, Any]) -> bool:

@@ -42,12 +42,12 @@ def walk_node(state: State, node: Object) -> None:
 
 
 def _explain_not_ready(state: State, node: Object) -> NoReturn:
-    """Raise Failed with what the kubelet says, or with how long it has said nothing."""
+    """Raise Failed with what the kubelet reports, or with how long it has reported nothing."""
     condition = node.condition("Ready")
     status = condition.get("status", "")
     if status and status != "Unknown":
-        reason, said = condition.get("reason", ""), condition.get("message", "")
-        fail("node-not-ready", node, status=status, reason=reason, said=said)
+        reason, message = condition.get("reason", ""), condition.get("message", "")
+        fail("node-not-ready", node, status=status, reason=reason, said=message)
     seconds = _silent_for(state, condition)
     if seconds is None:
         fail("node-not-ready", node, form="never-reported", status=status)

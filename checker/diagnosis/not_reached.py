@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from checker.diagnosis.addresses import Address, addresses_in, configured_addresses
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
 from checker.diagnosis.dns import explain_name, outside_policy, service_named
 from checker.diagnosis.host_aliases import explain_host_alias
@@ -21,7 +22,6 @@ from checker.diagnosis.network_policy import PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.pod_names import explain_pod_name
 from checker.diagnosis.service import pods_behind, target_ports
-from checker.diagnosis.told import Told, addresses_in, told_by
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     explain_older_than_source,
@@ -41,25 +41,25 @@ _HTTPS_OF_HTTP = re.compile(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One address that a container asks, and how it complains."""
+class Attempt:
+    """One address that a container does not reach, and its complaint."""
 
     state: State
     pod: Object
     spec: dict[str, Any]
-    told: Told
+    address: Address
     complaint: Complaint
 
     @property
     def facts(self) -> dict[str, Any]:
         """What every sentence about an address may use."""
-        told = self.told
+        address = self.address
         return {
             "container": self.spec["name"],
-            "host": told.host,
-            "variable": told.variable,
-            "file": told.file,
-            "in_command": "" if told.variable or told.file else "command",
+            "host": address.host,
+            "variable": address.variable,
+            "file": address.file,
+            "in_command": "" if address.variable or address.file else "command",
             "said": self.complaint.line,
         }
 
@@ -75,17 +75,17 @@ def walk_complaints(state: State, pod: Object) -> None:
                 raise Failed(found)
 
 
-def explain_said(state: State, pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
-    """The fault that explains what a container says that is not well."""
-    return explain_complaints(state, pod, spec, complaints(said))
+def explain_log(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
+    """The fault that explains the complaints in the log of a container."""
+    return explain_complaints(state, pod, spec, complaints(log))
 
 
 def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: list[Complaint]) -> Fault | None:
     """The fault of the object that a container's complaints are about; None where no object explains them."""
     for complaint in found:
         try:
-            for told in _meant(state, pod, spec, complaint):
-                _explain(Asked(state, pod, spec, told, complaint))
+            for address in _meant(state, pod, spec, complaint):
+                _explain(Attempt(state, pod, spec, address, complaint))
             if complaint.kind in ("name", "refused", "timeout", "credentials"):
                 explain_older_than_source(state, pod, spec, complaint.line)
         except Failed as end:
@@ -101,17 +101,17 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     return None
 
 
-def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint) -> Iterator[Told]:
-    """The addresses that a complaint may be about: those that it names, or else all that the container was told."""
+def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint) -> Iterator[Address]:
+    """The addresses that a complaint may be about: those that it names, or else all that are configured."""
     if complaint.kind == "denied":
         return
     line = complaint.line
-    all_told = told_by(state, pod, spec)
+    addresses = configured_addresses(state, pod, spec)
     for one in addresses_in(line):
-        if not any(told.host == one.host and told.port in (None, one.port) for told in all_told):
-            all_told.append(Told(one.host, one.port, file="log"))
+        if not any(address.host == one.host and address.port in (None, one.port) for address in addresses):
+            addresses.append(Address(one.host, one.port, file="log"))
     explain_variable(state, pod, spec, line)
-    named = [told for told in all_told if re.search(rf"(?<![\w.-]){re.escape(told.host)}(?![\w-])", line)]
+    named = [address for address in addresses if re.search(rf"(?<![\w.-]){re.escape(address.host)}(?![\w-])", line)]
     for service in state.all("Service", pod.namespace):
         address = service.spec.get("clusterIP")
         if (
@@ -119,35 +119,35 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
             and address in line
             and re.search(rf"(?<![\d.]){re.escape(address)}(?![\d.])", line)
         ):
-            named.append(next((t for t in all_told if t.host == service.name), Told(service.name)))
-    with_port = [told for told in named if told.port and f":{told.port}" in line]
-    yield from dict.fromkeys(with_port or named or all_told)
+            named.append(next((t for t in addresses if t.host == service.name), Address(service.name)))
+    with_port = [address for address in named if address.port and f":{address.port}" in line]
+    yield from dict.fromkeys(with_port or named or addresses)
 
 
-def _explain(asked: Asked) -> None:
+def _explain(attempt: Attempt) -> None:
     """Raise Failed with what explains one complaint about one address. Returns where nothing does."""
-    state, pod, host = asked.state, asked.pod, asked.told.host
+    state, pod, host = attempt.state, attempt.pod, attempt.address.host
     if host in LOCAL:
-        _explain_local(asked)
+        _explain_local(attempt)
         return
-    explain_host_alias(state, pod, host, asked.facts)
+    explain_host_alias(state, pod, host, attempt.facts)
     if is_address(host):
         return
-    if asked.complaint.kind == "name" and not outside_policy(pod.spec):
-        _explain_dns_closed(asked)
+    if attempt.complaint.kind == "name" and not outside_policy(pod.spec):
+        _explain_dns_closed(attempt)
     if _is_outside(state, pod, host):
         return
-    explain_pod_name(state, host, pod, asked.told.variable, asked.spec["name"])
+    explain_pod_name(state, host, pod, attempt.address.variable, attempt.spec["name"])
     name, namespace = service_named(host, pod.namespace)
     if namespace in state.unlisted:
         return
     service = state.find("Service", name, namespace)
     if not service:
-        if asked.complaint.kind in ("name", "refused", "timeout") and not _is_pod_name(state, host, pod):
-            explain_name(state, host, pod, variable=asked.told.variable, container=asked.spec["name"])
+        if attempt.complaint.kind in ("name", "refused", "timeout") and not _is_pod_name(state, host, pod):
+            explain_name(state, host, pod, variable=attempt.address.variable, container=attempt.spec["name"])
         return
     for check in _CHECKS:
-        check(asked, service)
+        check(attempt, service)
 
 
 def _is_outside(state: State, pod: Object, host: str) -> bool:
@@ -173,47 +173,47 @@ def _is_pod_name(state: State, host: str, pod: Object) -> bool:
 # -- one link each ---------------------------------------------------------------------------------------------------
 
 
-def _explain_local(asked: Asked) -> None:
+def _explain_local(attempt: Attempt) -> None:
     """localhost is the Pod itself: one of its own containers must listen there."""
-    port, pod = asked.told.port, asked.pod
-    if asked.complaint.kind not in ("refused", "timeout") or not (asked.told.variable or port):
+    port, pod = attempt.address.port, attempt.pod
+    if attempt.complaint.kind not in ("refused", "timeout") or not (attempt.address.variable or port):
         return
     declared = {p["containerPort"] for c in pod.lasting_containers for p in c.get("ports") or []}
     if (port and port in declared) or len(pod.lasting_containers) > 1:
         return
     services = [
         s.name
-        for s in asked.state.all("Service", pod.namespace)
+        for s in attempt.state.all("Service", pod.namespace)
         if port and port in {p["port"] for p in s.spec.get("ports") or []}
     ]
-    fail("localhost-is-the-pod", pod, port=port, services=services, **asked.facts)
+    fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
 
 
-def _explain_dns_closed(asked: Asked) -> None:
+def _explain_dns_closed(attempt: Attempt) -> None:
     """The policies of a Pod that does not resolve a name do not let it ask the cluster's DNS."""
-    if "NetworkPolicy" in asked.state.unlisted:
+    if "NetworkPolicy" in attempt.state.unlisted:
         return
-    path = PolicyPath(asked.state, end_of(asked.state, asked.pod), cluster_dns(asked.state), 53, "UDP")
+    path = PolicyPath(attempt.state, end_of(attempt.state, attempt.pod), cluster_dns(attempt.state), 53, "UDP")
     if not path.out.is_open:
         explain_closed(path)
 
 
-def _check_external_name(asked: Asked, service: Object) -> None:
+def _check_external_name(attempt: Attempt, service: Object) -> None:
     target = str(service.spec.get("externalName", "")).rstrip(".")
     if service.spec.get("type") != "ExternalName":
         return
     if is_address(target):
-        fail("external-name-is-address", service, target=target, **asked.facts)
-    if asked.complaint.kind == "name" or target.endswith(".svc.cluster.local"):
-        explain_name(asked.state, asked.told.host, asked.pod)
+        fail("external-name-is-address", service, target=target, **attempt.facts)
+    if attempt.complaint.kind == "name" or target.endswith(".svc.cluster.local"):
+        explain_name(attempt.state, attempt.address.host, attempt.pod)
 
 
-def _check_circle(asked: Asked, service: Object) -> None:
+def _check_circle(attempt: Attempt, service: Object) -> None:
     """A headless Service lists ready Pods only, and its Pods become ready only when it lists one."""
-    explain_circle(asked.state, asked.pod, asked.spec, service, asked.complaint.line)
+    explain_circle(attempt.state, attempt.pod, attempt.spec, service, attempt.complaint.line)
 
 
-def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Object, said: str) -> None:
+def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Object, line: str) -> None:
     """Raise Failed where a Pod that is not ready waits for the name of a Service that lists only ready Pods: its own.
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/service-resources/service-v1/ (publishNotReadyAddresses)
@@ -226,20 +226,26 @@ def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Obj
     headless = "headless" if service.spec.get("clusterIP") == "None" else ""
     container, pods = spec.get("name"), len(behind)
     fail(
-        "waits-for-its-own-service", service, container=container, pod=pod.name, pods=pods, said=said, headless=headless
+        "waits-for-its-own-service",
+        service,
+        container=container,
+        pod=pod.name,
+        pods=pods,
+        said=line,
+        headless=headless,
     )
 
 
-def _check_port(asked: Asked, service: Object) -> None:
+def _check_port(attempt: Attempt, service: Object) -> None:
     """The Service takes TCP requests on the port that the container asks."""
     ports = service.spec.get("ports") or []
-    if asked.complaint.kind not in ("refused", "timeout") or not ports or service.spec.get("clusterIP") == "None":
+    if attempt.complaint.kind not in ("refused", "timeout") or not ports or service.spec.get("clusterIP") == "None":
         return
     tcp = sorted({p["port"] for p in ports if p.get("protocol", "TCP") == "TCP"})
     written = [f"{p['port']}/{p.get('protocol', 'TCP')}" for p in ports]
-    port = asked.told.port
+    port = attempt.address.port
     facts = {
-        **asked.facts,
+        **attempt.facts,
         "service": service.name,
         "service_namespace": service.namespace,
         "port": port,
@@ -249,27 +255,27 @@ def _check_port(asked: Asked, service: Object) -> None:
     if not tcp or (port and port not in tcp and port in {p["port"] for p in ports}):
         fail("service-protocol-other", service, **facts)
     if port and port not in tcp:
-        fail("service-port-unknown", asked.pod, form="" if asked.told.variable else "told", **facts)
+        fail("service-port-unknown", attempt.pod, form="" if attempt.address.variable else "told", **facts)
 
 
-def _check_chain(asked: Asked, service: Object) -> None:
-    walk(asked.state, service)
+def _check_chain(attempt: Attempt, service: Object) -> None:
+    walk(attempt.state, service)
 
 
-def _check_local_traffic(asked: Asked, service: Object) -> None:
-    if asked.complaint.kind in ("refused", "timeout"):
-        explain_local_traffic(asked.state, service, asked.pod, asked.facts)
+def _check_local_traffic(attempt: Attempt, service: Object) -> None:
+    if attempt.complaint.kind in ("refused", "timeout"):
+        explain_local_traffic(attempt.state, service, attempt.pod, attempt.facts)
 
 
-def _check_policies(asked: Asked, service: Object) -> None:
+def _check_policies(attempt: Attempt, service: Object) -> None:
     """The policies allow connections from this Pod to a ready Pod of the Service."""
-    state, pod = asked.state, asked.pod
-    if asked.complaint.kind not in ("refused", "timeout", "name") or "NetworkPolicy" in state.unlisted:
+    state, pod = attempt.state, attempt.pod
+    if attempt.complaint.kind not in ("refused", "timeout", "name") or "NetworkPolicy" in state.unlisted:
         return
     closed = []
     for other in pods_behind(state, service):
         numbers = target_ports(service, other)
-        wanted = [numbers[asked.told.port]] if asked.told.port in numbers else list(numbers.values())
+        wanted = [numbers[attempt.address.port]] if attempt.address.port in numbers else list(numbers.values())
         for number in wanted if other.is_ready else []:
             path = PolicyPath(state, end_of(state, pod), end_of(state, other), number)
             if path.is_open:
@@ -279,26 +285,26 @@ def _check_policies(asked: Asked, service: Object) -> None:
         explain_closed(closed[0])
 
 
-def _check_credentials(asked: Asked, service: Object) -> None:
+def _check_credentials(attempt: Attempt, service: Object) -> None:
     """The server refuses the client's name or password: where each of the two takes its own from."""
-    if asked.complaint.kind != "credentials":
+    if attempt.complaint.kind != "credentials":
         return
-    state, pod = asked.state, asked.pod
-    mine = secret_variables(state, pod, asked.spec)
+    state, pod = attempt.state, attempt.pod
+    mine = secret_variables(state, pod, attempt.spec)
     servers = [other for other in pods_behind(state, service) if not other.is_terminating]
     theirs = secret_variables(state, servers[0], servers[0].containers[0]) if servers else []
     facts = {"mine": mine, "theirs": theirs, "service": service.name, "server": servers[0].name if theirs else ""}
-    fail("credentials-refused", pod, **facts, **asked.facts)
+    fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
-def _check_scheme(asked: Asked, service: Object) -> None:
+def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
-    if asked.complaint.kind == "protocol":
-        form = "" if _HTTPS_OF_HTTP.search(asked.complaint.line) else "http-of-https"
-        fail("tls-mismatch", asked.pod, form=form, service=service.name, **asked.facts)
+    if attempt.complaint.kind == "protocol":
+        form = "" if _HTTPS_OF_HTTP.search(attempt.complaint.line) else "http-of-https"
+        fail("tls-mismatch", attempt.pod, form=form, service=service.name, **attempt.facts)
 
 
-_CHECKS: tuple[Callable[[Asked, Object], None], ...] = (
+_CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_external_name,
     _check_circle,
     _check_port,

@@ -263,7 +263,7 @@ def explain_exit(
     name, code, reason = status["name"], ended.get("exitCode"), ended.get("reason", "")
     spec = container_spec(pod, name)
     log = state.log_if_read(pod.name, name) or ""
-    said = telling_end(log)
+    end_of_log = telling_end(log)
     if reason in ("StartError", "ContainerCannotRun"):
         _explain_start_error(state, pod, status, ended.get("message", ""), in_progress)
     limit = limit_of(spec, "memory")
@@ -280,22 +280,22 @@ def explain_exit(
         _explain_not_executable(state, pod, spec, unstarted[1], in_progress)
     explain_hidden_file(state, pod, spec, log, in_progress)
     explain_missing_file(state, pod, spec, log, in_progress)
-    follow_dependency(state, pod, spec, said)
+    follow_dependency(state, pod, spec, end_of_log)
     facts: dict[str, Any] = {
         "container": name,
-        "said": said,
+        "said": end_of_log,
         "previous": previous_option(pod, name),
         "restarts": status.get("restartCount", 0),
     }
     if code == 0:
-        fail("container-ends", pod, form="with-log" if said else "silent", in_progress=in_progress, **facts)
-    if "address already in use" in said.lower() and len(pod.status.get("containerStatuses") or []) > 1:
+        fail("container-ends", pod, form="with-log" if end_of_log else "silent", in_progress=in_progress, **facts)
+    if "address already in use" in end_of_log.lower() and len(pod.status.get("containerStatuses") or []) > 1:
         others = [c["name"] for c in pod.containers if c["name"] != name]
         fail("port-clash-in-pod", pod, in_progress=in_progress, others=others, **facts)
     # Exit codes of a shell: https://www.gnu.org/software/bash/manual/html_node/Exit-Status.html
     of_shell = {126: "not-executable", 127: "command-not-found"}.get(code or 0, "")
     signal = {137: "SIGKILL", 143: "SIGTERM"}.get(code or 0, "")
-    form = of_shell or ("with-log" if said else "silent")
+    form = of_shell or ("with-log" if end_of_log else "silent")
     fail("container-crashes", pod, form=form, in_progress=in_progress, code=code, signal=signal, **facts)
 
 

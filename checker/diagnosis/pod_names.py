@@ -11,7 +11,7 @@ from checker.model.state import Object, State
 from checker.model.verdict import fail
 
 
-def explain_pod_name(state: State, host: str, asked_in: Object, variable: str = "", container: str = "") -> None:
+def explain_pod_name(state: State, host: str, client: Object, variable: str = "", container: str = "") -> None:
     """Raise Failed where a name is meant as a Pod's own name, and does not resolve.
 
     Returns where the name has one part only, and where its second part is a namespace or neither a Service nor a
@@ -21,7 +21,7 @@ def explain_pod_name(state: State, host: str, asked_in: Object, variable: str = 
     if len(labels) not in (2, 3):
         return
     name, subdomain = labels[:2]
-    namespace = labels[2] if len(labels) == 3 else asked_in.namespace
+    namespace = labels[2] if len(labels) == 3 else client.namespace
     if namespace in state.unlisted or (len(labels) == 2 and state.namespace_exists(subdomain)):
         return
     pods = [pod for pod in state.all("Pod", namespace) if not pod.is_terminating]
@@ -45,7 +45,7 @@ def explain_pod_name(state: State, host: str, asked_in: Object, variable: str = 
     if not meant:
         known = sorted(hostname_of(pod) for pod in named if hostname_of(pod))
         near = nearest(name, known, cutoff=0.6)
-        fail("pod-name-unknown", asked_in, **facts, known=known, near=near)
+        fail("pod-name-unknown", client, **facts, known=known, near=near)
     selector = service.spec.get("selector") or {}
     if selector and not selector.items() <= meant[0].labels.items():
         fail("pod-name-unknown", service, form="not-selected", pod=meant[0].name, selector=selector, **facts)

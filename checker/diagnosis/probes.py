@@ -23,7 +23,7 @@ from checker.model.state import REACH, Object, State, parse_time
 
 # The observation (checker/collect/collect.py) of what answers where a failing probe asks, as {"pod/container": answer}.
 PROBED = "probed"
-ASKED = ("liveness", "startup")  # the probes that end a container
+ENDING_PROBES = ("liveness", "startup")  # the probes that end a container
 # Exit codes of a process that the kubelet ended: by itself, by SIGKILL after its grace period, or by SIGTERM.
 ENDED_ON_REQUEST = (0, 137, 143)
 _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
@@ -156,7 +156,7 @@ def ended_by_probe(state: State, pod: Object, spec: dict[str, Any], ended: dict[
             return found.group(2).lower()
     if ended.get("exitCode") not in ENDED_ON_REQUEST:
         return ""
-    seen = [(which, failures(state, pod, spec, which)) for which in ASKED if spec.get(f"{which}Probe")]
+    seen = [(which, failures(state, pod, spec, which)) for which in ENDING_PROBES if spec.get(f"{which}Probe")]
     latest = [
         (found[0].get("lastTimestamp") or "", which)
         for which, found in seen
@@ -175,9 +175,11 @@ def _had_time(state: State, probe: dict[str, Any], ended: dict[str, Any]) -> boo
 
 def may_be_a_probe(state: State, spec: dict[str, Any], ended: dict[str, Any]) -> bool:
     """Whether a probe may have ended a container's previous run, and the kubelet's event may still come."""
-    asked = any(spec.get(f"{which}Probe") for which in ASKED)
+    may_end = any(spec.get(f"{which}Probe") for which in ENDING_PROBES)
     at = ended.get("finishedAt")
-    return bool(asked and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < TIME_FOR_KUBELET_EVENTS)
+    return bool(
+        may_end and at and ended.get("exitCode") in ENDED_ON_REQUEST and state.age(at) < TIME_FOR_KUBELET_EVENTS
+    )
 
 
 def failing_now(state: State, pod: Object, spec: dict[str, Any], running: dict[str, Any]) -> bool:
@@ -202,9 +204,9 @@ def explain_restarts(
 ) -> NoReturn:
     """Raise Failed with the reason why a container fails its liveness or startup probe (`which`) and is restarted."""
     probe = spec[f"{which}Probe"]
-    told = telling(state, pod, spec, which)
-    pending = pending or told is None  # the kubelet's events have not come yet, and only they hold the reason
-    answer, restarts = told or "", status.get("restartCount") or None
+    reported = telling(state, pod, spec, which)
+    pending = pending or reported is None  # the kubelet's events have not come yet, and only they hold the reason
+    answer, restarts = reported or "", status.get("restartCount") or None
     fail_if_command_missing(pod, spec, which, answer, restarts=restarts, pending=pending)
     facts: dict[str, Any] = {
         "container": spec.get("name"),

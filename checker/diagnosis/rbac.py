@@ -25,12 +25,12 @@ _NO_TOKEN = re.compile(
 )
 
 
-def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
+def explain_forbidden(state: State, pod: Object, log: str) -> Failed | None:
     """Why the API server refuses a container's request, by the container's log; None where the log says nothing of it.
 
     The root may be a RoleBinding that names a Role or a ServiceAccount that does not exist.
     """
-    found = _FORBIDDEN.search(said)
+    found = _FORBIDDEN.search(log)
     if not found:
         return None
     home, account, verb, resource, where = found.groups()
@@ -68,12 +68,12 @@ def explain_forbidden(state: State, pod: Object, said: str) -> Failed | None:
 _WITHOUT_NAME = ("list", "watch", "create", "deletecollection")  # requests that name no object
 
 
-def _explain_names_only(state: State, pod: Object, asked: tuple[str, ...]) -> None:
+def _explain_names_only(state: State, pod: Object, request: tuple[str, ...]) -> None:
     """Raises Failed where a bound Role has the permission for certain names only, and the request names no object.
 
     Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
     """
-    home, account, verb, resource, where = asked
+    home, account, verb, resource, where = request
     for binding in _bindings(state, where or home) if verb in _WITHOUT_NAME else []:
         role = binding.raw.get("roleRef") or {}
         bound = (account, home) in _accounts(binding) and role.get("kind") == "Role" and "Role" not in state.unlisted
@@ -86,9 +86,9 @@ def _explain_names_only(state: State, pod: Object, asked: tuple[str, ...]) -> No
                 raise Failed("rbac-names-only", pod, **facts, home=home, where=where or home)
 
 
-def explain_no_token(state: State, pod: Object, said: str) -> Failed | None:
+def explain_no_token(state: State, pod: Object, log: str) -> Failed | None:
     """Why a container does not find the token of its ServiceAccount; None where its log says nothing of it."""
-    if not _NO_TOKEN.search(said):
+    if not _NO_TOKEN.search(log):
         return None
     name = pod.spec.get("serviceAccountName", "default")
     account = None if "ServiceAccount" in state.unlisted else state.find("ServiceAccount", name, pod.namespace)

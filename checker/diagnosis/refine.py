@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from checker.diagnosis.images import refine_config_error, refine_image_pull
-from checker.diagnosis.last_words import refine_by_last_words, refine_optional
+from checker.diagnosis.last_log_lines import refine_by_last_log_lines, refine_optional
 from checker.diagnosis.pod import refine_not_ready
 from checker.diagnosis.pod_start import refine_evicted, refine_starting
 from checker.diagnosis.probes import refine_probe_failure
@@ -45,13 +45,13 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
             "port-clash-in-pod",
             "liveness-probe-fails",
         ),
-        (refine_by_last_words, refine_optional),
+        (refine_by_last_log_lines, refine_optional),
     ),
     **dict.fromkeys(
         ("readiness-probe-fails", "startup-probe-fails", "probe-times-out"),
-        (refine_by_last_words, refine_optional, refine_probe_failure),
+        (refine_by_last_log_lines, refine_optional, refine_probe_failure),
     ),
-    "init-container-runs": (refine_by_last_words, refine_optional),
+    "init-container-runs": (refine_by_last_log_lines, refine_optional),
     **dict.fromkeys(
         ("host-port-taken", "claim-in-use", "pod-unschedulable-pod-affinity", "pod-unschedulable-together"),
         (refine_own_older_pod,),

@@ -64,9 +64,9 @@ def _left_over(state: State, pod: Object) -> Iterator[Fault]:
     if not is_replaced(state, pod):
         return
     owner = workload_of(state, pod)
-    reason, said = pod.status.get("reason") or "Failed", pod.status.get("message", "").strip()
+    reason, message = pod.status.get("reason") or "Failed", pod.status.get("message", "").strip()
     kind, workload = (owner.kind, owner.name) if owner else ("", "")
-    facts = {"reason": reason, "said": said, "workload_kind": kind, "workload": workload}
+    facts = {"reason": reason, "said": message, "workload_kind": kind, "workload": workload}
     yield Fault("failed-pod-replaced", Ref.of(pod), facts)
 
 

@@ -198,13 +198,13 @@ def telling(message: str) -> str:
 
 def read_refusal(message: str) -> Refusal:
     """The cause and the facts of an API server's refusal. One that is about no resource is `admission-refused`."""
-    said = telling(message)
+    refusal = telling(message)
     if found := _EXCEEDED.search(message):
         return _exceeded(found)
     if "exceeded quota" in message:
-        return Refusal("quota-exceeded", {"quota": "", "said": said}, "unread")
+        return Refusal("quota-exceeded", {"quota": "", "said": refusal}, "unread")
     if found := _STATUS_UNKNOWN.search(message):
-        return Refusal("quota-not-counted-yet", {"quota": found["name"], "said": said})
+        return Refusal("quota-not-counted-yet", {"quota": found["name"], "said": refusal})
     if found := _MUST_SPECIFY.search(message):
         fields = sorted(set(_COUNTED.findall(found["what"])))
         return Refusal(
@@ -217,7 +217,7 @@ def read_refusal(message: str) -> Refusal:
         return Refusal("limit-range-ratio", {**facts, "most": _number(quantity(found["bound"]))})
     if found := _ABOVE_LIMIT.search(message):
         return Refusal("request-above-limit", found.groupdict())
-    return Refusal("admission-refused", {"said": said})
+    return Refusal("admission-refused", {"said": refusal})
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -227,14 +227,14 @@ def _pairs(text: str) -> dict[str, str]:
 def _exceeded(found: re.Match[str]) -> Refusal:
     requested, used, limited = _pairs(found["requested"]), _pairs(found["used"]), _pairs(found["limited"])
     for resource, allowed in limited.items():
-        asked = requested.get(resource, "0")
+        amount = requested.get(resource, "0")
         facts = {"quota": found["name"], "field": resource, "allowed": allowed}
         if is_slip(resource, allowed):
             return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, allowed)}, "quota-limit")
         # A request for many times the CPUs that the quota allows is the same slip.
-        many = is_cpu(resource) and quantity(asked) > 10 * max(quantity(allowed), Decimal(1))
-        if many or is_slip(resource, asked):
-            return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, asked)}, "quota-request")
+        many = is_cpu(resource) and quantity(amount) > 10 * max(quantity(allowed), Decimal(1))
+        if many or is_slip(resource, amount):
+            return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, amount)}, "quota-request")
     return Refusal("quota-exceeded", {"quota": found["name"], "limited": limited, "used": used, "requested": requested})
 
 

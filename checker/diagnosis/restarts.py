@@ -36,16 +36,16 @@ def walk_restarts(state: State, pod: Object) -> None:
         except Failed as end:
             if end.fault.cause not in ("container-crashes", "container-ends"):
                 raise
-            said = last_line(state.log_if_read(pod.name, status["name"]) or "")
+            log_line = last_line(state.log_if_read(pod.name, status["name"]) or "")
             fail(
                 "container-restarts-often",
                 pod,
-                form="" if said else "without-output",
+                form="" if log_line else "without-output",
                 container=status["name"],
                 restarts=status["restartCount"],
                 exit_code=ended.get("exitCode"),
                 reason=ended.get("reason", ""),
-                said=said,
+                said=log_line,
             )
 
 

@@ -17,33 +17,33 @@ _PORT_IN_USE = re.compile("address already in use", re.I)
 _RESTRICTING = ("capabilities", "runAsGroup", "runAsNonRoot", "runAsUser")
 
 
-def explain_not_permitted(pod: Object, spec: dict[str, Any], said: str) -> Fault | None:
-    """What a container was refused, by its own last words (`said`); None where they tell of no refusal.
+def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
+    """What a container was refused, by its last log lines (`log`); None where they show no refusal.
 
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
     """
     context = {**(pod.spec.get("securityContext") or {}), **(spec.get("securityContext") or {})}
-    told = _line_with(_REFUSED, said)
+    log_line = _line_with(_REFUSED, log)
     name, previous = spec["name"], previous_option(pod, spec["name"])
-    if re.search(r"read-only file system|EROFS", told, re.I):
-        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "said": told, "previous": previous})
+    if re.search(r"read-only file system|EROFS", log_line, re.I):
+        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "said": log_line, "previous": previous})
     restricting = {field: context[field] for field in _RESTRICTING if field in context}
-    if told and restricting:
+    if log_line and restricting:
         return Fault(
             "container-not-permitted",
             Ref.of(pod),
-            {"container": name, "context": _fields(restricting), "said": told, "previous": previous},
+            {"container": name, "context": _fields(restricting), "said": log_line, "previous": previous},
         )
-    told = _line_with(_PORT_IN_USE, said)
-    if told and pod.spec.get("hostNetwork"):
+    log_line = _line_with(_PORT_IN_USE, log)
+    if log_line and pod.spec.get("hostNetwork"):
         node = pod.spec.get("nodeName", "")
-        return Fault("host-port-taken", Ref.of(pod), {"node": node, "said": told}, form="host-network")
+        return Fault("host-port-taken", Ref.of(pod), {"node": node, "said": log_line}, form="host-network")
     return None
 
 
-def _line_with(pattern: re.Pattern[str], said: str) -> str:
+def _line_with(pattern: re.Pattern[str], log: str) -> str:
     """The first line in which a pattern is found, cut to a readable length; empty where there is none."""
-    return last_line(next((line for line in said.splitlines() if pattern.search(line)), ""))
+    return last_line(next((line for line in log.splitlines() if pattern.search(line)), ""))
 
 
 def _fields(context: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -150,8 +150,8 @@ def modes(obj: Object) -> list[str]:
 
 def size(obj: Object) -> str:
     """What a claim asks for, or what a volume has, as it is written."""
-    asked = (obj.spec.get("resources") or {}).get("requests") or {}
-    return str((obj.spec.get("capacity") or asked).get("storage", "0"))
+    wanted = (obj.spec.get("resources") or {}).get("requests") or {}
+    return str((obj.spec.get("capacity") or wanted).get("storage", "0"))
 
 
 def _explain_class(state: State, claim: Object, wanted: str) -> NoReturn:
@@ -191,12 +191,12 @@ def _misfit_facts(claim: Object, volume: Object) -> dict[str, Any]:
 
 
 def _explain_modes(claim: Object, storage_class: Object, provisioner: str) -> None:
-    asked = [mode for mode in modes(claim) if mode not in OFFERED.get(provisioner, (mode,))]
-    if asked:
+    not_offered = [mode for mode in modes(claim) if mode not in OFFERED.get(provisioner, (mode,))]
+    if not_offered:
         fail(
             "access-mode-not-offered",
             claim,
-            asked=asked,
+            asked=not_offered,
             offered=OFFERED[provisioner],
             storage_class=storage_class.name,
             provisioner=provisioner,
@@ -284,8 +284,8 @@ def _explain_misfit(claim: Object, volume: Object) -> None:
     if "mode" in wrong:
         fail("access-mode-not-offered", claim, form="volume", asked=modes(claim), offered=modes(volume), volume=name)
     if "class" in wrong:
-        asked, has = claim.spec.get("storageClassName"), volume.spec.get("storageClassName")
-        fail("no-volume-fits", claim, form="other-class", volume=name, storage_class=asked, volume_class=has)
+        wanted, has = claim.spec.get("storageClassName"), volume.spec.get("storageClassName")
+        fail("no-volume-fits", claim, form="other-class", volume=name, storage_class=wanted, volume_class=has)
     if "size" in wrong:
         fail("no-volume-fits", claim, form="too-small", volume=name, size=size(claim), volume_size=size(volume))
     if "labels" in wrong:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from checker.diagnosis.addresses import NAMES_A_HOST
 from checker.diagnosis.configuration import environment_references, source_of_variable
-from checker.diagnosis.told import NAMES_A_HOST
 from checker.model.spelling import nearest
 from checker.model.state import Object, Redacted, State, parse_time
 from checker.model.verdict import fail
@@ -20,16 +20,16 @@ _QUOTED = re.compile(r"(?:\bat |\bhost (?:name )?|[\"'(<]|lookup |resolve |ENOTF
 _SERVICE_LINK = re.compile(r"tcp://(\d+\.\d+\.\d+\.\d+):(\d+)")
 
 
-def explain_variable(state: State, pod: Object, spec: dict[str, Any], said: str) -> None:
+def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
     """Raise Failed where the value of a variable explains why a container does not reach an address.
 
-    said: the container's complaint, which need not hold the value.
+    log: the container's complaint, which need not hold the value.
     """
     for variable, value in state.env(pod, spec).items():
         if not value or isinstance(value, Redacted):
             continue
         host = re.sub(r"^[a-z+]+://", "", value).split(":")[0]
-        relevant = bool(NAMES_A_HOST.search(variable)) or host.strip() in said or value in said
+        relevant = bool(NAMES_A_HOST.search(variable)) or host.strip() in log or value in log
         reference = _REFERENCE.search(value)
         if reference and relevant:
             _explain_reference(pod, spec, variable, value, reference[1])
@@ -37,7 +37,7 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], said: str)
             source = source_of_variable(state, pod, spec, variable)
             kind, name = (source.kind, source.name) if source else ("", "")
             facts = {"container": spec["name"], "variable": variable, "written": repr(value)}
-            fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, said=said)
+            fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, said=log)
 
 
 def _explain_reference(pod: Object, spec: dict[str, Any], variable: str, value: str, wanted: str) -> None:
@@ -51,14 +51,14 @@ def _explain_reference(pod: Object, spec: dict[str, Any], variable: str, value: 
     fail("variable-not-replaced", pod, form=form, **facts, near=nearest(wanted, known, cutoff=0.6))
 
 
-def explain_service_link(state: State, pod: Object, spec: dict[str, Any], said: str) -> None:
+def explain_service_link(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
     """Raise Failed where a container chokes on a variable that the kubelet made from a Service's name.
 
     Of Service redis every container gets REDIS_PORT=tcp://ADDRESS:PORT, unless it sets that variable itself.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
-    for address, port in _SERVICE_LINK.findall(said):
+    for address, port in _SERVICE_LINK.findall(log):
         for service in state.all("Service", pod.namespace):
             if service.spec.get("clusterIP") != address:
                 continue
@@ -66,7 +66,7 @@ def explain_service_link(state: State, pod: Object, spec: dict[str, Any], said: 
             if variable in state.env(pod, spec):
                 continue
             facts = {"container": spec["name"], "variable": variable, "value": f"tcp://{address}:{port}"}
-            line = next(line.strip() for line in said.splitlines() if address in line)
+            line = next(line.strip() for line in log.splitlines() if address in line)
             fail("variable-of-service", pod, service=service.name, said=line[:300], **facts)
 
 
@@ -123,14 +123,14 @@ def sources_changed_since(state: State, pod: Object, spec: dict[str, Any]) -> li
     return list(found.values())
 
 
-def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], said: str) -> None:
+def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
     """Raise Failed where a container does not reach an address that it had from a ConfigMap or Secret before a change.
 
-    said: its complaint. Where this names a host, no variable may hold that host any more. Call it only where no object
+    log: its complaint. Where this names a host, no variable may hold that host any more. Call it only where no object
     explains the complaint by the values of now.
     """
     env = state.env(pod, spec)
-    hosts = [host for host in _QUOTED.findall(said) if not _is_word_of_error(host)]
+    hosts = [host for host in _QUOTED.findall(log) if not _is_word_of_error(host)]
     if any(host in value for host in hosts for value in env.values()):
         return
     for source in sources_changed_since(state, pod, spec):
@@ -149,7 +149,7 @@ def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], s
             value="" if secret else env[variable],
             seconds=round(state.age(started_at(pod, spec["name"])) - state.age(changed_at(source))),
             old=next((host for host in hosts if nearest(host, [env[variable].split(":")[0]], 0.5)), ""),
-            said=said,
+            said=log,
         )
 
 

@@ -58,9 +58,9 @@ class ContainerEngineEnvironment:
             seen = self._look(engine_observation)
         except Problem as problem:
             seen = {"error": reason_of(problem)}
-        asked = Asked(frozenset(), observations=frozenset({engine_observation.key}))
+        request = Asked(frozenset(), observations=frozenset({engine_observation.key}))
         seen_by_key = {engine_observation.key: seen}
-        return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=asked)
+        return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=request)
 
     def _named(self, name: str) -> str:
         """A name of the lab's text as it is in this environment: `my-guestbook:v1` has the suffix before its tag."""

@@ -64,7 +64,7 @@ class EngineObservation(Observation[EngineView]):
     image: ClassVar[str]
     project: ClassVar[str]
     program_in_app: ClassVar[str]
-    asked_by = "engine"
+    observed_by = "engine"
 
     def question(self, state: State) -> dict[str, Any] | None:
         return None  # ContainerEngineEnvironment asks

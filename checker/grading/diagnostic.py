@@ -24,7 +24,7 @@ class Reached(Observation[dict[str, str]]):
     For comparison, there is one to each other port of those Pods. Read as {"IP:port": "open", "refused" or "timeout"}.
     """
 
-    asked_by = "observer"
+    observed_by = "observer"
 
     @property
     def key(self) -> str:
@@ -53,7 +53,7 @@ class Probed(Observation[dict[str, Any]]):
     The kubelet keeps only a status of what its probe gets, and in an event, which may come late or never.
     """
 
-    asked_by = "observer"
+    observed_by = "observer"
 
     @property
     def key(self) -> str:
@@ -87,7 +87,7 @@ class Probed(Observation[dict[str, Any]]):
 class DnsControl(Observation[dict[str, Any]]):
     """A DNS query for a name that every cluster has. Read as {name: lookup}."""
 
-    asked_by = "observer"
+    observed_by = "observer"
 
     @property
     def key(self) -> str:

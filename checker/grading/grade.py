@@ -18,9 +18,9 @@ def judge(lab: Lab, state: State) -> Result:
     """A verdict for every task of the lab."""
     given = LabState.of(state)
     verdicts = tuple(_verdict(lab, text, given) for text in lab.spec.tasks)
-    asked = {text.id for text in lab.spec.tasks if text.find_out}
-    roots = {verdict.id: _root(given, verdict) for verdict in verdicts} if asked else {}
-    kept_back = {root for id, root in roots.items() if id in asked}
+    to_find_out = {text.id for text in lab.spec.tasks if text.find_out}
+    roots = {verdict.id: _root(given, verdict) for verdict in verdicts} if to_find_out else {}
+    kept_back = {root for id, root in roots.items() if id in to_find_out}
     verdicts = tuple(
         replace(verdict, root=roots[verdict.id]) if roots.get(verdict.id) in kept_back else verdict
         for verdict in verdicts

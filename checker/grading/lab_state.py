@@ -119,9 +119,9 @@ class LabState(State):
         """The nodes that are there for ordinary Pods, whether they take any at the moment or not."""
         return [node for node in self.everywhere("Node") if is_worker(node)]
 
-    def explain_name(self, host: str, lookups: dict[str, Any], asked_in: Object) -> NoReturn:
+    def explain_name(self, host: str, lookups: dict[str, Any], client: Object) -> NoReturn:
         """Raise Failed (or Unknown) with the reason why a DNS name leads nowhere (see checker/diagnosis/dns.py)."""
-        explain_name(self, host, asked_in, lookups)
+        explain_name(self, host, client, lookups)
 
     def require_answers(self, service: Object, answers: Any) -> None:
         """A Service works, and each of these answers from it is a good one. Raises Failed otherwise.

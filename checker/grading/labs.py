@@ -244,11 +244,12 @@ class Lab:
     def tasks(self, namespace: str, home: str = DEFAULT_NAMESPACE) -> list[TaskSpec]:
         """The tasks' words for a lab in this namespace. home: see `files`."""
 
-        def told(text: str) -> str:
+        def filled(text: str) -> str:
             return text.replace("{namespace}", namespace).replace("{files}", self.files(namespace, home))
 
         return [
-            replace(task, text=told(task.text), hints=[told(hint) for hint in task.hints]) for task in self.spec.tasks
+            replace(task, text=filled(task.text), hints=[filled(hint) for hint in task.hints])
+            for task in self.spec.tasks
         ]
 
     def files(self, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:

@@ -1,7 +1,7 @@
 """Observations: what a task wants seen beyond the API server's objects.
 
 A task names its observations: `@task("every-replica-answers", observe=Http("guestbook", "/hostname", times=40))`.
-Each is a small value that says what to ask, given the objects (`question`), who asks it (`asked_by`), and how the
+Each is a small value that says what to ask, given the objects (`question`), who asks it (`observed_by`), and how the
 answer reads. Asking is the collector's work; nothing here does I/O.
 """
 
@@ -31,7 +31,7 @@ class Observation(ABC, Generic[Read]):
     Values are compared by what they ask, so that two tasks with the same one share it.
     """
 
-    asked_by: ClassVar[Literal["observer", "outside", "inside", "engine", "api"]]
+    observed_by: ClassVar[Literal["observer", "outside", "inside", "engine", "api"]]
 
     @property
     def key(self) -> str:
@@ -71,7 +71,7 @@ class Http(Observation[Answers]):
     path: str = "/"
     times: int = 1
     per_pod: bool = False
-    asked_by = "observer"
+    observed_by = "observer"
 
     def question(self, state: State) -> dict[str, Any] | None:
         service, address = state.find("Service", self.service), service_address(state, self.service)
@@ -93,7 +93,7 @@ class PodHttp(Observation[dict[str, Answer]]):
 
     service: str
     path: str = "/"
-    asked_by = "observer"
+    observed_by = "observer"
 
     def question(self, state: State) -> dict[str, Any] | None:
         service = state.find("Service", self.service)
@@ -117,7 +117,7 @@ class NodePorts(Observation[dict[str, dict[str, Answer]]]):
     """
 
     path: str = "/"
-    asked_by = "outside"
+    observed_by = "outside"
 
     def question(self, state: State) -> dict[str, Any] | None:
         ports = {
@@ -160,7 +160,7 @@ class PodsInside(Observation[Read]):
     Read as {key of an ask: answers}.
     """
 
-    asked_by = "inside"
+    observed_by = "inside"
 
     @staticmethod
     def ask(asks: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -239,7 +239,7 @@ class Traffic(Observation[Timeline]):
 
     service: str
     path: str = "/"
-    asked_by = "observer"
+    observed_by = "observer"
 
     def question(self, state: State) -> dict[str, Any] | None:
         address = service_address(state, self.service)
@@ -259,7 +259,7 @@ class Creation(Observation[Object]):
     field of them. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
     """
 
-    asked_by = "api"
+    observed_by = "api"
 
     @staticmethod
     def of(kind: str, namespace: str, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -303,7 +303,7 @@ class NotObserved:
         self._observation, self._why, self._refused = observation, why, refused
 
     def _raise(self) -> Any:
-        cause = "observer-refused" if self._refused else _UNREACHABLE[self._observation.asked_by]
+        cause = "observer-refused" if self._refused else _UNREACHABLE[self._observation.observed_by]
         if not self._why:
             unknown("not-observed", form="observation", observation=self._observation.key)
         unknown(cause, form="observation", why=self._why)

@@ -58,7 +58,7 @@ class Finding:
         """Where to look: a command that shows the same evidence, from wherever it is typed."""
         look = self.look
         elsewhere = self.namespace not in ("", DEFAULT_NAMESPACE)
-        if elsewhere and look.startswith("kubectl ") and says_no_namespace(look):
+        if elsewhere and look.startswith("kubectl ") and lacks_namespace(look):
             return look.replace("kubectl ", f"kubectl -n {self.namespace} ", 1)
         return look
 
@@ -94,12 +94,12 @@ _CLUSTER_RESOURCES = {
     "priorityclasses",
     "runtimeclasses",
 }
-_SAYS_WHERE = _NAMESPACE_OPTIONS | _CLUSTER_RESOURCES
+_PLACE_OPTIONS = _NAMESPACE_OPTIONS | _CLUSTER_RESOURCES
 
 
-def says_no_namespace(command: str) -> bool:
+def lacks_namespace(command: str) -> bool:
     """Whether a kubectl command is about objects of a namespace, and does not name it."""
-    return not _SAYS_WHERE & set(command.split())
+    return not _PLACE_OPTIONS & set(command.split())
 
 
 @dataclass(frozen=True)

@@ -150,15 +150,17 @@ class Object:
         if resource in of_the_pod:
             return quantity(of_the_pod[resource])
 
-        def asked(container: dict[str, Any]) -> Decimal:
+        def requested(container: dict[str, Any]) -> Decimal:
             return quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
 
         sidecars, largest = Decimal(0), Decimal(0)
         for container in self.spec.get("initContainers") or []:
             if container.get("restartPolicy") == "Always":
-                sidecars += asked(container)
-            largest = max(largest, sidecars + (0 if container.get("restartPolicy") == "Always" else asked(container)))
-        return max(sum(map(asked, self.containers), sidecars), largest)
+                sidecars += requested(container)
+            largest = max(
+                largest, sidecars + (0 if container.get("restartPolicy") == "Always" else requested(container))
+            )
+        return max(sum(map(requested, self.containers), sidecars), largest)
 
     @property
     def is_ready(self) -> bool:

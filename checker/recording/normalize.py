@@ -97,16 +97,16 @@ def _storage(objects: dict[str, list[dict[str, Any]]], namespace: str) -> dict[s
     free volumes of a class that a claim asks for, and the free volumes of no StorageClass.
     """
     claims = [c for c in objects.get("PersistentVolumeClaim", []) if c["metadata"]["namespace"].startswith(namespace)]
-    asked = {claim["spec"].get("storageClassName") or "" for claim in claims}
+    claimed = {claim["spec"].get("storageClassName") or "" for claim in claims}
 
     known = {one["metadata"]["name"] for one in objects.get("StorageClass", [])}
 
     def matters(item: dict[str, Any]) -> bool:
         if item["kind"] == "StorageClass":
             default = (item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
-            return default or item["metadata"]["name"] in asked
+            return default or item["metadata"]["name"] in claimed
         owner, of = item["spec"].get("claimRef"), item["spec"].get("storageClassName", "")
-        return owner["namespace"].startswith(namespace) if owner else of in asked or of not in known
+        return owner["namespace"].startswith(namespace) if owner else of in claimed or of not in known
 
     kinds = ("StorageClass", "PersistentVolume")
     return {kind: [o for o in objects.get(kind, []) if claims and matters({"kind": kind, **o})] for kind in kinds}

@@ -65,15 +65,15 @@ class CourseWidget(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
-        self.on_msg(lambda widget, asked, buffers: self.asked(asked))
+        self.on_msg(lambda widget, request, buffers: self.on_request(request))
 
-    def asked(self, what: dict[str, Any]) -> None:
+    def on_request(self, request: dict[str, Any]) -> None:
         """Do what the front end asks for: `{"do": "here"}`, and what a subclass knows."""
-        if what.get("do") == "here":
+        if request.get("do") == "here":
             self.heard += 1
-            self.somebody_looks()
+            self.on_viewer()
 
-    def somebody_looks(self) -> None:
+    def on_viewer(self) -> None:
         """Begin what is shown, where it is not at work: each subclass has its own."""
         raise NotImplementedError
 

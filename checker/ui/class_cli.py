@@ -390,7 +390,7 @@ class _Progress:
     PAUSE = 3.0  # seconds between two lines
 
     def __init__(self) -> None:
-        self._said = 0.0
+        self._last_report = 0.0
 
     def of_step(self, step: str, done: int, of: int) -> None:
         self._tell(f"class-step-{step}", done, of)
@@ -405,8 +405,8 @@ class _Progress:
         from checker.model.catalogue import say
         from cluster.progress import tell
 
-        if done == of or time.monotonic() - self._said > self.PAUSE:
-            self._said = time.monotonic()
+        if done == of or time.monotonic() - self._last_report > self.PAUSE:
+            self._last_report = time.monotonic()
             tell(f"{'✔' if done == of else '…'} {say(sentence)} ({done}/{of})")
 
 

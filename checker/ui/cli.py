@@ -198,7 +198,7 @@ def watch(lab: str, namespace: str, why: bool) -> None:
         last = result
         known = progress.suspects(result.lab, namespace)
         if not elsewhere:
-            progress.note(result, asked=False)
+            progress.note(result, by_learner=False)
         if screen:
             report = text_report(result, colour=True, live=True, why=why, known=known)
             screen.update(Text.from_ansi(f"{report}\n\n{say('watch-end')}"), refresh=True)

@@ -45,12 +45,12 @@ def facts(cluster: Cluster) -> dict[str, Any]:
         found["versions"] = {"kubernetes": api.get("/version")["gitVersion"]}
         found["nodes"] = _nodes(api)
         rights = rights_in(api, cluster.namespace)
-        found["rights"] = _told(rights)
+        found["rights"] = _summary_of_rights(rights)
         api.get(f"{KINDS['Pod'].path(cluster.namespace)}?limit=1")
         found["ready"] = True
     except ApiError as error:
-        told = problem_of(error, cluster)
-        found["not_well"] = [f"{told.what} {told.next_step}."]
+        described = problem_of(error, cluster)
+        found["not_well"] = [f"{described.what} {described.next_step}."]
     return found
 
 
@@ -79,7 +79,7 @@ def _nodes(api: Api) -> list[dict[str, Any]] | None:
     ]
 
 
-def _told(rights: Rights) -> dict[str, Any]:
+def _summary_of_rights(rights: Rights) -> dict[str, Any]:
     here = [kind for kind in KINDS.values() if kind.namespaced]
     change = [kind.plural for kind in here if any(rights.may(verb, kind) for verb in CHANGES)]
     return {

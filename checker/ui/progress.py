@@ -76,7 +76,7 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def note(result: Result, asked: bool = True) -> str:
+def note(result: Result, by_learner: bool = True) -> str:
     """Keep the newest and the best score of a lab. A result with unknown verdicts is no measure, and is not kept.
 
     asked: whether somebody asked for it; what arrives by itself is not counted as a check.
@@ -89,7 +89,7 @@ def note(result: Result, asked: bool = True) -> str:
             known |= {
                 "score": result.score,
                 "max_score": result.max_score,
-                "checks": known["checks"] + asked,
+                "checks": known["checks"] + by_learner,
                 "best": max(known["best"], result.score),
             }
             if result.passed and not known["passed_at"]:

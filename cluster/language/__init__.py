@@ -100,7 +100,7 @@ class Sentences:
 
     def say(self, id: str, /, **facts: Any) -> str:
         """One sentence with these facts in it. Raises KeyError for an id that is not there."""
-        return _said(self.all(), id, facts)
+        return _filled(self.all(), id, facts)
 
     def problem(self, id: str, /, *, raises: type[Problem] = Problem, exit_code: int = 3, **facts: Any) -> Problem:
         """A Problem: its sentence (`ID`), the next step (`ID-next`), and, where it is there, what was kept (`ID-kept`).
@@ -110,17 +110,17 @@ class Sentences:
         return _problem(self.all(), id, facts, raises, exit_code)
 
 
-def _said(sentences: Mapping[str, str], id: str, facts: Mapping[str, Any]) -> str:
+def _filled(sentences: Mapping[str, str], id: str, facts: Mapping[str, Any]) -> str:
     return fill(sentences[id], facts, (sentences["and"], sentences["or"]))
 
 
 def _problem(
     sentences: Mapping[str, str], id: str, facts: Mapping[str, Any], raises: type[Problem], exit_code: int
 ) -> Problem:
-    what, next_step = _said(sentences, id, facts), _said(sentences, f"{id}-next", facts)
-    kept = _said(sentences, f"{id}-kept", facts) if f"{id}-kept" in sentences else ""
-    lines = [what, _said(sentences, "problem-kept", {"kept": kept}) if kept else ""]
-    lines.append(_said(sentences, "problem-next", {"next_step": next_step}))
+    what, next_step = _filled(sentences, id, facts), _filled(sentences, f"{id}-next", facts)
+    kept = _filled(sentences, f"{id}-kept", facts) if f"{id}-kept" in sentences else ""
+    lines = [what, _filled(sentences, "problem-kept", {"kept": kept}) if kept else ""]
+    lines.append(_filled(sentences, "problem-next", {"next_step": next_step}))
     return raises(what, next_step, kept, exit_code, "\n  ".join(filter(None, lines)), id, facts)
 
 

@@ -44,8 +44,8 @@ class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
     def question(self, state: PlainState) -> dict[str, Any] | None:
         pod = state.find("Pod", self.pod)
         running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
-        asked = ask_in_pod(pod, {"url": self.url}) | {"program": WATCHING} if pod else {}
-        return self.ask({name: asked | {"container": name} for name in running})
+        question = ask_in_pod(pod, {"url": self.url}) | {"program": WATCHING} if pod else {}
+        return self.ask({name: question | {"container": name} for name in running})
 
     def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return seen
@@ -155,7 +155,7 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
 
 
 @task("shared-volume", observe=(LOCALHOST, GREETINGS))
-def greeting_is_the_others_writing(state: State, asked: dict[str, dict[str, Any]], timeline: Timeline) -> None:
+def greeting_is_the_others_writing(state: State, answers: dict[str, dict[str, Any]], timeline: Timeline) -> None:
     pod = pod_with_two(state)
     state.require_image(pod, "guestbook:v1")
     guestbooks = [c for c in pod.lasting_containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
@@ -170,9 +170,9 @@ def greeting_is_the_others_writing(state: State, asked: dict[str, dict[str, Any]
     service = state.require("Service", "guestbook")
     state.require_working(service)
     require_alone(state, service, pod)
-    watched = {name: said.get("watched", said) for name, said in asked.items()}
-    if any("app" in said and not isinstance(said["app"], bool) for said in watched.values()):
-        return require_changing_greeting(state, timeline, pod, said_by_template=bool(apps))
+    watched = {name: answer.get("watched", answer) for name, answer in answers.items()}
+    if any("app" in answer and not isinstance(answer["app"], bool) for answer in watched.values()):
+        return require_changing_greeting(state, timeline, pod, set_by_template=bool(apps))
     if not apps:  # a script, too, may set the variable
         apps = [c for c in scripts if watched.get(c["name"], {}).get("file")]
         if not apps:
@@ -207,21 +207,21 @@ def file_of(state: State, pod: Object, app: dict[str, Any]) -> tuple[str, str, s
     return file, *writer_of(pod, app, file)
 
 
-def require_changing_greeting(state: State, timeline: Timeline, pod: Object, said_by_template: bool) -> None:
+def require_changing_greeting(state: State, timeline: Timeline, pod: Object, set_by_template: bool) -> None:
     """Raise Failed where the greeting does not change. For a State in which nobody watched the file itself.
 
-    said_by_template: whether the Pod's spec sets the variable.
+    set_by_template: whether the Pod's spec sets the variable.
     """
-    # What was said before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
+    # A greeting from before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
     begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
     if len({text for at, text in timeline.texts() if at > begin}) >= TEXTS:
         return
-    if not said_by_template:
+    if not set_by_template:
         fail("variable-missing", pod, variable=VARIABLE, in_progress=state.changed_within(RECENT, pod))
     facts = {"file": "", "container": "", "folder": "", "seconds": int(RECENT)}
-    said = timeline.texts()[-1][1] if timeline.texts() else ""
+    greeting = timeline.texts()[-1][1] if timeline.texts() else ""
     pending = state.changed_within(2 * RECENT, pod)
-    fail("file-not-written", pod, form="greeting", said=said, in_progress=pending, **facts)
+    fail("file-not-written", pod, form="greeting", said=greeting, in_progress=pending, **facts)
 
 
 def require_written(state: State, pod: Object, seen: dict[str, Any], **facts: str) -> None:

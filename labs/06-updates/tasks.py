@@ -66,9 +66,9 @@ def require_halt(state: State, timeline: Timeline, deployment: Object, rollout: 
     time counts.
     """
     pods = timeline.pods_rolled_out("guestbook", BAD, rollout.begin)
-    stood = max(((pod["deleted"] or timeline.until) - pod["added"] for pod in pods), default=0.0)
-    if stood < HALT:
-        fail("never-released", deployment, form="undone-at-once", image=BAD, seconds=round(stood, 1), least=HALT)
+    duration = max(((pod["deleted"] or timeline.until) - pod["added"] for pod in pods), default=0.0)
+    if duration < HALT:
+        fail("never-released", deployment, form="undone-at-once", image=BAD, seconds=round(duration, 1), least=HALT)
     age = state.now.timestamp() - rollout.begin
     if age < EVENTS_LAST and not any(readiness_failed(state, pod["name"]) for pod in pods):
         names = sorted(pod["name"] for pod in pods)

@@ -45,8 +45,8 @@ class RedisTold(PodsInside[dict[str, Any]]):
             return None
         hidden = isinstance(variable_in_template(state, pod), Redacted)
         question = {"variable": VARIABLE, "hidden": hidden, "names": ["kubernetes.default"]}
-        asked = {"program": PROGRAM, "container": app_of(state, pod)["name"]}
-        return self.ask({"": ask_in_pod(pod, question) | asked})
+        program = {"program": PROGRAM, "container": app_of(state, pod)["name"]}
+        return self.ask({"": ask_in_pod(pod, question) | program})
 
 
 GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")

@@ -22,7 +22,7 @@ BUSY_FOR = (
     8.0  # seconds that a Pod must be not ready, so that the observer can tell that it got no requests (see its GAP)
 )
 TO_LEAVE = 4.0  # seconds after a Pod became not ready in which it may still get requests
-SAYS_BUSY = re.compile(r"\b503\b|\bbusy\b")
+BUSY_ANSWER = re.compile(r"\b503\b|\bbusy\b")
 
 
 @task("busy-spared", observe=(TRAFFIC, ASKED))
@@ -38,7 +38,7 @@ def busy_one_is_spared(state: State, timeline: Timeline, answers: dict[str, Answ
     spared = [a for a in back if lasted(a) >= BUSY_FOR]
     unasked = [a for a in spared if a.pod not in timeline.hosts_between(a.begin + TO_LEAVE, (a.end or a.begin) - 0.5)]
     if any(
-        sees(probe, "readyz") or SAYS_BUSY.search(event_messages(state, a, "Unhealthy", "Readiness probe failed"))
+        sees(probe, "readyz") or BUSY_ANSWER.search(event_messages(state, a, "Unhealthy", "Readiness probe failed"))
         for a in unasked
     ):
         return

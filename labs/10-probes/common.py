@@ -37,7 +37,7 @@ class Asked(Observation[dict[str, Answer]]):
     """What every running Pod of the guestbook answers at /healthz and /readyz. Read as {"pod/page": Answer}."""
 
     deployment: str
-    asked_by = "observer"
+    observed_by = "observer"
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
@@ -122,10 +122,10 @@ def guestbook(state: State, answers: dict[str, Answer]) -> Object:
     except Failed as end:
         fault = end.fault
         pod = fault.object.name
-        says = {answers[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in answers}
-        if fault.cause != "readiness-probe-fails" or not says & {"sick", "busy"}:
+        texts = {answers[key].text for key in (f"{pod}/healthz", f"{pod}/readyz") if key in answers}
+        if fault.cause != "readiness-probe-fails" or not texts & {"sick", "busy"}:
             # The Pod answers that it is not busy any more: its next readiness probe succeeds.
-            free = "ready" in says and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
+            free = "ready" in texts and sees(main_container(deployment).get("readinessProbe") or {}, "readyz")
             raise Failed(fault.but(in_progress=fault.in_progress or free)) from end
     state.require_working(state.require("Service", "guestbook"))
     state.require_image(deployment, "guestbook:v1")

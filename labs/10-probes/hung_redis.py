@@ -34,7 +34,7 @@ from .common import (
     unknown_if_events_gone,
 )
 
-TIME_TO_TELL = 20.0  # seconds after which the kubelet has told of a probe that fails
+TIME_TO_REPORT = 20.0  # seconds after which the kubelet has reported a probe that fails
 
 
 @task("hung-restarted", observe=(TRAFFIC, ASKED))
@@ -133,7 +133,7 @@ def fail_if_hung_unnoticed(
         return
     facts = {"client": min(silent), "probe": describe_probe(probe)}
     since = min((a.begin for a in timeline.absences() if a.pod in silent and a.end is None), default=inf)
-    had_time = timeline.until - since > seconds_to_notice(probe) + TIME_TO_TELL
+    had_time = timeline.until - since > seconds_to_notice(probe) + TIME_TO_REPORT
     failed = any(probe_failures(state, pod, main_container(deployment), "liveness") for pod in pods)
     if asks_redis(probe) and (failed or not had_time):
         fail("probe-too-slow", pods[0], form="redis-hangs", in_progress=True, **facts)

@@ -37,7 +37,7 @@ from .common import (
 )
 
 SICK_WITHIN = 15  # seconds in which the liveness probe of a sick guestbook must fail
-SAYS_SICK = re.compile(r"\b500\b|\bsick\b")  # what a probe gets from a sick guestbook
+SICK_ANSWER = re.compile(r"\b500\b|\bsick\b")  # what a probe gets from a sick guestbook
 
 
 def newest_pods(state: State, deployment: Object) -> list[Object]:
@@ -60,7 +60,7 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
     """
     asks = sees(probe, "healthz")
     if killed(state, restart) and (
-        SAYS_SICK.search(event_messages(state, restart, "Unhealthy", "Liveness probe failed"))
+        SICK_ANSWER.search(event_messages(state, restart, "Unhealthy", "Liveness probe failed"))
         or (asks and "exec" in probe)
     ):
         return True

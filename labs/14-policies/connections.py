@@ -28,7 +28,7 @@ class Enforcement(Observation[str]):
     `open` where they are not enforced.
     """
 
-    asked_by = "observer"
+    observed_by = "observer"
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         return {"do": "tcp", "to": [WALL]}

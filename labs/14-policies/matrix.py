@@ -60,7 +60,7 @@ def require_matrix(
     ):
         require_working(state, deployment_of(state, name))
     if wall == "open":
-        _tell_not_enforced(state, closed, open)
+        _raise_not_enforced(state, closed, open)
     for connection, direction in closed:
         try:
             require_closed(state, attempts, connection, direction)
@@ -86,7 +86,7 @@ def require_closed(state: PlainState, attempts: Attempts, connection: Connection
     if path.side(direction).is_open:
         explain_path_open(path, direction)
     if attempts.silent(state, connection):
-        _tell_silent(state, connection)
+        _raise_silent(state, connection)
     if word == "open":
         policies = Ref("NetworkPolicy", "", state.namespace)
         unknown("policy-not-yet-enforced", policies, in_progress=True, **connection.facts(state))
@@ -99,18 +99,18 @@ def require_open(state: PlainState, attempts: Attempts, connection: Connection) 
     if word == "open":
         return
     if attempts.silent(state, connection):
-        _tell_silent(state, connection)
+        _raise_silent(state, connection)
     target = deployment_of(state, connection.target)
     fail("path-not-answering", target, in_progress=True, answer=word, **connection.facts(state))
 
 
-def _tell_silent(state: PlainState, connection: Connection) -> NoReturn:
+def _raise_silent(state: PlainState, connection: Connection) -> NoReturn:
     target = deployment_of(state, connection.target)
     new = state.changed_within(TIME_TO_LISTEN, *pods_of(state, target))
     fail("nothing-listens", target, in_progress=new, **connection.facts(state))
 
 
-def _tell_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Connection, ...]) -> NoReturn:
+def _raise_not_enforced(state: PlainState, closed: tuple[Closed, ...], open: tuple[Connection, ...]) -> NoReturn:
     """Raise Unknown, with what the policies say: which paths they allow or close as the task asks, and which not."""
     wanted = [
         *((connection, direction, False) for connection, direction in closed),

@@ -73,7 +73,7 @@ def require_app_port(state: State, service: Object) -> None:
 
 
 @task("says", observe=ASKED)
-def guestbook_says_what_it_should(state: State, answers: Answers) -> None:
+def greeting_is_right(state: State, answers: Answers) -> None:
     right = capstone.plan(seed_of(state))
     answering(state, answers)
     deployment = state.require("Deployment", "guestbook")

@@ -41,8 +41,8 @@ class RedisAsked(PodsInside[dict[str, Any]]):
         asks: dict[str, dict[str, Any]] = {}
         for pod in running_pods(state, deployment) if deployment else []:
             host = variable(state, pod, "REDIS_HOST").partition(":")[0]
-            asked = ask_in_pod(pod, {"names": [*([host] if host else []), "kubernetes.default"]})
-            asks[pod.name if asks else ""] = asked | {"container": app(pod)["name"], "program": PROGRAM}
+            program = ask_in_pod(pod, {"names": [*([host] if host else []), "kubernetes.default"]})
+            asks[pod.name if asks else ""] = program | {"container": app(pod)["name"], "program": PROGRAM}
         return self.ask(asks)
 
     def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -108,16 +108,16 @@ def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
     if answer["status"] != 200:
         text, new = answer["text"] or answer["error"], state.changed_within(20, pods[0])
         fail("redis-not-answering", deployment, form="app-answer", host=host, answer=text, in_progress=new)
-    for name, said in seen.items():
-        require_from_redis(deployment, name or pods[0].name, host, answers_from_pod(said))
+    for name, report in seen.items():
+        require_from_redis(deployment, name or pods[0].name, host, answers_from_pod(report))
 
 
-def require_from_redis(deployment: Object, pod: str, host: str, said: dict[str, Any]) -> None:
-    """Raise Failed where the app in a Pod gave its entries without a request to Redis. said: what was asked there."""
-    if "redis" not in said:  # a State that was recorded before Redis was watched
+def require_from_redis(deployment: Object, pod: str, host: str, report: dict[str, Any]) -> None:
+    """Raise Failed where the app in a Pod gave its entries without a request to Redis. report: of the Pod."""
+    if "redis" not in report:  # a State that was recorded before Redis was watched
         return
-    if "error" in said["redis"]:
-        why = said["redis"]["error"]
+    if "error" in report["redis"]:
+        why = report["redis"]["error"]
         unknown("not-observed", deployment, form="redis-not-watched", in_progress=True, pod=pod, host=host, why=why)
-    if not said["redis"]["asked"]:
+    if not report["redis"]["asked"]:
         fail("redis-not-configured", deployment, form="not-asked", pod=pod, host=host)

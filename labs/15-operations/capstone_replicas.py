@@ -18,7 +18,7 @@ PATIENCE = 120  # seconds within which failures of a readiness probe must make t
 
 
 @task("every-replica", observe=REDIS)
-def every_replica_works(state: State, asked: dict[str, Any]) -> None:
+def every_replica_works(state: State, reports: dict[str, Any]) -> None:
     right = capstone.plan(seed_of(state))
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
@@ -57,8 +57,8 @@ def every_replica_works(state: State, asked: dict[str, Any]) -> None:
     seconds = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
     if seconds > PATIENCE:
         fail("probe-weakened", deployment, form="slow", seconds=seconds, most=PATIENCE)
-    for name, said in asked.items():
-        if "app" in said and not said["app"]:
+    for name, report in reports.items():
+        if "app" in report and not report["app"]:
             fail(
                 "probe-weakened",
                 deployment,

@@ -30,29 +30,29 @@ def main() -> None:
 
 
 def follow(namespace: str, api: Api) -> None:
-    told, at, wanted = threading.Event(), [0.0], ["passed"]
+    reported, at, wanted = threading.Event(), [0.0], ["passed"]
     shown = LabPanel(lab("07", namespace))
 
     def note(change: dict[str, object]) -> None:
-        if shown.view["tasks"][0]["word"] == wanted[0] and not told.is_set():
+        if shown.view["tasks"][0]["word"] == wanted[0] and not reported.is_set():
             at[0] = time.perf_counter()
-            told.set()
+            reported.set()
 
     taken: dict[bool, list[float]] = {True: [], False: []}
     shown.observe(note, "view")
-    shown.asked({"do": "here"})
-    assert told.wait(30)
+    shown.on_request({"do": "here"})
+    assert reported.wait(30)
     begin = time.process_time(), time.monotonic()
     for n in range(CHANGES):
         time.sleep(1)  # until nothing changes any more
         repair = n % 2 == 1
         wanted[0] = "passed" if repair else "failed"
-        told.clear()
+        reported.clear()
         answered = select(api, namespace, "guestbook" if repair else "guestbok")
-        assert told.wait(30), f"change {n} was never told"
+        assert reported.wait(30), f"change {n} was never told"
         taken[repair].append(at[0] - answered)
         if n % 20 == 0:
-            shown.asked({"do": "here"})  # as a front end does
+            shown.on_request({"do": "here"})  # as a front end does
     busy = share_since(*begin)
     time.sleep(5)
     begin = time.process_time(), time.monotonic()

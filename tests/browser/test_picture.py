@@ -45,8 +45,8 @@ def test_a_broken_service_is_drawn_as_broken_and_repaired_as_whole(page: Page) -
         kubectl(current(), "patch", "service", "guestbook", "-n", "learn", "--patch", patch)
         expect(seen).to_have_count(1)
         expect(unseen).to_have_count(0)
-        told = picture_of(page).get_by_text("Service/guestbook: The Service selects no Pod").first
-        expect(told).to_be_visible(visible=app == "guestbok")
+        sentence = picture_of(page).get_by_text("Service/guestbook: The Service selects no Pod").first
+        expect(sentence).to_be_visible(visible=app == "guestbok")
 
 
 def test_details_by_keyboard(page: Page) -> None:

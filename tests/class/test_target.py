@@ -101,21 +101,21 @@ def test_with_the_rights_to_view_one_namespace_explain_finds_its_pending_pod_and
     monkeypatch.setattr(collecting.tools, "found", lambda name: None)  # there is no kubectl, and none is fetched
     monkeypatch.setattr(tools, "fetch_tool", lambda name: pytest.fail(f"{name} was fetched"))
     named = ("--context", account.name, "--kubeconfig", str(account.kubeconfig))
-    status, said = run("explain", *named, "--json", "--wait", "0")
-    found = json.loads(said)
+    status, output = run("explain", *named, "--json", "--wait", "0")
+    found = json.loads(output)
     assert status == 1
     assert [finding["object"] for finding in found["findings"]] == ["Pod/greedy"]
     assert {finding["namespace"] for finding in found["findings"]} == {NAMESPACE}
     assert found["findings"][0]["look"].startswith("kubectl --context view --kubeconfig ")
     assert "Secret objects could not be listed" in json.dumps(found["unseen"])
-    status, said = run("picture", *named)
-    assert status == 2 and "greedy" in said and "Node" in said
-    status, said = run("status", *named)
-    assert status == 0 and "kubeclass up" not in said and "do not let you list nodes" in said
-    assert f"Namespace {NAMESPACE}" in said and "You may change: nothing" in said
-    status, said = run("explain", *named, "-n", OTHERS, "--wait", "0")
-    assert status == 2 and "greedy" not in said
-    status, said = run("check", "07", *named, "--wait", "0")
+    status, output = run("picture", *named)
+    assert status == 2 and "greedy" in output and "Node" in output
+    status, output = run("status", *named)
+    assert status == 0 and "kubeclass up" not in output and "do not let you list nodes" in output
+    assert f"Namespace {NAMESPACE}" in output and "You may change: nothing" in output
+    status, output = run("explain", *named, "-n", OTHERS, "--wait", "0")
+    assert status == 2 and "greedy" not in output
+    status, output = run("check", "07", *named, "--wait", "0")
     assert status in (1, 2)
 
 
@@ -158,8 +158,8 @@ def test_a_lab_is_started_solved_graded_and_cleared_with_the_rights_of_an_admin_
     kubectl(own, "apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(kept))
     labels = json.loads(kubectl(own, "get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
 
-    status, said = run("start", "07")
-    assert status == 0 and NAMESPACE in said
+    status, output = run("start", "07")
+    assert status == 0 and NAMESPACE in output
     assert run("solve", "07")[0] == 0
     result = Session("07").check(wait=240)
     assert [(t.id, t.cause, t.message) for t in result.tasks if t.verdict != "passed"] == []
@@ -179,11 +179,11 @@ def test_a_token_that_was_taken_back_is_told(own: Cluster, account: Account) -> 
     api = Api(target(account.name, str(account.kubeconfig)))
     assert api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
     kubectl(own, "delete", "serviceaccount", account.name, "-n", NAMESPACE)
-    asked = ["explain", "--context", account.name, "--kubeconfig", str(account.kubeconfig), "--wait", "0"]
-    told: list[str] = []
+    command = ["explain", "--context", account.name, "--kubeconfig", str(account.kubeconfig), "--wait", "0"]
+    errors: list[str] = []
 
-    def is_told() -> bool:  # the API server goes on accepting a token for some seconds
-        told.append(str(CliRunner().invoke(app, asked).exception))
-        return "does not accept the credentials" in told[-1]
+    def is_refused() -> bool:  # the API server goes on accepting a token for some seconds
+        errors.append(str(CliRunner().invoke(app, command).exception))
+        return "does not accept the credentials" in errors[-1]
 
-    assert wait_until(is_told, 60, pause=1), told
+    assert wait_until(is_refused, 60, pause=1), errors

@@ -79,8 +79,8 @@ def remarks(explanation: Explanation) -> list[str]:
 def save(state: State, case: Case) -> None:
     """Write a State and its explanation, normalized (checker/recording/normalize.py): the same from run to run."""
     data = normalised(state)
-    told = json.loads(json.dumps(explained(watched(State.from_json(data))).to_json()))
-    recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": told})
+    explanation = json.loads(json.dumps(explained(watched(State.from_json(data))).to_json()))
+    recording.write(case.recording, {"made_from": case.made_from, "state": data, "explanation": explanation})
 
 
 def load(path: Path) -> tuple[State, dict[str, Any]]:

@@ -76,15 +76,15 @@ def test_a_paused_control_plane_is_unknown_in_time(solved: Session) -> None:
 
 
 def test_live_verdicts_say_that_the_cluster_is_away_and_come_back_by_themselves(solved: Session) -> None:
-    told: list[Result] = []
+    results: list[Result] = []
 
     def until(what: Callable[[Result], bool], seconds: float) -> None:
         end = time.monotonic() + seconds
-        while not (told and what(told[-1])):
-            assert time.monotonic() < end, repr(told[-1:])
+        while not (results and what(results[-1])):
+            assert time.monotonic() < end, repr(results[-1:])
             time.sleep(0.1)
 
-    with Live(solved, told.append):
+    with Live(solved, results.append):
         until(lambda result: result.passed, 60)
         run(command(), "pause", control_plane())
         try:

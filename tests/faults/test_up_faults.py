@@ -35,10 +35,10 @@ class Decoy(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-        self.asked = 0
+        self.requests = 0
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        self.asked += 1
+        self.requests += 1
         return False
 
 
@@ -118,18 +118,18 @@ def test_up_stopped_and_up_twice_at_once_beside_another_kubeconfig(learner: dict
     wait_for(lambda: stopped.poll() is not None or nodes_of(command(), cluster), DISK, stopped)
     time.sleep(3)
     stopped.send_signal(signal.SIGINT)
-    _, said = stopped.communicate(timeout=DISK)
-    assert stopped.returncode == 130, said
-    assert "the same command goes on" in said
+    _, output = stopped.communicate(timeout=DISK)
+    assert stopped.returncode == 130, output
+    assert "the same command goes on" in output
     assert nodes_of(command(), cluster) == []
     assert not cluster.kubeconfig.exists()
 
     # Two at once: one works, the other waits for it; both end well, with one cluster.
     both = [kubeclass(learner, "up"), kubeclass(learner, "up")]
-    said = "".join(one.communicate(timeout=2 * DISK)[1] for one in both)
-    assert [one.returncode for one in both] == [0, 0], said
-    assert said.count("✔ Creating 3 nodes with kind") == 1
-    assert "Waiting for another kubeclass" in said
+    output = "".join(one.communicate(timeout=2 * DISK)[1] for one in both)
+    assert [one.returncode for one in both] == [0, 0], output
+    assert output.count("✔ Creating 3 nodes with kind") == 1
+    assert "Waiting for another kubeclass" in output
     assert len(nodes_of(command(), cluster)) == 3
     assert cluster.kubeconfig.stat().st_mode & 0o777 == 0o600
 
@@ -144,12 +144,12 @@ def test_up_stopped_and_up_twice_at_once_beside_another_kubeconfig(learner: dict
     assert stopped.returncode == 1
     assert f"Node {NAME}-worker is stopped" in out
     again = kubeclass(learner, "up")
-    _, said = again.communicate(timeout=DISK)
-    assert again.returncode == 0, said
-    assert "✔ Starting 1 stopped nodes" in said
+    _, output = again.communicate(timeout=DISK)
+    assert again.returncode == 0, output
+    assert "✔ Starting 1 stopped nodes" in output
     down = kubeclass(learner, "down")
-    _, said = down.communicate(timeout=DISK)
-    assert down.returncode == 0, said
+    _, output = down.communicate(timeout=DISK)
+    assert down.returncode == 0, output
     assert nodes_of(command(), cluster) == []
     assert Path(learner["KUBECONFIG"]).read_bytes() == before
-    assert decoy.asked == 0
+    assert decoy.requests == 0

@@ -33,9 +33,9 @@ def test_clear_leaves_what_is_anothers() -> None:
         assert kubeclass("start", "05", "--namespace", other).returncode == 0
         for namespace in (further, of_other, alike):
             kubectl(cluster, "create", "namespace", namespace)
-        asked = kubeclass("clear", "--namespace", MINE)
-        assert asked.returncode == 1
-        assert "kubeclass clear --yes" in asked.stderr
+        first = kubeclass("clear", "--namespace", MINE)
+        assert first.returncode == 1
+        assert "kubeclass clear --yes" in first.stderr
         for _ in range(2):  # twice is safe
             cleared = kubeclass("clear", "--namespace", MINE, "--yes")
             assert cleared.returncode == 0, cleared.stderr

@@ -111,15 +111,15 @@ def restarts() -> str:
     """What the cluster knows of the Pods of `learn` whose containers were restarted: it may say why a table differs."""
     try:
         pods = json.loads(kubectl(current(), "get", "pods", "-n", "learn", "-o", "json"))["items"]
-        said = []
+        lines = []
         for pod in pods:
             statuses = pod["status"].get("containerStatuses") or []
             if any(status["restartCount"] for status in statuses):
                 name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
                 about = ("-n", "learn", "--field-selector", f"involvedObject.name={name}")
-                said += [f"{name} on {node}: {json.dumps(statuses)}", kubectl(current(), "get", "events", *about)]
-                said += [run(engine.command(), "exec", node, "journalctl", "--no-pager", "-q", "-g", name)[-6000:]]
-        return "\n".join(said)
+                lines += [f"{name} on {node}: {json.dumps(statuses)}", kubectl(current(), "get", "events", *about)]
+                lines += [run(engine.command(), "exec", node, "journalctl", "--no-pager", "-q", "-g", name)[-6000:]]
+        return "\n".join(lines)
     except Problem as problem:
         return f"(What the cluster knows of restarts could not be asked: {problem})"
 

@@ -35,28 +35,28 @@ def session(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]
     kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 
-def until(what: Callable[[], bool], told: list[Result], timeout: float = 90) -> None:
+def until(what: Callable[[], bool], results: list[Result], timeout: float = 90) -> None:
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if what():
             return
         time.sleep(0.05)
-    raise AssertionError(f"it was never told; the last was {told[-1]!r}" if told else "nothing was told")
+    raise AssertionError(f"it was never told; the last was {results[-1]!r}" if results else "nothing was told")
 
 
-def causes(told: list[Result]) -> set[str]:
-    return {task.cause for task in told[-1].tasks} if told else set()
+def causes(results: list[Result]) -> set[str]:
+    return {task.cause for task in results[-1].tasks} if results else set()
 
 
 def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -> None:
-    told: list[Result] = []
-    with Live(session, told.append):
-        until(lambda: bool(told) and not told[-1].passed, told)
+    results: list[Result] = []
+    with Live(session, results.append):
+        until(lambda: bool(results) and not results[-1].passed, results)
         session.solve()
-        until(lambda: told[-1].passed, told)
+        until(lambda: results[-1].passed, results)
         change = '{"spec": {"selector": {"app": "guestbok"}}}'
         kubectl(current(), "patch", "service", "guestbook", "-n", session.environment.namespace, "--patch", change)
-        until(lambda: "service-selects-nothing" in causes(told), told)
+        until(lambda: "service-selects-nothing" in causes(results), results)
         kubectl(
             current(),
             "patch",
@@ -67,11 +67,11 @@ def test_verdicts_follow_the_cluster_without_being_asked_for(session: Session) -
             "--patch",
             change.replace("guestbok", "guestbook"),
         )
-        until(lambda: told[-1].passed, told)
-    begun = len(told)
+        until(lambda: results[-1].passed, results)
+    begun = len(results)
     kubectl(current(), "delete", "service", "guestbook", "-n", session.environment.namespace)
     time.sleep(1)
-    assert len(told) == begun, "nobody listens any more"
+    assert len(results) == begun, "nobody listens any more"
 
 
 def test_in_a_terminal_too(session: Session) -> None:

@@ -93,7 +93,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
             session.start()
             if "ELSEWHERE" in "".join(mutant.files.values()):
                 kubectl(current(), "create", "namespace", elsewhere)
-            said = _make(session, mutant.script, folder)
+            output = _make(session, mutant.script, folder)
             result = session.check(WAIT)
         finally:
             if mutant.lab.spec.needs.nodes:
@@ -102,8 +102,8 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
     causes = ", ".join(sorted({task.cause for task in result.tasks if task.cause}))
     word = "survived" if result.passed else "killed"
     for pattern, other in ((_REFUSED, "refused"), (_BROKEN, "broken")):
-        if word == "killed" and pattern.search(said):
-            word, causes = other, said[:200]
+        if word == "killed" and pattern.search(output):
+            word, causes = other, output[:200]
     return Outcome(mutant, word, causes, time.monotonic() - begin)
 
 

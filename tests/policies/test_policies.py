@@ -206,7 +206,7 @@ def closed_ways(cluster: Cluster, where: dict[str, str]) -> set[str]:
     def ask(source: str) -> set[str]:
         mine = [way for way in WAYS if way.startswith(f"{source}>")]
         namespace = IN if source in ("web", "near") else OUT
-        said = kubectl(
+        output = kubectl(
             cluster,
             "exec",
             "-n",
@@ -221,7 +221,7 @@ def closed_ways(cluster: Cluster, where: dict[str, str]) -> set[str]:
             *[attempt(way, where) for way in mine],
             timeout=20,
         )
-        return {way for way, works in zip(mine, json.loads(said), strict=True) if not works}
+        return {way for way, works in zip(mine, json.loads(output), strict=True) if not works}
 
     with ThreadPoolExecutor(4) as pool:
         return set().union(*pool.map(ask, ("web", "near", "guest", "crawler")))
@@ -266,10 +266,10 @@ def test_a_service_without_pods_refuses_connections(cluster: Cluster, policies: 
     put(cluster, policies)
     ask = "import socket; print(socket.socket().connect_ex(('nobody', 80)))"
     deadline = time.monotonic() + PATIENCE
-    while (said := kubectl(cluster, "exec", "-n", IN, "near", "--", "python3", "-c", ask, timeout=20).strip()) != str(
+    while (output := kubectl(cluster, "exec", "-n", IN, "near", "--", "python3", "-c", ask, timeout=20).strip()) != str(
         errno.ECONNREFUSED
     ):
-        assert time.monotonic() < deadline, said
+        assert time.monotonic() < deadline, output
         time.sleep(0.2)
 
 

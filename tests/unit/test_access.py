@@ -46,7 +46,7 @@ def test_the_kubeconfig_in_it_has_one_context_of_the_class_with_the_namespace(tm
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "error"),
     [
         ({"metadata": {"name": "../../etc"}}, "name"),
         ({"namespace": "Autumn Ada"}, "namespace"),
@@ -57,13 +57,13 @@ def test_the_kubeconfig_in_it_has_one_context_of_the_class_with_the_namespace(tm
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, change: dict[str, object], told: str) -> None:
+def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, change: dict[str, object], error: str) -> None:
     file = tmp_path / "ada.yaml"
     write(file, ACCESS)
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | change))
     with pytest.raises(Problem, match="is damaged") as caught:
         read(file)
-    assert told in caught.value.what and "teacher" in caught.value.next_step
+    assert error in caught.value.what and "teacher" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_kubeconfig_that_runs_a_program_or_reads_a_file_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "error"),
     [
         ("[", "not one that a teacher"),
         ("apiVersion: v1\nkind: Config", "not one that a teacher"),
@@ -99,10 +99,10 @@ def test_a_kubeconfig_that_runs_a_program_or_reads_a_file_is_refused(
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )
-def test_another_file_is_told(tmp_path: Path, text: str | bytes | None, told: str) -> None:
+def test_another_file_is_told(tmp_path: Path, text: str | bytes | None, error: str) -> None:
     file = tmp_path / "ada.yaml"
     if text is not None:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(Problem, match=told) as caught:
+    with pytest.raises(Problem, match=error) as caught:
         read(file)
     assert caught.value.next_step

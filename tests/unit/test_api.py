@@ -31,7 +31,7 @@ from tests.unit.objects import pod, state
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.requests.append(self.path)  # type: ignore[attr-defined]
         self.server.shown.append(self.headers.get("Authorization", ""))  # type: ignore[attr-defined]
         if self.path == "/never":
             time.sleep(3)
@@ -66,7 +66,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.shown: list[str] = []  # who asked, as the Authorization header says
         self.forbids = False  # Services and Deployments
         self.log: tuple[int, bytes] | None = None  # the answer to a request for any log
@@ -108,8 +108,8 @@ def test_only_the_courses_context_is_asked_whatever_the_current_one_is(
     tmp_path: Path, server: Server, decoy: Server
 ) -> None:
     assert Api(kubeconfig(tmp_path / "config", server.url, decoy.url)).get("/api/v1/pods") == {"items": []}
-    assert server.asked == ["/api/v1/pods"]
-    assert decoy.asked == []
+    assert server.requests == ["/api/v1/pods"]
+    assert decoy.requests == []
 
 
 def test_a_cluster_that_was_made_anew_is_asked_at_its_new_address(
@@ -120,7 +120,7 @@ def test_a_cluster_that_was_made_anew_is_asked_at_its_new_address(
     api.get("/first")
     kubeconfig(tmp_path / "config", decoy.url, "")
     api.get("/second")
-    assert (server.asked, decoy.asked, api.server) == (["/first"], ["/second"], decoy.url)
+    assert (server.requests, decoy.requests, api.server) == (["/first"], ["/second"], decoy.url)
 
 
 def test_a_token_is_shown_also_one_that_a_plugin_gives(tmp_path: Path, server: Server) -> None:
@@ -199,8 +199,8 @@ def test_the_http_client_comes_without_its_command_line() -> None:
     program = (
         "import sys; from cluster.http_client import httpx; print('rich' in sys.modules, 'httpx._main' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert said.stdout.split() == ["False", "False"]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_no_proxy_is_asked_for_the_cluster(
@@ -210,7 +210,7 @@ def test_no_proxy_is_asked_for_the_cluster(
         monkeypatch.setenv(name, decoy.url)
         monkeypatch.setenv(name.lower(), decoy.url)
     Api(kubeconfig(tmp_path / "config", server.url, decoy.url)).get("/api/v1/pods")
-    assert decoy.asked == []
+    assert decoy.requests == []
 
 
 def test_an_answer_that_never_comes_ends_by_the_deadline(tmp_path: Path, server: Server) -> None:

@@ -450,16 +450,16 @@ def test_one_redis_keeps_all_entries() -> None:
 
 
 def test_what_people_read_is_the_handbooks() -> None:
-    def says(other: str, seen: State) -> None:
+    def greets(other: str, seen: State) -> None:
         for name, answers in seen.observations.items():
             if name.startswith("CapstoneAsked"):
                 for answer in answers:
                     answer["text"] = f"{capstone.plan('1').greeting}\n{other} on x."
 
     right = capstone.plan("1").version
-    assert changed("1", partial(says, f"This is {right}")) == {}
-    assert changed("1", partial(says, f"Closed for repair.\nThis is {right}")) == {"says": "greeting-wrong"}
-    assert changed("1", partial(says, "This is v9")) == {"says": "wrong-image"}
+    assert changed("1", partial(greets, f"This is {right}")) == {}
+    assert changed("1", partial(greets, f"Closed for repair.\nThis is {right}")) == {"says": "greeting-wrong"}
+    assert changed("1", partial(greets, "This is v9")) == {"says": "wrong-image"}
 
 
 def test_an_address_behind_the_name_is_an_address() -> None:
@@ -480,7 +480,7 @@ def test_a_helper_of_the_same_image_is_not_the_app() -> None:
     assert changed("1", put) == {}
 
 
-def moved(pod_port: int, told: dict[str, Any], target: int) -> Callable[[State], None]:
+def moved(pod_port: int, variable: dict[str, Any], target: int) -> Callable[[State], None]:
     """The app is told another port, and the Service sends to this one."""
 
     def put(seen: State) -> None:
@@ -488,7 +488,7 @@ def moved(pod_port: int, told: dict[str, Any], target: int) -> Callable[[State],
         for one in seen.pods_of(seen.require("Deployment", "guestbook")):
             seen.observations["reach"][f"{one.status['podIP']}:{target}"] = "open"
             env = [v for v in one.containers[0]["env"] if v["name"] != "PORT"]
-            one.containers[0]["env"] = [*env, {"name": "PORT", **told}]
+            one.containers[0]["env"] = [*env, {"name": "PORT", **variable}]
             one.containers[0]["ports"][0]["containerPort"] = pod_port
 
     return put
@@ -507,9 +507,9 @@ def test_what_a_secret_tells_of_redis_is_not_held_against_anybody() -> None:
     def put(seen: State) -> None:
         seen.objects["Secret"] = [obj("Secret", "where", data={"at": ""})]
         for one in seen.pods_of(seen.require("Deployment", "guestbook")):
-            told = next(v for v in one.containers[0]["env"] if v["name"] == "REDIS_HOST")
-            told.pop("value", "")  # one that all Pods share here
-            told["valueFrom"] = {"secretKeyRef": {"name": "where", "key": "at"}}
+            variable = next(v for v in one.containers[0]["env"] if v["name"] == "REDIS_HOST")
+            variable.pop("value", "")  # one that all Pods share here
+            variable["valueFrom"] = {"secretKeyRef": {"name": "where", "key": "at"}}
 
     assert changed("1", put) == {"entries": "not-observed"}
 
@@ -519,10 +519,10 @@ def test_the_guestbook_is_asked_in_its_own_container() -> None:
     for one in seen.pods_of(seen.require("Deployment", "guestbook")):
         one.containers.insert(0, {"name": "beside", "image": "redis:8"})
         one.status["containerStatuses"].insert(0, {"name": "beside", "state": {"running": {}}})
-    asked, *others = LAB.code["entries"].observe[0].question(seen)["asks"].values()
-    assert {one["container"] for one in others} == {asked["container"]}
-    assert asked["container"] == "guestbook"
-    assert asked["questions"]["names"] == [capstone.plan("1").store, "kubernetes.default"]
+    ask, *others = LAB.code["entries"].observe[0].question(seen)["asks"].values()
+    assert {one["container"] for one in others} == {ask["container"]}
+    assert ask["container"] == "guestbook"
+    assert ask["questions"]["names"] == [capstone.plan("1").store, "kubernetes.default"]
 
 
 @pytest.mark.parametrize(
@@ -824,24 +824,24 @@ def test_strangers_that_answer_while_a_node_is_drained() -> None:
     assert failover({"worker": DRAINED}, MOVED, hosts=stranger)["drained"] == "service-answers-wrong"
 
 
-@pytest.mark.parametrize("told_to_go", [True, False])
-def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(told_to_go: bool) -> None:
+@pytest.mark.parametrize("terminating", [True, False])
+def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(terminating: bool) -> None:
     """Each node's kube-proxy learns in its own time that a Pod is terminating; for another Pod that is no excuse."""
     seen = world("7", "7")
     answers = seen.observations["CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)"]
     answers.append(answers[0] | {"host": "guestbook-abc-old"})
-    if told_to_go:
+    if terminating:
         owner = next(one for one in seen.all("ReplicaSet") if one.name == "guestbook-abc")
         old = pod("guestbook-abc-old", owner=owner, ip="10.244.1.99")
         old.raw["metadata"]["deletionTimestamp"] = ago(-29)
         seen.objects["Pod"].append(old)
     strange = next(task for task in judge(LAB, seen).tasks if task.id == "answers")
     assert strange.cause == "service-answers-wrong"
-    assert strange.in_progress is told_to_go
+    assert strange.in_progress is terminating
 
 
 @pytest.mark.parametrize(
-    "said, causes",
+    "more, causes",
     [
         ({"redis": {"asked": True}, "app": True}, {}),
         ({"redis": {"asked": False}, "app": True}, {"entries": "redis-not-configured"}),
@@ -849,10 +849,10 @@ def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(tol
         ({"redis": {"asked": True}, "app": False}, {"every-replica": "probe-weakened"}),
     ],
 )
-def test_what_a_replica_does_counts_and_not_what_its_pod_is_given(said: dict[str, Any], causes: dict[str, str]) -> None:
+def test_what_a_replica_does_counts_and_not_what_its_pod_is_given(more: dict[str, Any], causes: dict[str, str]) -> None:
     seen = world("1", "1")
     inside = seen.observations["RedisAsked(deployment='guestbook')"]
-    inside["another"] = {**copy.deepcopy(inside[""]), **said}
+    inside["another"] = {**copy.deepcopy(inside[""]), **more}
     assert capstone_causes(seen) == causes
 
 
@@ -886,9 +886,9 @@ class FakeRedis(threading.Thread):
         connection.recv(1)
 
 
-@pytest.mark.parametrize("client, asked", [("127.0.0.1", True), ("10.9.9.9", False)])
-def test_whether_this_pod_read_the_list_is_seen_in_redis(client: str, asked: bool) -> None:
+@pytest.mark.parametrize("client, uses_redis", [("127.0.0.1", True), ("10.9.9.9", False)])
+def test_whether_this_pod_read_the_list_is_seen_in_redis(client: str, uses_redis: bool) -> None:
     redis = FakeRedis(client)
     redis.start()
     answer, seen = ASKING.entries_watched("1", redis.server.getsockname())
-    assert (answer["error"], seen) == ("refused", {"asked": asked})
+    assert (answer["error"], seen) == ("refused", {"asked": uses_redis})

@@ -241,12 +241,12 @@ def test_pod_chain(cause: str, pending: bool, world: Callable[[], State]) -> Non
 
 
 def test_a_pod_without_a_node_is_told_by_the_scheduler_where_nodes_may_not_be_listed() -> None:
-    said = "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: }."
-    world = state(unscheduled(f"{said} preemption: 0/1 nodes are available"), unlisted={"Node": "nodes is forbidden"})
+    line = "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: }."
+    world = state(unscheduled(f"{line} preemption: 0/1 nodes are available"), unlisted={"Node": "nodes is forbidden"})
     with pytest.raises(Failed) as end:
         world.require_working(world.require("Pod", "guestbook-1"))
     assert (end.value.cause, end.value.object, end.value.in_progress) == ("pod-unschedulable", "Pod/guestbook-1", False)
-    assert end.value.facts["message"] == said.rstrip(".")
+    assert end.value.facts["message"] == line.rstrip(".")
     assert "nodes is forbidden" in end.value.message
 
 
@@ -495,14 +495,14 @@ def test_a_pod_that_asks_another_dns_is_told_by_its_policy() -> None:
     assert end.value.words.observed == "dnsPolicy ClusterFirst, hostNetwork"
 
 
-ASKED = (
+NOT_OBSERVED = (
     (Http("guestbook"), "observer-unreachable"),
     (NodePorts(), "outside-unreachable"),
     (DnsInside("app", ("redis",)), "pod-not-askable"),
 )
 
 
-@pytest.mark.parametrize("observation, cause", ASKED)
+@pytest.mark.parametrize("observation, cause", NOT_OBSERVED)
 def test_an_observation_that_could_not_be_made_is_told_when_it_is_used(observation: Observation, cause: str) -> None:
     for observations, expected in ({observation.key: {"error": "no answer"}}, cause), ({}, "not-observed"):
         with pytest.raises(Unknown) as end:

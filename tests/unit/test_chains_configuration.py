@@ -76,7 +76,7 @@ def in_init_container() -> Object:
     return found
 
 
-def crash(said: str, mount: dict[str, Any], volume: dict[str, Any]) -> State:
+def crash(log: str, mount: dict[str, Any], volume: dict[str, Any]) -> State:
     ended = {"exitCode": 2, "reason": "Error"}
     found = pod(
         ready=False,
@@ -86,7 +86,7 @@ def crash(said: str, mount: dict[str, Any], volume: dict[str, Any]) -> State:
         container_state={"waiting": {"reason": "CrashLoopBackOff"}},
     )
     found.spec["volumes"] = [volume]
-    return state(found, settings, logs={"guestbook-1/app": said})
+    return state(found, settings, logs={"guestbook-1/app": log})
 
 
 NO_APP = "python3: can't open file '/app/app.py': [Errno 2] No such file or directory"
@@ -441,7 +441,7 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
 FOLLOWS = load_module(load_lab("11").folder, "follows")
 
 
-def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
+def follows(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
     """Whether lab 11 says that a Pod followed to “new”. runs: its answers; restarts: times of container restarts."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}
     seen = {"since": 0.0, "until": 100.0, "sent": 9, "said": {"a": [list(run) for run in runs]}, "pods": {"uid": pod}}
@@ -449,12 +449,12 @@ def heard(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]]
 
 
 def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart() -> None:
-    assert heard((0, 20, "old"), (21, 40, "new"))
-    assert not heard((0, 40, "new"))  # a new Pod, which never said anything else
-    assert not heard((0, 20, "old"), (21, 22, "new"))  # not for long enough yet
-    assert not heard((0, 20, "new"), (21, 40, "old"))
-    assert not heard((0, 20, "old"), (21, 40, "new"), restarts=[(24, 1)])
-    assert heard((0, 20, "old"), (21, 40, "new"), restarts=[(90, 1)])
+    assert follows((0, 20, "old"), (21, 40, "new"))
+    assert not follows((0, 40, "new"))  # a new Pod, which never said anything else
+    assert not follows((0, 20, "old"), (21, 22, "new"))  # not for long enough yet
+    assert not follows((0, 20, "new"), (21, 40, "old"))
+    assert not follows((0, 20, "old"), (21, 40, "new"), restarts=[(24, 1)])
+    assert follows((0, 20, "old"), (21, 40, "new"), restarts=[(90, 1)])
 
 
 def test_the_observer_keeps_what_each_pod_says_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,23 +496,26 @@ def test_which_file_is_read_is_not_known_where_a_secret_says_it() -> None:
 
 def test_a_variable_may_be_the_value_of_another_one_that_was_set_before() -> None:
     before = {"name": "WORDS", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "greeting"}}}
-    says = {"name": "GREETING", "value": "$(WORDS)"}
+    named = {"name": "GREETING", "value": "$(WORDS)"}
 
     def kind(*env: dict[str, Any], whole: Sequence[dict[str, Any]] = ()) -> str:
         one = pod("one", containers=[{"name": "app", "env": list(env), "envFrom": list(whole)}])
         found = source_of_variable(state(one, settings), one, one.containers[0], "GREETING")
         return found.kind if found else ""
 
-    assert kind(before, says) == "ConfigMap"
-    assert kind(says, whole=[{"prefix": "WO", "configMapRef": {"name": "settings"}}]) == ""
-    assert kind({**says, "value": "$(greeting)"}, whole=[{"configMapRef": {"name": "settings"}}]) == "ConfigMap"
-    assert kind(says, before) == kind({**says, "value": "$(WORDS)."}, before) == ""
+    assert kind(before, named) == "ConfigMap"
+    assert kind(named, whole=[{"prefix": "WO", "configMapRef": {"name": "settings"}}]) == ""
+    assert kind({**named, "value": "$(greeting)"}, whole=[{"configMapRef": {"name": "settings"}}]) == "ConfigMap"
+    assert kind(named, before) == kind({**named, "value": "$(WORDS)."}, before) == ""
 
 
 def test_what_is_under_binary_data_becomes_a_file_and_no_variable() -> None:
     held = obj("ConfigMap", "held", binaryData={"greeting": "R3L8"})
-    says = {"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": "held", "key": "greeting", "optional": True}}}
-    one = pod("one", containers=[{"name": "app", "env": [says], "envFrom": [{"configMapRef": {"name": "held"}}]}])
+    env = {
+        "name": "GREETING",
+        "valueFrom": {"configMapKeyRef": {"name": "held", "key": "greeting", "optional": True}},
+    }
+    one = pod("one", containers=[{"name": "app", "env": [env], "envFrom": [{"configMapRef": {"name": "held"}}]}])
     here = state(one, held)
     assert source_of_variable(here, one, one.containers[0], "greeting") is None
     assert "under binaryData" in optional_and_missing(here, one, one.containers[0])[0].message

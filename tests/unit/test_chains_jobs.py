@@ -262,7 +262,7 @@ def test_a_failed_pod_that_the_job_does_not_count_is_a_failed_try() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "said"),
+    ("codes", "sentence"),
     [
         ({"operator": "In", "values": [75]}, "Ignore"),
         ({"operator": "NotIn", "values": [1, 2]}, "Ignore"),
@@ -270,10 +270,10 @@ def test_a_failed_pod_that_the_job_does_not_count_is_a_failed_try() -> None:
         (None, "FailJob"),
     ],
 )
-def test_the_first_rule_that_fits_an_exit_code_counts(codes: dict[str, Any] | None, said: str) -> None:
+def test_the_first_rule_that_fits_an_exit_code_counts(codes: dict[str, Any] | None, sentence: str) -> None:
     first = {"action": "Ignore", "onExitCodes": codes} if codes else {"action": "Count", "onPodConditions": []}
     second = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [75]}}
-    assert rule_for(job(spec={"podFailurePolicy": {"rules": [first, second]}}), 75) == said
+    assert rule_for(job(spec={"podFailurePolicy": {"rules": [first, second]}}), 75) == sentence
     assert rule_for(job(), 75) == "Count"
 
 

@@ -42,7 +42,7 @@ def looping(
     return pod(ready=False, containers=made, container_state=waiting, last=last or killed(), restarts=3)
 
 
-def said(sick: Object, message: str, which: str = "Liveness", **fields: Any) -> State:
+def seen(sick: Object, message: str, which: str = "Liveness", **fields: Any) -> State:
     """The world of that Pod, in which the kubelet says what its probe got."""
     return state(sick, event(sick, "Unhealthy", f"{which} probe failed: {message}"), **fields)
 
@@ -60,11 +60,11 @@ def fault(world: State, kind: str = "Pod", name: str = "guestbook-1") -> NotPass
 WORLDS: dict[str, tuple[str, State]] = {
     "no such page": (
         "probe-path-not-found",
-        said(looping(probe=http("/health")), "HTTP probe failed with statuscode: 404"),
+        seen(looping(probe=http("/health")), "HTTP probe failed with statuscode: 404"),
     ),
     "the log tells another port": (
         "probe-port-refused",
-        said(
+        seen(
             looping(probe=http(port=8081), ports=[]),
             REFUSED.replace("8080", "8081"),
             logs={"guestbook-1/app": "guestbook: v1 listens on 0.0.0.0:8080"},
@@ -72,7 +72,7 @@ WORLDS: dict[str, tuple[str, State]] = {
     ),
     "another port was seen open": (
         "probe-port-refused",
-        said(
+        seen(
             looping(probe=http(port=8081), ports=[]),
             REFUSED.replace("8080", "8081"),
             observations={REACH: {"10.244.1.1:8080": "open", "10.244.1.2:9": "open"}},
@@ -80,40 +80,40 @@ WORLDS: dict[str, tuple[str, State]] = {
     ),
     "the container declares another port": (
         "probe-port-refused",
-        said(looping(probe=http(port=8081)), REFUSED.replace("8080", "8081")),
+        seen(looping(probe=http(port=8081)), REFUSED.replace("8080", "8081")),
     ),
-    "it has not started yet": ("no-startup-budget", said(looping(), REFUSED)),
+    "it has not started yet": ("no-startup-budget", seen(looping(), REFUSED)),
     "it has not started yet, and the port has a name": (
         "no-startup-budget",
-        said(looping(probe=http(port="http")), REFUSED),
+        seen(looping(probe=http(port="http")), REFUSED),
     ),
-    "the startup probe gives up": ("startup-budget-too-short", said(looping("startup"), REFUSED, "Startup")),
+    "the startup probe gives up": ("startup-budget-too-short", seen(looping("startup"), REFUSED, "Startup")),
     "the startup probe gets an error": (
         "startup-probe-fails",
-        said(looping("startup"), "HTTP probe failed with statuscode: 500", "Startup"),
+        seen(looping("startup"), "HTTP probe failed with statuscode: 500", "Startup"),
     ),
-    "no answer in time": ("probe-times-out", said(looping(probe=http("/")), LATE)),
+    "no answer in time": ("probe-times-out", seen(looping(probe=http("/")), LATE)),
     "a command takes too long": (
         "probe-times-out",
-        said(
+        seen(
             looping(probe={"exec": {"command": ["redis-cli", "ping"]}}),
             'command timed out: "redis-cli ping" timed out after 1s',
         ),
     ),
-    "the app says that it is sick": ("liveness-probe-fails", said(looping(), "HTTP probe failed with statuscode: 500")),
+    "the app says that it is sick": ("liveness-probe-fails", seen(looping(), "HTTP probe failed with statuscode: 500")),
     "a command fails without a word": (
         "liveness-probe-never-succeeds",
-        said(looping(probe={"exec": {"command": ["false"]}}), ""),
+        seen(looping(probe={"exec": {"command": ["false"]}}), ""),
     ),
     "it asks somebody who is not there": (
         "dependency-in-liveness",
-        said(looping(env=[{"name": "REDIS_HOST", "value": "redis"}]), "HTTP probe failed with statuscode: 503"),
+        seen(looping(env=[{"name": "REDIS_HOST", "value": "redis"}]), "HTTP probe failed with statuscode: 503"),
     ),
     "it listened, and does not any more": (
         "liveness-probe-fails",
-        said(looping(), REFUSED, logs={"guestbook-1/app": "Listening on port 8080"}),
+        seen(looping(), REFUSED, logs={"guestbook-1/app": "Listening on port 8080"}),
     ),
-    "it crashes by itself": ("container-crashes", said(looping(last=killed(1)), REFUSED)),
+    "it crashes by itself": ("container-crashes", seen(looping(last=killed(1)), REFUSED)),
 }
 
 
@@ -176,9 +176,9 @@ def test_another_containers_probe_is_not_to_blame() -> None:
 
 
 def since(seconds: float, of: Object, message: str = "HTTP probe failed with statuscode: 500") -> Object:
-    told = event(of, "Unhealthy", f"Liveness probe failed: {message}")
-    told.raw["lastTimestamp"] = ago(seconds)
-    return told
+    failure = event(of, "Unhealthy", f"Liveness probe failed: {message}")
+    failure.raw["lastTimestamp"] = ago(seconds)
+    return failure
 
 
 def test_a_probe_that_fails_at_this_moment_is_not_passed_over() -> None:
@@ -207,7 +207,7 @@ def test_a_start_that_goes_on_after_a_restart_is_still_the_startup_probes_doing(
         ready=False, containers=[container(startupProbe=http(failureThreshold=20))], last=killed(), restarts=2, since=15
     )
     starting.status["containerStatuses"][0]["started"] = False
-    end = fault(said(starting, REFUSED, "Startup"))
+    end = fault(seen(starting, REFUSED, "Startup"))
     assert end and (end.cause, end.in_progress) == ("startup-budget-too-short", True)
 
 
@@ -252,9 +252,9 @@ def test_a_workload_tells_it_too() -> None:
         container_state=waiting,
         last=killed(),
     )
-    told = event(sick, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404")
+    failure = event(sick, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404")
     for kind in ("Deployment", "Service"):
-        end = fault(state(owner, made, sick, told, service()), kind, "guestbook")
+        end = fault(state(owner, made, sick, failure, service()), kind, "guestbook")
         assert end and end.cause == "probe-path-not-found"
 
 

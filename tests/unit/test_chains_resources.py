@@ -119,10 +119,10 @@ def test_a_refusal_is_understood_and_told(cause: str, message: str, monkeypatch:
     top = deployment()
     with pytest.raises(Failed) as end:
         explain_refusal(state(top), top, replica_set(top), message)
-    told = end.value.fault.words()
+    words = end.value.fault.words()
     assert end.value.cause == cause
-    assert told.message and told.expected and told.observed and told.look
-    assert "forbidden" not in told.message
+    assert words.message and words.expected and words.observed and words.look
+    assert "forbidden" not in words.message
 
 
 @pytest.mark.parametrize("cause, message", REFUSALS.values(), ids=list(REFUSALS))
@@ -203,16 +203,16 @@ def test_a_quota_with_the_wrong_unit_is_the_root_of_what_it_refuses() -> None:
 )
 def test_what_has_no_condition_is_read_from_its_events(kind: str, spec: dict[str, Any]) -> None:
     maker = obj(kind, "store", spec=spec, status={"observedGeneration": 1, "replicas": 0, "desiredNumberScheduled": 1})
-    said = event(maker, "FailedCreate", f"Create Pod store-0 in {kind} store failed error: {OVER}")
-    world = state(maker, said, quota({"requests.cpu": "150m"}, {"requests.cpu": "100m"}))
+    refused = event(maker, "FailedCreate", f"Create Pod store-0 in {kind} store failed error: {OVER}")
+    world = state(maker, refused, quota({"requests.cpu": "150m"}, {"requests.cpu": "100m"}))
     with pytest.raises(Failed) as end:
         explain_creation(world, maker, maker)
     assert end.value.cause == "quota-exceeded"
     later = event(maker, "SuccessfulCreate", "create Pod store-0 successful")
     later.raw["lastTimestamp"] = ago(1)
-    explain_creation(state(maker, said, later), maker, maker)  # a refusal that was overcome
+    explain_creation(state(maker, refused, later), maker, maker)  # a refusal that was overcome
     enough = [pod(f"store-{n}", owner=maker) for n in range(2)]
-    explain_creation(state(maker, said, *enough), maker, maker)
+    explain_creation(state(maker, refused, *enough), maker, maker)
 
 
 def limited(name: str = "app", which: str = "limits", **resources: str) -> dict[str, Any]:
@@ -320,8 +320,8 @@ def test_the_account_is_asked_in_a_running_pod_and_read_where_it_is() -> None:
     top = deployment("busy")
     middle = replica_set(top, "busy-abc")
     observation = cgroup.CpuStatInside("busy")
-    asked = observation.question(state(top, middle, pod("busy-1", owner=middle)))
-    assert asked and list(asked["asks"]) == ["busy-1"]
+    question = observation.question(state(top, middle, pod("busy-1", owner=middle)))
+    assert question and list(question["asks"]) == ["busy-1"]
     assert observation.question(state(top)) is None
     seen = observation.read({"busy-1": {"cpu": {cgroup.CPU_STAT: None, cgroup.CPU_STAT_V1[0]: V1}}})
     assert seen.of(["busy-1"]).throttled == 31

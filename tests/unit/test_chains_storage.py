@@ -345,7 +345,7 @@ def test_volume_chain() -> None:
     assert broken(state(failed), "PersistentVolume", "shelf") == ("volume-not-removed", False)
 
 
-def said(world: State, kind: str, name: str) -> NotPassed:
+def shown(world: State, kind: str, name: str) -> NotPassed:
     found = world.find(kind, name)
     assert found
     with pytest.raises(NotPassed) as end:
@@ -354,28 +354,28 @@ def said(world: State, kind: str, name: str) -> NotPassed:
 
 
 def test_what_is_nearly_right_is_named() -> None:
-    wrong_class = said(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data")
+    wrong_class = shown(CLAIM_WORLDS["its class is one letter off"][2](), "PersistentVolumeClaim", "data")
     assert wrong_class.facts["near"] == "standard"
     assert "There is a StorageClass standard." in wrong_class.message
-    wrong_claim = said(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1")
+    wrong_claim = shown(POD_WORLDS["the claim is missing"][2](), "Pod", "guestbook-1")
     assert wrong_claim.facts["near"] == "date"
     assert "There is a PersistentVolumeClaim date." in wrong_claim.message
 
 
 def test_waiting_for_a_pod_is_said_to_be_normal() -> None:
-    waits = said(state(claim(), storage_class()), "PersistentVolumeClaim", "data")
+    waits = shown(state(claim(), storage_class()), "PersistentVolumeClaim", "data")
     assert waits.facts["storage_class"] == "standard"
     assert "this is normal" in waits.message
 
 
 def test_volumes_of_other_namespaces_are_not_spoken_of() -> None:
     theirs = volume("secret-project", owner=obj("PersistentVolumeClaim", "data", namespace="other"), phase="Released")
-    assert "secret-project" not in said(state(claim(of=""), theirs), "PersistentVolumeClaim", "data").message
+    assert "secret-project" not in shown(state(claim(of=""), theirs), "PersistentVolumeClaim", "data").message
 
 
 def test_claims_that_cannot_be_listed_are_unknown() -> None:
     world = state(user(message=UNBOUND), node(), unlisted={"PersistentVolumeClaim": "forbidden"})
-    assert said(world, "Pod", "guestbook-1").cause == "cannot-list"
+    assert shown(world, "Pod", "guestbook-1").cause == "cannot-list"
 
 
 @pytest.mark.parametrize(
@@ -500,8 +500,8 @@ def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
 def test_an_ask_may_bring_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     monkeypatch.setattr("checker.collect.exec.kubectl", lambda _cluster, *words, timeout: sent.append(words) or "{}")
-    asked = {"namespace": "learn", "pod": "guestbook-1", "container": "app", "questions": {}}
-    ask_inside(Cluster("none", Path("none")), {"asks": {"a": asked, "b": {**asked, "program": "print({})"}}})
+    request = {"namespace": "learn", "pod": "guestbook-1", "container": "app", "questions": {}}
+    ask_inside(Cluster("none", Path("none")), {"asks": {"a": request, "b": {**request, "program": "print({})"}}})
     programs = [words[words.index("-c", 6) + 1] for words in sent]
     assert sorted("Asking: requests," in program for program in programs) == [False, True]
 

@@ -58,10 +58,10 @@ class Place:
 @pytest.mark.parametrize("namespace, advice", [("learn", "kubeclass start 07"), ("mine", "start 07 --namespace mine")])
 def test_a_lab_that_was_not_started_is_to_be_started(namespace: str, advice: str) -> None:
     place: Environment = Place(namespace, started=False)  # type: ignore[assignment]
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as caught:
         Session(load_lab("07"), environment=place).require_started()
-    assert advice in told.value.next_step
-    assert told.value.exit_code == 3
+    assert advice in caught.value.next_step
+    assert caught.value.exit_code == 3
 
 
 def test_a_lab_that_was_started_is_graded() -> None:

@@ -220,13 +220,13 @@ def test_podman_is_used_where_it_is_what_there_is(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "says, chosen", [("Docker version 28.2.2, build x", "docker"), ("podman version 5.4.2", "podman")]
+    "output, chosen", [("Docker version 28.2.2, build x", "docker"), ("podman version 5.4.2", "podman")]
 )
 def test_a_docker_that_is_podman_by_another_name_is_podman(
-    says: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    output: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KIND_EXPERIMENTAL_PROVIDER", raising=False)
-    program(tmp_path, "docker", f"echo {says}")
+    program(tmp_path, "docker", f"echo {output}")
     program(tmp_path, "podman", "exit 0")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     assert engine.command() == chosen
@@ -326,7 +326,7 @@ def test_every_command_has_help(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
         (("check", "99"), "There is no lab '99'"),
         (("check", "07"), "is not there: it has no kubeconfig"),
@@ -334,10 +334,10 @@ def test_every_command_has_help(command: str) -> None:
         (("hint", "07", "no-such-task"), "has no task 'no-such-task'"),
     ],
 )
-def test_a_command_that_cannot_run_says_why_and_what_next(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_a_command_that_cannot_run_says_why_and_what_next(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     done = kubeclass(*words, KUBECLASS_HOME=str(tmp_path))
     assert done.returncode == 3
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Next: " in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -377,9 +377,9 @@ def test_a_lesson_is_found_by_its_number_or_name(name: str) -> None:
 
 
 def test_a_lesson_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(Problem, match="There is no lesson 'helm'") as told:
+    with pytest.raises(Problem, match="There is no lesson 'helm'") as caught:
         study.page_to_open("helm")
-    assert "07-services" in str(told.value)
+    assert "07-services" in str(caught.value)
 
 
 def test_no_learner_is_shown_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,8 +443,8 @@ def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, mon
     with up_progress.reporting(cluster):
         up_progress.begin_stage("node-image")
         up_progress.estimate(400)
-        said = up_progress.describe(cluster)
-        assert said == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
+        message = up_progress.describe(cluster)
+        assert message == "The cluster is being built: step 3 of 6 (the node image), about 8 minutes left."
         up_progress.begin_stage("observer")
         assert up_progress.describe(cluster).endswith("step 6 of 6 (the observer), less than a minute left.")
     assert up_progress.describe(cluster) == ""
@@ -466,9 +466,9 @@ def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Pa
 def test_waiting_ends_with_the_last_value_also_where_time_runs_out() -> None:
     values = iter(["", [], "third", "fourth"])
     assert waiting.wait_until(lambda: next(values), timeout=30, pause=0) == "third"
-    asked: list[int] = []
-    assert waiting.wait_until(lambda: asked.append(1), timeout=0, pause=0.01) is None
-    assert asked  # once at least
+    calls: list[int] = []
+    assert waiting.wait_until(lambda: calls.append(1), timeout=0, pause=0.01) is None
+    assert calls  # once at least
     with pytest.raises(ValueError):  # an error of the condition ends it
         waiting.wait_until(lambda: int("x"), waiting.FOREVER, pause=0)
 

@@ -94,7 +94,7 @@ def plugin(folder: Path, body: str, **more: Any) -> dict[str, Any]:
     return {"exec": {**known, **more}}
 
 
-def asked(folder: Path) -> int:
+def calls(folder: Path) -> int:
     return int((folder / "plugin.count").read_text())
 
 
@@ -119,7 +119,7 @@ def test_a_token_that_is_refused_under_way_is_renewed_once_by_all_who_ask_at_a_t
         thread.start()
     for thread in threads:
         thread.join()
-    assert asked(tmp_path) == 2
+    assert calls(tmp_path) == 2
     assert server.shown.count("token-1") == 8
 
 
@@ -129,7 +129,7 @@ def test_a_token_that_is_refused_again_is_told(tmp_path: Path, server: Server) -
     with pytest.raises(ApiError, match="Unauthorized") as end:
         api.get("/a")
     assert end.value.status == 401
-    assert asked(tmp_path) == 2 and len(server.shown) == 2
+    assert calls(tmp_path) == 2 and len(server.shown) == 2
 
 
 def test_a_plugin_that_fails_under_way_is_told_in_its_own_words(tmp_path: Path, server: Server) -> None:
@@ -142,7 +142,7 @@ def test_a_plugin_that_fails_under_way_is_told_in_its_own_words(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("sys.exit('you must log in: cloud login')", "you must log in: cloud login"),
         ("sys.exit(3)", "exit status 3"),
@@ -153,10 +153,10 @@ def test_a_plugin_that_fails_under_way_is_told_in_its_own_words(tmp_path: Path, 
         ("print(json.dumps({'apiVersion': 'v0', 'status': {'token': 'x'}}))", "has the version v0"),
     ],
 )
-def test_what_is_wrong_with_a_plugin_is_told(tmp_path: Path, server: Server, body: str, told: str) -> None:
+def test_what_is_wrong_with_a_plugin_is_told(tmp_path: Path, server: Server, body: str, message: str) -> None:
     with pytest.raises(Problem) as end:
         Api(reached(tmp_path, server.url, plugin(tmp_path, body)))
-    assert told in end.value.what and end.value.next_step
+    assert message in end.value.what and end.value.next_step
 
 
 def test_a_plugin_that_is_missing_is_told_with_its_hint(tmp_path: Path, server: Server) -> None:
@@ -212,7 +212,7 @@ def test_a_plugin_may_give_a_certificate(tmp_path: Path) -> None:
     before = api.access
     with pytest.raises(ApiError, match="cannot be reached"):
         api.get("/a")
-    assert api.access.tls is not before.tls and asked(tmp_path) == 2  # the certificate had ended
+    assert api.access.tls is not before.tls and calls(tmp_path) == 2  # the certificate had ended
 
 
 def test_a_tokens_file_is_read_again_for_each_request(tmp_path: Path, server: Server) -> None:
@@ -245,6 +245,6 @@ def test_a_watch_shows_the_token_that_is_valid_then(
         server.accepts = lambda token: token == "token-1"
         until(lambda: "token-1" in server.shown)
         until(lambda: (state := watch.state()) and state.can_see("Pod"))
-        assert asked(tmp_path) == 2
+        assert calls(tmp_path) == 2
     finally:
         watch.stop()

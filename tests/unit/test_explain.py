@@ -33,7 +33,7 @@ CASES = [pytest.param(case, id=case.name) for case in all_cases()]
 # Causes that no case of a lab or of explaining produces, and why.
 _ON_ITS_WAY = "on its way: it is over, or has a cause of its own, before anybody could settle on it"
 _EVERYBODYS = "what everybody's cases run on would have to fail"
-_ONLY_ASKED = "only requests show it that a lab makes; explaining makes none"
+_ONLY_REQUESTED = "only requests show it that a lab makes; explaining makes none"
 FORBIDDEN = (
     'pods is forbidden: User "system:serviceaccount:learn:reader" cannot list resource "pods" in API group "" '
     'in the namespace "learn"'
@@ -102,7 +102,7 @@ NOT_PRODUCED = {
         ),
         _EVERYBODYS,
     ),
-    **dict.fromkeys(("service-does-not-answer", "pod-not-askable"), _ONLY_ASKED),
+    **dict.fromkeys(("service-does-not-answer", "pod-not-askable"), _ONLY_REQUESTED),
     **dict.fromkeys(("app-missing", "redis-missing", "container-does-not-answer", "port-leads-elsewhere"), _COMPOSE),
     "api-unreachable": "tests/faults stops the API server",
     "observer-unreachable": "tests/faults takes the observer away",
@@ -122,9 +122,9 @@ NOT_PRODUCED = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_recording_is_explained_as_it_was(case: Case) -> None:
-    world, told = load(case.recording)
+    world, explanation = load(case.recording)
     found = explained(world)
-    assert json.loads(json.dumps(found.to_json())) == told
+    assert json.loads(json.dumps(found.to_json())) == explanation
     assert case.as_wanted(roots(found)), repr(found)
     assert remarks(found) == list(case.remarks)
 
@@ -188,7 +188,7 @@ def test_states_of_the_labs_can_be_explained(number: str) -> None:
 CHECKED = ("Pod", "Deployment", "Service", "StatefulSet", "Job")
 
 
-def told_differently(world: State) -> list[str]:
+def differences(world: State) -> list[str]:
     """The objects of which a lab's check and explain name another cause, or another object at which it sits."""
     given, found = LabState.of(world), []
     objects = [one for kind in CHECKED if world.can_see(kind) for one in world.all(kind)]
@@ -196,21 +196,21 @@ def told_differently(world: State) -> list[str]:
         try:
             given.require_working(one)
         except NotPassed as end:
-            checked, told = end.fault, examined(world, one)
-            if told is None or (told.cause, told.object) != (checked.cause, checked.object):
-                found.append(f"{one.ref}: check {checked.cause}, explain {told and told.cause}")
+            checked, explained_as = end.fault, examined(world, one)
+            if explained_as is None or (explained_as.cause, explained_as.object) != (checked.cause, checked.object):
+                found.append(f"{one.ref}: check {checked.cause}, explain {explained_as and explained_as.cause}")
     return found
 
 
 @pytest.mark.parametrize("number", all_labs())
 def test_check_and_explain_name_the_same_cause_in_the_states_of_a_lab(number: str) -> None:
     for path in (load_lab(number).folder / "recorded").glob("*.json"):
-        assert told_differently(recording.load(path)[0]) == [], path
+        assert differences(recording.load(path)[0]) == [], path
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_check_and_explain_name_the_same_cause_in_the_states_of_explain(case: Case) -> None:
-    assert told_differently(load(case.recording)[0]) == []
+    assert differences(load(case.recording)[0]) == []
 
 
 # -- small worlds ----------------------------------------------------------------------------------------------------
@@ -234,11 +234,11 @@ def service_of(name: str, **spec: Any) -> tuple[Object, Object]:
     return service(name, {"app": name}, **spec), slice_of(name)
 
 
-def crashing(name: str, said: str, **of_pod: Any) -> tuple[tuple[Object, Object, Object], dict[str, str]]:
+def crashing(name: str, log: str, **of_pod: Any) -> tuple[tuple[Object, Object, Object], dict[str, str]]:
     """An app whose container ends with code 1, and its logs."""
     last = {"exitCode": 1, "reason": "Error", "finishedAt": ago(20)}
     made = app(name, ready=False, container_state=waiting("CrashLoopBackOff"), last=last, restarts=4, **of_pod)
-    return made, {f"{name}-abc-1/app": said}
+    return made, {f"{name}-abc-1/app": log}
 
 
 def found_in(*objects: Object, **fields: Any) -> list[str]:
@@ -369,10 +369,10 @@ def test_a_container_that_has_come_back_again_and_again_is_not_believed_when_it_
     assert found_in(sidecar) == ["container-restarts-often@Pod/guestbook-1"]
 
 
-@pytest.mark.parametrize("said, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
-def test_a_lab_names_the_same_cause_of_restarts_as_explain(said: str, cause: str) -> None:
+@pytest.mark.parametrize("log, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
+def test_a_lab_names_the_same_cause_of_restarts_as_explain(log: str, cause: str) -> None:
     again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
-    world = state(again, logs={"guestbook-1/app": said})
+    world = state(again, logs={"guestbook-1/app": log})
     with pytest.raises(Failed) as end:
         world.require_lasting(again)
     assert [f"{end.value.cause}@Pod/guestbook-1"] == roots(explained(world)) == [f"{cause}@Pod/guestbook-1"]
@@ -466,13 +466,13 @@ def test_a_held_pod_is_named_itself_and_not_the_workload_that_made_it() -> None:
     ],
 )
 def test_what_a_registry_says_is_told_apart(message: str, cause: str) -> None:
-    said = (
+    event = (
         f'Failed to pull image "shop.example/cart:1": failed to pull and unpack image "shop.example/cart:1": {message}'
     )
     made = pod(
         ready=False,
         containers=[container(image="shop.example/cart:1")],
-        container_state=waiting("ImagePullBackOff", said),
+        container_state=waiting("ImagePullBackOff", event),
     )
     assert found_in(made, node()) == [f"{cause}@Pod/guestbook-1"]
 
@@ -485,7 +485,7 @@ def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "said, containers, of_pod, cause",
+    "log, containers, of_pod, cause",
     [
         (
             "OSError: [Errno 30] Read-only file system: '/x'",
@@ -520,9 +520,9 @@ def of_redis(value: str = "redis", **more: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_last_words_tell_what_is_wrong_with_the_place(
-    said: str, containers: Any, of_pod: dict[str, Any], cause: str
+    log: str, containers: Any, of_pod: dict[str, Any], cause: str
 ) -> None:
-    web, logs = crashing("web", said, containers=containers)
+    web, logs = crashing("web", log, containers=containers)
     web[2].spec.update(of_pod)
     redis = app("redis")
     reach = {REACH: {"10.244.1.1:8080": "open"}}
@@ -694,7 +694,7 @@ def test_what_nobody_can_mean_is_a_problem(words: str) -> None:
 
 # -- words -----------------------------------------------------------------------------------------------------------
 
-TOLD = Explanation(
+EXPLANATION = Explanation(
     "shop",
     "",
     (
@@ -716,7 +716,7 @@ TOLD = Explanation(
 
 
 def test_the_text_names_the_root_first_then_evidence_then_what_follows() -> None:
-    lines = text_of(TOLD).splitlines()
+    lines = text_of(EXPLANATION).splitlines()
     assert lines[0] == "Namespace shop: 1 thing is wrong."
     assert lines[1].startswith("  ✘ Deployment/web  The container exits with an error  [container-crashes]")
     text = "\n".join(lines)
@@ -731,11 +731,11 @@ def test_the_text_names_the_root_first_then_evidence_then_what_follows() -> None
     ]
     assert [text.index(words) for words in in_order] == sorted(text.index(words) for words in in_order)
     assert "\033[" not in text
-    assert "\033[" in text_of(TOLD, colour=True)
+    assert "\033[" in text_of(EXPLANATION, colour=True)
 
 
 def test_the_html_has_the_same_words_and_nothing_that_a_message_could_run() -> None:
-    shown = html_of(TOLD)
+    shown = html_of(EXPLANATION)
     for words in (
         "Deployment/web",
         "Service/web: 0 of 1 Pods ready",
@@ -745,7 +745,7 @@ def test_the_html_has_the_same_words_and_nothing_that_a_message_could_run() -> N
     ):
         assert words in shown
     assert "&lt;code&gt;" in shown
-    assert ExplanationReport(**vars(TOLD))._repr_html_() == shown
+    assert ExplanationReport(**vars(EXPLANATION))._repr_html_() == shown
 
 
 def test_a_command_says_where_only_where_it_has_to() -> None:
@@ -759,7 +759,7 @@ def test_a_command_says_where_only_where_it_has_to() -> None:
 
 
 def test_the_json_holds_everything() -> None:
-    data = TOLD.to_json()
+    data = EXPLANATION.to_json()
     assert (data["healthy"], data["summary"]) == (False, "Namespace shop: 1 thing is wrong.")
     assert data["findings"][0]["consequences"] == [
         {"object": "Service/web", "namespace": "shop", "observed": "0 of 1 Pods ready"}
@@ -812,7 +812,7 @@ def test_the_page_has_the_causes_and_forms_of_each_lab(number: str, page: str) -
 def test_the_command_explains_itself() -> None:
     import sys
 
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "checker.ui.cli", "explain", "--help"],
         capture_output=True,
         text=True,
@@ -820,7 +820,7 @@ def test_the_command_explains_itself() -> None:
         check=True,
     )
     for words in ("--namespace", "--json", "--wait", "Exit status"):
-        assert words in said.stdout
+        assert words in done.stdout
 
 
 def test_events_alone_do_not_make_a_fault() -> None:
@@ -856,9 +856,9 @@ def test_with_the_rights_of_a_namespaces_admin_no_object_that_is_not_well_is_dro
     """A chain degrades to what can be seen: another cause, or what could not be seen; never silence."""
     seen = load(case.recording)[0]
     less = explained(as_admin_of_the_namespace(seen))
-    told = {one.object for one in less.findings} | {c.object for one in less.findings for c in one.consequences}
-    told |= {one.object for one in (*less.unseen, *less.in_progress)}
+    explanation = {one.object for one in less.findings} | {c.object for one in less.findings for c in one.consequences}
+    explanation |= {one.object for one in (*less.unseen, *less.in_progress)}
     for finding in explained(seen).findings:
         if not finding.object.startswith("Namespace/"):  # its own conditions are the cluster's
             concerned = {finding.object, *(one.object for one in finding.consequences)}
-            assert concerned & told or less.unseen, finding.root
+            assert concerned & explanation or less.unseen, finding.root

@@ -168,9 +168,9 @@ def test_other_roots_are_shown_too() -> None:
 
 def test_a_cause_is_told_only_where_somebody_asks_for_it() -> None:
     failed = result("failed").tasks[0]
-    told = text_report(Result("42", "A lab", "learn", (replace(failed, observed="nothing"),)))
-    assert "Observed: nothing." in told and "Why." not in told
-    assert "kubeclass check 42 --why`" in told and f"kubeclass hint 42 {failed.id}`" in told
+    text = text_report(Result("42", "A lab", "learn", (replace(failed, observed="nothing"),)))
+    assert "Observed: nothing." in text and "Why." not in text
+    assert "kubeclass check 42 --why`" in text and f"kubeclass hint 42 {failed.id}`" in text
     elsewhere = text_report(Result("42", "A lab", "class-a", (failed,)))
     assert "kubeclass check 42 --why --namespace class-a" in elsewhere
     passed = text_report(Result("42", "A lab", "learn", result("passed").tasks))
@@ -181,8 +181,8 @@ def test_why_a_task_could_not_be_checked_is_always_told() -> None:
     unknown = replace(result("unknown").tasks[0], message="Why.")
     waiting = replace(result("failed").tasks[0], message="Why.", in_progress=True)
     for verdict in (unknown, waiting):
-        told = text_report(Result("42", "A lab", "learn", (verdict,)))
-        assert "Why." in told and "--why" not in told
+        text = text_report(Result("42", "A lab", "learn", (verdict,)))
+        assert "Why." in text and "--why" not in text
 
 
 def test_hints_go_from_gentle_to_firm_and_no_further(lab_folder: Path) -> None:
@@ -353,13 +353,13 @@ def test_a_broken_lab_yaml_is_told_with_its_line_and_what_is_allowed(
         "title: A\ngoal: B\nminutes: 1\n"
         "tasks:\n  - id: one\n    title: One\n    text: T\n    pionts: 1\n    hints: [a, b, c]\n"
     )
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as caught:
         load_lab("42")
     assert f"{folder / 'lab.yaml'}:8: tasks.0.pionts: unknown key; allowed are id, title, text, points, hints" in str(
-        told.value
+        caught.value
     )
-    text = (folder / "lab.yaml").read_text()
-    (folder / "lab.yaml").write_text(text.replace("    pionts: 1\n", ""))
+    caught = (folder / "lab.yaml").read_text()
+    (folder / "lab.yaml").write_text(caught.replace("    pionts: 1\n", ""))
     with pytest.raises(Problem, match=r"lab\.yaml:5: tasks\.0: Object missing required field `points`"):
         load_lab("42")
     (folder / "mistakes").mkdir()

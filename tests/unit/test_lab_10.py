@@ -49,7 +49,7 @@ def without_events(*words: str) -> Change:
     return change
 
 
-def says(pod: str, reason: str, message: str) -> Change:
+def kubelet(pod: str, reason: str, message: str) -> Change:
     """The kubelet says this of every Pod whose name begins so."""
 
     def change(state: State) -> None:
@@ -119,7 +119,8 @@ def test_a_guestbook_that_is_not_ready_for_another_reason_is_not_busy() -> None:
         assert cause("busy-spared", other, without_events("503")) == "probe-sees-nothing"
     script = template("guestbook", readinessProbe=SCRIPT)
     assert (
-        cause("busy-spared", script, says("guestbook", "Unhealthy", "Readiness probe failed: status 503: busy")) == ""
+        cause("busy-spared", script, kubelet("guestbook", "Unhealthy", "Readiness probe failed: status 503: busy"))
+        == ""
     )
     assert judged("busy-spared", script, without_events("503"), later).verdict == "unknown"
 

@@ -139,7 +139,7 @@ class Redis(StreamRequestHandler):
             self.wfile.write(answer)
 
 
-def asked_inside(**variables: str) -> dict[str, Any]:
+def answers_inside(**variables: str) -> dict[str, Any]:
     program = (LAB.folder / "programs" / "ask_guestbook.py").read_text()
     env = {"PATH": os.environ["PATH"], "PORT": "1", **variables}
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, env=env)
@@ -151,11 +151,11 @@ def test_the_guestbook_is_asked_inside_its_container() -> None:
     with HTTPServer(("127.0.0.1", 0), Guestbook) as app, TCPServer(("127.0.0.1", 0), Redis) as redis:
         for server in (app, redis):
             Thread(target=server.serve_forever, daemon=True).start()
-        heard = asked_inside(PORT=str(app.server_port), REDIS_HOST=f"127.0.0.1:{redis.server_address[1]}")
+        answers = answers_inside(PORT=str(app.server_port), REDIS_HOST=f"127.0.0.1:{redis.server_address[1]}")
         for server in (app, redis):
             server.shutdown()
-    assert heard == {"ready": [200, ""], "redis": {"entries": 2, "written": 1, "dir": "/data"}}
-    alone, lost = asked_inside(), asked_inside(REDIS_HOST="127.0.0.1:1")
+    assert answers == {"ready": [200, ""], "redis": {"entries": 2, "written": 1, "dir": "/data"}}
+    alone, lost = answers_inside(), answers_inside(REDIS_HOST="127.0.0.1:1")
     assert alone["ready"][0] == 0 and alone["redis"] is None
     assert "refused" in lost["redis"]["error"]
 

@@ -215,10 +215,10 @@ def test_another_container_must_have_written(wrote: int | None, cause: str) -> N
 )
 def test_the_time_of_day_in_many_spellings(form: str) -> None:
     now = 1767268814.0
-    assert WATCHING.tells_time(time.strftime(form.replace("%s", str(int(now))), time.gmtime(now)), now)
-    assert WATCHING.tells_time(time.strftime("%T", time.gmtime(now + 5.75 * 3600)), now), "in Kathmandu"
-    assert not WATCHING.tells_time(time.strftime("%T", time.gmtime(now - 300)), now), "five minutes ago"
-    assert not WATCHING.tells_time("look number 17", now)
+    assert WATCHING.has_time(time.strftime(form.replace("%s", str(int(now))), time.gmtime(now)), now)
+    assert WATCHING.has_time(time.strftime("%T", time.gmtime(now + 5.75 * 3600)), now), "in Kathmandu"
+    assert not WATCHING.has_time(time.strftime("%T", time.gmtime(now - 300)), now), "five minutes ago"
+    assert not WATCHING.has_time("look number 17", now)
 
 
 def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_every_tcp_port_that_a_service_opens_on_the_nodes_is_asked() -> None:
         service("outer", externalIPs=["172.18.0.3"]),
         service("far", externalIPs=["192.0.2.1"]),
     )
-    asked = NodePorts().question(seen)
-    assert asked and asked["ports"] == {"many": 30002, "many:1": 30003, "outer": 80}
+    question = NodePorts().question(seen)
+    assert question and question["ports"] == {"many": 30002, "many:1": 30003, "outer": 80}
 
 
 def test_a_good_answer_at_any_port_of_a_service_is_one() -> None:
@@ -92,24 +92,24 @@ def kept_out(**spec: object) -> State:
     """The solution with a policy for its Pods, and nobody who asked had an answer."""
     seen = recorded("solution")
     seen.objects["NetworkPolicy"] = [obj("NetworkPolicy", "deny-all", spec={"podSelector": {}, **spec})]
-    for key, heard in seen.observations.items():
+    for key, answers in seen.observations.items():
         if key.startswith("Http("):
             seen.observations[key] = [{**LOST, "count": 60}]
         elif key.startswith("PodHttp("):
-            seen.observations[key] = {pod: {**LOST, "count": 1} for pod in heard}
+            seen.observations[key] = {pod: {**LOST, "count": 1} for pod in answers}
         elif key.startswith("NodePorts("):
-            seen.observations[key] = {name: dict.fromkeys(nodes, LOST) for name, nodes in heard.items()}
+            seen.observations[key] = {name: dict.fromkeys(nodes, LOST) for name, nodes in answers.items()}
         else:
-            seen.observations[key] = dict.fromkeys(heard, "timeout")
+            seen.observations[key] = dict.fromkeys(answers, "timeout")
     return seen
 
 
 def test_where_nobody_had_an_answer_the_policy_that_keeps_them_out_is_named() -> None:
-    told = [task for task in judge(LAB, kept_out(policyTypes=["Ingress"])).tasks if task.verdict != "passed"]
-    assert [(task.cause, task.object) for task in told] == [("path-not-allowed", "NetworkPolicy/deny-all")] * 4
-    assert all(task.fault and task.fault.facts["policies"] == ["deny-all"] for task in told)
-    assert all("timeout" in task.message and "deny-all" in task.message for task in told)
-    assert "from outside the cluster to port 8080 of Deployment guestbook" in told[3].message
+    failed = [task for task in judge(LAB, kept_out(policyTypes=["Ingress"])).tasks if task.verdict != "passed"]
+    assert [(task.cause, task.object) for task in failed] == [("path-not-allowed", "NetworkPolicy/deny-all")] * 4
+    assert all(task.fault and task.fault.facts["policies"] == ["deny-all"] for task in failed)
+    assert all("timeout" in task.message and "deny-all" in task.message for task in failed)
+    assert "from outside the cluster to port 8080 of Deployment guestbook" in failed[3].message
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,5 @@ def test_a_policy_that_lets_in_only_the_cluster_keeps_out_who_asks_from_outside(
     lost = kept_out(ingress=[{"from": [{"namespaceSelector": {}}]}])
     seen = recorded("solution")
     seen.objects["NetworkPolicy"] = lost.objects["NetworkPolicy"]
-    seen.observations |= {key: heard for key, heard in lost.observations.items() if key.startswith("NodePorts(")}
+    seen.observations |= {key: answers for key, answers in lost.observations.items() if key.startswith("NodePorts(")}
     assert causes(seen) == {"from-outside": "path-not-allowed"}

@@ -24,7 +24,7 @@ ASKING = load_module(LAB.folder / "programs", "ask_app")
 CONTROL = {"kubernetes.default": {"addresses": ["10.96.0.1"], "error": ""}}
 
 
-def told(
+def set_answer(
     seen: State,
     deployment: str,
     value: str,
@@ -54,8 +54,8 @@ def pods(seen: State, deployment: str) -> list[Object]:
 @pytest.fixture
 def solved() -> State:
     seen = recording.load(LAB.folder / "recorded" / "solution.json")[0]
-    told(seen, "guestbook", "redis", found(seen, "Service", "redis").spec["clusterIP"])
-    told(seen, "archive", "redis.learn-data", found(seen, "Service", "redis", "learn-data").spec["clusterIP"])
+    set_answer(seen, "guestbook", "redis", found(seen, "Service", "redis").spec["clusterIP"])
+    set_answer(seen, "archive", "redis.learn-data", found(seen, "Service", "redis", "learn-data").spec["clusterIP"])
     return seen
 
 
@@ -72,7 +72,7 @@ def test_the_solution_passes(solved: State) -> None:
 
 
 def test_what_cannot_be_a_name_is_said_to_be_none(solved: State) -> None:
-    told(solved, "guestbook", "redis..x", error="no-name")
+    set_answer(solved, "guestbook", "redis..x", error="no-name")
     assert causes(solved) == {"by-name": "name-unknown"}
     assert "redis..x" in judged(solved)["by-name"].message
 
@@ -118,12 +118,12 @@ def test_an_address_that_is_written_as_a_name_is_an_address(solved: State) -> No
     (redis,) = pods(solved, "redis")
     address = redis.status["podIP"]
     for suffix in ("learn.pod.cluster.local", "redis"):
-        told(solved, "guestbook", f"{address.replace('.', '-')}.{suffix}", address)
+        set_answer(solved, "guestbook", f"{address.replace('.', '-')}.{suffix}", address)
         assert causes(solved) == {"by-name": "redis-by-address"}
 
 
 def test_the_dns_of_the_node_is_not_the_clusters(solved: State) -> None:
-    told(solved, "archive", "redis.learn-data", error="no-such-host")
+    set_answer(solved, "archive", "redis.learn-data", error="no-such-host")
     lost = {"kubernetes.default": {"addresses": [], "error": "no-such-host"}}
     solved.observations["RedisTold(deployment='archive')"][""]["names"] = lost
     assert (judged(solved)["across"].verdict, causes(solved)) == ("unknown", {"across": "dns-down"})
@@ -132,8 +132,8 @@ def test_the_dns_of_the_node_is_not_the_clusters(solved: State) -> None:
 
 
 def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State) -> None:
-    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='archive')")
-    assert asked.question(solved)
+    (observation,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='archive')")
+    assert observation.question(solved)
     (old,) = pods(solved, "archive")
     (replica_set,) = (o for o in solved.all("ReplicaSet") if o.uid in old.owner_uids)
     newer, new = deepcopy(replica_set.raw), deepcopy(old.raw)
@@ -144,7 +144,7 @@ def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State
     new["status"]["containerStatuses"][0] |= {"ready": False, "state": {"waiting": {"reason": "ContainerCreating"}}}
     solved.objects["ReplicaSet"].append(Object("ReplicaSet", newer))
     solved.objects["Pod"].append(Object("Pod", new))
-    assert asked.question(solved) is None
+    assert observation.question(solved) is None
 
 
 @pytest.mark.parametrize("why, pending", [("container not found", True), ("python3: not found", False)])
@@ -160,7 +160,7 @@ def test_a_name_may_be_made_to_lead_to_pods_that_are_not_ready_while_all_are(sol
 
 
 def test_a_command_may_have_removed_the_variable(solved: State) -> None:
-    told(solved, "guestbook", "")
+    set_answer(solved, "guestbook", "")
     assert causes(solved) == {"by-name": "redis-not-configured"}
     assert "the process of the app" in judged(solved)["by-name"].message, "its container is given the variable"
 
@@ -181,7 +181,7 @@ def second_service(seen: State, selector: dict[str, str]) -> None:
             endpoints=[{"addresses": [one.status["podIP"]]} for one in seen.selected("Pod", selector)],
         )
     )
-    told(seen, "guestbook", "store", "10.96.0.77")
+    set_answer(seen, "guestbook", "store", "10.96.0.77")
 
 
 def test_a_second_service_for_the_same_redis_is_as_right(solved: State) -> None:
@@ -197,7 +197,7 @@ def test_a_name_may_be_an_alias_of_it(solved: State) -> None:
     slices = solved.objects["EndpointSlice"]
     own = solved.selected("EndpointSlice", {"kubernetes.io/service-name": "redis"})
     solved.objects["EndpointSlice"] = [s for s in slices if s not in own]
-    told(solved, "guestbook", "redis", "10.96.0.77")
+    set_answer(solved, "guestbook", "redis", "10.96.0.77")
     assert causes(solved) == {}
 
 
@@ -211,10 +211,10 @@ def test_only_the_apps_own_container_counts(solved: State) -> None:
         helper = container("helper", image="busybox", env=[{"name": "REDIS_HOST", "value": "redis"}])
         del one.containers[0]["env"]
         one.containers.insert(0, helper)
-    (asked,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
-    question: dict[str, Any] = asked.question(solved) or {}
+    (observation,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
+    question: dict[str, Any] = observation.question(solved) or {}
     assert question["asks"][""]["container"] == "guestbook"
-    told(solved, "guestbook", "", error="no-such-host")
+    set_answer(solved, "guestbook", "", error="no-such-host")
     assert causes(solved) == {"by-name": "redis-not-configured"}
 
 
@@ -224,7 +224,7 @@ def test_what_the_process_was_started_with_counts(solved: State) -> None:
         one.containers[0]["env"] = [reference]
     solved.objects["ConfigMap"] = [obj("ConfigMap", "where", data={"redis": "redis"})]
     assert causes(solved) == {}
-    told(solved, "guestbook", "redis.learn-data", "10.96.0.4")
+    set_answer(solved, "guestbook", "redis.learn-data", "10.96.0.4")
     assert causes(solved) == {"by-name": "environment-not-refreshed"}
     solved.objects["ConfigMap"][0].raw["data"]["redis"] = "redis.learn-data"
     assert causes(solved) == {"by-name": "name-resolves-elsewhere"}
@@ -236,24 +236,24 @@ def in_a_secret(seen: State, deployment: str) -> dict[str, Any]:
     owner = found(seen, "Deployment", deployment)
     for one in (owner, *pods(seen, deployment)):
         one.containers[0]["env"] = [reference]
-    (asked,) = (o for o in LAB.observations if repr(o) == f"RedisTold(deployment='{deployment}')")
-    question: dict[str, Any] = asked.question(seen)["asks"][""]["questions"]
+    (observation,) = (o for o in LAB.observations if repr(o) == f"RedisTold(deployment='{deployment}')")
+    question: dict[str, Any] = observation.question(seen)["asks"][""]["questions"]
     return question
 
 
 def test_where_a_name_in_a_secret_leads_is_asked_and_the_name_is_not(solved: State) -> None:
     assert in_a_secret(solved, "guestbook")["hidden"] is True
     redis, other = (found(solved, "Service", "redis", n).spec["clusterIP"] for n in ("learn", "learn-data"))
-    told(solved, "guestbook", "", redis, kind="name")
+    set_answer(solved, "guestbook", "", redis, kind="name")
     assert causes(solved) == {}
-    told(solved, "guestbook", "", other, kind="name")
+    set_answer(solved, "guestbook", "", other, kind="name")
     assert causes(solved) == {"by-name": "name-resolves-elsewhere"}
     assert "$REDIS_HOST" in judged(solved)["by-name"].message
-    told(solved, "guestbook", "", redis, kind="address")
+    set_answer(solved, "guestbook", "", redis, kind="address")
     assert causes(solved) == {"by-name": "redis-by-address"}
-    told(solved, "guestbook", "", error="no-such-host", kind="name")
+    set_answer(solved, "guestbook", "", error="no-such-host", kind="name")
     assert causes(solved) == {"by-name": "name-unknown"}
-    told(solved, "guestbook", "")
+    set_answer(solved, "guestbook", "")
     assert causes(solved) == {"by-name": "redis-not-configured"}
 
 

@@ -135,10 +135,10 @@ def test_a_stateful_sets_pod_is_not_taken_for_the_one_before_it() -> None:
 def test_what_was_told_of_before_the_pod_was_made_and_since_then(
     before: list[str], after: list[str], survived: bool
 ) -> None:
-    def told(state: State) -> None:
+    def report(state: State) -> None:
         times = seen(state, "Traffic")
         made = max(pod["added"] for pod in times["pods"].values() if pod["name"] == "store-0")
         times["texts"] = [[made - 5 + n, text] for n, text in enumerate(before)]
         times["texts"] += [[made + 5 + n, text] for n, text in enumerate(after)]
 
-    assert causes(told, "restarted-stateful-set") == ({} if survived else {"survives": "survival-not-shown"})
+    assert causes(report, "restarted-stateful-set") == ({} if survived else {"survives": "survival-not-shown"})

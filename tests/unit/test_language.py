@@ -156,7 +156,7 @@ def speak(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Fault, Words]]:
+def shown_faults(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Fault, Words]]:
     """Every fault that is put into words, and the words."""
     faults: list[tuple[Fault, Words]] = []
     plain = Fault.words
@@ -223,20 +223,20 @@ def texts_of(shown: Any) -> Iterator[str]:
 # -- the tests -------------------------------------------------------------------------------------------------------
 
 
-def facts_of(state: State, told: list[tuple[Fault, Words]]) -> list[str]:
+def facts_of(state: State, shown_faults: list[tuple[Fault, Words]]) -> list[str]:
     """What may stand in plain letters: names of objects, facts, commands, and the ids of causes."""
-    of_faults = (value for fault, words in told for value in (*values(fault), words.look, fault.cause))
+    of_faults = (value for fault, words in shown_faults for value in (*values(fault), words.look, fault.cause))
     return [*names(state), *of_faults]
 
 
 @pytest.mark.parametrize("number, path", LABS, ids=[f"{number}-{path.stem}" for number, path in LABS])
 def test_a_lab_speaks_the_language(
-    number: str, path: Path, told: list[tuple[Fault, Words]], monkeypatch: pytest.MonkeyPatch
+    number: str, path: Path, shown_faults: list[tuple[Fault, Words]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = recording.load(path)[0]
     english = judge(load_lab(number), state)
     monkeypatch.setenv("KUBECLASS_LANGUAGE", PSEUDO)
-    told.clear()
+    shown_faults.clear()
     result = judge(load_lab(number), state)
 
     def same(one: Result) -> list[Any]:
@@ -247,7 +247,7 @@ def test_a_lab_speaks_the_language(
         ]
 
     assert same(result) == same(english)
-    facts = [*facts_of(state, told), *(task.id for task in result.tasks)]
+    facts = [*facts_of(state, shown_faults), *(task.id for task in result.tasks)]
     assert_no_english(text_report(result), iter(facts))
     assert_no_english(text_report(result, why=True), iter(facts))
     assert_no_english(text_report(replace(result, waited=3.0), live=True), iter(facts))
@@ -257,17 +257,17 @@ def test_a_lab_speaks_the_language(
         assert_no_english(shown, iter(facts))
     if not load_lab(number).spec.needs.engine:
         drawn = scene(state, explained(state))
-        assert_no_english(text(drawn), iter(facts_of(state, told)))
+        assert_no_english(text(drawn), iter(facts_of(state, shown_faults)))
 
 
 @pytest.mark.parametrize("path", EXPLAINED, ids=[path.stem for path in EXPLAINED])
 def test_an_explanation_speaks_the_language(
-    path: Path, told: list[tuple[Fault, Words]], monkeypatch: pytest.MonkeyPatch
+    path: Path, shown_faults: list[tuple[Fault, Words]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = State.from_json(json.loads(path.read_text())["state"])
     english = explained(state)
     monkeypatch.setenv("KUBECLASS_LANGUAGE", PSEUDO)
-    told.clear()
+    shown_faults.clear()
     found = explained(state)
 
     def same(one: Explanation) -> list[Any]:
@@ -275,7 +275,7 @@ def test_an_explanation_speaks_the_language(
         return [(f.root, f.namespace, f.seen_at, f.command, [c.object for c in f.consequences]) for f in findings]
 
     assert same(found) == same(english)
-    facts = [*facts_of(state, told), *(finding.command for finding in found.findings)]
+    facts = [*facts_of(state, shown_faults), *(finding.command for finding in found.findings)]
     assert_no_english(text_of(found), iter(facts))
     plain = html.unescape(re.sub(r"<[^>]+>", " ", html_of(found)))
     assert_no_english(plain, iter(facts))
@@ -370,11 +370,11 @@ def test_doctor_speaks_the_language(facts: dict[str, Any]) -> None:
 def test_a_doctor_without_an_engine_gives_the_next_step_of_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("KUBECLASS_LANGUAGE", PSEUDO)
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as problem:
         engine.require_running("docker")
-    found = doctor.findings({**WELL, "engine_problem": told.value})[0]
-    assert (found.level, found.observed, found.remedy) == ("bad", told.value.what, told.value.next_step)
-    assert_only_pseudo(str(told.value), [])
+    found = doctor.findings({**WELL, "engine_problem": problem.value})[0]
+    assert (found.level, found.observed, found.remedy) == ("bad", problem.value.what, problem.value.next_step)
+    assert_only_pseudo(str(problem.value), [])
 
 
 @pytest.mark.usefixtures("speak")
@@ -445,11 +445,11 @@ def test_up_speaks_the_language(
         monkeypatch.setattr(module, name, value)
     with pytest.raises(Problem) if fails else nullcontext() as ended:
         up.up(cluster)
-    told = [capsys.readouterr().err, *stages, *([str(ended.value)] if ended else [])]
-    assert len(told[0].splitlines()) > 8
-    for text_told in told:
+    outputs = [capsys.readouterr().err, *stages, *([str(ended.value)] if ended else [])]
+    assert len(outputs[0].splitlines()) > 8
+    for output in outputs:
         assert_only_pseudo(
-            text_told, ["mine", "docker", "denied", "kindest", "kind", "node", "redis", "python", "slim", "guestbook"]
+            output, ["mine", "docker", "denied", "kindest", "kind", "node", "redis", "python", "slim", "guestbook"]
         )
 
 
@@ -462,12 +462,12 @@ def assert_only_pseudo(shown: str, names: Sequence[str]) -> None:
 
 @pytest.mark.usefixtures("speak")
 def test_a_problem_is_told_whole_in_the_language() -> None:
-    told = language.problem("nodes-not-ready", cluster="mine", seconds=90)
-    assert str(told).splitlines()[1:] == [
-        f"  {accented('Left as it was:')} {told.kept}",
-        f"  {accented('Next:')} {told.next_step}",
+    problem = language.problem("nodes-not-ready", cluster="mine", seconds=90)
+    assert str(problem).splitlines()[1:] == [
+        f"  {accented('Left as it was:')} {problem.kept}",
+        f"  {accented('Next:')} {problem.next_step}",
     ]
-    assert_only_pseudo(str(told), ["mine"])
+    assert_only_pseudo(str(problem), ["mine"])
 
 
 REASONS = {
@@ -486,10 +486,10 @@ def test_a_state_keeps_why_something_was_not_seen_as_data(id: str, facts: dict[s
     assert kept["unlisted"] == {"Pod": {"id": id, "facts": facts}}
     again = State.from_json(kept)
     assert again.observations == seen.observations and again.refusals == seen.refusals
-    with pytest.raises(Unknown) as told:
+    with pytest.raises(Unknown) as problem:
         again.all("Pod")
-    assert str(Phrase(id, facts)) in told.value.message
-    assert_only_pseudo(told.value.message, ["Pods", "Pod", "SERVER", "COMMAND"])
+    assert str(Phrase(id, facts)) in problem.value.message
+    assert_only_pseudo(problem.value.message, ["Pods", "Pod", "SERVER", "COMMAND"])
 
 
 def test_start_advises_a_check_in_the_same_namespace() -> None:

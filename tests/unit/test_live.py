@@ -38,13 +38,13 @@ class Handler(BaseHTTPRequestHandler):
     server: Cluster
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        plural = asked.path.rpartition("/")[2]
-        self.server.asked.append(self.path)
+        url = urlsplit(self.path)
+        plural = url.path.rpartition("/")[2]
+        self.server.requests.append(self.path)
         self.server.awake.wait()
-        if plural in self.server.forbidden or (plural, "fieldSelector" in asked.query) in self.server.forbidden:
+        if plural in self.server.forbidden or (plural, "fieldSelector" in url.query) in self.server.forbidden:
             self.answer(403, {"message": f"{plural} is forbidden"})
-        elif "watch" in parse_qs(asked.query):
+        elif "watch" in parse_qs(url.query):
             self.stream(plural)
         else:
             with self.server.lock:
@@ -82,7 +82,7 @@ class Cluster(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.objects: dict[str, dict[str, Any]] = {}
         self.watchers: list[tuple[str, queue.Queue[Any]]] = []
         self.forbidden: set[Any] = set()
@@ -171,7 +171,7 @@ def test_objects_are_as_they_were_listed_and_then_as_the_events_say(cluster: Clu
 def test_nothing_is_known_before_every_kind_was_listed(cluster: Cluster, watch: Watch) -> None:
     cluster.awake.clear()
     watch.start()
-    until(lambda: cluster.asked)
+    until(lambda: cluster.requests)
     assert watch.state() is None
     cluster.awake.set()
     until(lambda: (state := watch.state()) and state.unlisted == {})
@@ -203,7 +203,7 @@ def test_a_bookmark_only_moves_the_version(cluster: Cluster, watch: Watch) -> No
     until(lambda: watched(cluster))
     cluster.send("pods", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "77"}}})
     cluster.send("pods", END)
-    until(lambda: any("pods" in path and "resourceVersion=77" in path for path in cluster.asked))
+    until(lambda: any("pods" in path and "resourceVersion=77" in path for path in cluster.requests))
     assert names(watch) == []
 
 
@@ -213,7 +213,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_in_the_namespace(cluster: C
     watch.start()
     assert "forbidden" in until(watch.state).unlisted["Node"]
     until(lambda: names(watch) == ["mine"])
-    until(lambda: any("/namespaces/learn/pods?watch=1" in path for path in cluster.asked))
+    until(lambda: any("/namespaces/learn/pods?watch=1" in path for path in cluster.requests))
 
 
 def test_a_server_that_falls_silent_is_said_to_be_away_and_is_back_by_itself(
@@ -296,35 +296,35 @@ def place() -> Place:
     return Place()
 
 
-def following(place: Place, told: list[Result]) -> Live:
-    return Live(SimpleNamespace(lab=LAB, environment=place), told.append)  # type: ignore[arg-type]
+def following(place: Place, results: list[Result]) -> Live:
+    return Live(SimpleNamespace(lab=LAB, environment=place), results.append)  # type: ignore[arg-type]
 
 
 def test_a_result_is_told_when_it_changes_and_only_then(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.now = recorded("solution")
-    told: list[Result] = []
-    with following(place, told):
-        until(lambda: place.looks == 1 and told)
+    results: list[Result] = []
+    with following(place, results):
+        until(lambda: place.looks == 1 and results)
         place.changed()  # something that changes no verdict
         until(lambda: place.looks >= 2)
         time.sleep(0.2)
-        assert [result.passed for result in told] == [True]
+        assert [result.passed for result in results] == [True]
         place.now = recorded("setup")
         place.changed()
-        until(lambda: len(told) == 2)
-        assert not told[-1].passed
+        until(lambda: len(results) == 2)
+        assert not results[-1].passed
 
 
 def test_what_the_objects_show_is_told_before_anything_was_observed(place: Place) -> None:
     place.now = recorded("solution")
-    told: list[Result] = []
-    with following(place, told):
-        until(lambda: told)
+    results: list[Result] = []
+    with following(place, results):
+        until(lambda: results)
         place.now, place.slow = recorded("setup"), 4.0
         place.now.observations.clear()
         place.changed()
-        until(lambda: len(told) > 1, 3.5)
-        assert told[1].tasks[0].verdict == "failed"
+        until(lambda: len(results) > 1, 3.5)
+        assert results[1].tasks[0].verdict == "failed"
 
 
 def test_a_burst_of_changes_is_one_look_and_quiet_is_none(place: Place) -> None:
@@ -369,9 +369,9 @@ def test_an_end_that_comes_while_a_change_is_taken_note_of_is_not_missed(place: 
 
 def test_what_is_as_before_is_told_again_when_that_is_asked_for(place: Place) -> None:
     place.now = recorded("solution")
-    told: list[Result] = []
-    with following(place, told) as live_:
-        until(lambda: place.looks == 1 and told)
+    results: list[Result] = []
+    with following(place, results) as live_:
+        until(lambda: place.looks == 1 and results)
         live_.again()
-        until(lambda: len(told) == 2)
-        assert told[0] == told[1]
+        until(lambda: len(results) == 2)
+        assert results[0] == results[1]

@@ -18,7 +18,7 @@ THERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook, name
 
 
 @pytest.mark.parametrize(
-    "text, others, asked",
+    "text, others, wanted",
     [
         (HERE, [], ["learn"]),
         (HERE, [deployment()], []),
@@ -27,7 +27,7 @@ THERE = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: guestbook, name
     ],
 )
 def test_a_manifest_is_tried_in_the_namespace_that_it_names(
-    text: str, others: list[Any], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, others: list[Any], wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
 
@@ -39,17 +39,17 @@ def test_a_manifest_is_tried_in_the_namespace_that_it_names(
     file = tmp_path / "a.yaml"
     file.write_text(text)
     assert dry_run.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(*others), [file]) == []
-    assert tried == asked
+    assert tried == wanted
 
 
 def test_what_is_refused_is_called_by_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = 'error when creating "STDIN": Deployment in version "v1" cannot be handled as a Deployment'
+    error = 'error when creating "STDIN": Deployment in version "v1" cannot be handled as a Deployment'
 
     def kubectl(_cluster: Cluster, *_words: str, **_more: Any) -> str:
-        raise problem("kubectl-failed", command="kubectl apply", output=said)
+        raise problem("kubectl-failed", command="kubectl apply", output=error)
 
     monkeypatch.setattr(dry_run, "kubectl", kubectl)
     file = tmp_path / "a.yaml"
     file.write_text(HERE)
     (refusal,) = dry_run.refusals(Cluster("kubeclass", tmp_path / "kubeconfig"), state(), [file])
-    assert refusal["message"] == said.replace("STDIN", "a.yaml")
+    assert refusal["message"] == error.replace("STDIN", "a.yaml")

@@ -74,8 +74,8 @@ def test_every_exception_names_a_mutant_that_exists() -> None:
     for number, exceptions in equivalent().items():
         for pattern, why in (exceptions or {}).items():
             numbers = all_labs() if number == "all" else [number]
-            told = [m for n in numbers for m in mutants(load_lab(n)) if why_equivalent(m) == why]
-            assert told, f"{number}: {pattern}"
+            found = [m for n in numbers for m in mutants(load_lab(n)) if why_equivalent(m) == why]
+            assert found, f"{number}: {pattern}"
 
 
 def test_the_report_counts_what_a_grader_could_tell(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from checker.diagnosis.addresses import addresses_in
 from checker.diagnosis.complaints import complaint_of, complaints_that_last
 from checker.diagnosis.explain import explained
-from checker.diagnosis.told import addresses_in
 from checker.model.state import Object, State
 
 from .objects import ago, container, obj, pod, state
@@ -55,10 +55,10 @@ def test_addresses_in_a_script(text: str, host: str, port: int) -> None:
     assert (host, port) in [(one.host, one.port) for one in addresses_in(text)]
 
 
-def _asking(host: str, said: str, *others: Object, containers: int = 1) -> State:
+def _asking(host: str, line: str, *others: Object, containers: int = 1) -> State:
     specs = [container("asks", env=[{"name": "SHOP_HOST", "value": host}], ports=[])]
     client = pod("client", containers=[*specs, *[container(f"c{n}") for n in range(1, containers)]])
-    return state(client, *others, logs={"client/asks": f"{said}\n" * 4})
+    return state(client, *others, logs={"client/asks": f"{line}\n" * 4})
 
 
 def _roots(world: State) -> list[str]:

@@ -19,16 +19,16 @@ from cluster import Problem
 class FakeSession:
     """A session whose check says what it is told to say."""
 
-    says: Result | Problem | None = None
+    outcome: Result | Problem | None = None
 
     def __init__(self, lab: Any, namespace: str, cluster: Any = None) -> None:
         self.resets = 0
 
     def check(self, wait: float) -> Result:
-        if isinstance(self.says, Problem):
-            raise self.says
-        assert self.says
-        return self.says
+        if isinstance(self.outcome, Problem):
+            raise self.outcome
+        assert self.outcome
+        return self.outcome
 
     def reset(self) -> None:
         self.resets += 1
@@ -40,11 +40,11 @@ class FakeLive:
     made: list[FakeLive] = []  # noqa: RUF012
 
     def __init__(self, session: Any, tell: Callable[[Result], None]) -> None:
-        self.tell, self.runs, self.asked_again = tell, False, 0
+        self.tell, self.runs, self.checks_again = tell, False, 0
         self.made.append(self)
 
     def again(self) -> None:
-        self.asked_again += 1
+        self.checks_again += 1
 
     def start(self) -> None:
         self.runs = True
@@ -57,7 +57,7 @@ class FakeLive:
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """What was kept as progress: points, and whether somebody had asked."""
     kept: list[tuple[int, bool]] = []
-    monkeypatch.setattr(progress, "note", lambda result, asked=True: kept.append((result.score, asked)) or "")
+    monkeypatch.setattr(progress, "note", lambda result, by_learner=True: kept.append((result.score, by_learner)) or "")
     monkeypatch.setattr(progress, "seen", lambda lab: None)
     return kept
 
@@ -72,7 +72,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, noted: list[tuple[int, bool]]) -> Lab
 
 def ask(shown: LabPanel, what: str, **more: str) -> None:
     """Ask as the front end does, and wait until it is done."""
-    shown.asked({"do": what, **more})
+    shown.on_request({"do": what, **more})
     end = time.monotonic() + 5
     while shown.busy:
         assert time.monotonic() < end, "it is still at work"
@@ -100,7 +100,7 @@ def test_before_a_check_everything_is_to_do(shown: LabPanel) -> None:
 def test_what_a_check_returns_reads_as_the_report(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "says", result(verdict(0, "failed", "It selects nothing.")))
     found = shown._panel.check()
-    assert repr(found) == text_report(FakeSession.says) and "It selects nothing." not in repr(found)
+    assert repr(found) == text_report(FakeSession.outcome) and "It selects nothing." not in repr(found)
     assert "It selects nothing." in repr(shown._panel.check(why=True))
     assert (found.passed, found.score, found.max_score, len(found.tasks)) == (False, 0, found.tasks[0].points, 1)
 
@@ -144,25 +144,25 @@ def test_verdicts_arrive_by_themselves(shown: LabPanel, noted: list[tuple[int, b
 
 
 def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, noted: list[tuple[int, bool]]) -> None:
-    told = "Its selector is <b>app=guestbok</b>."
-    FakeSession.says = result(
+    text = "Its selector is <b>app=guestbok</b>."
+    FakeSession.outcome = result(
         verdict(0, "passed"),
         verdict(
             1,
             "failed",
-            told,
+            text,
             look="kubectl get pods --show-labels",
             expected="app=guestbook",
             observed="app=guestbok",
             object="Service/guestbook",
         ),
-        verdict(2, "failed", told, object="Service/guestbook"),
+        verdict(2, "failed", text, object="Service/guestbook"),
         verdict(3, "unknown", "x", cause="observer-unreachable"),
     )
     ask(shown, "check")
     first, second, third, fourth = shown.view["tasks"]
     assert first["word"] == "passed" and "message" not in first
-    assert (second["symbol"], second["word"], second["message"]) == ("✘", "failed", told)
+    assert (second["symbol"], second["word"], second["message"]) == ("✘", "failed", text)
     assert (second["expected"], second["observed"]) == ("app=guestbook", "app=guestbok")
     assert second["look"] == "kubectl get pods --show-labels"
     assert second["page"] == f"{second['lesson']}-services.ipynb"
@@ -172,7 +172,7 @@ def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, no
 
 
 def test_a_problem_is_told_in_the_panel(shown: LabPanel) -> None:
-    FakeSession.says = Problem("The cluster does not answer.", "kubeclass up")
+    FakeSession.outcome = Problem("The cluster does not answer.", "kubeclass up")
     ask(shown, "check")
     assert "The cluster does not answer." in shown.said
     assert "kubeclass up" in shown.said
@@ -196,16 +196,16 @@ def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
 
 
 def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
-    FakeSession.says = None
+    FakeSession.outcome = None
     ask(shown, "check")
     assert shown.said.startswith("The action failed.")
-    FakeSession.says = result(verdict(0, "passed"))
+    FakeSession.outcome = result(verdict(0, "passed"))
     ask(shown, "check")
     assert shown.said == "2 of 2 points."
 
 
 def test_reset_begins_anew(shown: LabPanel) -> None:
-    FakeSession.says = result(verdict(0, "passed"))
+    FakeSession.outcome = result(verdict(0, "passed"))
     ask(shown, "check")
     ask(shown, "reset")
     assert shown._panel._session.resets == 1
@@ -216,7 +216,7 @@ def test_reset_begins_anew(shown: LabPanel) -> None:
 def test_verdicts_that_arrive_by_themselves_begin_anew_after_a_reset(shown: LabPanel) -> None:
     ask(shown, "here")
     ask(shown, "reset")
-    assert FakeLive.made[0].asked_again == 1
+    assert FakeLive.made[0].checks_again == 1
     shown.viewers.rest()
 
 
@@ -235,8 +235,8 @@ def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: p
     monkeypatch.setattr(FakeSession, "says", failed)
     assert "one stable name" not in repr(shown._panel.check()) and shown._panel.view()["debrief"] == []
     monkeypatch.setattr(FakeSession, "says", passed)
-    told = repr(shown._panel.check())
-    assert "What this lab has shown\n      A Service has one stable name" in told
-    assert "A LoadBalancer gets an address of its own" in told
+    text = repr(shown._panel.check())
+    assert "What this lab has shown\n      A Service has one stable name" in text
+    assert "A LoadBalancer gets an address of its own" in text
     labels = [label for label, _ in shown._panel.view()["debrief"]]
     assert labels[0] == "What this lab has shown" and labels.count("Other right answers") == 2

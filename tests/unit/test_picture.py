@@ -112,14 +112,14 @@ def test_words_and_tones_tell_how_a_pod_is() -> None:
     leaving = one("guestbook-abc-old")
     leaving.raw["metadata"]["deletionTimestamp"] = ago(-20)
     drawing = drawn(*guestbook(*pods, leaving))
-    told = {
+    shown_as = {
         name: (shape(drawing, f"guestbook-abc-{name}")["tone"], shape(drawing, f"guestbook-abc-{name}")["lines"][1])
         for name in ("well", "crash", "none", "old")
     }
-    assert told["well"] == ("well", "Running 1/1")
-    assert told["crash"][0] == "broken" and told["crash"][1].startswith("CrashLoopBackOff")
-    assert told["none"] == ("waiting", "Pending 0/1")
-    assert told["old"] == ("leaving", "Terminating 1/1")
+    assert shown_as["well"] == ("well", "Running 1/1")
+    assert shown_as["crash"][0] == "broken" and shown_as["crash"][1].startswith("CrashLoopBackOff")
+    assert shown_as["none"] == ("waiting", "Pending 0/1")
+    assert shown_as["old"] == ("leaving", "Terminating 1/1")
     assert ["Restarts", "3"] in shape(drawing, "guestbook-abc-crash")["details"]
     assert shape(drawing, "guestbook-abc-crash")["command"] == "kubectl describe pod guestbook-abc-crash"
     assert "On no node" in drawing["text"]
@@ -186,7 +186,7 @@ def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.M
     bundle = shown._repr_mimebundle_()
     assert {"text/plain", "image/svg+xml", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
     assert FakeWatch.made == []  # nobody looks yet
-    shown._widget.asked({"do": "here"})
+    shown._widget.on_request({"do": "here"})
     (watch,) = FakeWatch.made
 
     def until(what: Callable[[], bool]) -> None:

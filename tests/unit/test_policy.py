@@ -193,8 +193,8 @@ def ways(text: str) -> list[tuple[str, str, int, str]]:
     found = []
     for word in text.split():
         source, _, rest = word.partition(">")
-        target, _, asked = rest.partition(":")
-        port, _, protocol = asked.partition("/")
+        target, _, request = rest.partition(":")
+        port, _, protocol = request.partition("/")
         found.append((source, target, int(port or 8080), protocol or "TCP"))
     return found
 
@@ -456,11 +456,11 @@ def test_a_connection_that_was_not_tried_is_unknown() -> None:
 def test_the_questions_of_a_matrix() -> None:
     question = Matrix((CONNECTION, Connection("redis", "web", 8080))).question(state(OUT, IN, *SETS, *ENDS))
     assert question
-    asked = {name: ask["questions"]["tcp"]["to"] for name, ask in question["asks"].items()}
-    assert asked == {name: ["10.244.1.1:8080", "10.244.1.2:6379"] for name in ("web", "redis")}
+    request = {name: ask["questions"]["tcp"]["to"] for name, ask in question["asks"].items()}
+    assert request == {name: ["10.244.1.1:8080", "10.244.1.2:6379"] for name in ("web", "redis")}
     matrix_with_page = Matrix((CONNECTION,), (ExtraQuestions("web", ("redis",), "http://web.{namespace}/"),))
-    asked = matrix_with_page.question(state(OUT, IN, *SETS, *ENDS))["asks"]["web"]["questions"]
-    assert asked["names"]["names"] == ["redis"] and asked["page"]["url"] == "http://web.learn/"
+    request = matrix_with_page.question(state(OUT, IN, *SETS, *ENDS))["asks"]["web"]["questions"]
+    assert request["names"]["names"] == ["redis"] and request["page"]["url"] == "http://web.learn/"
     answer = {"status": 200, "text": "hello", "host": "", "version": "", "error": "", "count": 1}
     attempts = Attempts({"web": {"names": {"redis": {"addresses": [], "error": ""}}, "page": [answer]}})
     assert attempts.page("web").ok and not attempts.lookups("web")["redis"]["error"]

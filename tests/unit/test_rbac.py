@@ -14,7 +14,7 @@ TOKEN = "open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file 
 
 
 @pytest.mark.parametrize(
-    "where, told",
+    "where, part",
     [
         (
             ' in the namespace "learn"',
@@ -23,11 +23,11 @@ TOKEN = "open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file 
         (" at the cluster scope", "may not list nodes in the whole cluster."),
     ],
 )
-def test_a_refused_request_names_the_permission_and_its_scope(where: str, told: str) -> None:
+def test_a_refused_request_names_the_permission_and_its_scope(where: str, part: str) -> None:
     end = explain_forbidden(state(), pod(), f"nodes is forbidden: {USER}{where}")
     assert end
     words = end.fault.words()
-    assert told in words.message
+    assert part in words.message
     assert words.look.startswith("kubectl auth can-i list nodes --as=system:serviceaccount:learn:reader ")
 
 
@@ -37,10 +37,10 @@ def test_the_role_bindings_of_the_account_and_of_others_are_named() -> None:
         return obj("RoleBinding", name, roleRef={"kind": "ClusterRole", "name": "view"}, subjects=subjects)
 
     accounts = obj("ServiceAccount", "reader"), obj("ServiceAccount", "writer")
-    said = f'{USER} in the namespace "learn"'
-    bound = explain_forbidden(state(*accounts, binding("readers", "reader")), pod(), said)
+    refusal = f'{USER} in the namespace "learn"'
+    bound = explain_forbidden(state(*accounts, binding("readers", "reader")), pod(), refusal)
     assert bound and bound.fault.facts["bindings"] == ["readers"] and bound.fault.facts["unbound_in"] == ""
-    other = explain_forbidden(state(*accounts, binding("writers", "writer")), pod(), said)
+    other = explain_forbidden(state(*accounts, binding("writers", "writer")), pod(), refusal)
     assert other and other.fault.facts["others"] == ["writer"] and other.fault.facts["unbound_in"] == "learn"
 
 

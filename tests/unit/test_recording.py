@@ -73,11 +73,11 @@ def test_a_task_that_reads_it_is_no_verdict_but_an_error() -> None:
 
 def test_only_tolerations_that_somebody_asked_for_are_kept() -> None:
     usual: dict[str, Any] = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}
-    asked = {"key": "gpu", "operator": "Exists"}
+    requested = {"key": "gpu", "operator": "Exists"}
     plain, special = pod("plain"), pod("special")
-    plain.spec["tolerations"], special.spec["tolerations"] = [usual], [usual, asked]
+    plain.spec["tolerations"], special.spec["tolerations"] = [usual], [usual, requested]
     kept = {o["metadata"]["name"]: o["spec"] for o in normalised(state(plain, special, node("one")))["objects"]["Pod"]}
-    assert "tolerations" not in kept["plain"] and kept["special"]["tolerations"] == [asked]
+    assert "tolerations" not in kept["plain"] and kept["special"]["tolerations"] == [requested]
 
 
 @pytest.mark.parametrize("unread", UNREAD, ids=lambda unread: f"{','.join(unread.kinds) or 'all'}:{unread.path}")

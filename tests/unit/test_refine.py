@@ -16,10 +16,10 @@ from .objects import container, deployment, event, obj, pod, replica_set, state
 def exact(fault: Fault, about: Object, *others: Object, **world: Any) -> Fault:
     """What a fault is refined to. Every word of it can be written."""
     found = refined(state(about, *others, **world), fault)
-    told = found.words()
-    assert told.message
-    assert told.look.startswith("kubectl ")
-    assert "  " not in told.message
+    words = found.words()
+    assert words.message
+    assert words.look.startswith("kubectl ")
+    assert "  " not in words.message
     return found
 
 

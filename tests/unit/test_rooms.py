@@ -219,7 +219,7 @@ def test_a_problem_is_made_of_a_sentence_of_the_catalogue(module: str) -> None:
     assert not {"Problem", "CannotStart", "DidNotEnd"} & set(calls)
 
 
-def said(path: Path) -> Iterator[tuple[int, list[str], set[str], bool]]:
+def sentences_by_id(path: Path) -> Iterator[tuple[int, list[str], set[str], bool]]:
     """The sentences that a module says by their ids: line, ids, names of the facts, whether there may be more facts."""
     for node in ast.walk(ast.parse(path.read_text())):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
@@ -234,7 +234,7 @@ def said(path: Path) -> Iterator[tuple[int, list[str], set[str], bool]]:
 def test_every_sentence_that_code_says_is_there_and_gets_its_facts(module: str) -> None:
     path = modules("cluster", "checker")[module]
     sentences = language.MACHINE.all() if module.startswith("cluster") else catalogue.sentences()
-    for line, ids, facts, more in said(path):
+    for line, ids, facts, more in sentences_by_id(path):
         assert set(ids[:2]) <= set(sentences), f"{path}:{line}"  # `ID-kept` may be left out
         used = set().union(*(slots(sentences[id]) for id in ids if id in sentences))
         assert more or used <= facts, f"{path}:{line}: {ids[0]} lacks {sorted(used - facts)}"

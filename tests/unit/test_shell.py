@@ -19,14 +19,14 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine: a command writes and ends after pexpect last read its output, before pexpect asks for its end."""
-    told = pexpect.spawn.isalive
-    asked = []
+    is_alive = pexpect.spawn.isalive
+    calls = []
 
     def isalive(self: pexpect.spawn) -> bool:
-        asked.append(True)
-        if len(asked) == 2:
+        calls.append(True)
+        if len(calls) == 2:
             time.sleep(0.5)
-        return bool(told(self))
+        return bool(is_alive(self))
 
     monkeypatch.setattr(pexpect.spawn, "isalive", isalive)
 

@@ -50,8 +50,8 @@ def test_a_cause_is_kept_back_until_a_suspect_is_named(met: tuple[Result, State]
     assert is_right and answer.startswith("That is it. Deployment/report:")
     known = progress.suspects("09", state.namespace)
     assert known == {OOM}
-    told = text_report(result, why=True, known=known)
-    assert "137" in told and "to find out" not in told
+    text = text_report(result, why=True, known=known)
+    assert "137" in text and "to find out" not in text
 
 
 def test_a_pod_stands_for_the_workload_that_made_it(met: tuple[Result, State]) -> None:
@@ -75,8 +75,8 @@ def test_a_wrong_suspect_is_told_and_uncovers_the_cause_all_the_same(
     met: tuple[Result, State], target: str, choice: str, answer: str
 ) -> None:
     result, state = met
-    is_right, said = suspects.named(LAB_09, result, state, target, choice)
-    assert not is_right and said.startswith(answer)
+    is_right, answer_text = suspects.named(LAB_09, result, state, target, choice)
+    assert not is_right and answer_text.startswith(answer)
     assert progress.suspects("09", state.namespace) == {OOM}
 
 
@@ -127,5 +127,5 @@ def test_each_choice_is_right_for_some_cause_and_each_entry_names_known_choices(
 
 
 def test_the_labs_that_ask_to_find_out() -> None:
-    asked = {number for number in all_labs() if any(task.find_out for task in load_lab(number).spec.tasks)}
-    assert asked == {"09", "15"}
+    with_diagnosis = {number for number in all_labs() if any(task.find_out for task in load_lab(number).spec.tasks)}
+    assert with_diagnosis == {"09", "15"}

@@ -294,8 +294,8 @@ def test_the_users_own_kubeconfig_is_neither_read_nor_written_unless_a_context_i
 
 
 def test_join_says_where_one_is_and_leave_goes_back(hand_out: Path) -> None:
-    said = run("join", str(hand_out)).output
-    assert "class autumn as ada" in said and HERE in said and BESIDE in said
+    output = run("join", str(hand_out)).output
+    assert "class autumn as ada" in output and HERE in output and BESIDE in output
     assert "own cluster again" in run("leave").output
 
 
@@ -314,8 +314,8 @@ def test_status_says_what_is_true_of_a_class(in_class: Cluster) -> None:
     assert facts["nodes"] is None and facts["versions"] == {"kubernetes": "v1.37.2"}
     assert facts["rights"]["read"] == ["pods", "deployments", "configmaps", "resourcequotas"]
     assert facts["rights"]["change"] == ["pods", "deployments", "configmaps"]
-    said = run("status").output
-    assert "kubeclass leave" in said and "kubeclass up" not in said and "do not let you list nodes" in said
+    output = run("status").output
+    assert "kubeclass leave" in output and "kubeclass up" not in output and "do not let you list nodes" in output
 
 
 def test_a_token_that_has_ended_and_a_class_that_is_gone_are_told(in_class: Cluster, server: ClassServer) -> None:
@@ -407,8 +407,8 @@ def test_for_a_named_context_no_kubectl_is_fetched(tmp_path: Path, monkeypatch: 
 def test_a_command_to_look_names_the_context_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = kubeconfig(tmp_path / "config", "https://x", "work")
     elsewhere = target("work", str(file))
-    told = at_cluster("kubectl get pods", elsewhere, "shop")
-    assert told == f"kubectl --context work --kubeconfig {file} -n shop get pods"
+    command = at_cluster("kubectl get pods", elsewhere, "shop")
+    assert command == f"kubectl --context work --kubeconfig {file} -n shop get pods"
     monkeypatch.setenv("KUBECONFIG", str(file))
     named = target("work")
     assert at_cluster("kubectl get pods", named, "shop") == "kubectl --context work -n shop get pods"
@@ -424,15 +424,15 @@ def test_a_command_to_look_names_the_context_that_was_named(tmp_path: Path, monk
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What kubectl is told, without a kubectl."""
-    told: list[tuple[str, ...]] = []
+    command: list[tuple[str, ...]] = []
 
     def kubectl(cluster: Cluster, *words: str, **_: Any) -> str:
         assert cluster.kind == "class"
-        told.append(words)
+        command.append(words)
         return ""
 
     monkeypatch.setattr(environment_module, "kubectl", kubectl)
-    return told
+    return command
 
 
 def test_start_writes_at_a_config_map_what_it_may_not_write_at_the_namespace(

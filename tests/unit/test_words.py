@@ -68,10 +68,10 @@ BROKEN = {
 @pytest.mark.parametrize("text, why", BROKEN.values(), ids=BROKEN)
 def test_a_malformed_entry_is_told_with_file_and_line(text: str, why: str, tmp_path: Path) -> None:
     (file := tmp_path / "causes.yaml").write_text("# a lab's own\n" + text)
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as caught:
         catalogue().extended(file)["x"]
-    assert why in told.value.what
-    assert f"{file}:" in told.value.what
+    assert why in caught.value.what
+    assert f"{file}:" in caught.value.what
 
 
 def test_a_lab_adds_forms_to_a_cause_of_the_course(tmp_path: Path) -> None:

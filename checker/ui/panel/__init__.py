@@ -47,7 +47,7 @@ class Panel:
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
         self.answers: dict[str, str] = {}  # task id: what was said of the suspect that was named last
         self._widget: Any = None  # one for all the places where this panel is shown
-        self._told: Callable[[str], None] = lambda words: None
+        self._notify: Callable[[str], None] = lambda words: None
         self._live: Live | None = None
 
     @property
@@ -67,7 +67,7 @@ class Panel:
         Raises Problem where there is no cluster (yet).
         """
         result = self._session.check(wait)
-        self._take(result, asked=True)
+        self._take(result, by_learner=True)
         known = progress.suspects(self.lab.number, self.namespace)
         return Report(**vars(result), why=why, known=known, debrief=text_debrief(self.lab))
 
@@ -95,12 +95,12 @@ class Panel:
 
     # -- live --------------------------------------------------------------------------------------------------------
 
-    def follow(self, told: Callable[[str], None]) -> Callable[[], None]:
+    def follow(self, notify: Callable[[str], None]) -> Callable[[], None]:
         """From now on verdicts arrive by themselves, until what is returned is called.
 
         told: called after every new result with what is new in a sentence, from another thread.
         """
-        self._told = told
+        self._notify = notify
         self._live = live = Live(self._session, self._take)
         live.start()
         return live.stop
@@ -110,10 +110,10 @@ class Panel:
         if self.namespace == self._cluster.namespace:
             progress.seen(self.lab.number)
 
-    def _take(self, result: Result, asked: bool = False) -> None:
+    def _take(self, result: Result, by_learner: bool = False) -> None:
         before, self.result = self.result, result
-        unkept = progress.note(result, asked) if self.namespace == self._cluster.namespace else ""
-        self._told(f"{_news(before, result)} {unkept}".rstrip())
+        unkept = progress.note(result, by_learner) if self.namespace == self._cluster.namespace else ""
+        self._notify(f"{_news(before, result)} {unkept}".rstrip())
 
     # -- shown -------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class Panel(Protocol):
     result: Result | None
 
     def view(self) -> dict[str, Any]: ...
-    def follow(self, told: Callable[[str], None]) -> Callable[[], None]: ...
+    def follow(self, notify: Callable[[str], None]) -> Callable[[], None]: ...
     def next_hint(self, task_id: str) -> None: ...
     def seen(self) -> None: ...
     def check(self) -> Result: ...
@@ -42,24 +42,24 @@ class LabPanel(CourseWidget):
     def __init__(self, panel: Panel) -> None:
         super().__init__(view=panel.view())
         self._panel = panel
-        self.viewers = Viewers(lambda: panel.follow(self._told))
+        self.viewers = Viewers(lambda: panel.follow(self._show_news))
 
-    def asked(self, what: dict[str, Any]) -> None:
+    def on_request(self, request: dict[str, Any]) -> None:
         """Besides what every front end asks for: check, reset, hint (for a task), suspect (an object and a choice)."""
-        super().asked(what)
-        if what.get("do") == "hint":
-            self._panel.next_hint(what["task"])
+        super().on_request(request)
+        if request.get("do") == "hint":
+            self._panel.next_hint(request["task"])
             self.view = self._panel.view()
-        elif what.get("do") == "check":
+        elif request.get("do") == "check":
             self._work(say("panel-looking"), self._check)
-        elif what.get("do") == "reset":
+        elif request.get("do") == "reset":
             self._work(say("panel-resetting"), self._reset)
 
-        elif what.get("do") == "suspect":
-            named = (what["task"], what["object"], what["choice"])
+        elif request.get("do") == "suspect":
+            named = (request["task"], request["object"], request["choice"])
             self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
 
-    def somebody_looks(self) -> None:
+    def on_viewer(self) -> None:
         if not self._panel.result and not self.said:
             self.said = say("panel-looking")
         self._panel.seen()
@@ -68,7 +68,7 @@ class LabPanel(CourseWidget):
         except Problem as problem:
             self.said = str(problem)
 
-    def _told(self, words: str) -> None:
+    def _show_news(self, words: str) -> None:
         self.view = self._panel.view()
         if not self.busy:
             self.said = words

@@ -72,7 +72,7 @@ class Picture:
         drawn = laid_out(scene(state, self._found, self._kind, self._name), self._places)
         return {**drawn, "away": away, "texts": texts("picture-", "widget-")}
 
-    def follow(self, told: Callable[[], None]) -> Callable[[], None]:
+    def follow(self, notify: Callable[[], None]) -> Callable[[], None]:
         """From now on `view` follows the cluster, until the caller calls the function that is returned.
 
         told: is called after each change, from another thread.
@@ -83,7 +83,7 @@ class Picture:
         def show(drawn: dict[str, Any]) -> None:
             if drawn != self.view and not ended.is_set():
                 self.view = drawn
-                told()
+                notify()
 
         def draw() -> None:
             while True:

@@ -73,9 +73,9 @@ def laid_out(scene: Scene, places: Places) -> dict[str, Any]:
                 )
             )
         bottom += (max(taken.values()) // across + 1) * (BOX_H + GAP)
-    for told in scene.broken:
+    for problem in scene.broken:
         bottom += 16
-        notes.append({"x": GAP, "y": bottom - 4, "text": f"✘ {told}", "broken": True})
+        notes.append({"x": GAP, "y": bottom - 4, "text": f"✘ {problem}", "broken": True})
 
     at = {shape["id"]: shape for shape in shapes}
     return {
@@ -206,19 +206,19 @@ def text(scene: Scene) -> str:
     for service in scene.services:
         to = sorted(names[one] for one in service.sends_to)
         words = say("picture-service", name=service.name, state=service.lines[1], pods=to)
-        lines.append(f"  {words}{_told(service)}")
+        lines.append(f"  {words}{_fault_line(service)}")
     for node in scene.nodes:
-        lines.append(f"  {say('picture-node', name=node.name, state=node.lines[1])}{_told(node)}")
+        lines.append(f"  {say('picture-node', name=node.name, state=node.lines[1])}{_fault_line(node)}")
         lines += [_line(scene, pod) for pod in node.pods]
     if scene.unplaced:
         lines += [f"  {say('picture-unplaced')}", *(_line(scene, pod) for pod in scene.unplaced)]
-    return "\n".join([*lines, *(f"  ✘ {told}" for told in scene.broken)])
+    return "\n".join([*lines, *(f"  ✘ {problem}" for problem in scene.broken)])
 
 
 def _line(scene: Scene, pod: Item) -> str:
     words = say("picture-pod", name=pod.name, state=pod.lines[1], policies=scene.gates.get(pod.id, ()))
-    return f"    {words}{_told(pod)}"
+    return f"    {words}{_fault_line(pod)}"
 
 
-def _told(item: Item) -> str:
+def _fault_line(item: Item) -> str:
     return f"  ✘ {item.fault}" if item.fault else ""

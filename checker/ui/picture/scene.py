@@ -175,9 +175,9 @@ def _pod(state: State, pod: Object, faults: dict[str, str]) -> Item:
         ("images", ", ".join(pod.images)),
         ("labels", ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()))),
     )
-    said = say("picture-state", word=word, ready=ready, restarts=restarts or None)
+    description = say("picture-state", word=word, ready=ready, restarts=restarts or None)
     command = f"kubectl describe pod {pod.name}"
-    return Item(pod.uid, "Pod", pod.name, tone, (_short(pod, owner), said), details, command, fault)
+    return Item(pod.uid, "Pod", pod.name, tone, (_short(pod, owner), description), details, command, fault)
 
 
 def _named(*details: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:

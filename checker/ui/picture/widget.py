@@ -17,7 +17,7 @@ class Picture(Protocol):
 
     view: dict[str, Any]
 
-    def follow(self, told: Callable[[], None]) -> Callable[[], None]: ...
+    def follow(self, notify: Callable[[], None]) -> Callable[[], None]: ...
 
 
 class LivePicture(CourseWidget):
@@ -29,15 +29,15 @@ class LivePicture(CourseWidget):
     def __init__(self, picture: Picture) -> None:
         super().__init__(view=picture.view, said=picture.view["away"])
         self._picture = picture
-        self.viewers = Viewers(lambda: picture.follow(self._told))
+        self.viewers = Viewers(lambda: picture.follow(self._show_change))
 
-    def somebody_looks(self) -> None:
+    def on_viewer(self) -> None:
         try:
             self.viewers.here()
         except Problem as problem:
             self.said = str(problem)
 
-    def _told(self) -> None:
+    def _show_change(self) -> None:
         view = self._picture.view
         self.view = view
         self.said = view["away"] or "; ".join(view["broken"])

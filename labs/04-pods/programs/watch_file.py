@@ -88,7 +88,7 @@ def text_of(file: Path) -> str | None:
         return None
 
 
-def tells_time(text: str, now: float) -> bool:
+def has_time(text: str, now: float) -> bool:
     """Whether a text holds the time of day in any time zone: hours, minutes, perhaps seconds; or seconds since 1970.
 
     now: in seconds since 1970.
@@ -118,22 +118,28 @@ def compared(file: Path, port: str) -> dict[str, Any]:
     The file may be empty in one look, or change between two looks: then they are repeated. The last line is of the look
     with the text that the app said, else of one in which the file was not empty.
     """
-    said, text, same = None, "", False
+    answer, text, same = None, "", False
     for _ in range(6):
-        before, said, after = text_of(file), greeting(port), text_of(file)
+        before, answer, after = text_of(file), greeting(port), text_of(file)
         texts = [one for one in (before, after) if one]
-        equal = [one for one in texts if said is not None and one.strip() == said.strip()]
+        equal = [one for one in texts if answer is not None and one.strip() == answer.strip()]
         text, same = next(iter(equal or texts), ""), bool(equal)
         if same and text.strip():
             break
         time.sleep(0.05)
     last = text.strip().rpartition("\n")[2]
-    first = (said or "").strip().partition("\n")[0]
+    first = (answer or "").strip().partition("\n")[0]
     now = time.time()
-    return {"last": last[-LONGEST:], "now": now, "time": tells_time(last, now), "said": first[:LONGEST], "same": same}
+    return {
+        "last": last[-LONGEST:],
+        "now": now,
+        "time": has_time(last, now),
+        "said": first[:LONGEST],
+        "same": same,
+    }
 
 
-def heard(url: str) -> dict[str, Any]:
+def answer_to(url: str) -> dict[str, Any]:
     """The answer to one GET, as asking.py gives it."""
     parts = urlsplit(url)
     answer: dict[str, Any] = {"status": 0, "text": "", "host": "", "version": "", "error": "", "count": 1}
@@ -182,4 +188,4 @@ def watched() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"app": [heard(json.loads(sys.argv[1])["url"])], "watched": watched()}))
+    print(json.dumps({"app": [answer_to(json.loads(sys.argv[1])["url"])], "watched": watched()}))

@@ -80,9 +80,9 @@ def answers(question: dict[str, Any]) -> dict[str, Any]:
     value = has.get(question["variable"], "")
     host = value.partition(":")[0]
     lookup: dict[str, Any] = look_up(host) if host else {"addresses": [], "error": ""}
-    told = {"value": "" if question["hidden"] else value, "kind": kind_of(host, lookup["addresses"]), **lookup}
+    variable = {"value": "" if question["hidden"] else value, "kind": kind_of(host, lookup["addresses"]), **lookup}
     return {
-        "told": told,
+        "told": variable,
         "names": {name: look_up(name) for name in question["names"]},
         "entries": [entries(has.get("PORT") or "8080")],
     }

@@ -75,11 +75,11 @@ def entries_watched(port: str, redis: tuple[str, int]) -> tuple[dict[str, Any], 
             first = connection.recv(64)
             if not first.startswith(b"+OK"):
                 return entries(port), {"error": first.decode(errors="replace").strip()}
-            answer, told, until = entries(port), first.decode(errors="replace"), time.monotonic() + TIMEOUT
+            answer, monitored, until = entries(port), first.decode(errors="replace"), time.monotonic() + TIMEOUT
             connection.settimeout(1.0)
             while time.monotonic() < until:
-                asked = any(own in line and '"lrange"' in line.lower() for line in told.splitlines())
-                if asked:
+                seen = any(own in line and '"lrange"' in line.lower() for line in monitored.splitlines())
+                if seen:
                     return answer, {"asked": True}
                 try:
                     more = connection.recv(65536)
@@ -87,7 +87,7 @@ def entries_watched(port: str, redis: tuple[str, int]) -> tuple[dict[str, Any], 
                     return answer, {"asked": False}
                 if not more:
                     break
-                told += more.decode(errors="replace")
+                monitored += more.decode(errors="replace")
             return answer, {"asked": False}
     except OSError as error:
         return entries(port), {"error": f"{type(error).__name__}: {error}"}

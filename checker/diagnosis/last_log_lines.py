@@ -1,4 +1,4 @@
-"""What the last words of a container that is not well tell of its surroundings, rather than of the container itself."""
+"""What the last log lines of a container that is not well show of its surroundings, not of the container itself."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from checker.diagnosis.addresses import addresses_in
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.configuration import optional_and_missing
 from checker.diagnosis.connections import explain_unreached, explain_wrong_address
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
-from checker.diagnosis.not_reached import explain_circle, explain_said
+from checker.diagnosis.not_reached import explain_circle, explain_log
 from checker.diagnosis.pod_start import explain_post_start_hook
 from checker.diagnosis.probes import answered_now
 from checker.diagnosis.rbac import explain_forbidden, explain_no_token
 from checker.diagnosis.security_context import explain_not_permitted
-from checker.diagnosis.told import addresses_in
 from checker.diagnosis.variables import explain_service_link
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import Object, State
@@ -30,34 +30,34 @@ def refine_optional(state: State, pod: Object, fault: Fault) -> Fault | None:
         if status.get("ready") and not status.get("restartCount"):
             continue
         command = [*(spec.get("command") or []), *(spec.get("args") or [])]
-        said = " ".join([*command, state.log_if_read(pod.name, status["name"]) or "", words_of(fault)])
+        text = " ".join([*command, state.log_if_read(pod.name, status["name"]) or "", words_of(fault)])
         paths = {m["name"]: m["mountPath"] for m in spec.get("volumeMounts") or []}
         for end in optional_and_missing(state, pod, spec):
             exact, facts = end.fault, end.fault.facts
             names = [facts.get("key"), facts.get("variable"), paths.get(facts.get("volume", ""))]
-            if facts.get("near") or any(name and name in said for name in names):
+            if facts.get("near") or any(name and name in text for name in names):
                 return exact.but(in_progress=fault.in_progress)
     return None
 
 
-def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | None:
-    """The fault around a container that its last words name: its rights, DNS, Services, its security context."""
+def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """The fault around a container that its last log lines name: its rights, DNS, Services, its security context."""
     if fault.object.kind != "Pod":
         return None
     hook = explain_post_start_hook(state, pod)
     if hook:
         return hook
-    for spec, said in _words(state, pod, fault):
+    for spec, log in _log_lines(state, pod, fault):
         found = (
-            explain_forbidden(state, pod, said)
-            or explain_no_token(state, pod, said)
-            or explain_not_permitted(pod, spec, said)
-            or explain_dns_down(state, said)
-            or _explain_variables(state, pod, spec, said)
-            or explain_said(state, pod, spec, said)
+            explain_forbidden(state, pod, log)
+            or explain_no_token(state, pod, log)
+            or explain_not_permitted(pod, spec, log)
+            or explain_dns_down(state, log)
+            or _explain_variables(state, pod, spec, log)
+            or explain_log(state, pod, spec, log)
             or _explain_probe_command(state, pod, spec, words_of(fault))
-            or explain_unreached(state, pod, spec, said)
-            or explain_wrong_address(state, pod, spec, said)
+            or explain_unreached(state, pod, spec, log)
+            or explain_wrong_address(state, pod, spec, log)
         )
         if found:
             exact = found.fault if isinstance(found, NotPassed) else found
@@ -65,29 +65,29 @@ def refine_by_last_words(state: State, pod: Object, fault: Fault) -> Fault | Non
     return None
 
 
-def _explain_variables(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
+def _explain_variables(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:
     """The fault of a variable that the kubelet made, and that a container cannot use; None where there is none."""
     try:
-        explain_service_link(state, pod, spec, said)
+        explain_service_link(state, pod, spec, log)
     except NotPassed as end:
         return end
     return None
 
 
-def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], said: str) -> NotPassed | None:
+def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:
     """The fault of a Pod whose exec probe asks for a Service that lists only Pods which pass it; None for any other."""
     command = ((spec.get("readinessProbe") or {}).get("exec") or {}).get("command") or []
-    for told in addresses_in(" ".join(command)):
-        service = state.find("Service", told.host.split(".")[0], pod.namespace)
+    for address in addresses_in(" ".join(command)):
+        service = state.find("Service", address.host.split(".")[0], pod.namespace)
         try:
             if service:
-                explain_circle(state, pod, spec, service, last_line(said))
+                explain_circle(state, pod, spec, service, last_line(log))
         except NotPassed as end:
             return end
     return None
 
 
-def _words(state: State, pod: Object, fault: Fault) -> Iterator[tuple[dict[str, Any], str]]:
+def _log_lines(state: State, pod: Object, fault: Fault) -> Iterator[tuple[dict[str, Any], str]]:
     """The containers of a Pod that are not well, each with its last words (its log, and what a probe got)."""
     for status, spec in statuses_with_specs(pod):
         log = state.log_if_read(pod.name, status["name"]) or ""

@@ -1,4 +1,4 @@
-"""The addresses that a container was told: in a variable, in its command, in a file from a ConfigMap, in a probe.
+"""The addresses that a container is configured with: in a variable, in its command, in a ConfigMap, in a probe.
 
 Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
 """
@@ -30,8 +30,8 @@ LONGEST_FILE = 20_000  # characters of a ConfigMap's value that are read
 
 
 @dataclass(frozen=True)
-class Told:
-    """One address. port: None where it is not told. scheme: of a URL.
+class Address:
+    """One address. port: None where it is not given. scheme: of a URL.
 
     variable: the name of the variable that holds it. file: the file that holds it, as `ConfigMap/name:key`.
     Neither where it is in the command.
@@ -44,36 +44,36 @@ class Told:
     file: str = ""
 
 
-def told_by(state: State, pod: Object, spec: dict[str, Any]) -> list[Told]:
-    """All addresses that a container was told, those of its variables first."""
-    found: list[Told] = []
+def configured_addresses(state: State, pod: Object, spec: dict[str, Any]) -> list[Address]:
+    """All addresses that a container is configured with, those of its variables first."""
+    found: list[Address] = []
     env = state.env(pod, spec)
     for variable, value in env.items():
         found += _in_variable(variable, value, env)
     for text in [*(spec.get("command") or []), *(spec.get("args") or [])]:
         found += addresses_in(text)
     for file, text in files_of(state, pod, spec):
-        found += [Told(one.host, one.port, one.scheme, file=file) for one in addresses_in(text)]
+        found += [Address(one.host, one.port, one.scheme, file=file) for one in addresses_in(text)]
     return list(dict.fromkeys(found))
 
 
-def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Told]:
+def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Address]:
     for part in re.split(r"[,;\s]+", value.strip()):
         url = _URL.match(part)
         pair = re.fullmatch(rf"({_NAME}|\d+(?:\.\d+){{3}})(?::(\d{{1,5}}))?(?:/.*)?", part)
         if url:
-            yield Told(url[2], _port(url[3], url[1]), url[1], variable)
+            yield Address(url[2], _port(url[3], url[1]), url[1], variable)
         elif pair and (pair[2] or NAMES_A_HOST.search(variable)) and pair[1] not in _NO_HOST:
             sibling = env.get(re.sub(r"HOST(NAME)?$|ADDR(ESS)?$|SERVER$", "PORT", variable), "")
-            yield Told(pair[1], _port(pair[2] or (sibling if sibling.isdigit() else "")), "", variable)
+            yield Address(pair[1], _port(pair[2] or (sibling if sibling.isdigit() else "")), "", variable)
 
 
-def addresses_in(text: str) -> list[Told]:
+def addresses_in(text: str) -> list[Address]:
     """The addresses in a command, a script or a file."""
     text = text[:LONGEST_FILE]
-    found = [Told(one[2], _port(one[3], one[1]), one[1]) for one in _URL.finditer(text)]
+    found = [Address(one[2], _port(one[3], one[1]), one[1]) for one in _URL.finditer(text)]
     for pattern in (_PAIR, _HOST_PORT, _ASKS, _OPTION):
-        found += [Told(one[1], _port(one[2])) for one in pattern.finditer(text) if one[1] not in _NO_HOST]
+        found += [Address(one[1], _port(one[2])) for one in pattern.finditer(text) if one[1] not in _NO_HOST]
     return list(dict.fromkeys(found))
 
 
