@@ -1,6 +1,6 @@
 """The checker: grades labs from the state of the cluster, and says what the first broken link is.
 
-For notebooks: `from checker import lab, explain, picture, course`. A lab imports from checker.sdk.
+For notebooks: `from checker import lab, explain, picture, predict, course`. A lab imports from checker.sdk.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ import importlib
 from typing import Any
 
 # Imported on first use: `kubeclass --help` should not pay for the panel or the API client.
-_WHERE = {"course": "ui.overview", "explain": "ui.explanation", "lab": "ui.panel", "picture": "ui.picture"}
-__all__ = ["course", "explain", "lab", "picture"]
+_WHERE = {
+    "course": "ui.overview",
+    "explain": "ui.explanation",
+    "lab": "ui.panel",
+    "picture": "ui.picture",
+    "predict": "ui.predict",
+}
+__all__ = ["course", "explain", "lab", "picture", "predict"]
 
 
 def __getattr__(name: str) -> Any:

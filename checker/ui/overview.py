@@ -13,6 +13,7 @@ from checker.classroom.target import target
 from checker.grading.labs import all_labs, load_lab
 from checker.model.catalogue import say
 from checker.ui import copies, progress
+from checker.ui.predict.questions import questions
 from checker.ui.study import page_of
 from cluster import paths, up_progress
 
@@ -23,6 +24,7 @@ class Row:
 
     goal: what the lesson and the lab teach. minutes: the time that both take. best: points, of max_score.
     seconds: the time spent at the lab without pauses. passed_at: ISO 8601, UTC.
+    predicted: how many predictions the learner has made, of the `predictions` that the lesson asks for.
     """
 
     lab: str
@@ -36,6 +38,13 @@ class Row:
     seconds: int = 0
     passed_at: str | None = None
     not_here: str = ""
+    predicted: int = 0
+    predictions: int = 0
+
+    @property
+    def predicted_of(self) -> str:
+        """How many predictions were made of how many; "" where none was made."""
+        return say("progress-predictions", made=self.predicted, asked=self.predictions) if self.predicted else ""
 
     @property
     def status(self) -> tuple[str, str]:
@@ -80,6 +89,8 @@ class Course:
                 text.minutes,
                 0 if number in missing else sum(task.points for task in text.tasks),
                 not_here=say(missing[number]) if number in missing else "",
+                predicted=len(progress.predictions(number).keys() & set(questions().get(number, []))),
+                predictions=len(questions().get(number, [])),
                 **{
                     name: kept[number][name]
                     for name in ("best", "checks", "seconds", "passed_at")
@@ -137,7 +148,7 @@ class Course:
             symbol, word = row.status
             reached = f"{row.best}/{row.max_score}"
             line = f"{symbol} {word:{wide}}  {row.lab}  {row.title:{width}}  {row.takes}  {reached:>5}  {row.time:>7}"
-            lines.append(line.rstrip())
+            lines.append(f"{line}  {row.predicted_of}".rstrip())
         newer = self._of_newer_files().values()
         return "\n".join([*lines, self._total(), self._next(), *newer, *filter(None, [self.underway])])
 
@@ -150,7 +161,8 @@ class Course:
         rows = f"<tr><td>{START}</td>{about}<td>{takes}</td><td></td><td></td><td></td></tr>"
         marked = f" {escape(say('progress-next'))}"
         rows += "".join(
-            f"<tr{bold if row is following else ''}><td>{row.lab}</td>{_about(row.page, row.title, row.goal)}"
+            f"<tr{bold if row is following else ''}><td>{row.lab}</td>"
+            f"{_about(row.page, row.title, row.goal, row.predicted_of)}"
             f"<td>{escape(row.takes)}</td>"
             f'<td style="text-align: left">{escape(" ".join(row.status))}{marked if row is following else ""}</td>'
             f"<td>{row.best}/{row.max_score}</td><td>{escape(row.time)}</td></tr>"
@@ -169,9 +181,10 @@ class Course:
         return f"{underway}{newer}{table}<p>{escape(self._total())}</p>"
 
 
-def _about(page: str, title: str, goal: str) -> str:
+def _about(page: str, title: str, goal: str, predicted: str = "") -> str:
     name = f'<a href="{page}">{escape(title)}</a>' if page else escape(title)
-    return f'<td style="text-align: left">{name}<br>{escape(goal)}</td>'
+    more = f"<br>{escape(predicted)}" if predicted else ""
+    return f'<td style="text-align: left">{name}<br>{escape(goal)}{more}</td>'
 
 
 def _link(file: str) -> str:

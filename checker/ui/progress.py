@@ -62,6 +62,32 @@ def forget_suspects(lab: str, namespace: str) -> None:
             _write(data)
 
 
+def predictions(lesson: str) -> dict[str, dict[str, Any]]:
+    """The predictions of a lesson: {question: {"predicted": "…", "revealed": whether the answer was shown}}.
+
+    lesson: its number, "" for a notebook of the learner's own.
+    """
+    kept = read().get("predictions")
+    of_lesson = kept.get(lesson) if isinstance(kept, dict) else None
+    if not isinstance(of_lesson, dict):
+        return {}
+    return {question: known for question, known in of_lesson.items() if isinstance(known, dict)}
+
+
+def keep_prediction(lesson: str, question: str, predicted: str, revealed: bool) -> str:
+    """Keep what the learner predicts. Returns why it could not be kept, in a sentence; empty where it was."""
+    try:
+        with _locked():
+            data = read()
+            made = {**predictions(lesson), question: {"predicted": predicted, "revealed": revealed}}
+            kept = data.get("predictions")
+            data["predictions"] = {**(kept if isinstance(kept, dict) else {}), lesson: made}
+            _write(data)
+    except OSError as error:
+        return say("progress-not-kept", why=error.strerror)
+    return ""
+
+
 def _write(data: dict[str, Any]) -> None:
     new = _file().with_suffix(".new")
     new.write_text(json.dumps(data, indent=1) + "\n")

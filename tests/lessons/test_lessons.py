@@ -31,6 +31,8 @@ from tests.proof.subjects import lessons as notebooks
 
 LESSONS = paths.COURSE / "lessons"
 CELL_TIMEOUT = 400  # seconds: lesson 15 has metrics-server built where its image cannot be pulled
+# What a recording keeps of a cell's metadata: nbval's tags, whether JupyterLab shows the source, and reasons.
+OF_A_CELL = ("tags", "jupyter", LESSON)
 # All of them work in the namespace `learn`, as a learner does: one after the other.
 PLACE = (pytest.mark.cluster, pytest.mark.xdist_group("lessons"))
 
@@ -151,7 +153,7 @@ def record(path: Path) -> str:
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
-        cell.metadata = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        cell.metadata = {key: kept for key, kept in cell.metadata.items() if key in OF_A_CELL}
     notebook.metadata[LESSON] = {**notebook.metadata.get(LESSON, {}), "made_from": of_lesson(notebook)}
     notebook.metadata.pop("widgets", None)  # where there is no kernel, the panel's text says more than its state
     text = nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you") + "\n"

@@ -1,0 +1,47 @@
+"""What the front end of a prediction is told (the view) and what it may ask for (the messages `{"do": …}`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from checker.ui.base_widget import CourseWidget, module
+
+HERE = Path(__file__).parent
+
+
+class Prediction(Protocol):
+    """What the widget needs of a prediction (checker/ui/predict/__init__.py)."""
+
+    next_cell_ran: bool
+
+    def view(self) -> dict[str, Any]: ...
+    def choose(self, predicted: str) -> None: ...
+    def reveal(self) -> None: ...
+
+
+class PredictionWidget(CourseWidget):
+    """A question, the learner's prediction, and, when it is asked for, what came."""
+
+    _esm = module(HERE / "predict.js")
+    _css = (HERE / "predict.css").read_text()
+
+    def __init__(self, prediction: Prediction) -> None:
+        super().__init__(view=prediction.view())
+        self._prediction = prediction
+
+    def asked(self, what: dict[str, Any]) -> None:
+        """Besides what every front end asks for: predict (with `predicted`), reveal."""
+        super().asked(what)
+        if what.get("do") == "predict":
+            self._prediction.choose(str(what["predicted"]))
+        elif what.get("do") == "reveal":
+            self._prediction.reveal()
+        self.view = self._prediction.view()
+
+    def somebody_looks(self) -> None:
+        """Nothing has to begin: a prediction changes only when the learner acts."""
+
+    def next_cell_ran(self) -> None:
+        self._prediction.next_cell_ran = True
+        self.view = self._prediction.view()
