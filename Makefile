@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke prove gate lint faults machines browser screenshots mutants bench words docs clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -11,6 +11,7 @@ help:
 	@echo "make test      lint, types, unit tests, every recording judged again: no engine, no cluster"
 	@echo
 	@echo "make smoke     one real cluster from nothing, and a handful of cases on it"
+	@echo "make package   the wheel and the sdist, and the wheel tried with no clone near (PYTHONS=\"3.12 3.13\"; CLUSTER=1: on a cluster, too)"
 	@echo "make prove     produce on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
 	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
 	@echo "make lint      ruff and mypy"
@@ -34,6 +35,9 @@ test: lint
 
 smoke: $(VENV)/tests
 	@$(BIN)/python -m tests.smoke
+
+package: $(VENV)/tests
+	@$(if $(PYTHONS),PYTHONS="$(PYTHONS)") $(BIN)/python -m tests.package $(if $(CLUSTER),--cluster)
 
 prove: $(VENV)/tests
 	@$(BIN)/python -m tests.proof --workers $(WORKERS) --times $(or $(TIMES),1) $(if $(LAB),--lab $(LAB)) \
@@ -72,7 +76,7 @@ docs: $(VENV)/tests
 	@$(BIN)/python -m checker.ui.causes_page
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment with the course in it, as the clone has it; again only when what it needs has changed.

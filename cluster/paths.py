@@ -1,4 +1,7 @@
-"""Where the course keeps its own files. Nothing outside these folders is written."""
+"""Where the course keeps its own files. Nothing outside these folders is written.
+
+Nothing is written into COURSE either, other than by the commands for authors and by the tests, in a clone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-COURSE = Path(__file__).resolve().parent.parent  # the clone: lessons/ and labs/ are in it
+# lessons/ and labs/ are in it. It is the clone, or kubeclass/course/ in site-packages: see kubeclass/__init__.py.
+COURSE = Path(__file__).resolve().parent.parent
+
+
+def is_installed() -> bool:
+    """Whether the course runs from site-packages, and not from a clone."""
+    return not (COURSE / "pyproject.toml").exists()
 
 
 def home() -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from checker.grading.labs import labs_folder
 from checker.model.catalogue import problem
+from cluster import paths
 
 TEMPLATE = Path(__file__).parent / "template"
 
@@ -16,11 +17,14 @@ def new_lab(number: str, name: str) -> Path:
 
     number: "16". name: words with hyphens between them, such as "autoscaling".
     Raises Problem for a number or a name that cannot be one, and for a number that is taken. Nothing is overwritten.
+    Raises Problem for the labs of an installed course, too: nothing is written into site-packages.
     """
     if not re.fullmatch(r"\d\d", number):
         raise problem("no-lab-number", number=number)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise problem("no-lab-name", name=name)
+    if paths.is_installed() and labs_folder().resolve().is_relative_to(paths.COURSE):
+        raise problem("lab-in-package", folder=labs_folder())
     taken = sorted(labs_folder().glob(f"{number}-*"))
     if taken:
         raise problem("lab-taken", number=number, folder=taken[0])

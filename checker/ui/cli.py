@@ -67,12 +67,23 @@ target_argument = command.argument("target", metavar="[KIND/NAME]", required=Fal
 target_name_argument = command.argument("name", metavar="[NAME]", required=False, default="", help="help-target-name")
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from cluster.versions import course_version
+
+        click.echo(f"kubeclass {course_version()}")
+        context.exit()
+
+
 @click.group(
     name="kubeclass",
     cls=_Commands,
     help="help",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+@command.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="help-version"
 )
 @command.option("--debug", is_flag=True, help="help-debug")
 def app(debug: bool) -> None:

@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -26,6 +25,7 @@ from checker.ui.lesson_files import (
     without_outputs,
 )
 from cluster import paths
+from cluster.versions import course_version
 
 MANIFEST = ".kubeclass.json"
 LINKED = ("guestbook", "work")
@@ -221,7 +221,7 @@ class _Folder:
     def _note(self, name: str, digest: str) -> None:
         before = self.known.files.get(name)
         if not before or before.digest != digest:
-            self.known.files[name] = Laid(digest, _course_version())
+            self.known.files[name] = Laid(digest, course_version())
 
     def _withdraw(self, name: str) -> None:
         """Delete the newer file beside a file, which is not needed any more, where the learner has not changed it."""
@@ -267,13 +267,6 @@ def _read_manifest(folder: Path) -> Manifest:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
         return Manifest()
-
-
-def _course_version() -> str:
-    try:
-        return version("kubeclass")
-    except PackageNotFoundError:
-        return ""
 
 
 @contextmanager

@@ -313,6 +313,6 @@ def sdk_names(path: Path) -> Iterator[str]:
 
 def test_the_formatter_is_switched_off_nowhere() -> None:
     switch = "fmt: " + "skip"
-    folders = ("checker", "cluster", "labs", "lessons", "tests")
+    folders = ("kubeclass", "checker", "cluster", "labs", "lessons", "tests")
     files = [path for folder in folders for path in (paths.COURSE / folder).rglob("*.py")]
     assert files and not [path for path in files if switch in path.read_text()]

@@ -1,0 +1,150 @@
+"""What the wheel holds and where the installed course finds it. `make package` builds it and tries it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from checker.authoring.new import new_lab
+from cluster import Problem, paths
+from cluster.versions import course_version
+
+PROJECT = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())
+WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+# One file of each kind that the course reads when it runs, by where it is read.
+NEEDED = (
+    "checker/model/catalogue/en/ui.yaml",
+    "checker/authoring/template/setup/guestbook.yaml",
+    "checker/ui/base_widget.js",
+    "checker/ui/panel/panel.css",
+    "checker/ui/picture/picture.js",
+    "checker/ui/jupyter/labconfig/default_setting_overrides.json",
+    "cluster/versions.json",
+    "cluster/language/en.yaml",
+    "cluster/recipe/Dockerfile",
+    "cluster/recipe/route-pods",
+    "cluster/observer/manifest.yaml",
+    "cluster/podman-as-docker",
+    "cluster/metrics-server.yaml",
+    "lessons/00-start.ipynb",
+    "lessons/glossary.md",
+    "lessons/figures/04-pod.svg",
+    "lessons/guestbook/Dockerfile",
+    "labs/07-services/lab.yaml",
+    "labs/07-services/tasks.py",
+    "labs/07-services/causes.yaml",
+    "labs/07-services/setup/guestbook.yaml",
+    "labs/07-services/solution/make.sh",
+    "labs/07-services/mistakes/selector-typo.yaml",
+    "labs/11-configuration/programs/compare_secrets.py",
+)
+
+
+def in_git() -> list[str]:
+    """The files that git has, or would have: hatchling leaves out what git ignores."""
+    words = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    listed = subprocess.run(words, cwd=paths.COURSE, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.splitlines() if (paths.COURSE / name).is_file()]
+
+
+def in_the_wheel() -> dict[str, str]:
+    """The wheel's files as hatchling makes them from pyproject.toml: their names in it, by those in the clone."""
+    left_out = [pattern.removeprefix("/") for pattern in WHEEL["exclude"]]
+    held = {}
+    for name in in_git():
+        top, _, rest = name.partition("/")
+        if top in WHEEL["only-include"] and not any(fnmatch(name, p) or fnmatch(name, f"{p}/*") for p in left_out):
+            held[name] = f"{WHEEL['sources'].get(top, top)}/{rest}"
+    return held
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder like site-packages with the wheel's files in it; of the labs only 01 and 07."""
+    for name, target in in_the_wheel().items():
+        if not re.match(r"labs/(?!01|07)", name):
+            (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(paths.COURSE / name, tmp_path / target)
+    info = tmp_path / "kubeclass-9.9.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: kubeclass\nVersion: 9.9.9\n")
+    return tmp_path
+
+
+def python(installed: Path, code: str) -> str:
+    """What a Python prints that has only site-packages, and no clone, before its own packages."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("KUBECLASS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=installed,
+        env={**env, "PYTHONPATH": str(installed), "HOME": str(installed / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_wheel_holds_all_that_the_course_reads() -> None:
+    assert not set(NEEDED) - set(in_the_wheel())
+    lessons = [name for name in in_git() if name.startswith("lessons/") and name.endswith((".ipynb", ".md", ".svg"))]
+    assert lessons and not set(lessons) - set(in_the_wheel())
+
+
+def test_the_wheel_holds_no_recordings_and_no_tests() -> None:
+    assert not [name for name in in_the_wheel() if "/recorded/" in name or name.startswith(("tests/", "docs/"))]
+
+
+def test_the_wheel_has_one_name_in_site_packages() -> None:
+    assert {target.split("/")[0] for target in in_the_wheel().values()} == {"kubeclass"}
+
+
+def test_an_installed_course_finds_its_lessons_and_labs(installed: Path) -> None:
+    code = (
+        "import kubeclass\nfrom checker.grading.labs import load_lab\nfrom cluster import paths\n"
+        "from checker.ui.study import page_of\nprint(paths.COURSE, paths.is_installed(), page_of('07'), "
+        "load_lab('07').folder.name)"
+    )
+    course = installed.resolve() / "kubeclass" / "course"
+    assert python(installed, code) == f"{course} True 07-services.ipynb 07-services"
+
+
+def test_an_installed_course_has_the_version_of_its_distribution(installed: Path) -> None:
+    assert python(installed, "import kubeclass\nimport cluster.versions as v\nprint(v.course_version())") == "9.9.9"
+
+
+def test_packages_of_the_same_name_are_not_taken_for_the_courses(installed: Path) -> None:
+    for name in ("checker", "cluster"):
+        (installed / name).mkdir()
+        (installed / name / "__init__.py").write_text("raise ImportError('of somebody else')\n")
+    code = (
+        "import sys, kubeclass\nsys.argv = ['kubeclass', '--version']\ntry:\n    kubeclass.main()\n"
+        "finally:\n    import os\n    print(os.environ['PYTHONPATH'])"
+    )
+    course = installed.resolve() / "kubeclass" / "course"
+    assert python(installed, code) == f"kubeclass 9.9.9\n{course}{os.pathsep}{installed}"
+
+
+def test_the_version_of_a_clone_is_that_of_pyproject() -> None:
+    assert not paths.is_installed()
+    assert course_version() == PROJECT["project"]["version"]
+
+
+def test_no_lab_is_made_in_an_installed_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "COURSE", tmp_path)
+    monkeypatch.delenv("KUBECLASS_LABS", raising=False)
+    with pytest.raises(Problem, match="Nothing is written there") as told:
+        new_lab("42", "answers")
+    assert "KUBECLASS_LABS" in str(told.value)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path.parent / "own-labs"))
+    assert new_lab("42", "answers").is_dir()
