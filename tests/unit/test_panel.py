@@ -98,7 +98,7 @@ def test_before_a_check_everything_is_to_do(shown: LabPanel) -> None:
 
 
 def test_what_a_check_returns_reads_as_the_report(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeSession, "says", result(verdict(0, "failed", "It selects nothing.")))
+    monkeypatch.setattr(FakeSession, "outcome", result(verdict(0, "failed", "It selects nothing.")))
     found = shown._panel.check()
     assert repr(found) == text_report(FakeSession.outcome) and "It selects nothing." not in repr(found)
     assert "It selects nothing." in repr(shown._panel.check(why=True))
@@ -232,9 +232,9 @@ def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
 def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = result(*(verdict(number, "passed") for number in range(3)), verdict(3, "failed", "No."))
     passed = result(*(verdict(number, "passed") for number in range(4)))
-    monkeypatch.setattr(FakeSession, "says", failed)
+    monkeypatch.setattr(FakeSession, "outcome", failed)
     assert "one stable name" not in repr(shown._panel.check()) and shown._panel.view()["debrief"] == []
-    monkeypatch.setattr(FakeSession, "says", passed)
+    monkeypatch.setattr(FakeSession, "outcome", passed)
     text = repr(shown._panel.check())
     assert "What this lab has shown\n      A Service has one stable name" in text
     assert "A LoadBalancer gets an address of its own" in text
