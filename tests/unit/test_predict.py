@@ -6,7 +6,6 @@ import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,28 +159,25 @@ def test_a_full_disk_is_told_and_the_prediction_stays_on_the_page(monkeypatch: p
     assert shown.view["problem"] == "Your progress could not be kept: No space left on device."
 
 
-class FakeEvents:
-    def __init__(self) -> None:
-        self.callbacks: list[Callable[[Any], None]] = []
+def test_the_next_cell_is_noticed_once() -> None:
+    """In an IPython shell, whose number of a cell changes before the cell runs."""
+    from IPython.core.interactiveshell import InteractiveShell
 
-    def register(self, event: str, callback: Callable[[Any], None]) -> None:
-        assert event == "post_run_cell"
-        self.callbacks.append(callback)
-
-    def unregister(self, event: str, callback: Callable[[Any], None]) -> None:
-        self.callbacks.remove(callback)
-
-
-def test_the_next_cell_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    shell = SimpleNamespace(execution_count=4, events=FakeEvents())
-    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    shell = InteractiveShell.instance()
     told: list[bool] = []
-    when_the_next_cell_ran(lambda: told.append(True))
-    for number, expected in ((4, 0), (None, 0), (5, 1)):  # its own cell, one of the front end, the next one
-        for callback in list(shell.events.callbacks):
-            callback(SimpleNamespace(execution_count=number))
-        assert len(told) == expected
-    assert shell.events.callbacks == []
+    try:
+        shell.push({"begin": lambda: when_the_next_cell_ran(lambda: told.append(True))})
+        counts = []
+        for source, numbered in (("begin()", True), ("1", False), ("1", True), ("1", True)):
+            shell.run_cell(source, store_history=numbered)
+            counts.append(len(told))
+        assert counts == [0, 0, 1, 1]
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_without_a_shell_no_next_cell_is_noticed() -> None:
+    when_the_next_cell_ran(lambda: pytest.fail("there is no cell"))
 
 
 def test_in_a_kernel_the_widget_notices_the_next_cell(monkeypatch: pytest.MonkeyPatch) -> None:
