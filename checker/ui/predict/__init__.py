@@ -118,8 +118,8 @@ def _written(value: str | float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-def when_the_next_cell_ran(told: Callable[[], None]) -> None:
-    """Call `told` once, after the cell that runs now has ended and another one has run. Without IPython: never."""
+def when_the_next_cell_ran(notify: Callable[[], None]) -> None:
+    """Call `notify` once, after the cell that runs now has ended and another one has run. Without IPython: never."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -136,7 +136,7 @@ def when_the_next_cell_ran(told: Callable[[], None]) -> None:
         ended += 1
         if ended > 1:
             shell.events.unregister("post_run_cell", ran)
-            told()
+            notify()
 
     shell.events.register("post_run_cell", ran)
 
