@@ -30,7 +30,7 @@ CELLS = (
 @pytest.fixture
 def notebook(tmp_path: Path) -> Iterator[str]:
     """The notebook's path, as JupyterLab knows it. It keeps predictions in a progress file of its own."""
-    folder = paths.COURSE / "lessons" / "work" / f"predict-{os.getpid()}"
+    folder = paths.folder() / "work" / f"predict-{os.getpid()}"
     folder.mkdir(parents=True)
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     prepare = f"%env KUBECLASS_PROGRESS={tmp_path / 'progress.json'}\nfrom checker import predict"

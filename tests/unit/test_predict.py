@@ -6,7 +6,6 @@ import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,15 +61,15 @@ def test_a_front_end_gets_the_widget_and_the_line() -> None:
 def test_the_answer_is_not_told_before_it_is_asked_for() -> None:
     shown = PredictionWidget(ask())
     assert not shown.view["predicted"] and not shown.view["may_reveal"]
-    shown.asked({"do": "reveal"})
-    shown.asked({"do": "predict", "predicted": "all"})
+    shown.on_request({"do": "reveal"})
+    shown.on_request({"do": "predict", "predicted": "all"})
     assert shown.view["you_predicted"] == "You predicted “all”."
     assert shown.view["what_next"] == "Now run the next cell."
-    shown.asked({"do": "reveal"})  # the next cell has not run
+    shown.on_request({"do": "reveal"})  # the next cell has not run
     assert not shown.view["revealed"] and BECAUSE not in json.dumps(shown.view)
     shown.next_cell_ran()
     assert shown.view["may_reveal"] and not shown.view["what_next"]
-    shown.asked({"do": "reveal"})
+    shown.on_request({"do": "reveal"})
     assert shown.view["revealed"] and not shown.view["may_reveal"]
     assert shown.view["you_predicted"] == "You predicted “all”."
     assert shown.view["came"] == "What came: only the ready ones."
@@ -81,22 +80,22 @@ def test_the_answer_is_not_told_before_it_is_asked_for() -> None:
 def test_the_next_cell_shows_nothing_to_a_learner_who_predicted_nothing() -> None:
     shown = PredictionWidget(ask())
     shown.next_cell_ran()
-    shown.asked({"do": "reveal"})
+    shown.on_request({"do": "reveal"})
     assert not shown.view["may_reveal"] and not shown.view["revealed"] and "came" not in shown.view
 
 
 def test_a_prediction_can_be_changed_until_the_answer_is_shown() -> None:
     shown = PredictionWidget(ask())
     assert shown.view["choose"] == "Predict"
-    shown.asked({"do": "predict", "predicted": "all"})
+    shown.on_request({"do": "predict", "predicted": "all"})
     assert shown.view["choose"] == "Change the prediction"
-    shown.asked({"do": "predict", "predicted": "only the ready ones"})
-    shown.asked({"do": "predict", "predicted": "something else"})
+    shown.on_request({"do": "predict", "predicted": "only the ready ones"})
+    shown.on_request({"do": "predict", "predicted": "something else"})
     assert shown.view["predicted"] == "only the ready ones"
     shown.next_cell_ran()
-    shown.asked({"do": "reveal"})
+    shown.on_request({"do": "reveal"})
     assert shown.view["verdict"] == "Your prediction was right."
-    shown.asked({"do": "predict", "predicted": "all"})
+    shown.on_request({"do": "predict", "predicted": "all"})
     assert shown.view["predicted"] == "only the ready ones"
 
 
@@ -155,33 +154,30 @@ def test_a_full_disk_is_told_and_the_prediction_stays_on_the_page(monkeypatch: p
 
     monkeypatch.setattr(progress, "_write", full)
     shown = PredictionWidget(ask())
-    shown.asked({"do": "predict", "predicted": "all"})
+    shown.on_request({"do": "predict", "predicted": "all"})
     assert shown.view["you_predicted"] == "You predicted “all”."
     assert shown.view["problem"] == "Your progress could not be kept: No space left on device."
 
 
-class FakeEvents:
-    def __init__(self) -> None:
-        self.callbacks: list[Callable[[Any], None]] = []
+def test_the_next_cell_is_noticed_once() -> None:
+    """In an IPython shell, whose number of a cell changes before the cell runs."""
+    from IPython.core.interactiveshell import InteractiveShell
 
-    def register(self, event: str, callback: Callable[[Any], None]) -> None:
-        assert event == "post_run_cell"
-        self.callbacks.append(callback)
-
-    def unregister(self, event: str, callback: Callable[[Any], None]) -> None:
-        self.callbacks.remove(callback)
-
-
-def test_the_next_cell_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    shell = SimpleNamespace(execution_count=4, events=FakeEvents())
-    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    shell = InteractiveShell.instance()
     told: list[bool] = []
-    when_the_next_cell_ran(lambda: told.append(True))
-    for number, expected in ((4, 0), (None, 0), (5, 1)):  # its own cell, one of the front end, the next one
-        for callback in list(shell.events.callbacks):
-            callback(SimpleNamespace(execution_count=number))
-        assert len(told) == expected
-    assert shell.events.callbacks == []
+    try:
+        shell.push({"begin": lambda: when_the_next_cell_ran(lambda: told.append(True))})
+        counts = []
+        for source, numbered in (("begin()", True), ("1", False), ("1", True), ("1", True)):
+            shell.run_cell(source, store_history=numbered)
+            counts.append(len(told))
+        assert counts == [0, 0, 1, 1]
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_without_a_shell_no_next_cell_is_noticed() -> None:
+    when_the_next_cell_ran(lambda: pytest.fail("there is no cell"))
 
 
 def test_in_a_kernel_the_widget_notices_the_next_cell(monkeypatch: pytest.MonkeyPatch) -> None:

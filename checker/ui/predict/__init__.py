@@ -118,8 +118,8 @@ def _written(value: str | float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-def when_the_next_cell_ran(told: Callable[[], None]) -> None:
-    """Call `told` once, after the cell that runs now has ended and another one has run. Without IPython: never."""
+def when_the_next_cell_ran(notify: Callable[[], None]) -> None:
+    """Call `notify` once, after the cell that runs now has ended and another one has run. Without IPython: never."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -127,13 +127,16 @@ def when_the_next_cell_ran(told: Callable[[], None]) -> None:
     shell = get_ipython()
     if shell is None:
         return
-    own = shell.execution_count
+    ended = 0  # cells that have ended; the first one is the cell that runs now
 
     def ran(result: Any) -> None:
-        # A cell that a front end runs for itself has no number.
-        if result.execution_count and result.execution_count > own:
+        nonlocal ended
+        if not result.info.store_history:
+            return  # code that a front end runs for itself is no cell
+        ended += 1
+        if ended > 1:
             shell.events.unregister("post_run_cell", ran)
-            told()
+            notify()
 
     shell.events.register("post_run_cell", ran)
 

@@ -30,16 +30,16 @@ class PredictionWidget(CourseWidget):
         super().__init__(view=prediction.view())
         self._prediction = prediction
 
-    def asked(self, what: dict[str, Any]) -> None:
+    def on_request(self, request: dict[str, Any]) -> None:
         """Besides what every front end asks for: predict (with `predicted`), reveal."""
-        super().asked(what)
-        if what.get("do") == "predict":
-            self._prediction.choose(str(what["predicted"]))
-        elif what.get("do") == "reveal":
+        super().on_request(request)
+        if request.get("do") == "predict":
+            self._prediction.choose(str(request["predicted"]))
+        elif request.get("do") == "reveal":
             self._prediction.reveal()
         self.view = self._prediction.view()
 
-    def somebody_looks(self) -> None:
+    def on_viewer(self) -> None:
         """Nothing has to begin: a prediction changes only when the learner acts."""
 
     def next_cell_ran(self) -> None:
