@@ -14,8 +14,6 @@ from checker.sdk import (
     PlainState,
     PodsInside,
     State,
-    Timeline,
-    Traffic,
     ask_in_pod,
     fail,
     is_late,
@@ -51,12 +49,10 @@ class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
         return seen
 
 
-GREETINGS = Traffic("guestbook", "/")
 LOCALHOST = OnLocalhost("guestbook")
 VARIABLE = "GREETING_FILE"
 ACCOUNT = "/var/run/secrets/kubernetes.io"  # where every container has the Pod's service account mounted
 WORKDIR = "/app"  # of the image: what a relative path begins at where the container says nothing else
-TEXTS = 3  # at least; two may be one written text, and what the app says while the file is being emptied
 RECENT = 10.0  # seconds in which a new Pod may still come to do what it is to do
 EVERY = 1.75  # seconds, at most, between two changes of a file that is written every second
 
@@ -154,8 +150,8 @@ def writer_of(pod: Object, app: dict[str, Any], file: str) -> tuple[str, str]:
     return writable[0]
 
 
-@task("shared-volume", observe=(LOCALHOST, GREETINGS))
-def greeting_is_the_others_writing(state: State, answers: dict[str, dict[str, Any]], timeline: Timeline) -> None:
+@task("shared-volume", observe=LOCALHOST)
+def greeting_is_the_others_writing(state: State, answers: dict[str, dict[str, Any]]) -> None:
     pod = pod_with_two(state)
     state.require_image(pod, "guestbook:v1")
     guestbooks = [c for c in pod.lasting_containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
@@ -171,8 +167,6 @@ def greeting_is_the_others_writing(state: State, answers: dict[str, dict[str, An
     state.require_working(service)
     require_alone(state, service, pod)
     watched = {name: answer.get("watched", answer) for name, answer in answers.items()}
-    if any("app" in answer and not isinstance(answer["app"], bool) for answer in watched.values()):
-        return require_changing_greeting(state, timeline, pod, set_by_template=bool(apps))
     if not apps:  # a script, too, may set the variable
         apps = [c for c in scripts if watched.get(c["name"], {}).get("file")]
         if not apps:
@@ -205,23 +199,6 @@ def file_of(state: State, pod: Object, app: dict[str, Any]) -> tuple[str, str, s
     if file:
         file = posixpath.normpath(posixpath.join(app.get("workingDir", WORKDIR), file))
     return file, *writer_of(pod, app, file)
-
-
-def require_changing_greeting(state: State, timeline: Timeline, pod: Object, set_by_template: bool) -> None:
-    """Raise Failed where the greeting does not change. For a State in which nobody watched the file itself.
-
-    set_by_template: whether the Pod's spec sets the variable.
-    """
-    # A greeting from before this Pod was made is an earlier Pod's. That moment is given in whole seconds, rounded down.
-    begin = max(timeline.until - RECENT, pod.created.timestamp() + 1)
-    if len({text for at, text in timeline.texts() if at > begin}) >= TEXTS:
-        return
-    if not set_by_template:
-        fail("variable-missing", pod, variable=VARIABLE, in_progress=state.changed_within(RECENT, pod))
-    facts = {"file": "", "container": "", "folder": "", "seconds": int(RECENT)}
-    greeting = timeline.texts()[-1][1] if timeline.texts() else ""
-    pending = state.changed_within(2 * RECENT, pod)
-    fail("file-not-written", pod, form="greeting", said=greeting, in_progress=pending, **facts)
 
 
 def require_written(state: State, pod: Object, seen: dict[str, Any], **facts: str) -> None:

@@ -11,6 +11,8 @@ from cluster import Problem
 
 OPEN = re.compile(r"\b[A-Z]{2,}\b|--watch")  # a word that the learner must put in its place, or a command without end
 SECONDS = 30
+# Where nothing of a kind is there, kubectl says so in its error output: "No resources found in learn namespace."
+OF_NOTHING = {"object-missing"}
 
 
 def without_evidence(lab: Lab, result: Result, place: Environment) -> list[str]:
@@ -18,12 +20,13 @@ def without_evidence(lab: Lab, result: Result, place: Environment) -> list[str]:
 
     A Look with a word to be filled in (FILE, CONTAINER) is left out.
     """
-    looks = dict.fromkeys(task.look for task in result.tasks if task.verdict != "passed" and task.look)
-    return [look for look in looks if not OPEN.search(look) and not _shows(lab, look, place)]
+    looks = {task.look: task.cause for task in result.tasks if task.verdict != "passed" and task.look}
+    return [look for look, cause in looks.items() if not OPEN.search(look) and not _shows(lab, look, cause, place)]
 
 
-def _shows(lab: Lab, look: str, place: Environment) -> bool:
+def _shows(lab: Lab, look: str, cause: str, place: Environment) -> bool:
+    script = f"{look} 2>&1" if cause in OF_NOTHING else look
     try:
-        return bool(place.run(lab, look, lab.folder, timeout=SECONDS).strip())
+        return bool(place.run(lab, script, lab.folder, timeout=SECONDS).strip())
     except Problem:
         return False

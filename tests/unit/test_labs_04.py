@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from copy import deepcopy
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -254,6 +257,26 @@ def test_the_last_line_is_of_the_text_that_the_app_said(
     monkeypatch.setattr(WATCHING, "greeting", lambda port: said)
     seen = WATCHING.compared(Path("greeting"), "8080")
     assert (seen["last"], seen["same"]) == ("12:00:00", same)
+
+
+class Greeter(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"12:00:00\nThis is v1 on guestbook.")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("at", ["127.0.0.1", "127.0.0.2"])
+def test_an_app_that_listens_only_at_the_pods_address_is_asked_there(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "127.0.0.2")
+    with HTTPServer((at, 0), Greeter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert WATCHING.greeting(str(server.server_port)) == "12:00:00"
+        server.shutdown()
+    assert WATCHING.greeting(str(server.server_port)) is None
 
 
 IN_ITS_COMMAND = {"command": ["sh", "-c", "GREETING_FILE=/shared/greeting exec python3 app.py"]}

@@ -136,15 +136,20 @@ class Place:
     def run(self, lab: object, script: str, folder: object, timeout: float) -> str:
         if script == "kubectl get nothing":
             raise Problem("no such resource", "look again")
+        if script == "kubectl get services 2>&1":
+            return "No resources found in learn namespace."
         return "pod-1" if script == "kubectl get pods" else "\n"
 
 
 def test_the_commands_of_a_verdict_are_run_once() -> None:
     looks = ["kubectl get pods", "kubectl diff -f FILE", "kubectl get pods --watch", "kubectl get nothing", "true"]
-    tasks = tuple(Verdict(str(n), "", 1, "failed", look=look) for n, look in enumerate(looks))
+    tasks = [Verdict(str(n), "", 1, "failed", look=look) for n, look in enumerate(looks)]
+    # kubectl says in its error output that there is none: that shows what is missing, and nothing else.
+    tasks.append(Verdict("missing", "", 1, "failed", cause="object-missing", look="kubectl get services"))
+    tasks.append(Verdict("other", "", 1, "failed", cause="wrong-kind", look="kubectl get jobs"))
     place: Environment = Place()  # type: ignore[assignment]
-    found = without_evidence(load_lab("07"), Result("07", "", "learn", tasks), place)
-    assert found == ["kubectl get nothing", "true"]
+    found = without_evidence(load_lab("07"), Result("07", "", "learn", tuple(tasks)), place)
+    assert found == ["kubectl get nothing", "true", "kubectl get jobs"]
 
 
 def test_a_report_is_read_by_the_names_that_pytest_takes(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import sys
 import time
 from pathlib import Path
@@ -103,13 +104,20 @@ def has_time(text: str, now: float) -> bool:
 
 
 def greeting(port: str) -> str | None:
-    """The app's answer to GET /, without its last line, which says the version and the host."""
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT)
-        connection.request("GET", "/", headers={"Connection": "close"})
-        return connection.getresponse().read().decode(errors="replace").strip().rpartition("\n")[0]
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
+    """The app's answer to GET /, without its last line, which says the version and the host.
+
+    An app that listens only at the Pod's own address is asked there.
+    """
+    for host in ("127.0.0.1", socket.gethostname()):
+        try:
+            connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+            connection.request("GET", "/", headers={"Connection": "close"})
+            return connection.getresponse().read().decode(errors="replace").strip().rpartition("\n")[0]
+        except ConnectionRefusedError:
+            continue
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+    return None
 
 
 def compared(file: Path, port: str) -> dict[str, Any]:
