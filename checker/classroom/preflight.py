@@ -111,7 +111,7 @@ def _try_all(api: Api, registry: str, done: Preflight, telling: Telling) -> None
         offers.may(api, done.name)
         plan = build(done.name, [Learner("learner")], Quota(), seen.known, labs)
     with _step("observer", done, telling):
-        if not observer.is_current(api.cluster, registry=registry):
+        if not observer.is_current(api.cluster):
             observer.install(api.cluster, registry=registry)
     with _step("walls", done, telling):
         done.enforced = offers.enforced(api)

@@ -380,7 +380,7 @@ def _homes(api: Api, name: str) -> dict[str, dict[str, str]]:
 def _install_observer(cluster: Any, registry: str) -> None:
     from cluster import observer
 
-    if not observer.is_current(cluster, registry=registry):
+    if not observer.is_current(cluster):
         observer.install(cluster, registry=registry)
 
 

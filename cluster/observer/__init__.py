@@ -45,9 +45,8 @@ def _documents(namespace: str = NAMESPACE, registry: str = "") -> list[dict[str,
     programs = {name: (HERE / name).read_text() for name in PROGRAMS}
     # Two names: the namespace, and the ClusterRole with its binding. The Role is in the namespace, so its name stays.
     manifest = re.sub(r"\bkubeclass\b(?!-observer-user|\.)", namespace, (HERE / "manifest.yaml").read_text())
-    if registry:
-        manifest = re.sub(r"(image: )", rf"\1{registry}/", manifest)
-    documents = list(yaml.safe_load_all(manifest))
+    named = re.sub(r"(image: )", rf"\1{registry}/", manifest) if registry else manifest
+    documents = list(yaml.safe_load_all(named))
     documents.append(
         {
             "apiVersion": "v1",
@@ -66,9 +65,9 @@ def _deployment(documents: list[dict[str, Any]]) -> dict[str, Any]:
     return next(d for d in documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "observer")
 
 
-def is_current(cluster: Cluster, namespace: str = NAMESPACE, registry: str = "") -> bool:
-    """Whether the observer in the cluster is this version, and ready."""
-    wanted = _deployment(_documents(namespace, registry))["spec"]["template"]["metadata"]["annotations"][PROGRAM]
+def is_current(cluster: Cluster, namespace: str = NAMESPACE) -> bool:
+    """Whether the observer in the cluster is this version, and ready. Where its image came from does not count."""
+    wanted = _deployment(_documents(namespace))["spec"]["template"]["metadata"]["annotations"][PROGRAM]
     try:
         found = json.loads(kubectl(cluster, "get", "deployment", "observer", "-n", namespace, "-o", "json", timeout=20))
     except Problem:
