@@ -108,6 +108,7 @@ from checker.diagnosis.job import trials as jobs_by_hand
 from checker.diagnosis import pods_of
 from checker.diagnosis import walk as require_working
 from checker.diagnosis.missing import require as require_object
+from checker.diagnosis.refusals import in_words as refusal_in_words
 
 # -- NetworkPolicies -------------------------------------------------------------------------------------------------
 from checker.diagnosis.selectors import ANOTHER as ANOTHER_VALUE

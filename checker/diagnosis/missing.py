@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from checker.diagnosis.refusals import in_words
 from checker.diagnosis.resources import refusal_cause
 from checker.model.fault import Ref, fail
 from checker.model.kinds import KINDS
@@ -63,7 +64,7 @@ def _explain_refused(state: State, wanted: Ref) -> None:
                 fail("manifest-malformed", wanted, file=file, reason=reason)
             if about_resources := refusal_cause(reason):
                 fail(about_resources, wanted, form="manifest", file=file, reason=reason)
-            fail("manifest-refused", wanted, file=file, reason=reason)
+            fail("manifest-refused", wanted, file=file, reason=in_words(reason))
 
 
 def _explain_other_kind(state: State, wanted: Ref, elsewhere: str) -> None:

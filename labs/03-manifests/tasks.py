@@ -1,6 +1,6 @@
 """Judging lab 03: not the values of the Deployment, but whether they come from an apply (applied.py)."""
 
-from checker.sdk import REVISION_ANNOTATION, Object, State, fail, task, unknown
+from checker.sdk import REVISION_ANNOTATION, Object, State, fail, refusal_in_words, task, unknown
 
 from .applied import AsDeclared, differences, forgers, is_declared, managers
 
@@ -30,7 +30,7 @@ def fail_if_refused(state: State, deployment: Object) -> None:
             continue
         file, reason = refusal["file"], refusal["message"]
         if refusal["kind"]:
-            fail("manifest-refused", deployment, form="unchanged", file=file, reason=reason)
+            fail("manifest-refused", deployment, form="unchanged", file=file, reason=refusal_in_words(reason))
         fail("manifest-malformed", deployment, form="unchanged", file=file, reason=reason)
 
 
