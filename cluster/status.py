@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cluster import engine, images, observer, up_progress
+from cluster import course_of_cluster, engine, images, observer, up_progress
 from cluster.context import Cluster, current
 from cluster.kubectl import kubectl
 from cluster.language import say
@@ -20,7 +20,10 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     """Facts about the cluster, and `not_well`: a sentence for each thing that is amiss, with what to do.
 
     Keys: name, kubeconfig, context, ready (bool), nodes (name, role, running, ready, version, images missing),
-    observer (bool), versions, not_well. Changes nothing. Raises Problem where the engine does not answer.
+    observer (bool), versions, course, notes, not_well. course: the version of the course that brought the cluster up,
+    "" where it is not known. notes: sentences about what differs for that; the cluster may be ready nevertheless.
+
+    Changes nothing. Raises Problem where the engine does not answer.
     """
     cluster = cluster or current()
     command = engine.command()
@@ -59,7 +62,8 @@ def status(cluster: Cluster | None = None) -> dict[str, Any]:
     elif underway and not at_work:
         not_well.insert(0, underway)
     # `kubeclass up` over a cluster that has everything changes nothing: it is ready meanwhile.
-    return _facts(cluster, rows, observer, _versions(command, live), not_well)
+    course = course_of_cluster.read(cluster) if live else ""
+    return _facts(cluster, rows, observer, _versions(command, live), not_well, course)
 
 
 def _nodes_not_well(rows: list[dict[str, Any]], seen: bool) -> list[str]:
@@ -82,7 +86,9 @@ def _facts(
     observer: bool = False,
     versions: dict[str, Any] | None = None,
     not_well: Sequence[str] = (),
+    course: str = "",
 ) -> dict[str, Any]:
+    kubernetes = next((row["version"] for row in rows if row["version"]), "")
     return {
         "name": cluster.name,
         "kubeconfig": str(cluster.kubeconfig),
@@ -91,6 +97,8 @@ def _facts(
         "nodes": list(rows),
         "observer": observer,
         "versions": versions or {},
+        "course": course,
+        "notes": list(course_of_cluster.differences(course, kubernetes)),
         "not_well": list(not_well),
     }
 
@@ -141,6 +149,7 @@ def as_text(facts: dict[str, Any]) -> str:
         "  " + say("status-versions", versions=[f"{name} {found or '?'}" for name, found in facts["versions"].items()]),
         "  " + say("status-kubeconfig", kubeconfig=facts["kubeconfig"], context=facts["context"]),
     ]
+    lines += [f"! {sentence}" for sentence in facts["notes"]]
     return "\n".join(lines + [f"✘ {sentence}" for sentence in facts["not_well"]])
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 import yaml
 
-from cluster import compose, engine, images, metrics_server, nodeimage, observer, up_progress
+from cluster import compose, course_of_cluster, engine, images, metrics_server, nodeimage, observer, up_progress
 from cluster.context import DEFAULT_NAMESPACE, Cluster, current, in_namespace
 from cluster.kubectl import kubectl
 from cluster.language import problem, say
@@ -318,6 +318,7 @@ def _furnish(cluster: Cluster) -> None:
             observer.install(cluster)
     kubectl(cluster, "rollout", "status", *proxy, "--timeout=90s", timeout=100)
     _wait_for_names(cluster)
+    course_of_cluster.note(cluster)
 
 
 def _make_default_namespace(cluster: Cluster) -> None:

@@ -22,6 +22,7 @@ from checker.ui import layout, study
 from cluster import (
     Cluster,
     Problem,
+    course_of_cluster,
     doctor,
     engine,
     images,
@@ -36,7 +37,7 @@ from cluster import (
     up_progress,
     waiting,
 )
-from cluster.versions import versions
+from cluster.versions import course_version, versions
 from tests.bench.measure import HEAD, with_row
 
 LESSONS = paths.COURSE / "lessons"
@@ -293,9 +294,11 @@ def test_status_says_for_each_node_what_is_amiss() -> None:
         "nodes": [
             {"name": "n", "role": "worker", "running": False, "ready": False, "version": "", "missing_images": []}
         ],
+        "notes": ["Version 0.1.0 of the course set this cluster up."],
         "not_well": ["Node n is stopped. Start it: kubeclass up"],
     }
     text = status.as_text(facts)
+    assert "! Version 0.1.0 of the course set this cluster up." in text
     assert "✘ Node n is stopped. Start it: kubeclass up" in text
     assert re.search(r"n +worker +stopped", text)
 
@@ -529,9 +532,44 @@ def test_a_cluster_that_has_everything_is_ready_while_up_looks_it_over_again(
         (status, "_live_nodes", lambda cluster: (live, "")),
         (status, "_missing_images", lambda command, node: []),
         (status, "_observer_ready", lambda cluster: observer_ready),
+        (status.course_of_cluster, "read", lambda cluster: "0.0.9"),
         (status, "_versions", lambda command, live: {}),
     ):
         monkeypatch.setattr(module, name, value)
     found = status.status(cluster)
     assert found["ready"] is ready
     assert found["not_well"] == ([] if ready else [underway])
+    assert found["course"] == "0.0.9" and len(found["notes"]) == 1  # and it is ready for all that
+
+
+@pytest.mark.parametrize(
+    "of_cluster, kubernetes, said",
+    [
+        ("", "v1.37.2", ""),
+        (course_version(), "v1.37.2", ""),
+        (course_version(), "v1.30.0", ""),
+        ("0.0.9", versions()["modules"]["kubernetes"], "Bring the cluster up to date: kubeclass up"),
+        ("0.0.9", "", "Bring the cluster up to date: kubeclass up"),
+        ("0.0.9", "v1.30.0", "Create the cluster again: kubeclass down, then kubeclass up"),
+    ],
+)
+def test_a_cluster_of_another_version_of_the_course_is_told(of_cluster: str, kubernetes: str, said: str) -> None:
+    told = list(course_of_cluster.differences(of_cluster, kubernetes))
+    assert len(told) == bool(said)
+    assert all(said in sentence and "0.0.9" in sentence for sentence in told)
+
+
+def test_the_clusters_version_is_read_where_up_notes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, str] = {}
+
+    def kubectl(cluster: Cluster, verb: str, *words: str, timeout: float) -> str:
+        if verb == "annotate":
+            name, _, value = words[2].partition("=")
+            kept[name] = value
+        return json.dumps({"metadata": {"annotations": kept} if kept else {}})
+
+    monkeypatch.setattr(course_of_cluster, "kubectl", kubectl)
+    cluster = Cluster("mine", Path("kubeconfig"))
+    assert course_of_cluster.read(cluster) == ""
+    course_of_cluster.note(cluster)
+    assert course_of_cluster.read(cluster) == course_version()

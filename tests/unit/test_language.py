@@ -436,6 +436,7 @@ def test_up_speaks_the_language(
         (up, "_put_in_place", lambda new, cluster: None),
         (up, "_wait_until_ready", lambda cluster: None),
         (up, "kubectl", lambda cluster, *words, **_: ""),
+        (up.course_of_cluster, "note", lambda cluster: None),
         (up.observer, "is_current", lambda cluster: False),
         (up.observer, "install", lambda cluster: None),
         (up, "_names_are_found", lambda cluster: next(found)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 
 from checker.authoring.new import new_lab
+from checker.grading.labs import all_labs
 from cluster import Problem, paths
 from cluster.versions import course_version
 
@@ -148,3 +151,30 @@ def test_no_lab_is_made_in_an_installed_course(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.iterdir())
     monkeypatch.setenv("KUBECLASS_LABS", str(tmp_path.parent / "own-labs"))
     assert new_lab("42", "answers").is_dir()
+
+
+def test_the_nightly_proof_has_a_part_for_each_finished_lab(tmp_path: Path) -> None:
+    """The shell step of the workflow that lists the parts, run as the service runs it."""
+    workflow = yaml.safe_load((paths.COURSE / ".github" / "workflows" / "ci.yml").read_text())
+    (step,) = (step for step in workflow["jobs"]["parts"]["steps"] if step.get("id") == "list")
+    output = tmp_path / "output"
+    words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    subprocess.run(words, cwd=paths.COURSE, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
+    parts = json.loads(output.read_text().removeprefix("parts="))
+    assert [part["lab"] for part in parts if "lab" in part] == all_labs()
+    assert [part["part"] for part in parts if "lab" not in part] == ["lesson-00", "explain"]
+
+
+def test_the_forms_for_issues_ask_for_the_machine() -> None:
+    forms = sorted((paths.COURSE / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
+    assert forms
+    for form in forms:
+        body = yaml.safe_load(form.read_text())["body"]
+        asked = {field["attributes"]["label"] for field in body if field.get("validations", {}).get("required")}
+        for command in ("kubeclass doctor --json", "kubeclass --version"):
+            assert any(command in label for label in asked), form.name
+
+
+def test_the_changes_begin_with_this_version() -> None:
+    titles = re.findall(r"^## (\S+?),? ", (paths.COURSE / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert titles[0] == course_version()
