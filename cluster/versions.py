@@ -6,9 +6,7 @@ versions.json, and nothing else, says which versions are pinned. pyproject.toml 
 from __future__ import annotations
 
 import json
-import tomllib
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,10 @@ def course_version() -> str:
     In a clone pyproject.toml says it: an editable install keeps the version with which it was made.
     """
     if paths.is_installed():
+        from importlib.metadata import version  # here, as most commands need neither it nor tomllib
+
         return version("kubeclass")
+    import tomllib
+
     project: dict[str, Any] = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())["project"]
     return str(project["version"])
