@@ -7,6 +7,7 @@ answer in time becomes an "unlisted" kind or an observation with an error, from 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -35,6 +36,8 @@ LOG_LINES = "tailLines=10&limitBytes=4096"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
 # Seconds: older log lines of a container that works may tell of a fault that is long repaired.
 RECENT_LOG = 60
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tab and line end
 LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlinks")  # in the kubelet's words
 
 
@@ -289,10 +292,17 @@ def _log(api: Api, pod: Object, container: str, which: str) -> str:
 def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
     """The last lines of one run. Raises ApiError, also where the kubelet has deleted the log."""
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{LOG_LINES}&{which}"
-    text = api.request("GET", path).decode(errors="replace")
+    text = readable(api.request("GET", path))
     if text.startswith(LOG_GONE):
         raise ApiError(404, text.strip())
     return text
+
+
+def readable(log: bytes) -> str:
+    """Bytes of a log as text that any terminal may show: without colours, and with a mark for what is no text."""
+    return _NO_TEXT.sub(
+        "\N{REPLACEMENT CHARACTER}", _COLOURS.sub("", log.decode(errors="replace").replace("\r\n", "\n"))
+    )
 
 
 def _refusals(api: Api, state: State, manifests: list[Path], every: bool) -> list[dict[str, str]]:
