@@ -6,9 +6,7 @@ versions.json, and nothing else, says which versions are pinned. pyproject.toml 
 from __future__ import annotations
 
 import json
-import tomllib
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,9 @@ def course_version() -> str:
 
     In a clone pyproject.toml says it: an editable install keeps the version with which it was made.
     """
+    import tomllib  # these two are slow to import, and few commands need them
+    from importlib.metadata import version
+
     if paths.is_installed():
         return version("kubeclass")
     project: dict[str, Any] = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())["project"]
