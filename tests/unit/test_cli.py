@@ -28,7 +28,18 @@ def test_help_is_no_mistake() -> None:
 
 
 # Modules that take long to import, and that neither help nor a check needs.
-SLOW = {"IPython", "asyncio", "csv", "ipywidgets", "jinja2", "kubernetes", "rich", "checker.classroom.plan"}
+SLOW = {
+    "IPython",
+    "asyncio",
+    "checker.classroom.plan",
+    "csv",
+    "importlib.metadata",
+    "ipywidgets",
+    "jinja2",
+    "kubernetes",
+    "rich",
+    "tomllib",
+}
 
 
 @pytest.mark.parametrize(
