@@ -26,9 +26,6 @@ def course_version() -> str:
 
     In a clone pyproject.toml says it: an editable install keeps the version with which it was made.
     """
-    import tomllib  # these two are slow to import, and few commands need them
-    from importlib.metadata import version
-
     if paths.is_installed():
         from importlib.metadata import version  # here, as most commands need neither it nor tomllib
 
