@@ -60,7 +60,9 @@ def report_anew(path: Path) -> None:
     if len(kept) == len(VARIES.findall(report)):
         names = iter(kept)
         report = VARIES.sub(lambda found: next(names), report)
-    data["text/plain"] = (report + (waited[0] if waited else "")).splitlines(keepends=True)
+    advice = report.find("\n  For a hint:")
+    at = advice if advice >= 0 else len(report)
+    data["text/plain"] = (report[:at] + (waited[0] if waited else "") + report[at:]).splitlines(keepends=True)
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
