@@ -136,15 +136,15 @@ def _as_the_learner(
     env = {"KUBECLASS_HOME": str(home), "KUBECLASS_WORK": str(folder / "work"), "PYTHONPATH": str(paths.COURSE)}
 
     def command(*words: str, statuses: tuple[int, ...] = (0,)) -> str:
-        said = finish(
+        done = finish(
             *(sys.executable, "-m", "checker.ui.cli", *words),
             timeout=COMMAND_SECONDS,
             env=os.environ | env,
             cwd=str(paths.COURSE),
         )
-        if said.returncode not in statuses:
-            raise problem("class-preflight-command", command=" ".join(words), output=said.err.strip() or said.out)
-        return said.out
+        if done.returncode not in statuses:
+            raise problem("class-preflight-command", command=" ".join(words), output=done.err.strip() or done.out)
+        return done.out
 
     with _step("joined", done, telling):
         learner = plan.learners[0]

@@ -32,16 +32,16 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
         message = (
             scaler.condition("ScalingActive").get("message", "") if _is_false(scaler.condition("ScalingActive")) else ""
         )
-        fail("autoscalers-share-target", scaler, scalers=scalers, target_kind=kind, target=name, said=message)
+        fail("autoscalers-share-target", scaler, scalers=scalers, target_kind=kind, target=name, quote=message)
     if found:
         walk(state, found)
     able, active = scaler.condition("AbleToScale"), scaler.condition("ScalingActive")
     if _is_false(able):
         reason, message = able.get("reason", ""), able.get("message", "")
-        fail("autoscaler-target-missing", scaler, form="condition", reason=reason, said=message)
+        fail("autoscaler-target-missing", scaler, form="condition", reason=reason, quote=message)
     if _is_false(active):
         reason, message = active.get("reason", ""), active.get("message", "")
-        fail("autoscaler-without-metrics", scaler, reason=reason, said=message)
+        fail("autoscaler-without-metrics", scaler, reason=reason, quote=message)
 
 
 def _target(scaler: Object) -> tuple[str, str]:

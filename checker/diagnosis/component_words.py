@@ -10,7 +10,7 @@ import re
 from checker.model.fault import Fault
 
 # The facts that hold such words, by name.
-_FACTS = ("message", "answer", "said")
+_FACTS = ("message", "answer", "quote")
 
 
 def words_of(fault: Fault) -> str:

@@ -98,7 +98,7 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], log: 
                     "service": service.name,
                     "policy": pod.spec.get("dnsPolicy", "ClusterFirst"),
                     "host_network": "hostNetwork" if pod.spec.get("hostNetwork") else "",
-                    "said": last_line(log),
+                    "quote": last_line(log),
                 },
                 form="service-not-resolved",
             )

@@ -150,17 +150,17 @@ def require_running(container: Container) -> None:
     if "port is already allocated" in error or "address already in use" in error:
         bound = [b for some in container.wished_ports.values() for b in some or []]
         ports = [b["HostPort"] for b in bound if b.get("HostPort")]
-        fail("port-taken", container, ports=ports, said=error[-200:])
+        fail("port-taken", container, ports=ports, quote=error[-200:])
     if error:
-        fail("container-start-error", container, form="engine", said=error[-300:])
+        fail("container-start-error", container, form="engine", quote=error[-300:])
     if state.get("Status") == "created":
         fail("container-not-started", container)
     code = state.get("ExitCode", 0)
     if code == 0:
-        fail("container-ends", container, form="engine", said=container.log)
+        fail("container-ends", container, form="engine", quote=container.log)
     if code in (137, 143):
-        fail("container-ends", container, form="engine-signal", code=code, said=container.log)
-    fail("container-crashes", container, form="engine", code=code, said=container.log)
+        fail("container-ends", container, form="engine-signal", code=code, quote=container.log)
+    fail("container-crashes", container, form="engine", code=code, quote=container.log)
 
 
 def require_answering(container: Container) -> None:

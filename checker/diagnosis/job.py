@@ -215,7 +215,7 @@ def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> No
         raise Failed(last.within("job-has-failed", job=job.name, reason=reason))
     if reason == "DeadlineExceeded":
         fail("job-deadline", job, deadline=job.spec.get("activeDeadlineSeconds"), last=last, **_done(job))
-    facts: dict[str, Any] = {**_done(job), "reason": reason, "said": message, "last": last}
+    facts: dict[str, Any] = {**_done(job), "reason": reason, "quote": message, "last": last}
     # With restartPolicy OnFailure the Pods of a Job that fails are deleted; their logs go with them.
     facts["restart_policy"] = "OnFailure" if not failed and _restart_policy(job) == "OnFailure" else ""
     facts["command"] = last.words().look if last else ""
@@ -326,7 +326,7 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
         deadline=deadline if deadline is not None and late > deadline else None,
         due=f"{due:%H:%M:%S}",
         last=f"{since:%H:%M:%S}" if last else "",
-        said=next((e["message"] for reason in _WHY_NOT for e in state.events(cron_job, reason)), ""),
+        quote=next((e["message"] for reason in _WHY_NOT for e in state.events(cron_job, reason)), ""),
     )
 
 

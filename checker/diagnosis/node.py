@@ -47,7 +47,7 @@ def _explain_not_ready(state: State, node: Object) -> NoReturn:
     status = condition.get("status", "")
     if status and status != "Unknown":
         reason, message = condition.get("reason", ""), condition.get("message", "")
-        fail("node-not-ready", node, status=status, reason=reason, said=message)
+        fail("node-not-ready", node, status=status, reason=reason, quote=message)
     seconds = _silent_for(state, condition)
     if seconds is None:
         fail("node-not-ready", node, form="never-reported", status=status)

@@ -60,7 +60,7 @@ class Attempt:
             "variable": address.variable,
             "file": address.file,
             "in_command": "" if address.variable or address.file else "command",
-            "said": self.complaint.line,
+            "quote": self.complaint.line,
         }
 
 
@@ -95,7 +95,7 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
                 fault = fault.within("env-hides", variable=fault.facts["variable"], source=hidden)
             if complaint.line in fault.words().message:
                 return fault
-            return fault.within("container-says", container=spec["name"], pod=pod.name, said=complaint.line)
+            return fault.within("container-says", container=spec["name"], pod=pod.name, quote=complaint.line)
         except Unknown:
             continue
     return None
@@ -231,7 +231,7 @@ def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Obj
         container=container,
         pod=pod.name,
         pods=pods,
-        said=line,
+        quote=line,
         headless=headless,
     )
 

@@ -283,7 +283,7 @@ def explain_exit(
     follow_dependency(state, pod, spec, end_of_log)
     facts: dict[str, Any] = {
         "container": name,
-        "said": end_of_log,
+        "quote": end_of_log,
         "previous": previous_option(pod, name),
         "restarts": status.get("restartCount", 0),
     }

@@ -61,7 +61,7 @@ def explain_forbidden(state: State, pod: Object, log: str) -> Failed | None:
         bindings=given,
         unbound_in="" if given or "RoleBinding" in state.unlisted else where or home,
         others=[] if given else sorted(others),
-        said=found[0][:300],
+        quote=found[0][:300],
     )
 
 

@@ -51,10 +51,10 @@ def in_words(message: Reason) -> Reason:
     """A refusal as a Phrase that says what was found and quotes the API server; the message itself where none fits."""
     if isinstance(message, Phrase):
         return message
-    said = said_by_api_server(message)
+    quote = said_by_api_server(message)
     for pattern, phrase in _MESSAGES:
-        if found := re.search(pattern, said):
-            return phrase(said, found)
+        if found := re.search(pattern, quote):
+            return phrase(quote, found)
     return message
 
 
@@ -69,49 +69,49 @@ def said_by_api_server(message: str) -> str:
     return "; ".join(listed) if listed else (lines[0] if lines else message)
 
 
-def _string_wanted(said: str, found: re.Match[str]) -> Phrase:
-    return Phrase("refused-string-wanted", {"said": said, "found": _FOUND[found[1]], "field": _go_field(said)})
+def _string_wanted(quote: str, found: re.Match[str]) -> Phrase:
+    return Phrase("refused-string-wanted", {"quote": quote, "found": _FOUND[found[1]], "field": _go_field(quote)})
 
 
-def _number_wanted(said: str, found: re.Match[str]) -> Phrase:
-    return Phrase("refused-number-wanted", {"said": said, "field": _go_field(said)})
+def _number_wanted(quote: str, found: re.Match[str]) -> Phrase:
+    return Phrase("refused-number-wanted", {"quote": quote, "field": _go_field(quote)})
 
 
-def _list_wanted(said: str, found: re.Match[str]) -> Phrase:
-    return Phrase("refused-list-wanted", {"said": said, "field": _go_field(said)})
+def _list_wanted(quote: str, found: re.Match[str]) -> Phrase:
+    return Phrase("refused-list-wanted", {"quote": quote, "field": _go_field(quote)})
 
 
-def _go_field(said: str) -> str:
+def _go_field(quote: str) -> str:
     """The field that a decoding error names, without the name of the Go type before it; empty where it names none."""
-    found = re.search(r"Go struct field \w+\.(\S+)", said)
+    found = re.search(r"Go struct field \w+\.(\S+)", quote)
     return found[1] if found else ""
 
 
-def _no_such_kind(said: str, found: re.Match[str]) -> Phrase:
+def _no_such_kind(quote: str, found: re.Match[str]) -> Phrase:
     kind, version = found.groups()
     near = "" if kind in KINDS else nearest(kind, KINDS)
     known = KINDS.get(near or kind)
     now = known.group_version if known and known.group_version != version else ""
-    facts = {"said": said, "kind": kind, "version": version, "known": known.name if known else "", "now": now}
+    facts = {"quote": quote, "kind": kind, "version": version, "known": known.name if known else "", "now": now}
     return Phrase("refused-no-such-kind", {**facts, "near": near or ""})
 
 
-def _unknown_field(said: str, found: re.Match[str]) -> Phrase:
-    fields = re.findall(r'unknown field "([^"]+)"', said)
+def _unknown_field(quote: str, found: re.Match[str]) -> Phrase:
+    fields = re.findall(r'unknown field "([^"]+)"', quote)
     name = fields[0].rpartition(".")[2]
     near = nearest(name, _PLACE_OF) or "" if name not in _PLACE_OF else ""
     return Phrase(
-        "refused-unknown-field", {"said": said, "fields": fields, "near": near, "place": _PLACE_OF.get(name, "")}
+        "refused-unknown-field", {"quote": quote, "fields": fields, "near": near, "place": _PLACE_OF.get(name, "")}
     )
 
 
-def _missing(said: str, found: re.Match[str]) -> Phrase:
-    return Phrase("refused-field-missing", {"said": said, "fields": re.findall(r"(\S+): Required value(?!:)", said)})
+def _missing(quote: str, found: re.Match[str]) -> Phrase:
+    return Phrase("refused-field-missing", {"quote": quote, "fields": re.findall(r"(\S+): Required value(?!:)", quote)})
 
 
-def _unsupported(said: str, found: re.Match[str]) -> Phrase:
+def _unsupported(quote: str, found: re.Match[str]) -> Phrase:
     field, value, listed = found.groups()
-    facts = {"said": said, "field": field, "value": value}
+    facts = {"quote": quote, "field": field, "value": value}
     near = nearest(value, re.findall(r'"([^"]+)"', listed))
     return Phrase("refused-value-unsupported", {**facts, "near": near or ""})
 
@@ -119,8 +119,8 @@ def _unsupported(said: str, found: re.Match[str]) -> Phrase:
 def _about_field(phrase: str) -> Callable[[str, re.Match[str]], Phrase]:
     """A Phrase whose only other fact is the field or value that the pattern found, if it looked for one."""
 
-    def made(said: str, found: re.Match[str]) -> Phrase:
-        facts: dict[str, Any] = {"said": said, "field": found[1] if found.re.groups else ""}
+    def made(quote: str, found: re.Match[str]) -> Phrase:
+        facts: dict[str, Any] = {"quote": quote, "field": found[1] if found.re.groups else ""}
         return Phrase(phrase, facts)
 
     return made

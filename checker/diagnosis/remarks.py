@@ -66,7 +66,7 @@ def _left_over(state: State, pod: Object) -> Iterator[Fault]:
     owner = workload_of(state, pod)
     reason, message = pod.status.get("reason") or "Failed", pod.status.get("message", "").strip()
     kind, workload = (owner.kind, owner.name) if owner else ("", "")
-    facts = {"reason": reason, "said": message, "workload_kind": kind, "workload": workload}
+    facts = {"reason": reason, "quote": message, "workload_kind": kind, "workload": workload}
     yield Fault("failed-pod-replaced", Ref.of(pod), facts)
 
 

@@ -183,7 +183,7 @@ _BOUND = re.compile(
     r"(?:but (?P<kind>limit|request) is (?P<value>[^\s,\]]+)|No (?P<none>limit|request) is specified)"
 )
 _RATIO = re.compile(
-    r"(?P<resource>\S+) max limit to request ratio per (?P<per>\w+) is (?P<bound>[^\s,]+), but (?P<said>[^,\]]+)"
+    r"(?P<resource>\S+) max limit to request ratio per (?P<per>\w+) is (?P<bound>[^\s,]+), but (?P<ratio>[^,\]]+)"
 )
 _ABOVE_LIMIT = re.compile(
     r"Invalid value: \"?(?P<value>[^\s\":]+)\"?: must be less than or equal to (?P<resource>\S+) limit"
@@ -202,22 +202,22 @@ def read_refusal(message: str) -> Refusal:
     if found := _EXCEEDED.search(message):
         return _exceeded(found)
     if "exceeded quota" in message:
-        return Refusal("quota-exceeded", {"quota": "", "said": refusal}, "unread")
+        return Refusal("quota-exceeded", {"quota": "", "quote": refusal}, "unread")
     if found := _STATUS_UNKNOWN.search(message):
-        return Refusal("quota-not-counted-yet", {"quota": found["name"], "said": refusal})
+        return Refusal("quota-not-counted-yet", {"quota": found["name"], "quote": refusal})
     if found := _MUST_SPECIFY.search(message):
         fields = sorted(set(_COUNTED.findall(found["what"])))
         return Refusal(
-            "quota-needs-requests", {"quota": found["name"], "fields": fields, "said": found["what"].strip()}
+            "quota-needs-requests", {"quota": found["name"], "fields": fields, "quote": found["what"].strip()}
         )
     if found := _BOUND.search(message):
         return _out_of_bounds(found)
     if found := _RATIO.search(message):
-        facts = {"resource": found["resource"], "per": found["per"], "said": found["said"]}
+        facts = {"resource": found["resource"], "per": found["per"], "quote": found["ratio"]}
         return Refusal("limit-range-ratio", {**facts, "most": _number(quantity(found["bound"]))})
     if found := _ABOVE_LIMIT.search(message):
         return Refusal("request-above-limit", found.groupdict())
-    return Refusal("admission-refused", {"said": refusal})
+    return Refusal("admission-refused", {"quote": refusal})
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -290,7 +290,7 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
     facts: dict[str, Any] = {"workload_kind": workload.kind, "workload": workload.name, "pods": len(have)}
     facts["old"] = _ready_of_older(state, workload, maker) or None
     if refusal.cause != "admission-refused" and _is_over(state, maker, message, refusal):
-        fail("refused-before", maker, in_progress=True, said=telling(message), **facts)
+        fail("refused-before", maker, in_progress=True, quote=telling(message), **facts)
     if refusal.cause == "memory-unit-slip" and refusal.form == "quota-limit":
         about = Ref("ResourceQuota", refusal.quota, maker.namespace)
     pending = refusal.cause == "quota-not-counted-yet"

@@ -45,7 +45,7 @@ def walk_restarts(state: State, pod: Object) -> None:
                 restarts=status["restartCount"],
                 exit_code=ended.get("exitCode"),
                 reason=ended.get("reason", ""),
-                said=log_line,
+                quote=log_line,
             )
 
 

@@ -26,18 +26,18 @@ def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault 
     log_line = _line_with(_REFUSED, log)
     name, previous = spec["name"], previous_option(pod, spec["name"])
     if re.search(r"read-only file system|EROFS", log_line, re.I):
-        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "said": log_line, "previous": previous})
+        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "quote": log_line, "previous": previous})
     restricting = {field: context[field] for field in _RESTRICTING if field in context}
     if log_line and restricting:
         return Fault(
             "container-not-permitted",
             Ref.of(pod),
-            {"container": name, "context": _fields(restricting), "said": log_line, "previous": previous},
+            {"container": name, "context": _fields(restricting), "quote": log_line, "previous": previous},
         )
     log_line = _line_with(_PORT_IN_USE, log)
     if log_line and pod.spec.get("hostNetwork"):
         node = pod.spec.get("nodeName", "")
-        return Fault("host-port-taken", Ref.of(pod), {"node": node, "said": log_line}, form="host-network")
+        return Fault("host-port-taken", Ref.of(pod), {"node": node, "quote": log_line}, form="host-network")
     return None
 
 

@@ -37,7 +37,7 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str) 
             source = source_of_variable(state, pod, spec, variable)
             kind, name = (source.kind, source.name) if source else ("", "")
             facts = {"container": spec["name"], "variable": variable, "written": repr(value)}
-            fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, said=log)
+            fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, quote=log)
 
 
 def _explain_reference(pod: Object, spec: dict[str, Any], variable: str, value: str, wanted: str) -> None:
@@ -67,7 +67,7 @@ def explain_service_link(state: State, pod: Object, spec: dict[str, Any], log: s
                 continue
             facts = {"container": spec["name"], "variable": variable, "value": f"tcp://{address}:{port}"}
             line = next(line.strip() for line in log.splitlines() if address in line)
-            fail("variable-of-service", pod, service=service.name, said=line[:300], **facts)
+            fail("variable-of-service", pod, service=service.name, quote=line[:300], **facts)
 
 
 def hidden_source(state: State, pod: Object, spec: dict[str, Any], variable: str) -> str:
@@ -149,7 +149,7 @@ def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], l
             value="" if secret else env[variable],
             seconds=round(state.age(started_at(pod, spec["name"])) - state.age(changed_at(source))),
             old=next((host for host in hosts if nearest(host, [env[variable].split(":")[0]], 0.5)), ""),
-            said=log,
+            quote=log,
         )
 
 

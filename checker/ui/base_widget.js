@@ -55,12 +55,12 @@ function attend(model, listeners) {
     model.send({ do: "here" });
   }
 
-  function heard() {
+  function noticed() {
     answered = true;
     show(silent, false);
   }
 
-  const all = [...Object.entries(listeners), ["heard", heard]];
+  const all = [...Object.entries(listeners), ["viewings", noticed]];
   for (const [trait, listener] of all) model.on(`change:${trait}`, listener);
   for (const listener of Object.values(listeners)) listener();
   here();

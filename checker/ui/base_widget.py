@@ -53,15 +53,15 @@ class Viewers:
 
 
 class CourseWidget(anywidget.AnyWidget):
-    """view: all that is shown, as plain data. said: the last words, read out by a screen reader.
+    """view: all that is shown, as plain data. status: the last sentence, which a screen reader reads out.
 
-    heard: the number of messages in which the front end said that somebody looks.
+    viewings: the number of messages in which the front end reported a viewer.
     The front end learns from it that the kernel is running.
     """
 
     view = traitlets.Dict().tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)
-    heard = traitlets.Int(0).tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    viewings = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
@@ -70,7 +70,7 @@ class CourseWidget(anywidget.AnyWidget):
     def on_request(self, request: dict[str, Any]) -> None:
         """Do what the front end asks for: `{"do": "here"}`, and what a subclass knows."""
         if request.get("do") == "here":
-            self.heard += 1
+            self.viewings += 1
             self.on_viewer()
 
     def on_viewer(self) -> None:

@@ -77,8 +77,8 @@ def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
         name = re.escape(finding.object.partition("/")[2])
-        said = re.sub(rf"(?<![\w-]){name}[\w.-]*", "", finding.message) if name else finding.message
-        groups.setdefault((finding.cause, finding.namespace, said), []).append(finding)
+        sentence = re.sub(rf"(?<![\w-]){name}[\w.-]*", "", finding.message) if name else finding.message
+        groups.setdefault((finding.cause, finding.namespace, sentence), []).append(finding)
     found: list[list[Finding]] = []
     for group in groups.values():
         found += [group] if len(group) >= ALIKE else [[finding] for finding in group]

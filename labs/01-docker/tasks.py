@@ -140,8 +140,8 @@ def require_finds(app: Container, redis: Container) -> None:
         status, text = inside["ready"]
         if status == 200:
             error = (inside["redis"] or {}).get("error", "")
-            fail("redis-not-answering", app, form="entries", redis=redis.name, said=error, in_progress=True)
-        fail("redis-not-answering", app, redis=redis.name, status=status or None, said=text, in_progress=True)
+            fail("redis-not-answering", app, form="entries", redis=redis.name, quote=error, in_progress=True)
+        fail("redis-not-answering", app, redis=redis.name, status=status or None, quote=text, in_progress=True)
 
 
 def name_of(redis: Container, app: Container, host: str) -> str:

@@ -183,7 +183,7 @@ def greeting_is_the_others_writing(state: State, answers: dict[str, dict[str, An
     file = seen["file"] or file
     require_written(state, pod, seen, file=file, container=container, folder=folder)
     if not seen["same"]:
-        facts = {"file": file, "container": app["name"], "last": seen["last"], "said": seen["said"]}
+        facts = {"file": file, "container": app["name"], "last": seen["last"], "quote": seen["said"]}
         fail("greeting-not-from-file", pod, in_progress=new, **facts)
     if not seen["time"]:
         fail("file-without-time", pod, file=file, container=app["name"], last=seen["last"])
@@ -210,7 +210,7 @@ def require_written(state: State, pod: Object, seen: dict[str, Any], **facts: st
         return
     form = "" if gaps else "unchanged" if changed else "no-file"
     pending = state.changed_within(2 * RECENT, pod)
-    fail("file-not-written", pod, form=form, seconds=round(every), said=seen["said"], in_progress=pending, **facts)
+    fail("file-not-written", pod, form=form, seconds=round(every), quote=seen["said"], in_progress=pending, **facts)
 
 
 def require_other_writer(pod: Object, app: dict[str, Any], file: str, watched: dict[str, dict[str, Any]]) -> None:

@@ -125,7 +125,7 @@ def guestbook_answers_from_outside(state: State, answers: dict[str, dict[str, An
     if not by_address:
         fail("node-port-unreachable", service, form="not-asked", in_progress=True)
     words = {at: answer.words for at, answer in by_address.items()}
-    fault = Fault("node-port-unreachable", Ref.of(service), {"heard": words, "answers": sorted(set(words.values()))})
+    fault = Fault("node-port-unreachable", Ref.of(service), {"by_node": words, "answers": sorted(set(words.values()))})
     lost = all(answer.never_arrived for answer in by_address.values())
     if lost:
         state.explain_blocked(service, state.pods_of(service), fault, outside_cluster())

@@ -105,7 +105,7 @@ def require_redis_by_name(state: State, deployment: Object, answers: dict[str, A
             pod=pod.name,
             container=app["name"],
             variable=VARIABLE,
-            told=value,
+            value=value,
             current=str(now),
         )
     if not host:

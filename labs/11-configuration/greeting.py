@@ -103,7 +103,7 @@ def greeting_of(answer: dict[str, Any]) -> str:
 
 def answer_facts(answer: dict[str, Any]) -> dict[str, Any]:
     """The app's answer as facts: what it says, or the error where it says nothing."""
-    return {"said": greeting_of(answer)[:SHOWN], "error": None if answer["text"] else answer["error"]}
+    return {"quote": greeting_of(answer)[:SHOWN], "error": None if answer["text"] else answer["error"]}
 
 
 def greeting_by_file(state: State, observed: dict[str, Any]) -> tuple[str, ConfigSource]:

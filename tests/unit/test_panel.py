@@ -110,7 +110,7 @@ def test_nothing_is_watched_until_somebody_looks(shown: LabPanel) -> None:
     ask(shown, "here")
     ask(shown, "here")
     assert [live.runs for live in FakeLive.made] == [True]
-    assert shown.said == "Looking at the cluster …"
+    assert shown.status == "Looking at the cluster …"
     shown.viewers.rest()
     assert [live.runs for live in FakeLive.made] == [False]
     ask(shown, "here")
@@ -132,13 +132,13 @@ def test_verdicts_arrive_by_themselves(shown: LabPanel, noted: list[tuple[int, b
     tell = FakeLive.made[0].tell
     rest = [verdict(number, "failed", "none") for number in (1, 2, 3)]
     tell(result(verdict(0, "failed", "none"), *rest))
-    assert shown.said == "0 of 7 points."
+    assert shown.status == "0 of 7 points."
     tell(result(verdict(0, "failed", "none", in_progress=True), *rest))
     assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("…", "waiting")
     tell(result(verdict(0, "passed"), *rest))
     assert (shown.view["tasks"][0]["symbol"], shown.view["tasks"][0]["word"]) == ("✔", "passed")
     assert shown.view["score"] == 2
-    assert shown.said == "A Service leads to the guestbook: passed. 2 of 7 points."
+    assert shown.status == "A Service leads to the guestbook: passed. 2 of 7 points."
     assert noted == [(0, False), (0, False), (2, False)]  # what arrives by itself is no check that somebody made
     shown.viewers.rest()
 
@@ -168,14 +168,14 @@ def test_check_tells_word_message_evidence_and_where_to_look(shown: LabPanel, no
     assert second["page"] == f"{second['lesson']}-services.ipynb"
     assert third["same_as"] == second["title"] and "message" not in third
     assert (fourth["symbol"], fourth["word"]) == ("?", "unknown")
-    assert (shown.said, noted) == ("2 of 7 points.", [(2, True)])
+    assert (shown.status, noted) == ("2 of 7 points.", [(2, True)])
 
 
 def test_a_problem_is_told_in_the_panel(shown: LabPanel) -> None:
     FakeSession.outcome = Problem("The cluster does not answer.", "kubeclass up")
     ask(shown, "check")
-    assert "The cluster does not answer." in shown.said
-    assert "kubeclass up" in shown.said
+    assert "The cluster does not answer." in shown.status
+    assert "kubeclass up" in shown.status
 
 
 def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
@@ -186,9 +186,9 @@ def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
 
     monkeypatch.setattr(panel, "Session", not_yet)
     ask(shown, "here")
-    assert "step 4 of 6" in shown.said
+    assert "step 4 of 6" in shown.status
     ask(shown, "check")
-    assert "step 4 of 6" in shown.said
+    assert "step 4 of 6" in shown.status
     monkeypatch.setattr(panel, "Session", FakeSession)
     ask(shown, "here")  # the front end says so every few seconds
     assert FakeLive.made[0].runs
@@ -198,10 +198,10 @@ def test_a_cluster_that_is_on_its_way_is_told_of_until_it_is_there(
 def test_what_goes_wrong_in_the_course_itself_leaves_a_panel_that_works(shown: LabPanel) -> None:
     FakeSession.outcome = None
     ask(shown, "check")
-    assert shown.said.startswith("The action failed.")
+    assert shown.status.startswith("The action failed.")
     FakeSession.outcome = result(verdict(0, "passed"))
     ask(shown, "check")
-    assert shown.said == "2 of 2 points."
+    assert shown.status == "2 of 2 points."
 
 
 def test_reset_begins_anew(shown: LabPanel) -> None:
@@ -209,7 +209,7 @@ def test_reset_begins_anew(shown: LabPanel) -> None:
     ask(shown, "check")
     ask(shown, "reset")
     assert shown._panel._session.resets == 1
-    assert shown.said == "The lab is in its initial state."
+    assert shown.status == "The lab is in its initial state."
     assert {task["word"] for task in shown.view["tasks"]} == {"to do"}
 
 

@@ -198,10 +198,10 @@ def test_it_follows_the_cluster_and_says_when_that_is_away(monkeypatch: pytest.M
     watch.becomes(state(*guestbook(one("guestbook-abc-2"))))
     until(lambda: "guestbook-abc-2" in shown._widget.view["text"])
     watch.becomes(State("learn", begun.now, unlisted={"Pod": "no answer"}))
-    until(lambda: "no answer" in shown._widget.said)
+    until(lambda: "no answer" in shown._widget.status)
     assert "guestbook-abc-2" in repr(shown) and "no answer" in repr(shown)  # what was seen last stays
     watch.becomes(state(*guestbook(one("guestbook-abc-3"))))
-    until(lambda: "guestbook-abc-3" in shown._widget.view["text"] and not shown._widget.said)
+    until(lambda: "guestbook-abc-3" in shown._widget.view["text"] and not shown._widget.status)
     shown._widget.viewers.rest()
     assert not watch.runs
 

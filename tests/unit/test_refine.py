@@ -126,5 +126,5 @@ def test_the_container_whose_port_is_in_use_on_the_node_is_quoted() -> None:
     ended = pod(ready=False, container_state={"waiting": {"reason": "CrashLoopBackOff"}}, last={"exitCode": 1})
     ended.spec["hostNetwork"] = True
     logs = {"guestbook-1/app": "starting\nbind: Address already in use\nbye"}
-    found = exact(Fault("container-crashes", Ref.of(ended), {"said": "bye"}), ended, logs=logs)
-    assert (found.cause, found.facts["said"]) == ("host-port-taken", "bind: Address already in use")
+    found = exact(Fault("container-crashes", Ref.of(ended), {"quote": "bye"}), ended, logs=logs)
+    assert (found.cause, found.facts["quote"]) == ("host-port-taken", "bind: Address already in use")

@@ -55,11 +55,11 @@ def test_a_known_message_is_told_with_what_was_found_and_the_api_servers_words(o
     assert isinstance(told, Phrase)
     assert told.id == phrase
     assert facts.items() <= told.facts.items()
-    said = told.facts["said"]
-    assert f"(The API server: {said})" in str(told)
+    quote = told.facts["quote"]
+    assert f"(The API server: {quote})" in str(told)
     assert "\n" not in str(told)
-    assert "map[" not in said
-    assert all(piece in one["message"] for piece in said.split("; "))
+    assert "map[" not in quote
+    assert all(piece in one["message"] for piece in quote.split("; "))
 
 
 def test_every_message_was_met_on_a_real_cluster() -> None:

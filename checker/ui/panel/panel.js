@@ -87,9 +87,9 @@ function makeTask(id, ask) {
     if (parts.evidence.dataset.lines !== wanted) {
       parts.evidence.dataset.lines = wanted;
       parts.evidence.replaceChildren(...lines.flatMap(([name, text, writeTo]) => {
-        const said = make("dd");
-        writeTo(said, text);
-        return [make("dt", {}, name), said];
+        const status = make("dd");
+        writeTo(status, text);
+        return [make("dt", {}, name), status];
       }));
     }
     show(parts.evidence, lines.length);
@@ -127,8 +127,8 @@ function render({ model, el }) {
   const yes = make("button", { type: "button", onclick: () => { sureOrNot(false); work("reset"); } }, texts["panel-reset-yes"]);
   const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, texts["panel-reset-no"]);
   const sure = make("div", { class: "kc-sure", role: "group", "aria-label": texts["panel-reset-label"], hidden: "" }, question, yes, no);
-  const said = make("p", { role: "status", "aria-live": "polite" });
-  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset), sure, said);
+  const status = make("p", { role: "status", "aria-live": "polite" });
+  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset), sure, status);
   const tasks = new Map();
 
   // A button that is at work keeps the focus: it is not taken away, and does nothing.
@@ -185,14 +185,14 @@ function render({ model, el }) {
   }
 
   function tell() {
-    write(said, model.get("said"));
+    write(status, model.get("status"));
   }
 
   function atWork() {
     for (const button of [check, reset]) button.setAttribute("aria-disabled", model.get("busy"));
   }
 
-  const attention = attend(model, { view: draw, said: tell, busy: atWork });
+  const attention = attend(model, { view: draw, status: tell, busy: atWork });
   section.append(attention.silent);
   el.append(section);
   return attention.end;

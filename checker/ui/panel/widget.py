@@ -60,24 +60,24 @@ class LabPanel(CourseWidget):
             self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
 
     def on_viewer(self) -> None:
-        if not self._panel.result and not self.said:
-            self.said = say("panel-looking")
+        if not self._panel.result and not self.status:
+            self.status = say("panel-looking")
         self._panel.seen()
         try:
             self.viewers.here()
         except Problem as problem:
-            self.said = str(problem)
+            self.status = str(problem)
 
     def _show_news(self, words: str) -> None:
         self.view = self._panel.view()
         if not self.busy:
-            self.said = words
+            self.status = words
 
     def _work(self, words: str, action: Callable[[], str]) -> None:
         """Do something that takes a while beside the kernel, which goes on running cells. One at a time."""
         if self.busy:
             return
-        self.busy, self.said = True, words
+        self.busy, self.status = True, words
         threading.Thread(target=self._at_work, args=(action,), name="panel", daemon=True).start()
 
     def _at_work(self, action: Callable[[], str]) -> None:
@@ -89,7 +89,7 @@ class LabPanel(CourseWidget):
             words = say("panel-action-failed")
             traceback.print_exc()
         self.view = self._panel.view()
-        self.busy, self.said = False, words
+        self.busy, self.status = False, words
 
     def _check(self) -> str:
         result = self._panel.check()

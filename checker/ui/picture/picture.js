@@ -8,8 +8,8 @@ function render({ model, el }) {
   const notes = makeSvg("g");
   const svg = makeSvg("svg", { role: "group" }, nodes, lines, others, notes);
   const details = make("dl", { "aria-live": "polite" });
-  const said = make("p", { role: "status" });
-  const section = make("section", { class: "kc-picture" }, svg, details, said);
+  const status = make("p", { role: "status" });
+  const section = make("section", { class: "kc-picture" }, svg, details, status);
   const shapes = new Map(); // id: { element, drawn }
   const drawnLines = new Map();
   let chosen = ""; // the id of the shape whose details are shown
@@ -108,10 +108,10 @@ function render({ model, el }) {
   }
 
   function tell() {
-    write(said, model.get("said"));
+    write(status, model.get("status"));
   }
 
-  const attention = attend(model, { view: draw, said: tell });
+  const attention = attend(model, { view: draw, status: tell });
   section.append(attention.silent);
   el.append(section);
   return attention.end;

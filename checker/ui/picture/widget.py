@@ -27,7 +27,7 @@ class LivePicture(CourseWidget):
     _css = (HERE / "picture.css").read_text()
 
     def __init__(self, picture: Picture) -> None:
-        super().__init__(view=picture.view, said=picture.view["away"])
+        super().__init__(view=picture.view, status=picture.view["away"])
         self._picture = picture
         self.viewers = Viewers(lambda: picture.follow(self._show_change))
 
@@ -35,9 +35,9 @@ class LivePicture(CourseWidget):
         try:
             self.viewers.here()
         except Problem as problem:
-            self.said = str(problem)
+            self.status = str(problem)
 
     def _show_change(self) -> None:
         view = self._picture.view
         self.view = view
-        self.said = view["away"] or "; ".join(view["broken"])
+        self.status = view["away"] or "; ".join(view["broken"])

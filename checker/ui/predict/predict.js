@@ -28,13 +28,13 @@ function render({ model, el }) {
   const predicted = make("p", { class: "kc-predicted" });
   const next = make("p");
   const problem = make("p");
-  const said = make("div", { role: "status", "aria-live": "polite" }, predicted, next, problem);
+  const status = make("div", { role: "status", "aria-live": "polite" }, predicted, next, problem);
   const reveal = make("button", { type: "button", onclick: () => model.send({ do: "reveal" }) }, view.texts["predict-show"]);
   const came = make("p", { class: "kc-came-answer" });
   const verdict = make("p");
   const because = make("p");
   const answer = make("div", { class: "kc-came", tabindex: "-1" }, came, verdict, because);
-  const section = make("section", { class: "kc-predict", "aria-label": view.label }, said, form, reveal, answer);
+  const section = make("section", { class: "kc-predict", "aria-label": view.label }, status, form, reveal, answer);
   let shownBefore = null; // the prediction that is on the page: a choice that is not yet sent stays
 
   form.addEventListener("submit", (event) => {
