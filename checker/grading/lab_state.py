@@ -26,6 +26,9 @@ from checker.model.kinds import KINDS
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 
+# Why an image is not there.
+IMAGE_CAUSES = ("image-name-typo", "image-not-found", "image-not-loaded", "image-name-invalid")
+
 
 class LabState(State):
     """See the module's text."""
@@ -62,9 +65,18 @@ class LabState(State):
         fail("key-missing", source, key=key, near=nearest(key, keys, cutoff=0.6), keys=sorted(keys))
 
     def require_image(self, obj: Object, image: str) -> None:
-        """A Pod or workload is made from this image, whether its containers run yet or not. Raises Failed otherwise."""
-        if not obj.runs(image):
-            fail("wrong-image", obj, image=image, images=obj.images)
+        """A Pod or workload is made from this image, whether its containers run yet or not. Raises Failed otherwise.
+
+        Where its own image exists nowhere, that is the cause.
+        """
+        if obj.runs(image):
+            return
+        try:
+            self.require_working(obj)
+        except NotPassed as end:
+            if end.fault.cause in IMAGE_CAUSES:
+                raise
+        fail("wrong-image", obj, image=image, images=obj.images)
 
     def require_working(self, obj: Object) -> None:
         """Walk the chain that makes this object work.
