@@ -10,14 +10,10 @@ A question is one of
   {"do": "tcp", "to": ["10.244.1.5:8080"]}     -> {"10.244.1.5:8080": "open" | "refused" | "timeout" | …}
   {"do": "dns", "names": […]}                  -> {name: {"addresses": […], "error": …}}
   {"do": "read", "files": […]}                 -> {path: text, or None where it cannot be read}; 4096 characters at most
-  {"do": "told", "variable": NAME}             -> {"value": …, "addresses": […], "error": …}: a variable of the
-                                                  container that this runs in, as its program has it, and where the
-                                                  host (and port) that it names leads to
 """
 
 import http.client
 import json
-import os
 import socket
 import sys
 from collections import Counter
@@ -26,7 +22,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 TIMEOUT = 2.0  # seconds that one request or connection may take
-PROCESSES = Path("/proc")
 FIRST = 16  # requests after which it shows whether anybody answers at all
 
 
@@ -137,28 +132,7 @@ def ask_read(question, pool, resolve=addresses):
     return {path: read_file(path) for path in question["files"]}
 
 
-def told(name):
-    """A variable as the guestbook's process has it (its command may have set it), else as the container has it."""
-    value = os.environ.get(name, "")
-    for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            runs, has = ((process / what).read_text(errors="replace").split("\0") for what in ("cmdline", "environ"))
-        except OSError:  # it has ended, or is somebody else's
-            continue
-        if any(word.endswith("app.py") for word in runs):
-            value = next((entry.partition("=")[2] for entry in has if entry.startswith(f"{name}=")), value)
-    return value
-
-
-def ask_told(question, pool, resolve=addresses):
-    value = told(question["variable"])
-    try:
-        return {"value": value, **look_up(value.partition(":")[0])}
-    except UnicodeError:  # what Python says of a host that cannot be a name
-        return {"value": value, "addresses": [], "error": "no-name"}
-
-
-ASK = {"http": ask_http, "each": ask_each, "tcp": ask_tcp, "dns": ask_dns, "read": ask_read, "told": ask_told}
+ASK = {"http": ask_http, "each": ask_each, "tcp": ask_tcp, "dns": ask_dns, "read": ask_read}
 
 
 def ask_one(known, question, pool, resolve):

@@ -224,7 +224,7 @@ class Asker:
         labels = host.rstrip(".").lower().split(".")
         space = labels[-4] if len(labels) > 4 and labels[-3:] == ["svc", "cluster", "local"] else ""
         if space not in self.namespaces and not is_address(host):
-            raise Refused(f"the name {host[:200]} is not of {self.told()}")
+            raise Refused(f"the name {host[:200]} is not of {self.described()}")
 
     def resolver(self, resolve, age=LISTED):
         """A `resolve` that gives only addresses of these namespaces, and raises Refused for others.
@@ -271,10 +271,10 @@ class Asker:
         for book in books:
             if address in book.services:
                 foreign = sorted(book.services[address] - pods)
-                return f"a Service leads to {foreign[0]}, which is no Pod of {self.told()}" if foreign else ""
-        return f"{address} is no Pod and no Service of {self.told()}"
+                return f"a Service leads to {foreign[0]}, which is no Pod of {self.described()}" if foreign else ""
+        return f"{address} is no Pod and no Service of {self.described()}"
 
-    def told(self):
+    def described(self):
         return f"namespace {' or '.join(self.namespaces)}"
 
 

@@ -272,7 +272,7 @@ def ask_names(asker, question, pool, resolve):
     return ask_dns(question, pool)
 
 
-def told(ask):
+def with_refusals(ask):
     """The same question; a refusal is its answer."""
 
     def asked(question, pool, resolve):
@@ -290,7 +290,7 @@ def answers(questions, asker):
     own = {"timeline": ask_timeline, "forget": ask_forget, "dns": ask_names}
     known |= {name: partial(ask, asker) for name, ask in own.items()}
     with LANES.lane(asker.owner) as threads:
-        known = {name: told(ask) for name, ask in known.items()}
+        known = {name: with_refusals(ask) for name, ask in known.items()}
         return ask_with(threads, known, questions, asker.resolver(addresses))
 
 

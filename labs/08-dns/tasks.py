@@ -93,7 +93,7 @@ def require_redis_by_name(state: State, deployment: Object, answers: dict[str, A
     now = variable_in_template(state, pod)
     if now != variable_in_template(state, deployment):
         state.require_working(deployment)  # its Pods still have an earlier template
-    variable = answers["told"]
+    variable = answers["variable"]
     value = variable["value"]
     hidden = isinstance(now, Redacted) and not value and variable["kind"] != "none"
     host = f"${VARIABLE}" if hidden else value.partition(":")[0]

@@ -15,7 +15,6 @@ from checker.grading.observations import answered
 from checker.model.fault import Phrase
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, Verdict
-from cluster.observer import asking
 
 from .objects import container, obj, pod, service, state
 
@@ -37,7 +36,7 @@ def set_answer(
     kind = kind or ASKING.kind_of(value.partition(":")[0], list(addresses))
     lookup = {"value": value, "kind": kind, "addresses": list(addresses), "error": error}
     seen.observations[f"RedisTold(deployment='{deployment}')"] = {
-        "": {"told": lookup, "names": CONTROL, "entries": [answer]}
+        "": {"variable": lookup, "names": CONTROL, "entries": [answer]}
     }
 
 
@@ -77,35 +76,10 @@ def test_what_cannot_be_a_name_is_said_to_be_none(solved: State) -> None:
     assert "redis..x" in judged(solved)["by-name"].message
 
 
-def test_a_host_is_looked_up_where_the_variable_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(asking, "PROCESSES", tmp_path)
-    monkeypatch.setenv("REDIS_HOST", "127.0.0.1:6379")
-    assert asking.ask_told({"variable": "REDIS_HOST"}, None) == {
-        "value": "127.0.0.1:6379",
-        "addresses": ["127.0.0.1"],
-        "error": "",
-    }
-    monkeypatch.setenv("REDIS_HOST", "redis..x")
-    assert asking.ask_told({"variable": "REDIS_HOST"}, None)["error"] == "no-name"
-
-
 def process(folder: Path, number: int, command: str, environment: str = "") -> None:
     (folder / str(number)).mkdir()
     (folder / str(number) / "cmdline").write_text(command.replace(" ", "\0"))
     (folder / str(number) / "environ").write_text(environment.replace(" ", "\0"))
-
-
-def test_what_the_guestbook_has_comes_before_what_its_container_was_given(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(asking, "PROCESSES", tmp_path)
-    monkeypatch.setenv("REDIS_HOST", "given")
-    process(tmp_path, 1, "sh -c REDIS_HOST=set\tpython3\tapp.py", "PATH=/bin REDIS_HOST=given")
-    process(tmp_path, 9, "python3 -c app.py\t# REDIS_HOST", "REDIS_HOST=asking")
-    (tmp_path / "11").mkdir()  # it has ended
-    assert asking.told("REDIS_HOST") == "given"
-    process(tmp_path, 10, "python3 -u /app/app.py", "REDIS_HOST=set=so PATH=/bin")
-    assert (asking.told("REDIS_HOST"), asking.told("REDIS")) == ("set=so", "")
 
 
 def test_a_name_of_the_pods_own_hosts_file_is_an_address(solved: State) -> None:
@@ -277,11 +251,18 @@ def test_the_program_that_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1:1")
     assert ASKING.environment()["REDIS_HOST"] == "127.0.0.1:1"
     process(tmp_path, 1, "sh -c unset\tREDIS_HOST;python3\tapp.py", "REDIS_HOST=given")
+    process(tmp_path, 8, "sleep app.py", "REDIS_HOST=another")
+    (tmp_path / "7").mkdir()  # it has ended
     process(tmp_path, 9, "python3 -u app.py", "REDIS_HOST=localhost:1 PORT=1")
     assert ASKING.environment()["REDIS_HOST"] == "localhost:1"
     seen = ASKING.answers({"variable": "REDIS_HOST", "hidden": True, "names": []})
-    assert (seen["told"]["value"], seen["told"]["kind"], seen["told"]["addresses"]) == ("", "name", ["127.0.0.1"])
+    assert (seen["variable"]["value"], seen["variable"]["kind"], seen["variable"]["addresses"]) == (
+        "",
+        "name",
+        ["127.0.0.1"],
+    )
     assert seen["entries"][0]["error"] == "refused"
+    assert ASKING.look_up("redis..x") == {"addresses": [], "error": "no-name"}
     assert [ASKING.kind_of(host, ["10.1.2.3"]) for host in ("", "10.1.2.3", "10-1-2-3.x.pod", "redis")] == [
         "none",
         "address",

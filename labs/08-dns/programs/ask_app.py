@@ -3,7 +3,7 @@
 Question and answers are JSON. Only standard library, as in cluster/observer/asking.py. Nothing is written. Question:
   {"variable": NAME, "hidden": bool, "names": [...]}
 The answers:
-  "told"     {"value", "kind", "addresses", "error"}: the variable as the app's process has it, and what its host
+  "variable" {"value", "kind", "addresses", "error"}: the variable as the app's process has it, and what its host
              resolves to. kind: "none", "name", "address", or "address-as-name". Where `hidden` is true, the value stays
              here: "value" is empty.
   "names"    {name: {"addresses", "error"}}: what other names resolve to
@@ -82,7 +82,7 @@ def answers(question: dict[str, Any]) -> dict[str, Any]:
     lookup: dict[str, Any] = look_up(host) if host else {"addresses": [], "error": ""}
     variable = {"value": "" if question["hidden"] else value, "kind": kind_of(host, lookup["addresses"]), **lookup}
     return {
-        "told": variable,
+        "variable": variable,
         "names": {name: look_up(name) for name in question["names"]},
         "entries": [entries(has.get("PORT") or "8080")],
     }
