@@ -439,7 +439,7 @@ def test_a_figure_takes_the_place_of_the_older_one_in_the_table() -> None:
     )
 
 
-def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_for_the_cluster_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
     assert up_progress.describe(cluster) == ""
     monkeypatch.setattr(up_progress, "is_running", lambda cluster: True)
@@ -455,7 +455,7 @@ def test_whoever_waits_for_the_cluster_is_told_how_far_it_is(tmp_path: Path, mon
     assert up_progress.describe(cluster) == ""
 
 
-def test_whoever_waits_for_the_cluster_is_told_why_it_does_not_come(tmp_path: Path) -> None:
+def test_a_wait_for_the_cluster_tells_why_it_does_not_come(tmp_path: Path) -> None:
     cluster = Cluster("kubeclass", tmp_path / "kubeconfig")
     with pytest.raises(Problem), up_progress.reporting(cluster):
         up_progress.begin_stage("nodes")
