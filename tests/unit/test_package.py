@@ -165,6 +165,29 @@ def test_the_nightly_proof_has_a_part_for_each_finished_lab(tmp_path: Path) -> N
     assert [part["part"] for part in parts if "lab" not in part] == ["lesson-00", "explain"]
 
 
+def test_gitlab_proves_the_same_parts() -> None:
+    jobs = yaml.safe_load((paths.COURSE / ".gitlab-ci.yml").read_text())
+    labs, lessons, rest = jobs["prove"]["parallel"]["matrix"]
+    numbers = [path.name[:2] for path in sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))]
+    assert (labs, lessons, rest) == ({"LAB": all_labs()}, {"LESSON": numbers}, {"EXPLAIN": ["1"]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("gitlab-ci", ".gitlab-ci.yml"),
+        ("github-workflows", ".github/workflows/ci.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/does-not-work.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/wrong-grade.yml"),
+    ],
+)
+def test_the_services_files_keep_to_the_published_schema(schema: str, file: str) -> None:
+    """The schemas are those that check-jsonschema brings with it; nothing is downloaded."""
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(paths.COURSE / file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_forms_for_issues_ask_for_the_machine() -> None:
     forms = sorted((paths.COURSE / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
     assert forms
