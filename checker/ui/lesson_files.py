@@ -19,7 +19,7 @@ UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JS
 
 def course_files(pages: Iterable[str]) -> dict[str, bytes]:
     """What is laid into a folder: names and contents."""
-    lessons = paths.COURSE / "lessons"
+    lessons = paths.lessons()
     found = {page: without_outputs((lessons / page).read_bytes()) for page in pages}
     for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
         if path.is_file() and not path.name.startswith("."):
@@ -37,7 +37,7 @@ def without_outputs(notebook: bytes) -> bytes:
 
 def is_changed_in_the_clone(page: str) -> bool:
     """Whether a lesson in the clone is another one than git has. False where git cannot say."""
-    lessons = paths.COURSE / "lessons"
+    lessons = paths.lessons()
     try:
         shown = subprocess.run(["git", "show", f"HEAD:./{page}"], cwd=lessons, capture_output=True, check=False)
     except FileNotFoundError:  # there is no git
