@@ -116,11 +116,11 @@ def see(api: Api, record: Record, names: Sequence[str] = (), wait: float = 0, re
     cluster = _Listed(api, record.name)
     now = api.now
     learners = cluster.learners
-    in_lab = {(learner.id, lab.number): cluster.is_begun(learner, lab) for learner in learners for lab in labs}
-    now_in = {one.id: tuple(lab.number for lab in labs if in_lab[one.id, lab.number]) for one in learners}
+    every_lab = labs_named(record, ())
+    now_in = {one.id: tuple(lab.number for lab in every_lab if cluster.is_begun(one, lab)) for one in learners}
     if not names:
-        labs = [lab for lab in labs if any(in_lab[one.id, lab.number] for one in learners)]
-    begun = [(one, lab) for lab in labs for one in learners if in_lab[one.id, lab.number]]
+        labs = [lab for lab in labs if any(lab.number in numbers for numbers in now_in.values())]
+    begun = [(one, lab) for lab in labs for one in learners if lab.number in now_in[one.id]]
     looks = {(look.learner.id, look.lab.number): look for look in _judged(api, cluster, begun, report)}
     deadline = time.monotonic() + wait
     while (again := _in_progress(looks.values())) and time.monotonic() + PAUSE < deadline:
