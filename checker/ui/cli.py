@@ -14,6 +14,7 @@ from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
+from checker.ui.marks_cli import hand_in
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -378,7 +379,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, lesson_commands, class_commands, lab_commands):
+for _command in (*CLUSTER_COMMANDS, lesson_commands, hand_in, class_commands, lab_commands):
     app.add_command(_command)
 
 
