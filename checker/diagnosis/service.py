@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 from checker.diagnosis.dns import service_named
 from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
+from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import nearest, nearest_labels, pairs
+from checker.model.spelling import is_address, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
 
@@ -57,6 +58,10 @@ def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) ->
     endpoints = [one for piece in slices for one in piece.raw.get("endpoints") or []]
     if endpoints and all((one.get("conditions") or {}).get("ready") is False for one in endpoints):
         fail("endpoint-not-ready", service, **facts)
+    given = {address for one in endpoints for address in one.get("addresses") or [] if is_address(address)}
+    gone = sorted(one for one in given if is_a_pods(state, one) and not pod_with(state, one))
+    if gone:
+        fail("endpoint-address-of-nobody", service, addresses=gone, all=len(given), **facts)
     names = sorted({port.get("name") or "" for piece in slices for port in piece.raw.get("ports") or []})
     for port in service.spec.get("ports") or []:
         if names and (port.get("name") or "") not in names:
