@@ -189,7 +189,7 @@ def _explain_address(attempt: Attempt) -> None:
         if other.uid != attempt.pod.uid:
             walk(state, other)
             _check_way(attempt, other)
-    elif is_a_pods(state, address.host):
+    elif not state.rights_end("Pod") and is_a_pods(state, address.host):
         fail("address-of-nobody", attempt.pod, port=address.port, **attempt.facts)
 
 

@@ -56,8 +56,8 @@ def walk_restarts(state: State, pod: Object) -> None:
 
 def _is_over(state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any]) -> bool:
     """Whether a container that has ended before is well now, by the time for which it has run since."""
-    runs = state.age(ended["finishedAt"])
-    restarts = status.get("restartCount", 0)
+    runs: float = state.age(ended["finishedAt"])
+    restarts: int = status.get("restartCount", 0)
     if runs <= TIME_TO_RECOVER_FROM_RESTARTS:
         return False
     if restarts < OFTEN_AT_LONG_INTERVALS or runs > TIME_TO_FORGET_RESTARTS:

@@ -58,10 +58,6 @@ def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) ->
     endpoints = [one for piece in slices for one in piece.raw.get("endpoints") or []]
     if endpoints and all((one.get("conditions") or {}).get("ready") is False for one in endpoints):
         fail("endpoint-not-ready", service, **facts)
-    given = {address for one in endpoints for address in one.get("addresses") or [] if is_address(address)}
-    gone = sorted(one for one in given if is_a_pods(state, one) and not pod_with(state, one))
-    if gone:
-        fail("endpoint-address-of-nobody", service, addresses=gone, all=len(given), **facts)
     names = sorted({port.get("name") or "" for piece in slices for port in piece.raw.get("ports") or []})
     for port in service.spec.get("ports") or []:
         if names and (port.get("name") or "") not in names:
@@ -74,6 +70,19 @@ def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) ->
                 names=named,
                 **facts,
             )
+    _walk_addresses_by_hand(state, service, endpoints, facts)
+
+
+def _walk_addresses_by_hand(
+    state: State, service: Object, endpoints: list[dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    """Raises Failed where an EndpointSlice made by hand holds a Pod's address that no Pod has any more."""
+    if not state.can_see("Pod") or state.rights_end("Pod"):
+        return
+    given = {address for one in endpoints for address in one.get("addresses") or [] if is_address(address)}
+    gone = sorted(one for one in given if is_a_pods(state, one) and not pod_with(state, one))
+    if gone:
+        fail("endpoint-address-of-nobody", service, addresses=gone, **facts)
 
 
 def _explain_nothing_selected(state: State, service: Object, selector: dict[str, str]) -> NoReturn:
