@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,16 +33,35 @@ class Environment(Protocol):
     def apply(self, lab: Lab, folder: str) -> None: ...
 
 
+# Bash says by this in which line of a script a command failed: https://www.gnu.org/software/bash/manual/bash.html#index-trap
+_MARK = "kubeclass-failed-line: "
+_TELL = f"""trap 'printf "\\n{_MARK}%s\\n" "$LINENO" >&2' ERR; """
+
+
 def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:
     """Run a script of a lab with bash, which stops at the first error. The script finds its namespace in NAMESPACE.
 
     timeout: in seconds. Returns what the script printed. Raises Problem where it fails.
     """
     try:
-        bash = ("bash", "-euo", "pipefail", "-c", script)
+        bash = ("bash", "-Eeuo", "pipefail", "-c", _TELL + script)
         done = finish(*bash, timeout=timeout, cwd=str(folder), env={**os.environ, "NAMESPACE": namespace, **env})
     except DidNotEnd:
         raise problem("script-endless", folder=folder, seconds=f"{timeout:.0f}") from None
     if done.returncode != 0:
-        raise problem("script-failed", folder=folder, output=done.err.strip() or done.out.strip())
+        line, said = _told(script, done.err)
+        output = said or done.out.strip()
+        if line:
+            raise problem("script-failed", folder=folder, command=line, output=output)
+        raise problem("script-failed-somewhere", folder=folder, output=output)
     return done.out
+
+
+def _told(script: str, errors: str) -> tuple[str, str]:
+    """The line of a script that failed ("" where bash did not tell it), and what else stands in its standard error."""
+    marked = re.findall(rf"(?:^{_MARK}\d+$\s*)+", errors, re.M)
+    said = re.sub(rf"^\n?{_MARK}\d+\n?", "", errors, flags=re.M).strip()
+    if not marked:
+        return "", said
+    number = int(re.findall(r"\d+$", marked[-1], re.M)[0])  # a subshell tells its line before the shell around it does
+    return script.splitlines()[number - 1].strip(), said

@@ -307,7 +307,7 @@ def suspect(lab: str, target: str, what: str, namespace: str) -> None:
             "suspect-of-what", choices="".join(f"\n    {choice}: {words}" for choice, words in suspects.choices())
         )
     session = Session(lab, namespace)
-    is_right, answer = suspects.named(session.lab, *session.checked(0), target, what)
+    is_right, answer = suspects.named(session.lab, *session.checked(), target, what)
     click.echo(answer)
     sys.exit(0 if is_right else 1)
 

@@ -132,6 +132,7 @@ def study(
         f"--LabApp.default_url={where}",
         f"--LabApp.workspaces_dir={layout.folder()}",
         *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
+        "--ServerApp.contents_manager_class=checker.ui.contents.CourseContents",
         "--ServerApp.answer_yes=True",
         "--log-level=WARN",
         *([] if browser else ["--no-browser"]),

@@ -99,3 +99,42 @@ def test_a_container_that_is_older_than_its_config_map_keeps_the_old_value() -> 
     assert _roots(world) == ["environment-not-refreshed@Pod/client"]
     quiet = explained(state(source, shop, client))
     assert [remark.root for remark in quiet.remarks] == ["container-older-than-source@Pod/client"]
+
+
+@pytest.mark.parametrize(
+    ("address", "line", "wanted"),
+    [
+        ("10.244.3.9:6379", "10.244.3.9:6379: No route to host", ["address-of-nobody@Pod/client"]),
+        ("10.244.3.9:6379", "served", []),  # it does not complain
+        ("192.0.2.9:6379", "192.0.2.9:6379: timed out", []),  # outside the cluster
+        ("10.244.1.1:6379", "10.244.1.1:6379: Connection refused", []),  # the Pod's own
+        ("10.244.1.7:6379", "10.244.1.7:6379: Connection refused", []),  # of a Pod that is well: nothing is known
+        ("10.96.0.9:81", "10.96.0.9:81: timed out", ["service-port-unknown@Pod/client"]),
+    ],
+)
+def test_a_literal_address_is_joined_to_the_object_that_has_it(address: str, line: str, wanted: list[str]) -> None:
+    shop = obj("Service", "shop", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}, "ports": [{"port": 80}]})
+    alive = pod("shop", labels={"app": "shop"}, ip="10.244.1.7")
+    found = _roots(_asking(address, line, shop, alive))
+    assert [root for root in found if not root.endswith("Service/shop")] == wanted
+
+
+def test_an_endpoint_by_hand_must_be_an_address_that_somebody_has() -> None:
+    by_hand = obj("Service", "by-hand", spec={"ports": [{"port": 80}]})
+
+    def slice_with(*addresses: str) -> Object:
+        return obj(
+            "EndpointSlice",
+            "by-hand-1",
+            metadata={"labels": {"kubernetes.io/service-name": "by-hand"}},
+            ports=[{"port": 80}],
+            endpoints=[{"addresses": [address]} for address in addresses],
+        )
+
+    alive = pod("shop", ip="10.244.1.7")
+    gone = pod("job", ip="10.244.1.8", phase="Succeeded")
+    assert _roots(state(by_hand, alive, slice_with("10.244.1.7", "192.0.2.1"))) == []
+    for address in ("10.244.9.9", "10.244.1.8"):
+        found = explained(state(by_hand, alive, gone, slice_with("10.244.1.7", address)))
+        assert [finding.root for finding in found.findings] == ["endpoint-address-of-nobody@Service/by-hand"]
+        assert f"made by hand, holds {address}. No Pod" in found.findings[0].message
