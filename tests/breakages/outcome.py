@@ -16,6 +16,16 @@ from typing import Any
 from tests.breakages.breakage import Broken
 
 WORDS = ("first", "half", "missed")
+# The columns of the table: what `summary` counts.
+COLUMNS = {
+    "first": "root first",
+    "half": "half",
+    "missed": "missed",
+    "untrue": "untrue findings",
+    "early": "too early",
+    "healthy": "healthy namespaces",
+    "said_of_healthy": "findings in them",
+}
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,17 @@ def lines(data: dict[str, Any]) -> list[str]:
     outcomes = [Outcome(**one) for one in data["outcomes"]]
     numbers = summary(outcomes)
     command = f"make prove EXPLAIN=random N={len(outcomes)} SEED={data['seed']}"
-    columns = "breakages root-first half missed untrue-findings too-early healthy-namespaces findings-in-them".split()
-    values = [numbers[name] for name in ("tried", *WORDS, "untrue", "early", "healthy", "said_of_healthy")]
+    columns = [
+        "breakages",
+        "root-first",
+        "half",
+        "missed",
+        "untrue-findings",
+        "too-early",
+        "healthy-namespaces",
+        "findings-in-them",
+    ]
+    values = [numbers[name] for name in ("tried", *COLUMNS)]
     found = [
         "",
         "## Healthy namespaces, broken at random",
@@ -100,7 +119,7 @@ def lines(data: dict[str, Any]) -> list[str]:
         f"`{command}`, on {data['date']}. `tests/breakages` holds each breakage with its root.",
         "*Half*: the root was told, but not first, or beside something untrue. *Too early*: untrue, and taken back.",
         "",
-        f"| {' | '.join(columns).replace('-', ' ')} |",
+        f"| {' | '.join(columns)} |",
         "|---:" * len(columns) + "|",
         f"| {' | '.join(map(str, values))} |",
     ]

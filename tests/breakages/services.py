@@ -93,7 +93,7 @@ def protocol_udp(it: Manifests) -> str:
 def alias_slip(it: Manifests) -> str:
     """An ExternalName names a Service with a slip."""
     service = it.named("Service", "catalog")
-    service["spec"]["externalName"] = it.slip("appi") + service["spec"]["externalName"].removeprefix("api")
+    service["spec"]["externalName"] = it.slip("api") + service["spec"]["externalName"].removeprefix("api")
     return root("externalname-unresolved", service)
 
 
