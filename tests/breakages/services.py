@@ -175,12 +175,12 @@ def policy_without_dns(it: Manifests) -> str:
     return root("dns-egress-missing", policy)
 
 
-@breakage("shop")
+@breakage("shop", remark=True)
 def policy_selects_others(it: Manifests) -> str:
     """The podSelector of a NetworkPolicy has a slip: it selects no Pod, and closes nothing."""
     policy = it.named("NetworkPolicy", "api-in")
-    policy["spec"]["podSelector"]["matchLabels"]["app"] = it.slip("api-server")
-    return root("policy-selects-nothing", policy)
+    policy["spec"]["podSelector"]["matchLabels"]["app"] = it.slip("api")
+    return root("policy-selects-nothing|policy-selects-nobody", policy)
 
 
 @breakage("store")
