@@ -221,7 +221,7 @@ def probe_path(it: Manifests) -> str:
     probes = [name for name in ("readinessProbe", "livenessProbe") if name in container(server)]
     get = container(server)[it.random.choice(probes)]["httpGet"]
     get["path"] = it.random.choice([it.slip(get["path"]), "/health", "/ready"])
-    return root("probe-path-not-found", server)
+    return root("probe-path-not-found|readiness-probe-fails", server)  # which quotes the probe and its status 404
 
 
 @breakage("web store shelf shop")
