@@ -306,7 +306,8 @@ def refine_probe_refused(state: State, pod: Object, fault: Fault) -> Fault | Non
             continue
         facts = {name: fault.facts.get(name) for name in ("container", "probe", "answer")}
         try:
-            _explain_listens_elsewhere(state, pod, spec, which, {**facts, "which": which}, fault.in_progress)
+            own = {**facts, "which": which, "restarts": None}
+            _explain_listens_elsewhere(state, pod, spec, which, own, fault.in_progress)
         except Failed as end:
             return end.fault
     return None
