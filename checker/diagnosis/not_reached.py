@@ -21,7 +21,7 @@ from checker.diagnosis.host_aliases import explain_host_alias
 from checker.diagnosis.network_policy import PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
-from checker.diagnosis.pod_names import explain_pod_name
+from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
 from checker.diagnosis.service import pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
@@ -162,7 +162,7 @@ def _is_outside(state: State, pod: Object, host: str) -> bool:
     here = {s.name for s in state.all("Service", pod.namespace)} | {
         str(p.spec.get("subdomain")) for p in state.all("Pod", pod.namespace)
     }
-    if labels[1] in here or state.namespace_exists(labels[1]):
+    if labels[1] in here or state.namespace_exists(labels[1]) or pod_of_slip(state, *labels[:2], pod.namespace):
         return False
     return len(labels) > 2 or labels[0] not in {s.name for s in state.everywhere("Service")}
 

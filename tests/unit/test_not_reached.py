@@ -27,6 +27,8 @@ REFUSED = "shop: dial tcp 10.96.0.9:80: connect: connection refused"
         ("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", "protocol"),
         ("http: server gave HTTP response to HTTPS client", "protocol"),
         ("open /data/x: permission denied", "denied"),
+        ("http.client.InvalidURL: URL can't contain control characters. 'shop ' (found at least ' ')", "name"),
+        ('parse "http://shop shop": invalid character " " in host name', "name"),
         ("10 orders have been served", ""),
     ],
 )
@@ -75,6 +77,17 @@ def test_a_name_that_no_service_has_is_told_of_the_pod_that_runs() -> None:
 
 def test_a_name_outside_the_cluster_is_not_taken_for_a_namespace() -> None:
     assert _roots(_asking("api.example.com", "api.example.com: Name or service not known")) == []
+
+
+def test_a_slip_in_the_subdomain_of_a_pods_name_is_no_name_outside_the_cluster() -> None:
+    shelf = pod("shelf-0", labels={"app": "shelf"})
+    shelf.raw["spec"] |= {"hostname": "shelf-0", "subdomain": "shelf"}
+    headless = obj("Service", "shelf", spec={"clusterIP": "None", "selector": {"app": "shelf"}})
+    world = _asking("shelf-0.shlef", "shelf-0.shlef: Name or service not known", shelf, headless)
+    found = next(one for one in explained(world).findings if one.cause == "name-unknown")
+    assert found.object == "Pod/client"
+    assert "means Pod shelf-0 behind a Service shlef. " in found.message
+    assert _roots(_asking("shelf-0.example", "shelf-0.example: Name or service not known", shelf, headless)) == []
 
 
 def test_localhost_is_no_service() -> None:
