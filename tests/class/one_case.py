@@ -31,7 +31,7 @@ kubectl wait job import report-tried-out --for=condition=Complete --timeout=150s
 kubectl wait cronjob backup --for=jsonpath='{.status.lastSuccessfulTime}' --timeout=150s
 """,
     # Without the drain and the stop of a node, which are the teacher's.
-    "15": """
+    "16": """
 "$PYTHON" ../setup.py "$SEED" | kubectl apply -f -
 kubectl rollout restart deployment guestbook
 kubectl rollout status deployment guestbook --timeout=120s

@@ -261,12 +261,12 @@ def test_labs_that_a_cluster_cannot_do_are_named_with_the_reason() -> None:
         "05": "class-without-workers",
         "07": "class-without-workers",
         "14": "class-without-policies",
-        "15": "class-without-workers",
+        "16": "class-without-workers",
     }
 
 
 def test_in_a_class_the_tasks_about_nodes_are_the_teachers() -> None:
-    lab = load_lab("15")
+    lab = load_lab("16")
     in_class = fitted(lab, RealCluster("t", Path("none"), "t", "t-ada", "class"))
     assert in_class.left_out == {"drained", "node-back"}
     assert {task.id for task in in_class.spec.tasks} == set(in_class.code)
@@ -469,7 +469,7 @@ def test_a_lab_about_policies_is_in_a_namespace_without_walls(joined: RealCluste
 def test_the_course_shows_what_is_not_in_this_class_and_does_not_count_it(joined: RealCluster) -> None:
     rows = {row.lab: row for row in course().rows}
     assert rows["14"].max_score == 0 and "not in this class" in rows["14"].status[1]
-    assert rows["15"].max_score == 8 and not rows["15"].not_here
+    assert rows["16"].max_score == 8 and not rows["16"].not_here
     assert rows["07"].max_score == 7
 
 

@@ -62,8 +62,8 @@ BUDGET: dict[str, tuple[int, int, int]] = {
     "labs/12-storage": (1, 0, 0),
     "labs/13-jobs": (3, 0, 2),
     "labs/14-policies": (2, 0, 3),
-    "labs/15-operations": (2, 0, 5),
-    "labs/16-autoscaling": (0, 0, 2),
+    "labs/16-capstone": (2, 0, 5),
+    "labs/15-autoscaling": (0, 0, 2),
 }
 
 WITH_FIGURE = [f"{number:02}" for number in range(16)]  # the lessons that have an explanatory figure

@@ -131,7 +131,7 @@ def test_each_choice_is_right_for_some_cause_and_each_entry_names_known_choices(
 
 def test_the_labs_that_ask_to_find_out() -> None:
     with_diagnosis = {number for number in all_labs() if any(task.find_out for task in load_lab(number).spec.tasks)}
-    assert with_diagnosis == {"09", "15"}
+    assert with_diagnosis == {"09", "16"}
 
 
 def test_a_suspect_waits_for_a_change_in_progress_as_a_check_does(

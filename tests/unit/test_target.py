@@ -456,7 +456,7 @@ def test_start_writes_at_a_config_map_what_it_may_not_write_at_the_namespace(
 def test_a_seed_is_kept_there_too_and_bound_to_the_namespace(
     in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]]
 ) -> None:
-    lab = load_lab("15")
+    lab = load_lab("16")
     server.namespaces |= {f"{HERE}-{suffix}" for suffix in lab.spec.namespaces}
     place = NamespaceEnvironment(seed="blue-whale")
     place._generate(lab, "2026-11-30T10:00:00Z", "", begun=False)
