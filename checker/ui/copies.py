@@ -52,8 +52,9 @@ class Manifest(msgspec.Struct):
 def bring_up_to_date(folder: Path, pages: Iterable[str], registry: str = "") -> list[str]:
     """Put the course's files into the learner's folder. No file that the learner has changed is overwritten.
 
-    pages: the files of the lessons. registry: the prefix of the images' names in them (lesson_files.py). Returns what to tell the learner, in sentences. Raises Problem where the folder
-    cannot be used or the disk is full; then every file is either the old one or the new one.
+    pages: the files of the lessons. registry: the prefix of the images' names in them (lesson_files.py). Returns what
+    to tell the learner, in sentences. Raises Problem where the folder cannot be used or the disk is full; then every
+    file is either the old one or the new one.
     """
     with _problems_of(folder):
         opened = _Folder(folder)

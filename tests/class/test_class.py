@@ -206,7 +206,7 @@ def test_every_attack_is_refused(classroom: Classroom, pytestconfig: pytest.Conf
 
 def attack_all(classroom: Classroom, pytestconfig: pytest.Config) -> None:
     who = Attacker(classroom.api("ada"), f"{NAME}-ada", f"{NAME}-bob", address(classroom, f"{NAME}-bob"))
-    # So that a refusal is the observer's own. The network plugin needs some seconds to let the observer in to a new Pod.
+    # So that a refusal is the observer's own. The network plugin may need some seconds until it knows a new Pod.
     assert wait_until(lambda: observer_reaches(classroom.admin, who.address), 30, pause=1)
     rows = []
     for title, attack in ATTACKS.items():
