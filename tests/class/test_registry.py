@@ -34,6 +34,7 @@ NAME = "class-r"
 USER, PASSWORD = "teacher", "course"
 HASH = "$2b$04$QktqztA/wHx3X7W3KIKujuNtzNrO58zQvcFLyaDbmMfesBbWW1HR."  # bcrypt, of the password
 PROGRAM = "docker-registry"
+MARK = "org.kubeclass.test"  # label of the images that the registry gives out
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,18 @@ class Registry:
     def login(self) -> None:
         host, _, _ = self.prefix.partition("/")
         run(engine(), "login", host, "-u", USER, "--password-stdin", input=PASSWORD, env=self.env)
+
+    def make_its_own(self, image: str) -> None:
+        """Have the registry give out an image that is not the one on the nodes.
+
+        The kubelet keeps by the image's id what it has pulled, and from where. With the same id on the nodes already,
+        it would not start other tests' Pods by the short name any more, but would pull that.
+        Source: https://kubernetes.io/docs/concepts/containers/images/#ensureimagepullcredentialverification
+        """
+        made = run(engine(), "create", image).strip()
+        run(engine(), "commit", "--change", f"LABEL {MARK}={NAME}", made, f"{self.prefix}/{image}")
+        run(engine(), "rm", made)
+        run(engine(), "push", f"{self.prefix}/{image}", timeout=300, env=self.env)
 
     @property
     def env(self) -> dict[str, str]:
@@ -127,6 +140,8 @@ def test_a_learner_does_a_lab_with_images_of_a_registry(
     pushed = command(*push, home=home)
     assert pushed.returncode == 0, pushed.stderr
     assert list(json.loads(pushed.stdout)["images"]) == images.all_names()
+    for image in images.GUESTBOOK:
+        registry.make_its_own(image)
 
     cluster = current()
     where = ("--context", cluster.context, "--kubeconfig", str(cluster.kubeconfig))
