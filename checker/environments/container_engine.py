@@ -168,6 +168,11 @@ class ContainerEngineEnvironment:
         compose.ensure(self.command)
         self.folder(lab).mkdir(parents=True, exist_ok=True)
 
+    def reset(self, lab: Lab) -> None:
+        """Remove what was made for the lab, and prepare it again."""
+        self.clear(lab)
+        self.prepare(lab)
+
     def clear(self, lab: Lab) -> None:
         """Remove what was made for the lab."""
         self.empty()

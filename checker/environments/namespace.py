@@ -218,6 +218,22 @@ class NamespaceEnvironment:
             return
         self.await_account(namespace)
 
+    def _unmark(self, *namespaces: str) -> None:
+        """Take the marks of labs from Namespaces that stay. A mark in a ConfigMap went with what was deleted.
+
+        Raises Problem where the cluster does not answer.
+        """
+        wanted = {"labels": {LAB: None}, "annotations": {STARTED: None, SEED: None}}
+        for namespace in namespaces:
+            path = f"/api/v1/namespaces/{namespace}"
+            metadata = self._get(path, 403, absent=404).get("metadata") or {}
+            if not any(key in (metadata.get(part) or {}) for part, keys in wanted.items() for key in keys):
+                continue
+            try:
+                self.api.request("PATCH", path, {"metadata": wanted}, content="application/merge-patch+json")
+            except ApiError as error:
+                raise problem_of(error, self.cluster) from None
+
     def _apply_mark(self, namespace: str, config_map: dict[str, Any]) -> None:
         try:
             self.api.apply(marks.path(namespace), config_map)
@@ -243,22 +259,32 @@ class NamespaceEnvironment:
         if not wait_until(has_account, timeout, pause=0.2):
             raise problem("no-service-account", namespace=namespace, seconds=f"{timeout:.0f}")
 
+    def reset(self, lab: Lab) -> None:
+        """Delete what was made for the lab and set it up again, from the same seed."""
+        metadata = self._namespace().get("metadata") or {}
+        if (metadata.get("labels") or {}).get(LAB) == lab.number:
+            self.seed = self.seed or seed_in(metadata)  # `clear` may delete it
+        self.clear(lab)
+        self.prepare(lab)
+
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further namespaces.
 
-        Raises Problem for a namespace that is not a lab's.
+        Namespaces that a class gave stay, without the lab's marks. Raises Problem for a namespace that is not a lab's.
         """
         from checker.collect import observer
 
         found = self._namespace()
         metadata = found.get("metadata") or {}
         own = LAB in (metadata.get("labels") or {}) or CLEARED_AT in (metadata.get("annotations") or {})
+        own = own or self.namespace in further_namespaces(self.cluster).values()
         if found and self.namespace != self.cluster.namespace and not own:
             raise problem("not-of-the-course", namespace=self.namespace, lab=lab.number)
         further = lab.namespaces(self.namespace).values()
         observer.forget(self.api, self.namespace, *further)
         if self.cluster.kind != "own":
             self._delete_what_may_be(self.namespace, *further)
+            self._unmark(self.namespace, *further)
             return
         self._delete_namespaces(further)
         if found:
@@ -287,6 +313,7 @@ class NamespaceEnvironment:
             places = (self.namespace, *further_namespaces(self.cluster).values())
             observer.forget(self.api, *places)
             self._delete_what_may_be(*places)
+            self._unmark(*places)
             return
         try:
             listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]

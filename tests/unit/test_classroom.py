@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from checker.classroom import apply, record, rights, tokens, where
+from checker.classroom import apply, offers, record, rights, tokens, where
 from checker.classroom.access import ClassAccess
 from checker.classroom.access import write as write_access
 from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, short_of
 from checker.classroom.joined import join
-from checker.classroom.kinds import KINDS, key_of, path_of
+from checker.classroom.kinds import KINDS, TIERS, key_of, path_of
 from checker.classroom.names import LEARNER
 from checker.classroom.needs import fitted, left_out, namespace_of
 from checker.classroom.plan import Class, Cluster, objects, steps
@@ -184,15 +184,43 @@ def test_admission_policies_name_each_learner_and_nobody_else() -> None:
     ]
 
 
-def test_a_cluster_with_admin_network_policies_gets_one_for_each_learner() -> None:
-    assert not [one for one in objects(plan_of("ada")) if one["kind"] == "AdminNetworkPolicy"]
-    made = objects(plan_of("ada", "bob", cluster=Cluster(tiers=True)))
-    tiers = [one for one in made if one["kind"] == "AdminNetworkPolicy"]
+@pytest.mark.parametrize("kind", TIERS)
+def test_a_cluster_with_policies_of_its_own_gets_one_for_each_learner(kind: str) -> None:
+    assert not [one for one in objects(plan_of("ada")) if one["kind"] in TIERS]
+    made = objects(plan_of("ada", "bob", cluster=Cluster(tiers=kind)))
+    tiers = [one for one in made if one["kind"] in TIERS]
+    assert {one["kind"] for one in tiers} == {kind}
     assert [one["spec"]["subject"]["namespaces"]["matchLabels"] for one in tiers] == [
         {LEARNER: "t-ada"},
         {LEARNER: "t-bob"},
     ]
     assert {rule["action"] for one in tiers for rule in one["spec"]["ingress"]} == {"Deny"}
+    assert {one["spec"].get("tier") for one in tiers} == {"Admin" if kind == "ClusterNetworkPolicy" else None}
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        ({}, ""),
+        ({"v1alpha1": ["baselineadminnetworkpolicies"]}, ""),
+        ({"v1alpha1": ["adminnetworkpolicies"]}, "AdminNetworkPolicy"),
+        ({"v1alpha1": ["adminnetworkpolicies"], "v1alpha2": ["clusternetworkpolicies"]}, "ClusterNetworkPolicy"),
+    ],
+)
+def test_which_policies_of_the_cluster_are_served_is_seen(served: dict[str, list[str]], expected: str) -> None:
+    class Discovery:
+        def get(self, path: str) -> Any:
+            version = path.rpartition("/")[2]
+            if path.startswith("/apis/policy.networking.k8s.io/") and version in served:
+                return {"resources": [{"name": name} for name in served[version]]}
+            if path == "/version":
+                return {"major": "1", "minor": "37", "gitVersion": "v1.37.2"}
+            if path.endswith(("nodes", "priorityclasses", "storageclasses")):
+                return {"items": []}
+            raise ApiError(404, "the server could not find the requested resource")
+
+    seen = offers.look(Discovery())  # type: ignore[arg-type]
+    assert seen.known.tiers == expected and ("tiers" in seen.offers) is bool(expected)
 
 
 def test_no_role_gives_more_than_it_says() -> None:
