@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +31,21 @@ class Environment(Protocol):
     def leftovers(self, lab: Lab) -> str: ...
     def run(self, lab: Lab, script: str, folder: Path, timeout: float = 120) -> str: ...
     def apply(self, lab: Lab, folder: str) -> None: ...
+
+
+def hand_over(files: Path, folder: Path) -> None:
+    """Put the manifests with which a lab begins, and what lies in its files/, into the folder of the learner's files.
+
+    files: the lab's folder, or a copy of it with other names of images. A file that exists stays as it is: it may hold
+    the learner's work.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (files / "setup", files / "files"):
+        for path in sorted(source.rglob("*")):
+            target = folder / path.relative_to(source)
+            if path.is_file() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
 
 
 def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:
