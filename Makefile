@@ -76,7 +76,7 @@ bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
 words: $(VENV)/tests
-	@$(BIN)/python -m tests.proof.words
+	@$(BIN)/python -m tests.proof.words $(if $(SINCE),--since $(SINCE))
 
 docs: $(VENV)/tests
 	@$(BIN)/python -m checker.ui.causes_page

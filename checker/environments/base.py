@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,6 +38,21 @@ class Environment(Protocol):
 # Bash says by this in which line of a script a command failed: https://www.gnu.org/software/bash/manual/bash.html#index-trap
 _MARK = "kubeclass-failed-line: "
 _TELL = f"""trap 'printf "\\n{_MARK}%s\\n" "$LINENO" >&2' ERR; """
+
+
+def hand_over(files: Path, folder: Path) -> None:
+    """Put the manifests with which a lab begins, and what lies in its files/, into the folder of the learner's files.
+
+    files: the lab's folder, or a copy of it with other names of images. A file that exists stays as it is: it may hold
+    the learner's work.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (files / "setup", files / "files"):
+        for path in sorted(source.rglob("*")):
+            target = folder / path.relative_to(source)
+            if path.is_file() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
 
 
 def run_script(script: str, folder: Path, namespace: str, env: dict[str, str], timeout: float) -> str:

@@ -24,7 +24,7 @@ from checker.collect.api import Api, ApiError
 from checker.collect.refused import problem_of
 from checker.collect.rights import rights_in
 from checker.diagnosis.taints import is_worker
-from checker.environments.base import run_script
+from checker.environments.base import hand_over, run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
 from checker.model.catalogue import problem
@@ -90,7 +90,11 @@ class NamespaceEnvironment:
         from checker.collect.collect import collect
 
         folder = self.folder(lab)
-        manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        manifests = [
+            file
+            for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+            if not self._is_of_set_up(lab, file)
+        ]
         return collect(
             self.api,
             self.namespace,
@@ -101,6 +105,11 @@ class NamespaceEnvironment:
             listed=listed,
             further=lab.namespaces(self.namespace).values(),
         )
+
+    def _is_of_set_up(self, lab: Lab, file: Path) -> bool:
+        """Whether a file of the learner's is still as `start` put it there. So it tells nothing of their work."""
+        given = lab.folder / "setup" / file.name
+        return given.exists() and prefixed(given.read_text(), registry_of(self.cluster)).encode() == file.read_bytes()
 
     def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
         """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""
@@ -159,7 +168,8 @@ class NamespaceEnvironment:
         started = begun if begun and same else datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         kept = {SEED: metadata["annotations"][SEED]} if same and seed_in(metadata) else {}
         self._mark(self.namespace, lab, {STARTED: started, **kept})
-        self.folder(lab).mkdir(parents=True, exist_ok=True)
+        with prefixed_copy(lab.folder, registry_of(self.cluster)) as files:
+            hand_over(files, self.folder(lab))
         self.apply(lab, "setup")
         if lab.is_generated:
             self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))

@@ -465,6 +465,23 @@ def test_start_writes_at_a_config_map_what_it_may_not_write_at_the_namespace(
     assert server.objects[HERE, "configmaps"]["kubeclass"]["metadata"]["annotations"][STARTED] == begun
 
 
+def test_start_gives_the_learner_the_manifests_and_never_overwrites_a_file(
+    in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    place, lab = NamespaceEnvironment(work=tmp_path), load_lab("08")
+    folder = place.folder(lab)
+    folder.mkdir()
+    (folder / "guestbook.yaml").write_text("mine")
+    place.prepare(lab)
+    assert (folder / "guestbook.yaml").read_text() == "mine"
+    given = folder / "data" / "redis.yaml"
+    manifest = (lab.folder / "setup" / "data" / "redis.yaml").read_text()
+    assert given.read_text() == manifest.replace("redis:8", "registry.example/course/redis:8")
+    given.write_text("changed")
+    place.prepare(lab)
+    assert given.read_text() == "changed"
+
+
 def test_a_seed_is_kept_there_too_and_bound_to_the_namespace(
     in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]]
 ) -> None:
