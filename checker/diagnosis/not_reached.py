@@ -162,7 +162,11 @@ def _is_outside(state: State, pod: Object, host: str) -> bool:
     here = {s.name for s in state.all("Service", pod.namespace)} | {
         str(p.spec.get("subdomain")) for p in state.all("Pod", pod.namespace)
     }
-    if labels[1] in here or state.namespace_exists(labels[1]) or pod_of_slip(state, *labels[:2], pod.namespace):
+    if (
+        labels[1] in here
+        or state.namespace_exists(labels[1])
+        or pod_of_slip(state, labels[0], labels[1], pod.namespace)
+    ):
         return False
     return len(labels) > 2 or labels[0] not in {s.name for s in state.everywhere("Service")}
 
