@@ -13,6 +13,7 @@ help:
 	@echo "make smoke     one real cluster from nothing, and a handful of cases on it"
 	@echo "make package   the wheel and the sdist, and the wheel tried with no clone near (PYTHONS=\"3.12 3.13\"; CLUSTER=1: on a cluster, too)"
 	@echo "make prove     produce on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
+	@echo "               EXPLAIN=random N=60: healthy namespaces broken at random (SEED=26 CASE=host-slip)"
 	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
@@ -40,8 +41,13 @@ package: $(VENV)/tests
 	@$(if $(PYTHONS),PYTHONS="$(PYTHONS)") $(BIN)/python -m tests.package $(if $(CLUSTER),--cluster)
 
 prove: $(VENV)/tests
+ifeq ($(EXPLAIN),random)
+	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
+	  $(BIN)/python -m tests.breakages.run --number $(or $(N),60) --seed $(or $(SEED),26) --workers $(WORKERS) $(if $(CASE),--only $(CASE))
+else
 	@$(BIN)/python -m tests.proof --workers $(WORKERS) --times $(or $(TIMES),1) $(if $(LAB),--lab $(LAB)) \
 	  $(if $(LESSON),--lesson $(LESSON)) $(if $(CASE),--case $(CASE)) $(if $(EXPLAIN),--explain) $(if $(FAILED),--failed) $(if $(ALL),--all)
+endif
 
 gate: $(VENV)/tests
 	@$(BIN)/python -m tests.gate
@@ -70,7 +76,7 @@ bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
 words: $(VENV)/tests
-	@$(BIN)/python -m tests.proof.words
+	@$(BIN)/python -m tests.proof.words $(if $(SINCE),--since $(SINCE))
 
 docs: $(VENV)/tests
 	@$(BIN)/python -m checker.ui.causes_page

@@ -98,8 +98,7 @@ class Session:
 
     def reset(self) -> None:
         """Delete what was made for this lab and set it up again."""
-        self.environment.clear(self.lab)
-        self.environment.prepare(self.lab)
+        self.environment.reset(self.lab)
 
     def solve(self) -> None:
         """Bring about the lab's own solution."""

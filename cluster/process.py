@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -154,15 +155,21 @@ def _wait_for_group(group: int, timeout: float) -> None:
 
 
 @contextmanager
-def stopping_everything() -> Iterator[None]:
-    """When an exception (Ctrl-C, say) leaves this block, end the programs of other threads: those threads end, too."""
-    _stopped.clear()
+def stopping_everything(threads: Executor) -> Iterator[None]:
+    """When an exception (Ctrl-C, say) leaves this block, end the programs of other threads.
+
+    threads: those that run programs. They are waited for. Until all have ended, `run` raises Problem.
+    """
     try:
         yield
     except BaseException:
         _stopped.set()
-        for process, children in list(_running.items()):
-            _end(process, children)
+        try:
+            for process, children in list(_running.items()):
+                _end(process, children)
+            threads.shutdown(cancel_futures=True)
+        finally:
+            _stopped.clear()
         raise
 
 

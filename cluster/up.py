@@ -63,7 +63,7 @@ def _bring_up(cluster: Cluster) -> str:
     kind = kind_path()
     kubectl_path()
     nodes = _usable_nodes(command, kind, cluster)
-    with ThreadPoolExecutor(1) as beside, stopping_everything():
+    with ThreadPoolExecutor(1) as beside, stopping_everything(beside):
         loaded = beside.submit(_put_images_onto_nodes, command, cluster)
         if not nodes:
             up_progress.begin_stage("node-image")

@@ -205,8 +205,8 @@ def without_a_cluster(installed: Installed) -> None:
     installed.run("progress")
     installed.run("lab", "check", "07")
     installed.run("check", "07", expect=3)
-    require("KUBECLASS_LABS" in installed.run("lab", "new", "16", "own", expect=3), "`lab new` names no way out.")
-    installed.run("lab", "new", "16", "own", KUBECLASS_LABS=str(installed.home / "labs"))
+    require("KUBECLASS_LABS" in installed.run("lab", "new", "17", "own", expect=3), "`lab new` names no way out.")
+    installed.run("lab", "new", "17", "own", KUBECLASS_LABS=str(installed.home / "labs"))
     study(installed)
     for name in ("checker", "cluster"):
         shutil.rmtree(installed.package.parent / name)

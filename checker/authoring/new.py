@@ -16,7 +16,7 @@ EXAMPLE = "first-service"  # the example in a new course: its lesson and its lab
 def new_lab(number: str, name: str) -> Path:
     """Make the folder of a new lab, a draft, and return it.
 
-    number: "16". name: words with hyphens between them, such as "autoscaling".
+    number: "17". name: words with hyphens between them, such as "scaling".
     Raises Problem for a number or a name that cannot be one, and for a number that is taken. Nothing is overwritten.
     Raises Problem for the labs of an installed course, too: nothing is written into site-packages.
     """

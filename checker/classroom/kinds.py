@@ -18,6 +18,7 @@ KINDS = {
     "ClusterRoleBinding": ("clusterrolebindings", False),
     "ValidatingAdmissionPolicy": ("validatingadmissionpolicies", False),
     "ValidatingAdmissionPolicyBinding": ("validatingadmissionpolicybindings", False),
+    "ClusterNetworkPolicy": ("clusternetworkpolicies", False),
     "AdminNetworkPolicy": ("adminnetworkpolicies", False),
 }
 VERSIONS = {
@@ -28,8 +29,12 @@ VERSIONS = {
     "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
     "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1",
+    "ClusterNetworkPolicy": "policy.networking.k8s.io/v1alpha2",
     "AdminNetworkPolicy": "policy.networking.k8s.io/v1alpha1",
 }
+# Network policies of the whole cluster, which hold before those of a namespace: the newer kind first. A cluster has
+# them only where somebody installed them. Source: https://network-policy-api.sigs.k8s.io/
+TIERS = ("ClusterNetworkPolicy", "AdminNetworkPolicy")
 
 
 def collection(kind: str, namespace: str = "") -> str:

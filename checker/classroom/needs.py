@@ -41,16 +41,21 @@ def left_out_here(labs: Iterable[Lab], cluster: Cluster) -> dict[str, str]:
 
 
 def fitted(lab: Lab, cluster: Cluster) -> Lab:
-    """A lab as it is on this cluster.
+    """A lab as it is on this cluster."""
+    return fitted_to_class(lab, registry_of(cluster)) if cluster.kind == "class" else lab
 
-    In a class it is without the tasks in which nodes are closed and stopped, and names the images as the class does.
+
+def fitted_to_class(lab: Lab, registry: str = "") -> Lab:
+    """A lab as it is in a class.
+
+    It is without the tasks in which nodes are closed and stopped, and names the images as the class does.
+    registry: the prefix of the images' names; empty where the class has none.
     """
     teachers = frozenset(task.id for task in lab.spec.tasks if task.nodes)
-    prefix = registry_of(cluster)
-    if cluster.kind != "class" or lab.left_out or not (teachers or prefix):
+    if lab.left_out or not (teachers or registry):
         return lab
     tasks = [
-        with_fields(task, text=in_words(task.text, prefix), hints=[in_words(hint, prefix) for hint in task.hints])
+        with_fields(task, text=in_words(task.text, registry), hints=[in_words(hint, registry) for hint in task.hints])
         for task in lab.spec.tasks
         if task.id not in teachers
     ]

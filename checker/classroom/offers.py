@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from checker.classroom.apply import SECONDS, refused
+from checker.classroom.kinds import KINDS, TIERS, VERSIONS
 from checker.classroom.needs import WORKERS
 from checker.classroom.plan import Cluster as Known
 from checker.collect import observer
@@ -27,7 +28,7 @@ class Seen:
     """A cluster as a teacher sees it. version: of the API server. workers: how many nodes take ordinary Pods.
 
     pods: how many Pods these nodes take together. offers: `policies` (enforced), `metrics`, `storage`, `tiers`
-    (AdminNetworkPolicy), and the number of workers. known: what the plan needs.
+    (a kind of kinds.TIERS), and the number of workers. known: what the plan needs.
     """
 
     version: str
@@ -48,7 +49,7 @@ def look(api: Api) -> Seen:
         classes = api.get("/apis/scheduling.k8s.io/v1/priorityclasses")["items"]
         storage = api.get("/apis/storage.k8s.io/v1/storageclasses")["items"]
         metrics = _served(api, "/apis/metrics.k8s.io/v1beta1")
-        tiers = _served(api, "/apis/policy.networking.k8s.io/v1alpha1")
+        tiers = next((kind for kind in TIERS if _serves_kind(api, kind)), "")
     except ApiError as error:
         raise refused(error) from None
     workers = [node for node in nodes if is_worker(node)]
@@ -56,7 +57,7 @@ def look(api: Api) -> Seen:
     offers = {
         "metrics": metrics,
         "storage": any((one["metadata"].get("annotations") or {}).get(default) == "true" for one in storage),
-        "tiers": tiers,
+        "tiers": bool(tiers),
     }
     return Seen(
         version["gitVersion"],
@@ -117,6 +118,11 @@ def enforced(api: Api, timeout: float = 60) -> bool | None:
 
     answer = wait_until(answer_of_wall, timeout, pause=2)
     return {"open": False, "timeout": True, "refused": True}.get(answer)
+
+
+def _serves_kind(api: Api, kind: str) -> bool:
+    path = f"/apis/{VERSIONS[kind]}"
+    return _served(api, path) and any(one["name"] == KINDS[kind][0] for one in api.get(path)["resources"])
 
 
 def _served(api: Api, path: str) -> bool:

@@ -39,12 +39,13 @@ class Cluster:
     """What the plan has to know of the cluster.
 
     node_addresses: the nodes' own addresses, from which traffic for node ports arrives.
-    highest_priority: of the Pods that name no PriorityClass. tiers: whether AdminNetworkPolicy is served.
+    highest_priority: of the Pods that name no PriorityClass. tiers: which kind of kinds.TIERS is served; empty
+    for none.
     """
 
     node_addresses: tuple[str, ...] = ()
     highest_priority: int = 0
-    tiers: bool = False
+    tiers: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _guards(plan: Class) -> Iterator[Manifest]:
     accounts = [f"system:serviceaccount:{plan.home(one)}:{ACCOUNT}" for one in plan.learners]
     yield from walls.admission(plan.name, accounts, plan.suffixes, plan.cluster.highest_priority, plan.quota)
     if plan.cluster.tiers:
-        yield from (walls.tier(plan.name, plan.home(one)) for one in plan.learners)
+        yield from (walls.tier(plan.cluster.tiers, plan.name, plan.home(one)) for one in plan.learners)
 
 
 def _namespace(plan: Class, learner: Learner, place: Place) -> Manifest:

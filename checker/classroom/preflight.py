@@ -49,7 +49,7 @@ class Tried:
 
 @dataclass
 class Preflight:
-    """What was tried. left: what of the class could not be removed.
+    """What was tried. is_removed: whether nothing of the class is left. left: what is left, as far as that is known.
 
     enforced: whether the network plugin enforces network policies; None until that is known.
     """
@@ -59,31 +59,37 @@ class Preflight:
     enforced: bool | None = None
     tried: list[Tried] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    is_removed: bool = False
 
     @property
     def passed(self) -> bool:
-        return not self.left and not any(one.why for one in self.tried)
+        return self.is_removed and not any(one.why for one in self.tried)
 
 
 Telling = Callable[[Tried], None]
 
 
-def preflight(api: Api, registry: str, telling: Telling) -> Preflight:
+def preflight(api: Api, registry: str, done: Preflight, telling: Telling, stopping: Callable[[], None]) -> None:
     """Try a cluster, and remove what that made; also after Ctrl-C, which is raised again then.
 
-    registry: the prefix of the course's images; empty where the nodes have them. telling: called after each step.
-    A step that fails ends the trial. Raises Problem only where the removal is refused.
+    registry: the prefix of the course's images; empty where the nodes have them. done: is filled, also where the
+    removal is stopped by another Ctrl-C. telling: called after each step. stopping: called after Ctrl-C, before the
+    removal. A step that fails ends the trial.
     """
-    done = Preflight()
     try:
         _try_all(api, registry, done, telling)
     except _Ended:
         pass
+    except KeyboardInterrupt:
+        stopping()
+        raise
     finally:
         with tidying_up(), _step("removed", done, telling, ends=False):
             remove_class(api, done.name, lambda _done, _of: None)
             done.left = leftovers(api, done.name)
-    return done
+            done.is_removed = not done.left
+            if done.left:
+                raise problem("class-preflight-left", left=done.left)
 
 
 class _Ended(Exception):

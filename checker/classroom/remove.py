@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from checker.classroom.apply import AT_A_TIME, SECONDS, Key, listed, refused
-from checker.classroom.kinds import collection
+from checker.classroom.kinds import TIERS, collection
 from checker.classroom.names import LEARNER, OBSERVER
 from checker.collect.api import Api, ApiError
 from checker.model.state import CLASS
@@ -47,7 +47,7 @@ def remove(
     """
     found = {key: one | {"kind": key[0]} for key, one in listed(api, name).items()}
     doomed = to_delete(name, found, homes)
-    guards = [one for one in doomed if one["kind"].startswith("Validating") or one["kind"] == "AdminNetworkPolicy"]
+    guards = [one for one in doomed if one["kind"].startswith("Validating") or one["kind"] in TIERS]
     first = [one for one in doomed if one not in guards]
     done = 0
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from checker.classroom.kinds import VERSIONS
 from checker.classroom.names import ACCOUNT, LEARNER, OBSERVER, OWN_BUDGET, WALLED, labelled, shared
 from checker.classroom.quota import Quota
 from checker.grading.seeds import SEED
@@ -70,10 +71,10 @@ def way_out(class_name: str, namespace: str, home: str) -> Manifest:
     return labelled(NETWORKING, "NetworkPolicy", WAY_OUT, class_name, namespace, spec=spec)
 
 
-def tier(class_name: str, home: str) -> Manifest:
-    """An AdminNetworkPolicy: no Pod of another learner reaches this learner's, whatever network policies say.
+def tier(kind: str, class_name: str, home: str) -> Manifest:
+    """A network policy of the cluster: no Pod of another learner reaches this learner's, whatever other policies say.
 
-    Source: https://network-policy-api.sigs.k8s.io/api-overview/
+    kind: of kinds.TIERS. Source: https://network-policy-api.sigs.k8s.io/api-overview/
     """
     own = {"matchLabels": {LEARNER: home}}
     others = {
@@ -81,12 +82,12 @@ def tier(class_name: str, home: str) -> Manifest:
         "matchExpressions": [{"key": LEARNER, "operator": "NotIn", "values": [home]}],
     }
     spec = {
+        **({"tier": "Admin"} if kind == "ClusterNetworkPolicy" else {}),
         "priority": 10,
         "subject": {"namespaces": own},
         "ingress": [{"name": "other-learners", "action": "Deny", "from": [{"namespaces": others}]}],
     }
-    name = f"kubeclass-class-{home}"
-    return labelled("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", name, class_name, spec=spec)
+    return labelled(VERSIONS[kind], kind, f"kubeclass-class-{home}", class_name, spec=spec)
 
 
 def admission(

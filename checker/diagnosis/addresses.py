@@ -15,13 +15,14 @@ from checker.model.state import Object, State
 
 _NAME = r"[a-z](?:[a-z0-9.-]*[a-z0-9])?"
 NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT|BROKER|DSN|UPSTREAM|BACKEND|DATABASE", re.I)
-_URL = re.compile(rf"\b([a-z][a-z0-9+.-]*)://(?:[^@/\s'\"]*@)?({_NAME}|\d+(?:\.\d+){{3}})(?::(\d{{1,5}}))?(?![\w{{$])")
-_HOST_PORT = re.compile(rf"(?<![\w./@$-])({_NAME}):(\d{{2,5}})(?![\w.:])")
-_PAIR = re.compile(rf"[\"']({_NAME})[\"']\s*,\s*(\d{{2,5}})\b")
+_IP = r"\d{1,3}(?:\.\d{1,3}){3}"
+_URL = re.compile(rf"\b([a-z][a-z0-9+.-]*)://(?:[^@/\s'\"]*@)?({_NAME}|{_IP})(?::(\d{{1,5}}))?(?![\w{{$])")
+_HOST_PORT = re.compile(rf"(?<![\w./@$-])({_NAME}|{_IP}):(\d{{2,5}})(?![\w.:])")
+_PAIR = re.compile(rf"[\"']({_NAME}|{_IP})[\"']\s*,\s*(\d{{2,5}})\b")
 _ASKS = re.compile(
     r"\b(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet|getaddrinfo|gethostbyname|"
     r"create_connection)"
-    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME})(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
+    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME}|{_IP})(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
 )
 _OPTION = re.compile(rf"(?:\s|^)(?:-h|--host(?:name)?)[ =]({_NAME})(?:\s+(?:-p|--port)[ =](\d{{2,5}}))?")
 _USUAL_PORT = {"http": 80, "https": 443, "redis": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306}
@@ -60,7 +61,7 @@ def configured_addresses(state: State, pod: Object, spec: dict[str, Any]) -> lis
 def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Address]:
     for part in re.split(r"[,;\s]+", value.strip()):
         url = _URL.match(part)
-        pair = re.fullmatch(rf"({_NAME}|\d+(?:\.\d+){{3}})(?::(\d{{1,5}}))?(?:/.*)?", part)
+        pair = re.fullmatch(rf"({_NAME}|{_IP})(?::(\d{{1,5}}))?(?:/.*)?", part)
         if url:
             yield Address(url[2], _port(url[3], url[1]), url[1], variable)
         elif pair and (pair[2] or NAMES_A_HOST.search(variable)) and pair[1] not in _NO_HOST:

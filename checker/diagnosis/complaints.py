@@ -32,7 +32,10 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"failure in name resolution|getaddrinfo|nodename nor servname|nxdomain|unknown ?host|"
         r"name does not resolve|"
         r"no address associated|enotfound|eai_again|bad address|can't find|could not translate host name|"
-        r"host not found|name resolution",
+        r"host not found|name resolution|"
+        # what is no name at all: Python, Go, Java, Node.js
+        r"invalid ?url|url can't contain|label empty or too long|invalid character .{1,6} in host name|"
+        r"illegal character in (?:authority|host)|invalid (?:uri|hostname)",
     ),
     (
         "refused",

@@ -20,7 +20,8 @@ from checker.diagnosis.dns import explain_name, outside_policy, service_named
 from checker.diagnosis.host_aliases import explain_host_alias
 from checker.diagnosis.network_policy import PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
-from checker.diagnosis.pod_names import explain_pod_name
+from checker.diagnosis.pod_addresses import is_a_pods, pod_with
+from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
 from checker.diagnosis.service import pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
@@ -108,6 +109,8 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
     line = complaint.line
     addresses = configured_addresses(state, pod, spec)
     for one in addresses_in(line):
+        if is_address(one.host) and not one.scheme:
+            continue  # what a name has led to: the name tells more
         if not any(address.host == one.host and address.port in (None, one.port) for address in addresses):
             addresses.append(Address(one.host, one.port, file="log"))
     explain_variable(state, pod, spec, line)
@@ -132,6 +135,7 @@ def _explain(attempt: Attempt) -> None:
         return
     explain_host_alias(state, pod, host, attempt.facts)
     if is_address(host):
+        _explain_address(attempt)
         return
     if attempt.complaint.kind == "name" and not outside_policy(pod.spec):
         _explain_dns_closed(attempt)
@@ -158,7 +162,11 @@ def _is_outside(state: State, pod: Object, host: str) -> bool:
     here = {s.name for s in state.all("Service", pod.namespace)} | {
         str(p.spec.get("subdomain")) for p in state.all("Pod", pod.namespace)
     }
-    if labels[1] in here or state.namespace_exists(labels[1]):
+    if (
+        labels[1] in here
+        or state.namespace_exists(labels[1])
+        or pod_of_slip(state, labels[0], labels[1], pod.namespace)
+    ):
         return False
     return len(labels) > 2 or labels[0] not in {s.name for s in state.everywhere("Service")}
 
@@ -168,6 +176,34 @@ def _is_pod_name(state: State, host: str, pod: Object) -> bool:
     labels = host.split(".")
     service = state.find("Service", labels[1], pod.namespace) if len(labels) > 1 else None
     return bool(service and service.spec.get("clusterIP") == "None")
+
+
+def _explain_address(attempt: Attempt) -> None:
+    """An IP address that a container was told: of a Service, of a Pod, or of nobody any more."""
+    state, address = attempt.state, attempt.address
+    for service in state.everywhere("Service"):
+        if address.host in (service.spec.get("clusterIP"), *(service.spec.get("clusterIPs") or [])):
+            for check in _CHECKS:
+                check(attempt, service)
+            return
+    if attempt.complaint.kind not in ("refused", "timeout"):
+        return
+    other = pod_with(state, address.host)
+    if other:
+        if other.uid != attempt.pod.uid:
+            walk(state, other)
+            _check_way(attempt, other)
+    elif not state.rights_end("Pod") and is_a_pods(state, address.host):
+        fail("address-of-nobody", attempt.pod, port=address.port, **attempt.facts)
+
+
+def _check_way(attempt: Attempt, other: Object) -> None:
+    """The policies allow connections from this Pod to another one, at the port that it asks."""
+    if attempt.address.port and "NetworkPolicy" not in attempt.state.unlisted:
+        ends = end_of(attempt.state, attempt.pod), end_of(attempt.state, other)
+        path = PolicyPath(attempt.state, *ends, attempt.address.port)
+        if not path.is_open:
+            explain_closed(path)
 
 
 # -- one link each ---------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ def explain_pod_name(state: State, host: str, client: Object, variable: str = ""
     if not service:
         if named:
             _explain_no_service(state, named, facts)
+        if len(labels) == 2:
+            _explain_slip(state, client, facts)
         return
     if service.spec.get("clusterIP") != "None" and not named:
         return  # with it as their subdomain, CoreDNS gives names also to Pods behind a Service with a cluster IP
@@ -51,6 +53,23 @@ def explain_pod_name(state: State, host: str, client: Object, variable: str = ""
         fail("pod-name-unknown", service, form="not-selected", pod=meant[0].name, selector=selector, **facts)
     if not service.spec.get("publishNotReadyAddresses"):
         walk(state, meant[0])
+
+
+def pod_of_slip(state: State, name: str, subdomain: str, namespace: str) -> Object | None:
+    """The Pod of a namespace that has this hostname, and a subdomain that is like this one."""
+    for pod in state.all("Pod", namespace) if name else []:
+        if hostname_of(pod) == name and nearest(subdomain, [pod.spec.get("subdomain") or ""], cutoff=0.6):
+            return pod
+    return None
+
+
+def _explain_slip(state: State, client: Object, facts: dict[str, str]) -> None:
+    """Raises Failed where a name has the hostname of a Pod, and a slip in the subdomain."""
+    pod = pod_of_slip(state, facts["hostname"], facts["subdomain"], client.namespace)
+    if pod:
+        services = sorted(service.name for service in state.all("Service", client.namespace))
+        more = {"service": facts["subdomain"], "pod": pod.name, "services": services, "near": pod.spec["subdomain"]}
+        fail("name-unknown", client, form="of-pod", **{**facts, **more})
 
 
 def hostname_of(pod: Object) -> str:

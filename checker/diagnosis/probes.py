@@ -30,6 +30,7 @@ _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
 _NO_ANSWER_THERE = re.compile(r"refused", re.I)
+_LOOPBACK = re.compile(r"\b127(?:\.\d+){3}:|\blocalhost:|\[::1\]:")
 # How logs say where a program listens: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running … port=6379`.
 _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ =:]+|:)(\d{2,5})\b", re.I)
 
@@ -263,7 +264,22 @@ def _explain_refused(
     """
     probe = spec[f"{which}Probe"]
     port = port_of(spec, probe)
+    _explain_listens_elsewhere(state, pod, spec, which, facts, pending)
+    if port in listening(state, pod, spec)[1]:
+        return
+    cause = "no-startup-budget" if which == "liveness" else "startup-budget-too-short"
+    raise Failed(cause, pod, form="refused", in_progress=pending, **timing(probe), **facts, port=port)
+
+
+def _explain_listens_elsewhere(
+    state: State, pod: Object, spec: dict[str, Any], which: str, facts: dict[str, Any], pending: bool
+) -> None:
+    """Raises Failed where a probe is refused, as the process listens on another port, or on 127.0.0.1 only."""
+    port = port_of(spec, spec[f"{which}Probe"])
     open_ports, logged = listening(state, pod, spec)
+    line = _on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
+    if line and port not in open_ports:
+        fail("listens-on-loopback", pod, form="pod", in_progress=pending, port=port, quote=line, **facts)
     declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
     facts = {**facts, "port": port}
     if port not in open_ports | logged:
@@ -273,10 +289,28 @@ def _explain_refused(
             fail("probe-port-refused", pod, form="logged", in_progress=pending, ports=sorted(logged), **facts)
         if declared and port not in declared:
             fail("probe-port-refused", pod, form="declared", in_progress=pending, ports=sorted(declared), **facts)
-    if port in logged:
-        return
-    cause = "no-startup-budget" if which == "liveness" else "startup-budget-too-short"
-    raise Failed(cause, pod, form="refused", in_progress=pending, **timing(probe), **facts)
+
+
+def _on_loopback(log: str) -> str:
+    """The last line of a log that says that the process listens on a loopback address; empty where none does."""
+    lines = [line.strip() for line in log.splitlines() if _LISTENS.search(line)]
+    return lines[-1][:300] if lines and _LOOPBACK.search(lines[-1]) else ""
+
+
+def refine_probe_refused(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """A readiness or startup probe that is refused: the process listens on another port, or on 127.0.0.1 only."""
+    which = fault.cause.partition("-")[0]
+    for _status, spec in statuses_with_specs(pod):
+        is_it = spec.get("name") == fault.facts.get("container") and f"{which}Probe" in spec
+        if not is_it or not _NO_ANSWER_THERE.search(str(fault.facts.get("answer") or "")):
+            continue
+        facts = {name: fault.facts.get(name) for name in ("container", "probe", "answer")}
+        try:
+            own = {**facts, "which": which, "restarts": None}
+            _explain_listens_elsewhere(state, pod, spec, which, own, fault.in_progress)
+        except Failed as end:
+            return end.fault
+    return None
 
 
 def listening(state: State, pod: Object, spec: dict[str, Any]) -> tuple[set[int], set[int]]:

@@ -6,13 +6,18 @@ from typing import Any
 
 from checker.diagnosis.containers import last_line
 from checker.diagnosis.pod import explain_exit
-from checker.model.durations import TIME_FOR_NODE_TO_COME_BACK, TIME_TO_RECOVER_FROM_RESTARTS
+from checker.model.durations import (
+    TIME_FOR_NODE_TO_COME_BACK,
+    TIME_TO_FORGET_RESTARTS,
+    TIME_TO_RECOVER_FROM_RESTARTS,
+)
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
 # A running container that has ended at least this number of times is a fault, until TIME_TO_RECOVER_FROM_RESTARTS is
-# over.
-OFTEN = 2
+# over. One that has ended more often may also end at long intervals: it is a fault until it has run this number of
+# times as long as it did on average.
+OFTEN, OFTEN_AT_LONG_INTERVALS, TIMES_AS_LONG = 2, 3, 2
 
 
 def walk_restarts(state: State, pod: Object) -> None:
@@ -24,7 +29,7 @@ def walk_restarts(state: State, pod: Object) -> None:
             not running
             or status.get("restartCount", 0) < OFTEN
             or not ended.get("finishedAt")
-            or state.age(ended["finishedAt"]) > TIME_TO_RECOVER_FROM_RESTARTS
+            or _is_over(state, pod, status, ended)
             or _lost_with_its_node(ended)
             or _node_came_back(state, pod, ended["finishedAt"])
         ):
@@ -47,6 +52,18 @@ def walk_restarts(state: State, pod: Object) -> None:
                 reason=ended.get("reason", ""),
                 quote=log_line,
             )
+
+
+def _is_over(state: State, pod: Object, status: dict[str, Any], ended: dict[str, Any]) -> bool:
+    """Whether a container that has ended before is well now, by the time for which it has run since."""
+    runs: float = state.age(ended["finishedAt"])
+    restarts: int = status.get("restartCount", 0)
+    if runs <= TIME_TO_RECOVER_FROM_RESTARTS:
+        return False
+    if restarts < OFTEN_AT_LONG_INTERVALS or runs > TIME_TO_FORGET_RESTARTS:
+        return True
+    began = pod.status.get("startTime") or pod.created
+    return runs > TIMES_AS_LONG * (state.age(began) - runs) / restarts
 
 
 def _lost_with_its_node(ended: dict[str, Any]) -> bool:

@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 from checker.diagnosis.dns import service_named
 from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
+from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import nearest, nearest_labels, pairs
+from checker.model.spelling import is_address, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
 
@@ -69,6 +70,19 @@ def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) ->
                 names=named,
                 **facts,
             )
+    _walk_addresses_by_hand(state, service, endpoints, facts)
+
+
+def _walk_addresses_by_hand(
+    state: State, service: Object, endpoints: list[dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    """Raises Failed where an EndpointSlice made by hand holds a Pod's address that no Pod has any more."""
+    if not state.can_see("Pod") or state.rights_end("Pod"):
+        return
+    given = {address for one in endpoints for address in one.get("addresses") or [] if is_address(address)}
+    gone = sorted(one for one in given if is_a_pods(state, one) and not pod_with(state, one))
+    if gone:
+        fail("endpoint-address-of-nobody", service, addresses=gone, **facts)
 
 
 def _explain_nothing_selected(state: State, service: Object, selector: dict[str, str]) -> NoReturn:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.diagnosis.host_container import PROJECT, Container
-from checker.environments.base import run_script
+from checker.environments.base import hand_over, run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import problem
@@ -166,7 +166,12 @@ class ContainerEngineEnvironment:
 
         images.prepare(self.command)
         compose.ensure(self.command)
-        self.folder(lab).mkdir(parents=True, exist_ok=True)
+        hand_over(lab.folder, self.folder(lab))
+
+    def reset(self, lab: Lab) -> None:
+        """Remove what was made for the lab, and prepare it again."""
+        self.clear(lab)
+        self.prepare(lab)
 
     def clear(self, lab: Lab) -> None:
         """Remove what was made for the lab."""
@@ -360,7 +365,7 @@ def _pruned_image(image: dict[str, Any]) -> dict[str, Any]:
     return {
         "Id": image["Id"],
         "RepoTags": [_short(name) for name in image.get("RepoTags") or []],
-        "Env": [e for e in config.get("Env") or [] if e.startswith("VERSION=")],
+        "Env": [e for e in config.get("Env") or [] if e.startswith(("VERSION=", "GREETING="))],
         "Cmd": config.get("Cmd"),
         "Entrypoint": config.get("Entrypoint"),
         "course": "org.kubeclass.source" in (config.get("Labels") or {}),

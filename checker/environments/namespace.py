@@ -24,7 +24,7 @@ from checker.collect.api import Api, ApiError
 from checker.collect.refused import problem_of
 from checker.collect.rights import rights_in
 from checker.diagnosis.taints import is_worker
-from checker.environments.base import run_script
+from checker.environments.base import hand_over, run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
 from checker.model.catalogue import problem
@@ -90,7 +90,11 @@ class NamespaceEnvironment:
         from checker.collect.collect import collect
 
         folder = self.folder(lab)
-        manifests = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        manifests = [
+            file
+            for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+            if not self._is_of_set_up(lab, file)
+        ]
         return collect(
             self.api,
             self.namespace,
@@ -101,6 +105,11 @@ class NamespaceEnvironment:
             listed=listed,
             further=lab.namespaces(self.namespace).values(),
         )
+
+    def _is_of_set_up(self, lab: Lab, file: Path) -> bool:
+        """Whether a file of the learner's is still as `start` put it there. So it tells nothing of their work."""
+        given = lab.folder / "setup" / file.name
+        return given.exists() and prefixed(given.read_text(), registry_of(self.cluster)).encode() == file.read_bytes()
 
     def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
         """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""
@@ -159,7 +168,8 @@ class NamespaceEnvironment:
         started = begun if begun and same else datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         kept = {SEED: metadata["annotations"][SEED]} if same and seed_in(metadata) else {}
         self._mark(self.namespace, lab, {STARTED: started, **kept})
-        self.folder(lab).mkdir(parents=True, exist_ok=True)
+        with prefixed_copy(lab.folder, registry_of(self.cluster)) as files:
+            hand_over(files, self.folder(lab))
         self.apply(lab, "setup")
         if lab.is_generated:
             self._generate(lab, started, seed_in(metadata) if same else "", bool(begun and same))
@@ -218,6 +228,22 @@ class NamespaceEnvironment:
             return
         self.await_account(namespace)
 
+    def _unmark(self, *namespaces: str) -> None:
+        """Take the marks of labs from Namespaces that stay. A mark in a ConfigMap went with what was deleted.
+
+        Raises Problem where the cluster does not answer.
+        """
+        wanted = {"labels": {LAB: None}, "annotations": {STARTED: None, SEED: None}}
+        for namespace in namespaces:
+            path = f"/api/v1/namespaces/{namespace}"
+            metadata = self._get(path, 403, absent=404).get("metadata") or {}
+            if not any(key in (metadata.get(part) or {}) for part, keys in wanted.items() for key in keys):
+                continue
+            try:
+                self.api.request("PATCH", path, {"metadata": wanted}, content="application/merge-patch+json")
+            except ApiError as error:
+                raise problem_of(error, self.cluster) from None
+
     def _apply_mark(self, namespace: str, config_map: dict[str, Any]) -> None:
         try:
             self.api.apply(marks.path(namespace), config_map)
@@ -243,22 +269,32 @@ class NamespaceEnvironment:
         if not wait_until(has_account, timeout, pause=0.2):
             raise problem("no-service-account", namespace=namespace, seconds=f"{timeout:.0f}")
 
+    def reset(self, lab: Lab) -> None:
+        """Delete what was made for the lab and set it up again, from the same seed."""
+        metadata = self._namespace().get("metadata") or {}
+        if (metadata.get("labels") or {}).get(LAB) == lab.number:
+            self.seed = self.seed or seed_in(metadata)  # `clear` may delete it
+        self.clear(lab)
+        self.prepare(lab)
+
     def clear(self, lab: Lab) -> None:
         """Delete what is in the namespace, and the lab's further namespaces.
 
-        Raises Problem for a namespace that is not a lab's.
+        Namespaces that a class gave stay, without the lab's marks. Raises Problem for a namespace that is not a lab's.
         """
         from checker.collect import observer
 
         found = self._namespace()
         metadata = found.get("metadata") or {}
         own = LAB in (metadata.get("labels") or {}) or CLEARED_AT in (metadata.get("annotations") or {})
+        own = own or self.namespace in further_namespaces(self.cluster).values()
         if found and self.namespace != self.cluster.namespace and not own:
             raise problem("not-of-the-course", namespace=self.namespace, lab=lab.number)
         further = lab.namespaces(self.namespace).values()
         observer.forget(self.api, self.namespace, *further)
         if self.cluster.kind != "own":
             self._delete_what_may_be(self.namespace, *further)
+            self._unmark(self.namespace, *further)
             return
         self._delete_namespaces(further)
         if found:
@@ -287,6 +323,7 @@ class NamespaceEnvironment:
             places = (self.namespace, *further_namespaces(self.cluster).values())
             observer.forget(self.api, *places)
             self._delete_what_may_be(*places)
+            self._unmark(*places)
             return
         try:
             listed = [Object("Namespace", raw) for raw in self.api.get("/api/v1/namespaces")["items"]]

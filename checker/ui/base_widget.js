@@ -40,36 +40,55 @@ function show(element, wanted) {
 }
 
 /** Listen to a model as long as a view is there, tell the kernel that somebody looks, and say where it does not answer.
-    Returns the element for those words, and what ends all of it. */
-function attend(model, listeners) {
-  const silent = make("p", { class: "kc-silent", role: "status", hidden: "" });
+    section: the element that shows the model. It gets the words about the kernel, and `data-live`: yes, silent or ended.
+    Where the kernel has ended, the buttons and fields are disabled. Returns what ends all of it. */
+function attend(model, section, listeners) {
+  const words = make("p", { class: "kc-silent", role: "status", hidden: "" });
+  section.append(words);
   let answered = true;
 
+  function mark(live) {
+    const before = section.dataset.live;
+    section.dataset.live = live;
+    write(words, live === "yes" ? "" : model.get("view").texts[`widget-${live}`]);
+    show(words, live !== "yes");
+    if ((before === "ended") === (live === "ended")) return;
+    for (const control of section.querySelectorAll("button, input, select")) control.disabled = live === "ended";
+    if (live !== "ended") for (const listener of Object.values(listeners)) listener();
+  }
+
   function here() {
-    if (answered) {
-      answered = false;
-    } else {
-      write(silent, model.get("view").texts["widget-silent"]);
-      show(silent, true);
+    const kernel = model.widget_manager?.kernel; // JupyterLab's; null where it knows of none. Other front ends have none to show
+    if (kernel === null) return end();
+    // A kernel that does nothing, and has not answered, is another one: it was restarted.
+    if (!answered) mark(kernel?.status === "idle" ? "ended" : "silent");
+    answered = false;
+    try {
+      model.send({ do: "here" });
+    } catch {
+      end(); // the kernel was shut down
     }
-    model.send({ do: "here" });
   }
 
   function noticed() {
     answered = true;
-    show(silent, false);
+    mark("yes");
+  }
+
+  function end() {
+    clearInterval(heart);
+    mark("ended");
   }
 
   const all = [...Object.entries(listeners), ["viewings", noticed]];
   for (const [trait, listener] of all) model.on(`change:${trait}`, listener);
+  model.on("comm_live_update", end); // ipywidgets: the model has lost its kernel
   for (const listener of Object.values(listeners)) listener();
-  here();
   const heart = setInterval(here, EVERY);
-  return {
-    silent,
-    end() {
-      clearInterval(heart);
-      for (const [trait, listener] of all) model.off(`change:${trait}`, listener);
-    },
+  here();
+  return () => {
+    clearInterval(heart);
+    model.off("comm_live_update", end);
+    for (const [trait, listener] of all) model.off(`change:${trait}`, listener);
   };
 }

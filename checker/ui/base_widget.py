@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
+VIEW = "application/vnd.jupyter.widget-view+json"
+KERNEL = "kubeclass_kernel"  # in the data of that type: the kernel of the widget, see kernel_name
 # Seconds. After this time without a message from a front end, the widget assumes that nobody is looking.
 # The front end sends a message every 15 seconds. A kernel that runs a long cell receives it late.
 SILENCE = 300.0
@@ -19,6 +22,11 @@ SILENCE = 300.0
 def module(path: Path) -> str:
     """The ES module of a widget: what all share (base_widget.js), and its own."""
     return (HERE / "base_widget.js").read_text() + path.read_text()
+
+
+def style(path: Path) -> str:
+    """The style sheet of a widget: what all share (base_widget.css), and its own."""
+    return (HERE / "base_widget.css").read_text() + path.read_text()
 
 
 class Viewers:
@@ -81,4 +89,22 @@ class CourseWidget(anywidget.AnyWidget):
         """The MIME bundle by which a front end finds this widget."""
         bundle = self._repr_mimebundle_()
         data: dict[str, Any] = bundle[0] if isinstance(bundle, tuple) else bundle or {}
+        if VIEW in data:
+            data[VIEW] = {**data[VIEW], KERNEL: _this_kernel()}
         return data
+
+
+def kernel_name(id: str, process: int | None) -> str:
+    """What tells the process of a kernel from all others: a restart keeps the kernel's id, and changes the process."""
+    return f"{id}:{process}"
+
+
+def _this_kernel() -> str:
+    """The kernel that this code runs in; "" where it runs in none."""
+    try:
+        from ipykernel.connect import get_connection_file
+
+        id = Path(get_connection_file()).stem.removeprefix("kernel-")
+    except (ImportError, RuntimeError):
+        return ""
+    return kernel_name(id, os.getpid())

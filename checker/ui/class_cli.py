@@ -289,17 +289,21 @@ def remove(name: str, context: str, kubeconfig: Path | None, yes: bool, as_json:
 @json_option
 def preflight(context: str, kubeconfig: Path | None, registry: str, as_json: bool) -> None:
     """Try a cluster with one made-up learner and one lab, and remove it all. Exit status: 0 all passed, 1 not."""
-    from checker.classroom.preflight import Tried
+    from checker.classroom.preflight import Preflight, Tried
     from checker.classroom.preflight import preflight as try_out
     from checker.classroom.registry import checked_prefix
-    from checker.classroom.target import target
+    from checker.classroom.remove import stays
+    from checker.classroom.target import options, target
     from checker.collect.api import Api
     from checker.model.catalogue import problem, say
     from cluster.progress import tell
+    from cluster.up import stop_as_by_ctrl_c
 
     if not context:
         raise problem("class-preflight-where")
+    stop_as_by_ctrl_c()
     cluster = target(context, str(kubeconfig or ""))
+    api, found, prefix = Api(cluster), Preflight(), checked_prefix(registry)
     tell(say("class-preflight-begin", context=context))
 
     def told(one: Tried) -> None:
@@ -308,7 +312,13 @@ def preflight(context: str, kubeconfig: Path | None, registry: str, as_json: boo
             f"{sign} {say('class-tried', what=say(f'class-tried-{one.step}'), seconds=round(one.seconds), why=one.why)}"
         )
 
-    found = try_out(Api(cluster), checked_prefix(registry), told)
+    try:
+        try_out(api, prefix, found, told, lambda: tell(say("class-preflight-stopping")))
+    finally:
+        if not found.is_removed:
+            tell(say("class-preflight-remove", name=found.name, options=options(cluster)))
+        if stays(api):
+            tell(say("class-preflight-stays", options=options(cluster)))
     if as_json:
         _print(
             {
@@ -328,7 +338,7 @@ def preflight(context: str, kubeconfig: Path | None, registry: str, as_json: boo
         if not found.enforced:
             click.echo(say("class-no-walls"))
     else:
-        click.echo(say("class-preflight-failed", context=context, left=found.left, name=found.name))
+        click.echo(say("class-preflight-failed", context=context))
     sys.exit(0 if found.passed else 1)
 
 

@@ -18,6 +18,7 @@ from checker.ui.course_cli import ci as ci_command
 from checker.ui.course_cli import course as course_commands
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
+from checker.ui.marks_cli import hand_in
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -183,7 +184,8 @@ def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool
 
     cluster = target(context, kubeconfig)
     session = Session(lab, namespace, cluster=cluster)
-    session.require_started()
+    if cluster.kind != "named":  # there, nobody can `start` a lab: it takes no context
+        session.require_started()
     result = session.check(wait)
     at_home = cluster.kind != "named" and namespace in ("", cluster.namespace)
     if at_home and (unkept := progress.note(result)):
@@ -326,7 +328,7 @@ def suspect(lab: str, target: str, what: str, namespace: str) -> None:
             "suspect-of-what", choices="".join(f"\n    {choice}: {words}" for choice, words in suspects.choices())
         )
     session = Session(lab, namespace)
-    is_right, answer = suspects.named(session.lab, *session.checked(0), target, what)
+    is_right, answer = suspects.named(session.lab, *session.checked(), target, what)
     click.echo(answer)
     sys.exit(0 if is_right else 1)
 
@@ -398,7 +400,15 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, lesson_commands, class_commands, lab_commands, course_commands, ci_command):
+for _command in (
+    *CLUSTER_COMMANDS,
+    lesson_commands,
+    hand_in,
+    class_commands,
+    lab_commands,
+    course_commands,
+    ci_command,
+):
     app.add_command(_command)
 
 

@@ -22,7 +22,7 @@ from checker.ui.lesson_files import (
     digest,
     digest_of,
     is_changed_in_the_clone,
-    without_outputs,
+    lesson,
 )
 from cluster import paths
 from cluster.versions import course_version
@@ -49,15 +49,16 @@ class Manifest(msgspec.Struct):
     old_work: bool = False
 
 
-def bring_up_to_date(folder: Path, pages: Iterable[str]) -> list[str]:
+def bring_up_to_date(folder: Path, pages: Iterable[str], registry: str = "") -> list[str]:
     """Put the course's files into the learner's folder. No file that the learner has changed is overwritten.
 
-    pages: the files of the lessons. Returns what to tell the learner, in sentences. Raises Problem where the folder
-    cannot be used or the disk is full; then every file is either the old one or the new one.
+    pages: the files of the lessons. registry: the prefix of the images' names in them (lesson_files.py). Returns what
+    to tell the learner, in sentences. Raises Problem where the folder cannot be used or the disk is full; then every
+    file is either the old one or the new one.
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        wanted = course_files(pages)
+        wanted = course_files(pages, registry)
         told = [] if opened.is_known else [say("copies-first", folder=folder), *opened.take_over_old_lessons(wanted)]
         told += [sentence for name, content in wanted.items() if (sentence := opened.update(name, content))]
         opened.forget_all_but(wanted)
@@ -67,15 +68,15 @@ def bring_up_to_date(folder: Path, pages: Iterable[str]) -> list[str]:
         return told
 
 
-def reset(folder: Path, page: str) -> str:
-    """Put a lesson back as the course has it.
+def reset(folder: Path, page: str, registry: str = "") -> str:
+    """Put a lesson back as the course has it. registry: as for bring_up_to_date.
 
     Returns the name of the file that keeps what the learner had changed, or "" where nothing was changed. Raises
     Problem as bring_up_to_date.
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        backup = opened.put_back(page, without_outputs((paths.lessons() / page).read_bytes()))
+        backup = opened.put_back(page, lesson(page, registry))
         opened.save()
         return backup
 

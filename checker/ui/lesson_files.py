@@ -4,35 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from checker.classroom.registry import prefixed
+from checker.grading.labs import load_lab
 from cluster import paths
 
 BESIDE_LESSONS = ("*.md", "*.svg", "figures/*", "guestbook/*")  # what the lessons refer to
 # Metadata of a cell that JupyterLab changes when a cell is run or folded: that is no change by the learner.
 OF_THE_VIEW = {"ExecuteTime", "collapsed", "execution", "jp-MarkdownHeadingCollapsed", "jupyter", "scrolled", "trusted"}
+_LAB = re.compile(r'\blab\("(\d\d)"\)')
 UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JSON
 
 
-def course_files(pages: Iterable[str]) -> dict[str, bytes]:
-    """What is laid into a folder: names and contents."""
+def course_files(pages: Iterable[str], registry: str = "") -> dict[str, bytes]:
+    """What is laid into a folder: names and contents. registry: see `lesson`."""
     lessons = paths.lessons()
-    found = {page: without_outputs((lessons / page).read_bytes()) for page in pages}
+    found = {page: lesson(page, registry) for page in pages}
     for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
         if path.is_file() and not path.name.startswith("."):
             found[str(path.relative_to(lessons))] = path.read_bytes()
     return found
 
 
-def without_outputs(notebook: bytes) -> bytes:
-    data = json.loads(notebook)
+def lesson(page: str, registry: str = "") -> bytes:
+    """A lesson as a learner gets it, without outputs.
+
+    registry: the prefix of the course's images, in a class that names one. Commands and manifests of the copy have it.
+    A lesson whose lab is in the learner's own container engine stays as it is.
+    """
+    data = json.loads((paths.lessons() / page).read_bytes())
+    prefix = "" if _is_of_the_engine(data) else registry
     for cell in data["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
+        if prefix:
+            cell["source"] = prefixed("".join(cell["source"]), prefix).splitlines(keepends=True)
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _is_of_the_engine(notebook: dict[str, Any]) -> bool:
+    """Whether the lesson's lab is in the learner's own container engine."""
+    source = "".join(line for cell in notebook["cells"] for line in cell["source"])
+    return any(load_lab(number).spec.needs.engine for number in _LAB.findall(source))
 
 
 def is_changed_in_the_clone(page: str) -> bool:

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from checker.classroom.target import registry_of, target
 from checker.collect.kubeconfig import access_of
 from checker.model.catalogue import problem, say
 from checker.ui import copies, layout
@@ -96,7 +97,7 @@ def learners_folder(chosen: str = "") -> Path:
     chosen: a folder that the learner names; it is kept for later calls. Raises Problem where it cannot be used.
     """
     folder = Path(chosen).expanduser().absolute() if chosen else paths.folder()
-    for sentence in copies.bring_up_to_date(folder, pages()):
+    for sentence in copies.bring_up_to_date(folder, pages(), registry_of(target())):
         tell(sentence)
     if chosen:
         copies.choose(folder)
@@ -132,6 +133,7 @@ def study(
         f"--LabApp.default_url={where}",
         f"--LabApp.workspaces_dir={layout.folder()}",
         *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
+        "--ServerApp.contents_manager_class=checker.ui.contents.CourseContents",
         "--ServerApp.answer_yes=True",
         "--log-level=WARN",
         *([] if browser else ["--no-browser"]),

@@ -11,13 +11,10 @@ from cluster import current
 from cluster.kubectl import kubectl
 from tests.browser.jupyterlab import (
     IN_A_BROWSER,
-    PATIENCE,
-    ask,
     back_to_the_notebook,
     in_a_terminal,
     keep_screenshot,
     panel_of,
-    run_all,
     serious_faults,
     use_theme,
 )
@@ -94,13 +91,3 @@ def test_nothing_is_hard_to_perceive_in_either_theme(page: Page, jupyter: str, t
     expect(panel_of(page).get_by_role("button", name="Keep it")).to_be_focused()
     keep_screenshot(panel_of(page), f"panel-{theme.split()[-1].lower()}")
     assert serious_faults(page, ".kc-panel") == []
-
-
-def test_a_kernel_that_was_restarted_is_told_of(page: Page, jupyter: str) -> None:
-    """Its watches are gone with it; running the cell again brings a panel that follows the cluster."""
-    expect(word(page, 0)).to_have_text("✘ failed")
-    for kernel in ask(jupyter, "/api/kernels"):
-        ask(jupyter, f"/api/kernels/{kernel['id']}/restart", "POST", {})
-    expect(panel_of(page).get_by_text("After a restart, run this cell again.")).to_be_visible(timeout=2 * PATIENCE)
-    run_all(page)
-    expect(word(page, 0)).to_have_text("✘ failed")

@@ -18,7 +18,7 @@ from checker.model.verdict import Result
 from checker.session import Session
 from tests.labs.test_cases import WAIT, explained, put_away
 
-LAB = load_lab("15")
+LAB = load_lab("16")
 capstone = load_module(LAB.folder, "setup")
 TASKS = {"answers", "says", "entries", "every-replica", "nothing-else"}
 SEEDS = ("10", "16", "48")  # between them twelve faults, of every group
@@ -36,7 +36,7 @@ def passed(result: Result) -> set[str]:
 @pytest.mark.cluster
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_is_broken_and_its_own_answer_passes_and_no_others(seed: str, tmp_path: Path) -> None:
-    session = Session(LAB, environment=NamespaceEnvironment(f"t15-seed-{seed}", work=tmp_path, seed=seed))
+    session = Session(LAB, environment=NamespaceEnvironment(f"t16-seed-{seed}", work=tmp_path, seed=seed))
     try:
         session.start()
         begun = session.check(5)

@@ -10,13 +10,14 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from msgspec.structs import asdict
 
-from checker.grading.labs import Case, Lab, all_labs, load_lab
+from checker.grading.labs import Case, Lab, LabSpec, all_labs, load_lab
 from checker.model.state import FORMAT
 from cluster.versions import versions
 
@@ -29,7 +30,12 @@ def of_case(lab: Lab, kind: str, case: Case) -> str:
     needs = {key: value for key, value in asdict(lab.spec.needs).items() if value and key not in OF_A_CLASS}
     observed = sorted(repr(observation) for observation in lab.observations)
     return _digest(
-        made, _files(lab.folder, "setup", "setup.py", "solution"), needs, lab.spec.namespaces, observed, _world()
+        made,
+        _files(lab.folder, "setup", "setup.py", "files", "solution"),
+        needs,
+        lab.spec.namespaces,
+        observed,
+        _world(),
     )
 
 
@@ -38,21 +44,26 @@ def of_explaining(make: str, undo: str, bases: Path) -> str:
     return _digest(_script(make), _script(undo), _files(bases, "."), _world())
 
 
-def of_lesson(notebook: dict[str, Any]) -> str:
+def spec_of_today(number: str) -> LabSpec:
+    """The words of a lab as they are in its folder now."""
+    return load_lab(number).spec
+
+
+def of_lesson(notebook: dict[str, Any], spec_of: Callable[[str], LabSpec] = spec_of_today) -> str:
     """The digest of a lesson: its code, the labs' words that its outputs hold, and the world that they came from.
 
-    notebook: its JSON.
+    notebook: its JSON. spec_of: the words of a lab, by its number.
     """
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    words = [_words(load_lab(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
-    texts = [load_lab(number).spec for number in all_labs()]
+    words = [_words(spec_of(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
+    texts = [spec_of(number) for number in all_labs()]
     course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
     return _digest(code, words, course if any("course()" in source for source in code) else [], _world())
 
 
-def _words(lab: Lab) -> list[object]:
+def _words(spec: LabSpec) -> list[object]:
     """What a lesson's outputs hold of its lab: no hints, which are given on demand."""
-    return [lab.spec.title, lab.spec.goal, *([t.id, t.title, t.text, t.points] for t in lab.spec.tasks)]
+    return [spec.title, spec.goal, *([t.id, t.title, t.text, t.points] for t in spec.tasks)]
 
 
 def _world() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cluster import paths
 from cluster.versions import versions
+from tests.breakages import outcome
 from tests.proof.subjects import Subject
 
 DATA = paths.COURSE / "docs" / "proof.json"
@@ -128,6 +129,8 @@ def page(data: dict[str, Any]) -> str:
             "",
             *blank,
         ]
+    if "random" in data:
+        lines += outcome.lines(data["random"])
     return "\n".join([*lines, ""])
 
 

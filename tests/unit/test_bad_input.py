@@ -168,6 +168,28 @@ def test_with_rights_to_see_half_the_rest_is_told_and_the_other_half_is_unknown(
     assert found.exit_code != 0
 
 
+@pytest.mark.parametrize("missing", [k for k in KINDS if k not in ("Event", "Namespace", "Pod")])
+def test_a_cluster_that_does_not_serve_a_kind_is_explained_without_it(missing: str) -> None:
+    """An older cluster, or a later one: the version of the API is not there, and the API server answers with 404."""
+    seen = half_seen(missing)
+    seen.unlisted, seen.forbidden = {missing: "the server could not find the requested resource"}, frozenset()
+    found = explained(seen)
+    no_crash(found)
+    assert [f.cause for f in found.findings] == ["config-object-missing"]
+    assert found.exit_code != 0
+
+
+@pytest.mark.parametrize(
+    "endpoints", [None, [], [{"addresses": None}], [{"addresses": ["shop.example"]}], [{"addresses": ["fe80::1"]}]]
+)
+def test_an_endpoint_slice_by_hand_may_hold_anything(endpoints: Any) -> None:
+    labels = {"labels": {"kubernetes.io/service-name": "shop"}}
+    by_hand = obj("EndpointSlice", "shop-1", metadata=labels, endpoints=endpoints, ports=None, addressType="FQDN")
+    found = explained(state(obj("Service", "shop", spec={"ports": [{"port": 80}]}), by_hand, pod(), node()))
+    no_crash(found)
+    assert found.exit_code == 0
+
+
 def test_with_no_rights_at_all_nothing_is_called_well() -> None:
     nothing = State(NAMESPACE, state().now, unlisted=dict.fromkeys(KINDS, "forbidden"), forbidden=frozenset(KINDS))
     found = explained(nothing)

@@ -28,7 +28,7 @@ from checker.sdk import State
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
 
-LAB = load_lab("15")
+LAB = load_lab("16")
 capstone = load_module(LAB.folder, "setup")
 SEEDS = [str(number) for number in range(400)]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis.probes import describe_probe, fail_if_void, handler, notice, patience, result_of, soonest, timing
+from checker.diagnosis.refine import refined
 from checker.grading.timeline import Rollout, Timeline
 from checker.model.state import REACH, Object
 from checker.model.verdict import NotPassed
@@ -130,6 +131,28 @@ def test_a_refused_probe_says_where_the_process_listens_or_how_long_it_had() -> 
     assert port and (port.facts["port"], port.facts["ports"], port.fault.form) == (8081, [8080], "logged")
     start = fault(WORLDS["it has not started yet"][1])
     assert start and "3 seconds after the start of the container (periodSeconds 1 × failureThreshold 3)" in str(start)
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("guestbook: v1 listens on 0.0.0.0:9090", "probe-port-refused"),
+        ("guestbook: v1 listens on 127.0.0.1:8080", "listens-on-loopback"),
+        ("Listening on [::1]:8080", "listens-on-loopback"),
+        ("guestbook: v1 listens on 0.0.0.0:8080", "readiness-probe-fails"),
+        ("", "readiness-probe-fails"),
+    ],
+)
+def test_a_readiness_probe_that_is_refused_says_where_the_process_listens(log: str, cause: str) -> None:
+    made = pod(ready=False, containers=[container(readinessProbe=http("/readyz"))])
+    world = seen(made, REFUSED, "Readiness", logs={"guestbook-1/app": log})
+    found = fault(world)
+    assert isinstance(found, NotPassed)
+    exact = refined(world, found.fault)
+    assert exact.cause == cause
+    assert not exact.in_progress
+    if log and cause != "readiness-probe-fails":
+        assert log in exact.words().message or "listens on port 9090" in exact.words().message
 
 
 def test_a_dependency_is_named_as_what_it_is() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from checker.classroom import preflight as module
 from checker.classroom.offers import Seen
 from checker.classroom.plan import Cluster
 from checker.classroom.preflight import Tried, preflight
+from checker.ui.class_cli import class_commands
+from cluster import Cluster as TheirCluster
 from cluster import Problem
 
 TOLD: list[Tried] = []
@@ -42,7 +47,8 @@ class Trial:
         monkeypatch.setattr(module.apply, "create", does("create"))
         monkeypatch.setattr(module.tokens, "hand_out", does("hand_out", [("learner.yaml", None)]))
         monkeypatch.setattr(module.tools, "kubectl_path", does("kubectl_path", "/bin/true"))
-        monkeypatch.setattr(module, "remove_class", lambda api, name, told: self.removed.append(name))
+        monkeypatch.setattr(module, "remove_class", self.remove)
+        self.stops_removal = self.was_told = False
         monkeypatch.setattr(module, "leftovers", lambda api, name: self.left)
         monkeypatch.setattr(module, "finish", self.finish)
 
@@ -51,9 +57,19 @@ class Trial:
         self.commands.append(command)
         return SimpleNamespace(returncode=0, out=self.marks if command[0] == "check" else "", err="")
 
-    def run(self) -> module.Preflight:
+    def remove(self, api: Any, name: str, told: Any) -> None:
+        if self.stops_removal:
+            raise KeyboardInterrupt
+        self.removed.append(name)
+
+    def stopping(self) -> None:
+        self.was_told = True
+
+    def run(self, done: module.Preflight | None = None) -> module.Preflight:
         TOLD.clear()
-        return preflight(SimpleNamespace(cluster=None), "", TOLD.append)  # type: ignore[arg-type]
+        done = done or module.Preflight()
+        preflight(SimpleNamespace(cluster=None), "", done, TOLD.append, self.stopping)  # type: ignore[arg-type]
+        return done
 
 
 def test_a_learner_goes_through_one_lab_and_all_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,12 +99,36 @@ def test_less_than_full_marks_is_a_failure_with_its_reason(monkeypatch: pytest.M
 
 def test_ctrl_c_removes_all_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(monkeypatch, hand_out=KeyboardInterrupt())
+    done = module.Preflight()
     with pytest.raises(KeyboardInterrupt):
-        trial.run()
-    assert len(trial.removed) == 1 and TOLD[-1].step == "removed"
+        trial.run(done)
+    assert trial.was_told and trial.removed == [done.name] and TOLD[-1].step == "removed" and done.is_removed
 
 
 def test_what_could_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(monkeypatch)
     trial.left = ["Namespace preflight-1-learner"]
-    assert not trial.run().passed
+    done = trial.run()
+    assert not done.passed and not done.is_removed and TOLD[-1].why == "Not removed: Namespace preflight-1-learner."
+
+
+@pytest.mark.parametrize("trial_of", ["stopped", "stopped-twice", "refused", "well"])
+def test_the_command_that_removes_what_is_left_is_named(monkeypatch: pytest.MonkeyPatch, trial_of: str) -> None:
+    stop = {"hand_out": KeyboardInterrupt()} if trial_of.startswith("stopped") else {}
+    trial = Trial(monkeypatch, **stop)
+    trial.stops_removal = trial_of == "stopped-twice"
+    if trial_of == "refused":
+        trial.left = ["Namespace preflight-1-learner"]
+    monkeypatch.setattr("checker.classroom.remove.stays", lambda api: ["Namespace kubeclass"])
+    monkeypatch.setattr("checker.collect.api.Api", lambda cluster: SimpleNamespace(cluster=cluster))
+    monkeypatch.setattr(
+        "checker.classroom.target.target",
+        lambda context, kubeconfig: TheirCluster(context, Path(kubeconfig), context, kind="named"),
+    )
+    done = CliRunner().invoke(class_commands, ["preflight", "--context", "work", "--kubeconfig", "/there/config"])
+    where = " --context work --kubeconfig /there/config"
+    named = re.findall(r"kubeclass class remove (preflight-\w+)(.*)", done.stderr)
+    assert [rest for _, rest in named] == ([where] if trial_of in ("stopped-twice", "refused") else [])
+    assert f"kubectl{where} delete namespace/kubeclass" in done.stderr
+    assert ("Stopped. What was made is being removed." in done.stderr) is trial_of.startswith("stopped")
+    assert (done.exit_code == 0) is (trial_of == "well")

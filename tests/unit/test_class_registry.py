@@ -30,7 +30,9 @@ from checker.environments.namespace import NO_NAMESPACES
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
 from checker.model.state import State
-from cluster import Problem, observer
+from checker.ui import study
+from checker.ui.lesson_files import lesson
+from cluster import Cluster, Problem, observer
 
 PREFIX = "registry.example:5000/course"
 IN_CLUSTER = [number for number in all_labs() if not load_lab(number).spec.needs.engine]
@@ -135,6 +137,50 @@ def test_a_lab_in_such_a_class_names_the_images_as_the_class_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECLASS_HOME", str(tmp_path))
+    task = fitted(load_lab("05"), join_class(tmp_path)).spec.tasks[0]
+    assert f"the image {PREFIX}/guestbook:v1" in task.text
+    assert in_words(task.text, PREFIX) == task.text
+
+
+# An image of the course without a prefix, anywhere in a command or a manifest.
+SHORT = re.compile(r"(?<![\w/.-])(?:guestbook|redis|python):v?\d")
+
+
+@pytest.mark.parametrize("page", study.pages())
+def test_commands_and_manifests_of_a_lesson_have_the_prefix(page: str) -> None:
+    code = [
+        line
+        for cell in json.loads(lesson(page, PREFIX))["cells"]
+        if cell["cell_type"] == "code"
+        for line in "".join(cell["source"]).splitlines()
+    ]
+    if page.startswith("01"):  # it is about the learner's own container engine
+        assert lesson(page, PREFIX) == lesson(page)
+    else:
+        assert [line for line in code if SHORT.search(line) and "docker" not in line] == []
+
+
+def test_the_copies_of_lessons_have_the_prefix_while_such_a_class_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KUBECLASS_HOME", "KUBECLASS_WORK"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+    def command() -> str:
+        study.learners_folder(str(tmp_path / "folder"))
+        return next(line for line in (tmp_path / "folder" / "07-services.ipynb").read_text().splitlines() if IN in line)
+
+    assert f"{IN}guestbook:v1 " in command()
+    join_class(tmp_path)
+    assert f"{IN}{PREFIX}/guestbook:v1 " in command()
+    joined.leave()
+    assert f"{IN}guestbook:v1 " in command()
+
+
+IN = "kubectl create deployment demo --image="
+
+
+def join_class(folder: Path) -> Cluster:
     access = ClassAccess(
         name="autumn",
         learner="ada",
@@ -144,11 +190,8 @@ def test_a_lab_in_such_a_class_names_the_images_as_the_class_does(
         server="https://192.0.2.1:6443",
         token="t",
     )
-    write_access(tmp_path / "ada.yaml", access)
-    cluster = joined.join(tmp_path / "ada.yaml").cluster
-    task = fitted(load_lab("05"), cluster).spec.tasks[0]
-    assert f"the image {PREFIX}/guestbook:v1" in task.text
-    assert in_words(task.text, PREFIX) == task.text
+    write_access(folder / "ada.yaml", access)
+    return joined.join(folder / "ada.yaml").cluster
 
 
 def test_the_observer_and_the_wall_are_pulled_from_there() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from checker.classroom import apply, record, rights, tokens, where
+from checker.classroom import apply, offers, record, rights, tokens, where
 from checker.classroom.access import ClassAccess
 from checker.classroom.access import write as write_access
 from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, short_of
 from checker.classroom.joined import join
-from checker.classroom.kinds import KINDS, key_of, path_of
+from checker.classroom.kinds import KINDS, TIERS, key_of, path_of
 from checker.classroom.names import LEARNER
 from checker.classroom.needs import fitted, left_out, namespace_of
 from checker.classroom.plan import Class, Cluster, objects, steps
@@ -184,15 +184,43 @@ def test_admission_policies_name_each_learner_and_nobody_else() -> None:
     ]
 
 
-def test_a_cluster_with_admin_network_policies_gets_one_for_each_learner() -> None:
-    assert not [one for one in objects(plan_of("ada")) if one["kind"] == "AdminNetworkPolicy"]
-    made = objects(plan_of("ada", "bob", cluster=Cluster(tiers=True)))
-    tiers = [one for one in made if one["kind"] == "AdminNetworkPolicy"]
+@pytest.mark.parametrize("kind", TIERS)
+def test_a_cluster_with_policies_of_its_own_gets_one_for_each_learner(kind: str) -> None:
+    assert not [one for one in objects(plan_of("ada")) if one["kind"] in TIERS]
+    made = objects(plan_of("ada", "bob", cluster=Cluster(tiers=kind)))
+    tiers = [one for one in made if one["kind"] in TIERS]
+    assert {one["kind"] for one in tiers} == {kind}
     assert [one["spec"]["subject"]["namespaces"]["matchLabels"] for one in tiers] == [
         {LEARNER: "t-ada"},
         {LEARNER: "t-bob"},
     ]
     assert {rule["action"] for one in tiers for rule in one["spec"]["ingress"]} == {"Deny"}
+    assert {one["spec"].get("tier") for one in tiers} == {"Admin" if kind == "ClusterNetworkPolicy" else None}
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        ({}, ""),
+        ({"v1alpha1": ["baselineadminnetworkpolicies"]}, ""),
+        ({"v1alpha1": ["adminnetworkpolicies"]}, "AdminNetworkPolicy"),
+        ({"v1alpha1": ["adminnetworkpolicies"], "v1alpha2": ["clusternetworkpolicies"]}, "ClusterNetworkPolicy"),
+    ],
+)
+def test_which_policies_of_the_cluster_are_served_is_seen(served: dict[str, list[str]], expected: str) -> None:
+    class Discovery:
+        def get(self, path: str) -> Any:
+            version = path.rpartition("/")[2]
+            if path.startswith("/apis/policy.networking.k8s.io/") and version in served:
+                return {"resources": [{"name": name} for name in served[version]]}
+            if path == "/version":
+                return {"major": "1", "minor": "37", "gitVersion": "v1.37.2"}
+            if path.endswith(("nodes", "priorityclasses", "storageclasses")):
+                return {"items": []}
+            raise ApiError(404, "the server could not find the requested resource")
+
+    seen = offers.look(Discovery())  # type: ignore[arg-type]
+    assert seen.known.tiers == expected and ("tiers" in seen.offers) is bool(expected)
 
 
 def test_no_role_gives_more_than_it_says() -> None:
@@ -261,12 +289,12 @@ def test_labs_that_a_cluster_cannot_do_are_named_with_the_reason() -> None:
         "05": "class-without-workers",
         "07": "class-without-workers",
         "14": "class-without-policies",
-        "15": "class-without-workers",
+        "16": "class-without-workers",
     }
 
 
 def test_in_a_class_the_tasks_about_nodes_are_the_teachers() -> None:
-    lab = load_lab("15")
+    lab = load_lab("16")
     in_class = fitted(lab, RealCluster("t", Path("none"), "t", "t-ada", "class"))
     assert in_class.left_out == {"drained", "node-back"}
     assert {task.id for task in in_class.spec.tasks} == set(in_class.code)
@@ -469,7 +497,7 @@ def test_a_lab_about_policies_is_in_a_namespace_without_walls(joined: RealCluste
 def test_the_course_shows_what_is_not_in_this_class_and_does_not_count_it(joined: RealCluster) -> None:
     rows = {row.lab: row for row in course().rows}
     assert rows["14"].max_score == 0 and "not in this class" in rows["14"].status[1]
-    assert rows["15"].max_score == 8 and not rows["15"].not_here
+    assert rows["16"].max_score == 8 and not rows["16"].not_here
     assert rows["07"].max_score == 7
 
 

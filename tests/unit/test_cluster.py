@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,7 @@ from cluster import (
     waiting,
 )
 from cluster.versions import course_version, versions
+from cluster.waiting import wait_until
 from tests.bench.measure import HEAD, with_row
 
 LESSONS = paths.COURSE / "lessons"
@@ -272,15 +274,23 @@ def test_what_a_program_prints_is_kept_whatever_its_exit_status() -> None:
         process.run(*words)
 
 
-def test_after_a_stop_nothing_is_begun_but_what_tidies_up() -> None:
-    with pytest.raises(KeyboardInterrupt), process.stopping_everything():
+def test_while_it_stops_nothing_is_begun_but_what_tidies_up() -> None:
+    told: list[str] = []
+
+    def beside() -> None:
+        with pytest.raises(Problem):
+            process.run("sleep", "60")  # it is ended
+        with pytest.raises(Problem, match="Stopped"):
+            process.run("true")
+        with process.tidying_up():
+            told.append(process.run("echo", "gone"))
+
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as threads, process.stopping_everything(threads):
+        threads.submit(beside)
+        assert wait_until(lambda: bool(process._running), 10, pause=0.01)
         raise KeyboardInterrupt
-    with pytest.raises(Problem, match="Stopped"):
-        process.run("true")
-    with process.tidying_up():
-        assert process.run("echo", "gone") == "gone\n"
-    with process.stopping_everything():  # the next command begins anew
-        assert process.succeeds("true")
+    assert told == ["gone\n"]
+    assert process.succeeds("true")  # the next command begins anew
 
 
 def test_status_says_for_each_node_what_is_amiss() -> None:

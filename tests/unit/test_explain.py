@@ -417,6 +417,27 @@ def test_what_was_lost_with_its_node_is_no_fault() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "hours, restarts, found",
+    [
+        ([9, 2], 4, True),  # it has run for about two hours each time, and does so again
+        ([9, 5], 4, False),  # and now for five hours
+        ([9, 2], 2, False),  # twice is not yet often
+        ([5, 4.9], 4, False),  # it ended four times when it was new
+        ([300, 20], 10, True),
+        ([300, 25], 10, False),  # a day without an end
+    ],
+)
+def test_restarts_at_long_intervals_are_a_fault_until_it_has_run_for_longer(
+    hours: list[float], restarts: int, found: bool
+) -> None:
+    """hours: since the Pod was made, and since its container ended last."""
+    age, since = (3600 * number for number in hours)
+    last = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(since)}
+    wanted = ["container-oom-killed@Pod/guestbook-1"] if found else []
+    assert found_in(pod(since=since - 5, age=age, last=last, restarts=restarts)) == wanted
+
+
 def test_one_restart_long_ago_is_forgotten() -> None:
     assert found_in(pod(since=900, last={"exitCode": 1, "finishedAt": ago(905)}, restarts=3)) == []
 

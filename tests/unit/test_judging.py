@@ -242,6 +242,15 @@ def test_progress_keeps_the_best_and_survives_what_is_unknown(home: Path) -> Non
     assert progress.read()["labs"]["42"]["passed_at"]
 
 
+def test_what_was_kept_of_the_capstone_under_its_old_number_is_the_capstones(home: Path) -> None:
+    before = {"best": 12, "max_score": 12, "checks": 3, "passed_at": "2026-11-01T10:00:00+00:00"}
+    paths.progress().write_text(json.dumps({"labs": {"15": before}}))
+    assert progress.read()["labs"] == {"16": before}
+    of_today = {"best": 6, "max_score": 6, "checks": 1, "passed_at": None}
+    paths.progress().write_text(json.dumps({"labs": {"15": of_today, "16": before}}))
+    assert progress.read()["labs"] == {"15": of_today, "16": before}
+
+
 def test_time_spent_is_counted_without_pauses_until_the_lab_is_passed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

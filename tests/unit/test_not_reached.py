@@ -27,6 +27,8 @@ REFUSED = "shop: dial tcp 10.96.0.9:80: connect: connection refused"
         ("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", "protocol"),
         ("http: server gave HTTP response to HTTPS client", "protocol"),
         ("open /data/x: permission denied", "denied"),
+        ("http.client.InvalidURL: URL can't contain control characters. 'shop ' (found at least ' ')", "name"),
+        ('parse "http://shop shop": invalid character " " in host name', "name"),
         ("10 orders have been served", ""),
     ],
 )
@@ -77,6 +79,17 @@ def test_a_name_outside_the_cluster_is_not_taken_for_a_namespace() -> None:
     assert _roots(_asking("api.example.com", "api.example.com: Name or service not known")) == []
 
 
+def test_a_slip_in_the_subdomain_of_a_pods_name_is_no_name_outside_the_cluster() -> None:
+    shelf = pod("shelf-0", labels={"app": "shelf"})
+    shelf.raw["spec"] |= {"hostname": "shelf-0", "subdomain": "shelf"}
+    headless = obj("Service", "shelf", spec={"clusterIP": "None", "selector": {"app": "shelf"}})
+    world = _asking("shelf-0.shlef", "shelf-0.shlef: Name or service not known", shelf, headless)
+    found = next(one for one in explained(world).findings if one.cause == "name-unknown")
+    assert found.object == "Pod/client"
+    assert "means Pod shelf-0 behind a Service shlef. " in found.message
+    assert _roots(_asking("shelf-0.example", "shelf-0.example: Name or service not known", shelf, headless)) == []
+
+
 def test_localhost_is_no_service() -> None:
     assert _roots(_asking("localhost:6379", "localhost:6379: Connection refused")) == [
         "localhost-is-the-pod@Pod/client"
@@ -99,3 +112,42 @@ def test_a_container_that_is_older_than_its_config_map_keeps_the_old_value() -> 
     assert _roots(world) == ["environment-not-refreshed@Pod/client"]
     quiet = explained(state(source, shop, client))
     assert [remark.root for remark in quiet.remarks] == ["container-older-than-source@Pod/client"]
+
+
+@pytest.mark.parametrize(
+    ("address", "line", "wanted"),
+    [
+        ("10.244.3.9:6379", "10.244.3.9:6379: No route to host", ["address-of-nobody@Pod/client"]),
+        ("10.244.3.9:6379", "served", []),  # it does not complain
+        ("192.0.2.9:6379", "192.0.2.9:6379: timed out", []),  # outside the cluster
+        ("10.244.1.1:6379", "10.244.1.1:6379: Connection refused", []),  # the Pod's own
+        ("10.244.1.7:6379", "10.244.1.7:6379: Connection refused", []),  # of a Pod that is well: nothing is known
+        ("10.96.0.9:81", "10.96.0.9:81: timed out", ["service-port-unknown@Pod/client"]),
+    ],
+)
+def test_a_literal_address_is_joined_to_the_object_that_has_it(address: str, line: str, wanted: list[str]) -> None:
+    shop = obj("Service", "shop", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}, "ports": [{"port": 80}]})
+    alive = pod("shop", labels={"app": "shop"}, ip="10.244.1.7")
+    found = _roots(_asking(address, line, shop, alive))
+    assert [root for root in found if not root.endswith("Service/shop")] == wanted
+
+
+def test_an_endpoint_by_hand_must_be_an_address_that_somebody_has() -> None:
+    by_hand = obj("Service", "by-hand", spec={"ports": [{"port": 80}]})
+
+    def slice_with(*addresses: str) -> Object:
+        return obj(
+            "EndpointSlice",
+            "by-hand-1",
+            metadata={"labels": {"kubernetes.io/service-name": "by-hand"}},
+            ports=[{"port": 80}],
+            endpoints=[{"addresses": [address]} for address in addresses],
+        )
+
+    alive = pod("shop", ip="10.244.1.7")
+    gone = pod("job", ip="10.244.1.8", phase="Succeeded")
+    assert _roots(state(by_hand, alive, slice_with("10.244.1.7", "192.0.2.1"))) == []
+    for address in ("10.244.9.9", "10.244.1.8"):
+        found = explained(state(by_hand, alive, gone, slice_with("10.244.1.7", address)))
+        assert [finding.root for finding in found.findings] == ["endpoint-address-of-nobody@Service/by-hand"]
+        assert f"made by hand, holds {address}. No Pod" in found.findings[0].message

@@ -26,6 +26,7 @@ WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 NEEDED = (
     "checker/model/catalogue/en/ui.yaml",
     "checker/authoring/template/setup/guestbook.yaml",
+    "checker/ui/base_widget.css",
     "checker/ui/base_widget.js",
     "checker/ui/panel/panel.css",
     "checker/ui/picture/picture.js",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,9 +13,11 @@ from msgspec.structs import replace
 from checker.environments import Environment
 from checker.grading.labs import Case, Lab, load_lab
 from checker.model.verdict import Result, Verdict
+from checker.ui.cli import started
 from cluster import Problem
 from tests.labs.looks import without_evidence
 from tests.proof import digests, table
+from tests.proof import words as words_anew
 from tests.proof.__main__ import blank_looks, outcomes
 from tests.proof.subjects import Subject, all_subjects
 
@@ -163,3 +166,50 @@ def test_a_report_is_read_by_the_names_that_pytest_takes(tmp_path: Path) -> None
         "tests/labs/test_cases.py::test_case[02-setup-setup]": (True, 2.5),
         "tests/labs/test_cases.py::test_case[07-mistakes-typo]": (False, 1.0),
     }
+
+
+def lesson_of(lab: Lab, **about: str) -> dict[str, Any]:
+    """A lesson that was proven with the words of this lab."""
+    said = started(lab, "learn").replace("\n", "\r\n") + "\r\n"
+    start = {"source": ["!kubeclass start 07 --yes"], "outputs": [{"text": [said, "deployment rolled out\r\n"]}]}
+    panel = {"source": ['lab("07")'], "outputs": [{"data": {"text/plain": [words_anew.to_do(lab)]}}]}
+    cells = [{"cell_type": "code", **cell} for cell in (start, panel)]
+    notebook: dict[str, Any] = {"cells": cells, "metadata": {"kubeclass": about}}
+    about["made_from"] = digests.of_lesson(notebook, lambda number: lab.spec)
+    return notebook
+
+
+def reworded() -> tuple[Lab, Lab]:
+    now = load_lab("07")
+    first, *others = now.spec.tasks
+    then = replace(now.spec, tasks=[replace(first, title="Another title", text="Another text."), *others])
+    return Lab(now.number, now.folder, then), now
+
+
+def test_new_words_of_a_lab_come_into_its_lesson() -> None:
+    then, now = reworded()
+    notebook = lesson_of(then)
+    assert words_anew.with_words_of(notebook, then, now)
+    wanted = lesson_of(now)
+    assert notebook["metadata"] == wanted["metadata"]
+    text = "".join(notebook["cells"][0]["outputs"][0]["text"])
+    assert text == "".join(wanted["cells"][0]["outputs"][0]["text"]) and "Another text." not in text
+    assert "".join(notebook["cells"][1]["outputs"][0]["data"]["text/plain"]) == words_anew.to_do(now)
+
+
+def test_a_lesson_with_other_code_gets_no_new_words() -> None:
+    then, now = reworded()
+    notebook = lesson_of(then)
+    notebook["cells"][0]["source"] = ["!kubeclass start 07"]
+    before = json.dumps(notebook)
+    assert not words_anew.with_words_of(notebook, then, now)
+    silent = lesson_of(then)
+    silent["cells"][1]["outputs"] = []
+    assert not words_anew.with_words_of(silent, then, now)
+    assert json.dumps(notebook) == before
+
+
+def test_the_words_of_a_lab_at_a_commit_are_read_from_git() -> None:
+    spec = words_anew.spec_of_then("HEAD", "07")
+    assert spec and spec.title == load_lab("07").spec.title
+    assert words_anew.spec_of_then("no-such-commit", "07") is None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from checker import recording
 from checker.diagnosis.explain import explained
@@ -16,6 +18,7 @@ from checker.model.catalogue import catalogue
 from checker.model.state import State
 from checker.model.verdict import Result
 from checker.ui import progress, suspects
+from checker.ui.cli import app
 from checker.ui.explanation import text_of
 from checker.ui.report import text_report
 from cluster import Problem
@@ -128,4 +131,20 @@ def test_each_choice_is_right_for_some_cause_and_each_entry_names_known_choices(
 
 def test_the_labs_that_ask_to_find_out() -> None:
     with_diagnosis = {number for number in all_labs() if any(task.find_out for task in load_lab(number).spec.tasks)}
-    assert with_diagnosis == {"09", "15"}
+    assert with_diagnosis == {"09", "16"}
+
+
+def test_a_suspect_waits_for_a_change_in_progress_as_a_check_does(
+    met: tuple[Result, State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after `start` nothing has failed yet: the Pods are still starting."""
+    settled, state = met
+    starting = replace(settled, tasks=tuple(replace(task, root="", in_progress=True) for task in settled.tasks))
+    looks = iter([starting, settled])
+    monkeypatch.setattr("checker.session.PAUSE", 0.01)
+    monkeypatch.setattr("checker.session.judge", lambda lab, state: next(looks))
+    monkeypatch.setattr(
+        "checker.session.environment_of", lambda *_: SimpleNamespace(look=lambda lab: state, namespace=state.namespace)
+    )
+    ran = CliRunner().invoke(app, ["suspect", "09", "deploy/report", "resources"])
+    assert ran.exit_code == 0 and ran.output.startswith("That is it. Deployment/report:"), ran.output

@@ -27,7 +27,7 @@ from checker.collect.watch import Watch
 from checker.environments import namespace as environment_module
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.labs import load_lab
-from checker.grading.seeds import seed_of
+from checker.grading.seeds import bound, seed_of
 from checker.model.kinds import KINDS
 from checker.model.state import LAB, STARTED, State
 from checker.session import at_cluster
@@ -62,8 +62,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(403, {"message": f"{plural} is forbidden"})
         namespace, plural, name = where.groups()
         if not plural:
-            raw = {"metadata": {"name": namespace, "uid": f"uid-{namespace}"}}
-            return self.answer(200, raw) if self.command == "GET" else self.answer(403, {"message": "forbidden"})
+            raw = {"metadata": {"name": namespace, "uid": f"uid-{namespace}"} | self.server.marks.get(namespace, {})}
+            if self.command == "PATCH" and not self.server.takes_marks:
+                return self.answer(403, {"message": "forbidden"})
+            if self.command == "PATCH":
+                self.server.mark(namespace, json.loads(sent)["metadata"])
+            return self.answer(200, raw)
         known = self.server.objects.setdefault((namespace, plural), {})
         if self.command == "PATCH" and name:
             known[name] = json.loads(sent)
@@ -108,9 +112,17 @@ class ClassServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
         self.namespaces = {HERE, BESIDE}
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        self.refuses_token = False
+        self.refuses_token = self.takes_marks = False
+        self.marks: dict[str, dict[str, dict[str, str]]] = {}  # namespace: its labels and annotations
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def mark(self, namespace: str, metadata: dict[str, Any]) -> None:
+        """Merge labels and annotations into a Namespace; None deletes one."""
+        known = self.marks.setdefault(namespace, {"labels": {}, "annotations": {}})
+        for part, values in known.items():
+            values |= metadata.get(part) or {}
+            known[part] = {key: value for key, value in values.items() if value is not None}
 
     def put(self, namespace: str, plural: str, name: str, **content: Any) -> None:
         raw = {"metadata": {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}"}, **content}
@@ -453,10 +465,27 @@ def test_start_writes_at_a_config_map_what_it_may_not_write_at_the_namespace(
     assert server.objects[HERE, "configmaps"]["kubeclass"]["metadata"]["annotations"][STARTED] == begun
 
 
+def test_start_gives_the_learner_the_manifests_and_never_overwrites_a_file(
+    in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    place, lab = NamespaceEnvironment(work=tmp_path), load_lab("08")
+    folder = place.folder(lab)
+    folder.mkdir()
+    (folder / "guestbook.yaml").write_text("mine")
+    place.prepare(lab)
+    assert (folder / "guestbook.yaml").read_text() == "mine"
+    given = folder / "data" / "redis.yaml"
+    manifest = (lab.folder / "setup" / "data" / "redis.yaml").read_text()
+    assert given.read_text() == manifest.replace("redis:8", "registry.example/course/redis:8")
+    given.write_text("changed")
+    place.prepare(lab)
+    assert given.read_text() == "changed"
+
+
 def test_a_seed_is_kept_there_too_and_bound_to_the_namespace(
     in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]]
 ) -> None:
-    lab = load_lab("15")
+    lab = load_lab("16")
     server.namespaces |= {f"{HERE}-{suffix}" for suffix in lab.spec.namespaces}
     place = NamespaceEnvironment(seed="blue-whale")
     place._generate(lab, "2026-11-30T10:00:00Z", "", begun=False)
@@ -490,6 +519,39 @@ def test_clear_deletes_what_the_learner_may_delete_but_not_what_the_class_put_th
     for words in deletions:
         assert words[words.index("-l") + 1] == "!kubeclass.dev/class"
     assert not any("namespace" in words[1] for words in typed)
+
+
+@pytest.mark.parametrize("how", ["clear", "empty"])
+def test_clear_takes_the_marks_of_a_lab_from_the_namespaces_and_nothing_else(
+    in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]], how: str
+) -> None:
+    given = {"labels": {"kubeclass.dev/class": "autumn"}, "annotations": {"kubeclass.dev/group": "a"}}
+    server.takes_marks = True
+    for namespace in (HERE, BESIDE):
+        server.mark(namespace, given)
+        server.put(namespace, "serviceaccounts", "default")
+    lab = load_lab("08")
+    NamespaceEnvironment().prepare(lab)
+    assert server.marks[HERE]["labels"][LAB] == server.marks[BESIDE]["labels"][LAB] == "08"
+    for _ in range(2):
+        NamespaceEnvironment().clear(lab) if how == "clear" else NamespaceEnvironment().empty()
+        assert server.marks == {HERE: given, BESIDE: given}
+    assert [command for command, path in server.asked if path.endswith((HERE, BESIDE))].count("PATCH") == 2
+
+
+def test_a_reset_makes_the_lab_from_the_same_seed(
+    in_class: Cluster, server: ClassServer, typed: list[tuple[str, ...]]
+) -> None:
+    lab = load_lab("15")
+    server.takes_marks = True
+    server.namespaces |= {f"{HERE}-{suffix}" for suffix in lab.spec.namespaces}
+    for namespace in server.namespaces:
+        server.put(namespace, "serviceaccounts", "default")
+    server.mark(HERE, {"labels": {LAB: "15"}, "annotations": {"kubeclass.dev/seed": bound("red-fox", f"uid-{HERE}")}})
+    place = NamespaceEnvironment()
+    place._generate = lambda *_: None  # type: ignore[method-assign]
+    place.reset(lab)
+    assert place.seed == "red-fox" and server.marks[HERE]["labels"] == {LAB: "15"}
 
 
 def test_rights_are_read_as_the_api_server_writes_them() -> None:

@@ -87,7 +87,7 @@ class Panel:
 
     def name_suspect(self, task_id: str, target: str, choice: str) -> str:
         """The learner names what is wrong. Returns the answer in a sentence. Raises Problem as suspects.named does."""
-        result, state = self._session.checked(0)
+        result, state = self._session.checked()
         _, answer = suspects.named(self.lab, result, state, target, choice)
         self.answers[task_id] = answer
         self._take(result)
@@ -136,6 +136,7 @@ class Panel:
     def view(self) -> dict[str, Any]:
         """All that a front end shows, as plain data: the lab's words, and for each task its verdict and its evidence.
 
+        text: the same as text, for a notebook that is read without its kernel (checker/ui/contents.py).
         A task's `word` is the verdict as data; `shown` is the same in the chosen language. texts: see catalogue.texts.
         """
         result = self.result
@@ -145,6 +146,7 @@ class Panel:
         named = {"lab": self.lab.number, "title": self.lab.spec.title}
         points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
         return {
+            "text": repr(self),
             "number": self.lab.number,
             "title": self.lab.spec.title,
             "goal": self.lab.spec.goal,

@@ -192,10 +192,8 @@ function render({ model, el }) {
     for (const button of [check, reset]) button.setAttribute("aria-disabled", model.get("busy"));
   }
 
-  const attention = attend(model, { view: draw, status: tell, busy: atWork });
-  section.append(attention.silent);
   el.append(section);
-  return attention.end;
+  return attend(model, section, { view: draw, status: tell, busy: atWork });
 }
 
 export default { render };

@@ -12,7 +12,7 @@ import traitlets
 
 from checker.model.catalogue import say
 from checker.model.verdict import Result
-from checker.ui.base_widget import CourseWidget, Viewers, module
+from checker.ui.base_widget import CourseWidget, Viewers, module, style
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -36,7 +36,7 @@ class LabPanel(CourseWidget):
     """busy: whether Check or Reset is at work."""
 
     _esm = module(HERE / "panel.js")
-    _css = (HERE / "panel.css").read_text()
+    _css = style(HERE / "panel.css")
     busy = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, panel: Panel) -> None:

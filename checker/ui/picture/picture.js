@@ -111,10 +111,8 @@ function render({ model, el }) {
     write(status, model.get("status"));
   }
 
-  const attention = attend(model, { view: draw, status: tell });
-  section.append(attention.silent);
   el.append(section);
-  return attention.end;
+  return attend(model, section, { view: draw, status: tell });
 }
 
 export default { render };

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from checker.ui.base_widget import CourseWidget, Viewers, module
+from checker.ui.base_widget import CourseWidget, Viewers, module, style
 from cluster import Problem
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ class LivePicture(CourseWidget):
     """A picture that follows the cluster as long as somebody looks."""
 
     _esm = module(HERE / "picture.js")
-    _css = (HERE / "picture.css").read_text()
+    _css = style(HERE / "picture.css")
 
     def __init__(self, picture: Picture) -> None:
         super().__init__(view=picture.view, status=picture.view["away"])

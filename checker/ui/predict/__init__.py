@@ -93,12 +93,14 @@ class Prediction:
                 "because": self.because,
             }
         waiting = self.predicted and not self.next_cell_ran and not self.revealed
+        you_predicted = say("predict-you", predicted=self.predicted) if self.predicted else ""
         return {
+            "text": "\n".join(filter(None, (repr(self), you_predicted, *came.values()))),
             "label": say("predict-label", question=self.question),
             "question": self.question,
             "choices": self.choices,
             "predicted": self.predicted,
-            "you_predicted": say("predict-you", predicted=self.predicted) if self.predicted else "",
+            "you_predicted": you_predicted,
             "what_next": say("predict-run-next") if waiting else "",
             "problem": self.problem,
             "choose": say("predict-change") if self.predicted else say("predict-choose"),

@@ -71,10 +71,8 @@ function render({ model, el }) {
     if (revealedByClick) answer.focus(); // the button is gone: the focus goes to what it has shown
   }
 
-  const attention = attend(model, { view: draw });
-  section.append(attention.silent);
   el.append(section);
-  return attention.end;
+  return attend(model, section, { view: draw });
 }
 
 export default { render };

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from checker.ui.base_widget import CourseWidget, module
+from checker.ui.base_widget import CourseWidget, module, style
 
 HERE = Path(__file__).parent
 
@@ -24,7 +24,7 @@ class PredictionWidget(CourseWidget):
     """A question, the learner's prediction, and, when it is asked for, what came."""
 
     _esm = module(HERE / "predict.js")
-    _css = (HERE / "predict.css").read_text()
+    _css = style(HERE / "predict.css")
 
     def __init__(self, prediction: Prediction) -> None:
         super().__init__(view=prediction.view())

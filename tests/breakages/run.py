@@ -1,0 +1,186 @@
+"""`make prove EXPLAIN=random N=60`: break healthy namespaces on the real cluster, and ask `explain` for the root.
+
+    python -m tests.breakages.run --number 60 --seed 26      sixty breakages, side by side
+    python -m tests.breakages.run --only host-slip           one of them, which changes no table
+
+The same seed breaks the same things. What `explain` saw is kept in the tests' home, under `breakages`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import date
+from itertools import count
+from typing import Any
+
+import yaml
+
+from checker.collect.api import Api
+from checker.collect.collect import look
+from checker.diagnosis.explain import explained
+from checker.environments.namespace import NamespaceEnvironment
+from checker.model.explanation import Explanation
+from cluster import Problem, current
+from cluster.kubectl import kubectl
+from tests.breakages import containers, objects, services
+from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
+from tests.breakages.outcome import Outcome, judged, kept, summary
+from tests.conftest import HOME
+from tests.explain.case import remarks, roots
+from tests.explain.test_explain import run as run_script
+from tests.proof import table
+
+MODULES = (services, containers, objects)  # importing them fills the list of breakages
+HEALTHY = 180  # seconds that a healthy namespace is given to work
+WAIT = 180  # seconds that a broken one is given to settle
+PAUSE = 3.0
+STEADY = 5.0  # seconds for which the same must be told
+INGRESS_CLASS = "breakages"
+IN_PLACE = ("may not change", "immutable", "is invalid", "Forbidden", "cannot change", "can not be")
+
+
+def facts_of(namespace: str) -> dict[str, str]:
+    """What stands for the words in capitals in the shapes."""
+    address = kubectl(
+        current(), "get", "endpointslices", "-n", "default", "kubernetes", "-o", "jsonpath={.endpoints[0].addresses[0]}"
+    )
+    return {"NAMESPACE": namespace, "API_SERVER": address, "INGRESS_CLASS": INGRESS_CLASS}
+
+
+def try_out(one: Broken, namespace: str) -> Outcome:
+    """Make a breakage in a namespace of its own, and judge what `explain` tells. The namespace is deleted."""
+    begin = time.monotonic()
+    kubectl(current(), "create", "namespace", namespace)
+    kubectl(current(), "label", "namespace", namespace, "kubeclass.dev/lab=explain")
+    place = NamespaceEnvironment(namespace)
+    try:
+        place.await_account(namespace)
+        healthy = None
+        if not one.first:
+            apply(namespace, one.before)
+            seen = settled(namespace, HEALTHY, healthy=True)
+            if seen[-1].in_progress:
+                raise RuntimeError(f"does not become healthy: {seen[-1].in_progress[0].message}")
+            healthy = dict.fromkeys(root for one_look in seen for root in roots(one_look))
+        wanted = changes([] if one.first else one.before, one.after)
+        for gone in wanted.delete:
+            kubectl(current(), "-n", namespace, "delete", gone["kind"], gone["metadata"]["name"], "--wait=false")
+        apply(namespace, wanted.apply)
+        if one.breakage.script:
+            run_script(place, one.breakage.script)
+        seen = settled(namespace, WAIT, remark=one.breakage.remark)
+        before = [root for one_look in seen[:-1] for root in roots(one_look)]
+        return judged(one, roots(seen[-1]), remarks(seen[-1]), before, healthy and tuple(healthy), _since(begin))
+    except Exception as why:  # whatever it is, it says nothing of `explain`, and the others go on
+        kind = one.breakage
+        words = " ".join(f"{type(why).__name__}: {why}".split())[:300]
+        return Outcome(kind.name, kind.title, one.shape, one.roots, "broken", seconds=_since(begin), problem=words)
+    finally:
+        kubectl(current(), "delete", "namespace", namespace, "--wait=false")
+
+
+def _since(begin: float) -> float:
+    return time.monotonic() - begin
+
+
+def apply(namespace: str, manifests: list[Manifest]) -> None:
+    """Apply objects. What cannot be changed in place is deleted and created again. Raises Problem for a refusal."""
+    for one in manifests:
+        text = yaml.safe_dump(one)
+        try:
+            kubectl(current(), "-n", namespace, "apply", "-f", "-", input=text)
+        except Problem as why:
+            if not any(words in str(why) + str(why.what) for words in IN_PLACE):
+                raise
+            kubectl(current(), "-n", namespace, "replace", "--force", "-f", "-", input=text)
+
+
+def settled(namespace: str, seconds: float, healthy: bool = False, remark: bool = False) -> list[Explanation]:
+    """What `explain` tells, look by look, until the same is told for a while and nothing is in progress.
+
+    healthy: whether nothing should be told. remark: whether a remark is enough.
+    """
+    api, seen, begin = Api(current()), [], time.monotonic()
+    steady_since = begin
+    while True:
+        state = look(namespace, api=api)
+        seen.append(explained(state))
+        last = seen[-1]
+        if len(seen) > 1 and (roots(last), remarks(last)) != (roots(seen[-2]), remarks(seen[-2])):
+            steady_since = time.monotonic()
+        told = not last.findings if healthy else last.findings or (remark and last.remarks)
+        done = told and not last.in_progress and not last.unseen and _since(steady_since) >= STEADY
+        if done or _since(begin) > seconds:
+            folder = HOME / "breakages"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{namespace.split('-', 3)[-1]}.json").write_text(json.dumps(state.to_json()))
+            return seen
+        time.sleep(PAUSE)
+
+
+def run(chosen: list[Broken], names: list[str], workers: int) -> list[Outcome]:
+    """Try breakages out side by side, and print what came of each."""
+    outcomes = []
+    with ThreadPoolExecutor(workers) as pool:
+        for future in as_completed([pool.submit(try_out, *one) for one in zip(chosen, names, strict=True)]):
+            outcomes.append(outcome := future.result())
+            print(
+                f"{outcome.word:7} {outcome.seconds:4.0f} s  {outcome.shape}/{outcome.name}  {_details(outcome)}",
+                flush=True,
+            )
+    return outcomes
+
+
+def _details(outcome: Outcome) -> str:
+    words = [outcome.problem] if outcome.problem else []
+    if outcome.word in ("half", "missed"):
+        words.append(f"wanted {' or '.join(outcome.roots)}, told {', '.join(outcome.told) or 'nothing'}")
+    words += [f"too early: {', '.join(outcome.early)}"] if outcome.early else []
+    words += [f"when healthy: {', '.join(outcome.healthy)}"] if outcome.healthy else []
+    return "; ".join(words)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make prove EXPLAIN=random")
+    parser.add_argument("--number", type=int, default=60)
+    parser.add_argument("--seed", default="26")
+    parser.add_argument("--only", nargs="+", default=[], help="names of breakages; the table stays as it is")
+    parser.add_argument("--no-table", action="store_true", help="the table stays as it is")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--prefix", default="random")
+    options = parser.parse_args()
+    kinds = drawn(options.number, options.seed)
+    if options.only:
+        kinds = [one for one in ALL if one.name in options.only]
+    print(f"{len(kinds)} breakages of {len(ALL)}, seed {options.seed}", flush=True)
+    names = [f"{options.prefix}-{os.getpid()}-{number}-{one.name}" for number, one in enumerate(kinds)]
+    _make_ingress_class()
+    turns: dict[str, Any] = {}
+    chosen = []
+    for kind, namespace in zip(kinds, names, strict=True):
+        turn = next(turns.setdefault(kind.name, count()))
+        chosen.append(broken(kind, f"{options.seed} {turn}", facts_of(namespace)))
+    outcomes = run(chosen, names, options.workers)
+    numbers = summary(outcomes)
+    print(numbers)
+    if not options.only and not options.no_table:
+        data = table.read()
+        data["random"] = kept(outcomes, options.seed, date.today().isoformat())
+        table.write(data)
+    return int(numbers["first"] < len(outcomes) or bool(numbers["said_of_healthy"]))
+
+
+def _make_ingress_class() -> None:
+    """The IngressClass that the shapes name: without it each Ingress would be reported as unhandled."""
+    spec = {"controller": "example.org/none"}
+    manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": INGRESS_CLASS}}
+    kubectl(current(), "apply", "-f", "-", input=yaml.safe_dump({**manifest, "spec": spec}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
