@@ -15,6 +15,7 @@ from checker.model.catalogue import problem, say
 
 CELL_TIMEOUT = 400  # seconds: a lesson may have metrics-server built where its image cannot be pulled
 NOTEBOOK_TIMEOUT = 1200  # seconds
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # nbval writes in colours, also into files
 SANITIZE = "sanitize.cfg"  # beside the notebooks: what varies from run to run
 
 
@@ -56,7 +57,7 @@ def difference(path: Path, env: dict[str, str]) -> str:
         env={name: value for name, value in env.items() if not name.startswith("PYTEST_")},
     )
     if done.returncode:
-        return done.stdout[-6000:] + done.stderr[-2000:]
+        return _COLOUR.sub("", done.stdout[-6000:] + done.stderr[-2000:])
     passed, cells = re.search(r"(\d+) passed", done.stdout), len(code_cells(path))
     ran = int(passed.group(1)) if passed else 0
     return "" if ran == cells else say("ci-cells", ran=ran, cells=cells)
