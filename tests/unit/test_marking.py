@@ -638,6 +638,8 @@ def test_the_page_can_be_read_by_screen_reader_and_keyboard(report: ClassReport)
     assert len(page.all("caption")) == len(page.all("table")) == 4
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+    captions = re.findall("<caption[^>]*>([^<]*)", html_of(report))
+    assert len(set(captions)) == 4  # each names a landmark
     regions = [one for one in page.all("div") if one.get("role") == "region"]
     assert len(regions) == 4 and all(one.get("tabindex") == "0" and one["aria-labelledby"] in ids for one in regions)
     assert all((one["href"] or "").removeprefix("#") in ids for one in page.all("a"))
