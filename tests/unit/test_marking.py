@@ -707,7 +707,7 @@ def test_what_learners_are_to_find_out_is_kept_back_from_a_page_for_all() -> Non
 def command(monkeypatch: pytest.MonkeyPatch, outside: None) -> Callable[..., Any]:
     """Runs a command of `kubeclass class` on a class that is none."""
     api = FakeClass(LEARNERS)
-    monkeypatch.setattr("checker.ui.marks_cli._class", lambda *where: (api, RECORD))
+    monkeypatch.setattr("checker.ui.marks_cli.class_at", lambda *where: (api, RECORD))
     return lambda *words: CliRunner().invoke(app, ["class", *map(str, words)], catch_exceptions=False)
 
 
