@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from checker.classroom.needs import fitted_to_class
 from checker.classroom.roster import Learner as Enrolled
 from checker.collect.api import ApiError
 from checker.grading.grade import judge
@@ -408,6 +409,35 @@ def test_learners_are_judged_as_at_their_own() -> None:
         assert {task.id: task.cause for task in found.tasks if task.id not in by_cluster} == {
             task.id: task.cause for task in wanted.tasks if task.id not in by_cluster
         }
+
+
+def in_class(number: str) -> bool:
+    return not load_lab(number).spec.needs.engine
+
+
+@pytest.mark.parametrize("number", filter(in_class, all_labs()))
+def test_every_lab_is_judged_in_a_class_as_it_was_recorded(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the objects of a learner's own namespaces. What was observed is taken from the recording."""
+    from checker.marking import whole_class
+
+    lab = fitted_to_class(load_lab(number))
+    for case in ("solution", *list(lab.cases("mistakes"))[:2]):
+        api = FakeClass({"ada": (number, case)})
+        ((place, data),) = api.states.items()
+        assert data
+        wanted = State.from_json(data)
+
+        def collect(api: Any, found: str, *_: Any, listed: State, wanted: State = wanted, **__: Any) -> State:
+            observed = {"observations": wanted.observations, "logs": wanted.logs, "unread_logs": wanted.unread_logs}
+            more = {"refusals": wanted.refusals, "forbidden": wanted.forbidden, "now": wanted.now}
+            asked = replace(listed.asked, logs=wanted.asked.logs, observations=wanted.asked.observations)
+            return replace(listed, **observed, **more, asked=asked)
+
+        monkeypatch.setattr(whole_class, "collect", collect)
+        (look,) = see(api, RECORD).looks
+        assert look.result and look.state and look.state.namespace == place
+        outcomes = [(task.id, task.verdict, task.cause) for task in look.result.tasks]
+        assert outcomes == [(task.id, task.verdict, task.cause) for task in judge(lab, wanted).tasks], case
 
 
 @pytest.mark.usefixtures("outside")
