@@ -17,7 +17,7 @@ from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
 from checker.model.fault import Fault, Ref
-from checker.model.spelling import nearest, nearest_labels, pairs
+from checker.model.spelling import is_address, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
 
@@ -184,11 +184,13 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
 
 
 def walk_alias(state: State, service: Object) -> None:
-    """An ExternalName Service that is another name for a Service of this cluster: that one exists and works.
+    """An ExternalName Service: its target is no IP address, and where it is a Service of this cluster, that one works.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname
     """
     target = service.spec.get("externalName", "").rstrip(".")
+    if service.spec.get("type") == "ExternalName" and is_address(target):
+        fail("external-name-is-address", service, target=target)
     if service.spec.get("type") != "ExternalName" or not target.endswith(".svc.cluster.local"):
         return
     name, namespace = service_named(target, service.namespace)
