@@ -96,7 +96,6 @@ NOT_PRODUCED = {
             "engine-unreachable",
             "outside-unreachable",
             "dns-down",
-            "pod-unreachable",
             "node-port-unreachable",
             "replica-gets-no-traffic",
         ),
