@@ -13,6 +13,26 @@ from pathlib import Path
 COURSE = Path(__file__).resolve().parent.parent
 
 
+def course() -> Path:
+    """The folder of the course that is studied: `KUBECLASS_COURSE`, which another author wrote, else COURSE."""
+    return Path(os.environ.get("KUBECLASS_COURSE") or COURSE).absolute()
+
+
+def lessons() -> Path:
+    """The folder of the course's notebooks."""
+    return course() / "lessons"
+
+
+def labs() -> Path:
+    """The folder of the course's labs: `KUBECLASS_LABS`, else labs/ of the course."""
+    return Path(os.environ.get("KUBECLASS_LABS") or course() / "labs")
+
+
+def _of_another_course() -> str:
+    """The name of the course's folder where another author wrote the course, else ""."""
+    return course().name if os.environ.get("KUBECLASS_COURSE") else ""
+
+
 def is_installed() -> bool:
     """Whether the course runs from site-packages, and not from a clone."""
     return not (COURSE / "pyproject.toml").exists()
@@ -27,13 +47,16 @@ def folder() -> Path:
     """The learner's folder: the copies of the lessons, and `work`.
 
     `KUBECLASS_FOLDER`, else the one that `kubeclass study --folder` has chosen, else `~/kubeclass`. Where a clone
-    of the course is `~/kubeclass`, the default is `~/kubeclass-lessons`.
+    of the course is `~/kubeclass`, the default is `~/kubeclass-lessons`. Each course has a folder of its own: that of
+    a course in a folder `NAME` is `~/kubeclass-NAME`.
     """
     if named := os.environ.get("KUBECLASS_FOLDER"):
         return Path(named).absolute()
     with suppress(OSError, ValueError):
         if chosen := _chosen_folder().read_text().strip():
             return Path(chosen)
+    if other := _of_another_course():
+        return Path.home() / f"kubeclass-{other}"
     default = Path.home() / "kubeclass"
     return Path.home() / "kubeclass-lessons" if clone_around(default) else default
 
@@ -49,7 +72,7 @@ def clone_around(folder: Path) -> Path | None:
 
 def _is_clone(path: Path) -> bool:
     has_files = os.path.isfile(path / "cluster" / "versions.json") and os.path.isdir(path / "lessons")  # noqa: PTH112, PTH113
-    return has_files or path == Path(os.path.realpath(COURSE))
+    return has_files or path in (Path(os.path.realpath(COURSE)), Path(os.path.realpath(course())))
 
 
 def choose_folder(folder: Path) -> None:
@@ -62,7 +85,8 @@ def choose_folder(folder: Path) -> None:
 
 
 def _chosen_folder() -> Path:
-    return home() / "learners-folder"
+    other = _of_another_course()
+    return home() / (f"learners-folder-{other}" if other else "learners-folder")
 
 
 def work() -> Path:
@@ -71,8 +95,10 @@ def work() -> Path:
 
 
 def progress() -> Path:
-    """What the learner has reached, a file. `KUBECLASS_PROGRESS`, else progress.json in the course's own folder."""
-    return Path(os.environ.get("KUBECLASS_PROGRESS") or home() / "progress.json")
+    """What the learner has reached in the course, a file in `home()`. `KUBECLASS_PROGRESS` names another one."""
+    other = _of_another_course()
+    default = home() / (f"progress-{other}.json" if other else "progress.json")
+    return Path(os.environ.get("KUBECLASS_PROGRESS") or default)
 
 
 def cache() -> Path:

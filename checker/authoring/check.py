@@ -177,7 +177,9 @@ def _cases(lab: Lab) -> Iterator[str]:
 
 
 def _is_without_recordings(lab: Lab) -> bool:
-    """Whether this is a lab of an installed course: a wheel holds no recordings."""
+    """Whether no recordings are kept of a lab: those of an installed course, and of another author's course."""
+    if paths.course() != paths.COURSE:
+        return True
     return paths.is_installed() and lab.folder.resolve().is_relative_to(paths.COURSE)
 
 
@@ -189,5 +191,5 @@ def _proof(lab: Lab) -> Iterator[str]:
     recorded = {path.stem for path in (lab.folder / "recorded").glob("*.json")}
     if (missing := sorted(cases - recorded)) and not _is_without_recordings(lab):
         yield say("author-no-recording", where=lab.folder / "recorded", cases=missing, lab=lab.number)
-    if not any((paths.COURSE / "lessons").glob(f"{lab.number}-*.ipynb")):
-        yield say("author-no-lesson", where=paths.COURSE / "lessons", lab=lab.number)
+    if not any(paths.lessons().glob(f"{lab.number}-*.ipynb")):
+        yield say("author-no-lesson", where=paths.lessons(), lab=lab.number)

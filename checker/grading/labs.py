@@ -6,7 +6,6 @@ A folder holds lab.yaml, tasks.py, setup/, solution/, accepted/ and mistakes/.
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -268,14 +267,9 @@ class Lab:
         return {path.stem: _load(path, Case) for path in sorted((self.folder / kind).glob("*.yaml"))}
 
 
-def labs_folder() -> Path:
-    """Where the labs are: `KUBECLASS_LABS`, else labs/ in the clone."""
-    return Path(os.environ.get("KUBECLASS_LABS") or paths.COURSE / "labs")
-
-
 def all_labs(drafts: bool = False) -> list[str]:
     """The numbers of all finished labs, in order; with `drafts`, of the others too."""
-    folders = sorted(path.parent for path in labs_folder().glob("[0-9][0-9]-*/lab.yaml"))
+    folders = sorted(path.parent for path in paths.labs().glob("[0-9][0-9]-*/lab.yaml"))
     return [folder.name[:2] for folder in folders if drafts or not load_lab(folder.name).spec.draft]
 
 
@@ -284,7 +278,7 @@ def load_lab(name: str) -> Lab:
 
     Raises Problem for an unknown lab, and for a malformed one.
     """
-    known = {path.parent.name: path.parent for path in sorted(labs_folder().glob("[0-9][0-9]-*/lab.yaml"))}
+    known = {path.parent.name: path.parent for path in sorted(paths.labs().glob("[0-9][0-9]-*/lab.yaml"))}
     wanted = name.strip().zfill(2) if name.strip().isdigit() else name.strip()
     folder = next((path for key, path in known.items() if wanted in (key, key[:2], key[3:])), None)
     if folder is None:

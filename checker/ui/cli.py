@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -12,6 +14,8 @@ from checker.ui import command
 from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
+from checker.ui.course_cli import ci as ci_command
+from checker.ui.course_cli import course as course_commands
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
 from checker.ui.marks_cli import hand_in
@@ -76,6 +80,19 @@ def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> N
         context.exit()
 
 
+def _choose_course(context: click.Context, _: click.Parameter, folder: str | None) -> None:
+    """Have this command, and what it starts, use another course. Raises Problem where a folder holds none."""
+    folder = folder or os.environ.get("KUBECLASS_COURSE")
+    if not folder or context.resilient_parsing:
+        return
+    chosen = Path(folder).expanduser().absolute()
+    if not (chosen / "labs").is_dir() and not (chosen / "lessons").is_dir():
+        from checker.model.catalogue import problem
+
+        raise problem("no-course", folder=chosen)
+    os.environ["KUBECLASS_COURSE"] = str(chosen)
+
+
 @click.group(
     name="kubeclass",
     cls=_Commands,
@@ -85,6 +102,9 @@ def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> N
 )
 @command.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="help-version"
+)
+@command.option(
+    "--course", metavar="DIR", expose_value=False, callback=_choose_course, is_eager=True, help="help-use-course"
 )
 @command.option("--debug", is_flag=True, help="help-debug")
 def app(debug: bool) -> None:
@@ -380,7 +400,15 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
-for _command in (*CLUSTER_COMMANDS, lesson_commands, hand_in, class_commands, lab_commands):
+for _command in (
+    *CLUSTER_COMMANDS,
+    lesson_commands,
+    hand_in,
+    class_commands,
+    lab_commands,
+    course_commands,
+    ci_command,
+):
     app.add_command(_command)
 
 

@@ -173,7 +173,7 @@ class _Folder:
         changed = [name for name in names if name.endswith(".ipynb") and is_changed_in_the_clone(name)]
         kept = {name: self._free_name(name, "backup") for name in changed}
         for name, backup in kept.items():
-            self._write(backup, (paths.COURSE / "lessons" / name).read_bytes())
+            self._write(backup, (paths.lessons() / name).read_bytes())
         return [say("copies-clone", file=name, backup=backup) for name, backup in kept.items()]
 
     def take_over_old_work(self) -> list[str]:
@@ -181,7 +181,7 @@ class _Folder:
 
         A file that may not be read (root's, of a container) stays where it is.
         """
-        old, work = paths.COURSE / "lessons" / "work", Path(os.path.realpath(self.folder / "work"))
+        old, work = paths.lessons() / "work", Path(os.path.realpath(self.folder / "work"))
         is_due = not self.known.old_work and not os.environ.get("KUBECLASS_WORK")
         self.known.old_work = True
         _require_outside_the_clone(work)

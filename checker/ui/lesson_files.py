@@ -23,7 +23,7 @@ UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JS
 
 def course_files(pages: Iterable[str], registry: str = "") -> dict[str, bytes]:
     """What is laid into a folder: names and contents. registry: see `lesson`."""
-    lessons = paths.COURSE / "lessons"
+    lessons = paths.lessons()
     found = {page: lesson(page, registry) for page in pages}
     for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
         if path.is_file() and not path.name.startswith("."):
@@ -37,7 +37,7 @@ def lesson(page: str, registry: str = "") -> bytes:
     registry: the prefix of the course's images, in a class that names one. Commands and manifests of the copy have it.
     A lesson whose lab is in the learner's own container engine stays as it is.
     """
-    data = json.loads((paths.COURSE / "lessons" / page).read_bytes())
+    data = json.loads((paths.lessons() / page).read_bytes())
     prefix = "" if _is_of_the_engine(data) else registry
     for cell in data["cells"]:
         if cell["cell_type"] == "code":
@@ -55,7 +55,7 @@ def _is_of_the_engine(notebook: dict[str, Any]) -> bool:
 
 def is_changed_in_the_clone(page: str) -> bool:
     """Whether a lesson in the clone is another one than git has. False where git cannot say."""
-    lessons = paths.COURSE / "lessons"
+    lessons = paths.lessons()
     try:
         shown = subprocess.run(["git", "show", f"HEAD:./{page}"], cwd=lessons, capture_output=True, check=False)
     except FileNotFoundError:  # there is no git

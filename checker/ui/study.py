@@ -39,7 +39,7 @@ STARTS_WITHIN = 180  # seconds, on a machine that is busy with the cluster
 @cache
 def pages() -> list[str]:
     """The files of all finished lessons, in order."""
-    found = sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))
+    found = sorted(paths.lessons().glob("[0-9][0-9]-*.ipynb"))
     return [path.name for path in found if not _is_draft(path)]
 
 

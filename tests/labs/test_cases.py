@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from checker import recording
-from checker.collect import observer
-from checker.collect.api import Api
+from checker.authoring.cases import bring_about, cases_of, not_as_expected, put_away, put_nodes_back
 from checker.environments import Environment
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.grade import judge
@@ -23,20 +22,15 @@ from checker.model.state import State
 from checker.model.verdict import Result
 from checker.recording.normalize import normalised
 from checker.session import Session
-from cluster import current, paths
-from cluster.kubectl import kubectl
+from cluster import paths
 from tests.labs.looks import without_evidence
-from tests.nodes import ON_THE_SECOND_CLUSTER, put_nodes_back
+from tests.nodes import ON_THE_SECOND_CLUSTER
 from tests.proof.digests import of_case
-from tests.proof.subjects import cases_of
 from tests.proof.table import BLANK_LOOK
 
 FAILED = paths.home() / "failed"  # what was seen where a case failed
 # Labs whose cases reserve so much CPU that several at once might find no room: one after the other.
 ONE_AT_A_TIME = {"02"}
-# Waits for what runs there from the beginning.
-SET_UP = "kubectl wait deployments --all --for=condition=Available --timeout=60s || true"
-WAIT = 90  # seconds that a change in progress is given; a case is judged as soon as nothing is in progress
 
 
 def cases() -> Iterator[object]:
@@ -65,18 +59,9 @@ def test_case(
     place = place_for(lab, f"t{lab.number}-{name}"[:50].rstrip("-"), tmp_path, case.seed or name)
     session = Session(lab, environment=place)
     try:
-        session.start()
-        if kind == "solution":
-            session.solve()
-        elif kind != "setup":
-            session.make(kind, case)
-        elif not lab.spec.needs.engine:
-            place.run(lab, SET_UP, lab.folder)
-        result, state = session.checked(WAIT)
-        if kind == "setup":
-            assert [task.id for task in result.tasks if task.verdict == "passed"] == []
-        else:
-            assert not_passed(result) == {**case.fails, **case.unknown}, explained(result)
+        result, state = bring_about(session, kind, case)
+        wrong = not_as_expected(kind, case, result)
+        assert not wrong, wrong
         for task in result.tasks:
             assert task.verdict == "passed" or task.message, task
         path = lab.folder / "recorded" / f"{name}.json"
@@ -111,10 +96,6 @@ def not_passed(result: Result) -> dict[str, str]:
     return {task.id: task.cause for task in result.tasks if task.verdict != "passed"}
 
 
-def explained(result: Result) -> str:
-    return "\n".join(f"{t.id}: {t.verdict} {t.cause}: {t.message}" for t in result.tasks)
-
-
 def events_of(state: State) -> str:
     """What the cluster itself said, as `kubectl get events` would."""
     rows = (
@@ -122,13 +103,3 @@ def events_of(state: State) -> str:
         for e in state.objects.get("Event", [])
     )
     return "\n".join(f"  {kind} {why} {of.get('kind')}/{of.get('name')}: {words}" for kind, why, of, words in rows)
-
-
-def put_away(session: Session) -> None:
-    if session.lab.spec.needs.engine:
-        session.environment.clear(session.lab)
-    else:
-        namespace = session.environment.namespace
-        observer.forget(Api(current()), namespace)  # or it would go on asking for what is no longer there
-        gone = [f"{namespace}-other", *session.lab.namespaces(namespace).values(), namespace]
-        kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")

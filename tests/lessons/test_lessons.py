@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from checker.authoring.notebooks import CELL_TIMEOUT, difference, empty, has_lab, solve
 from checker.grading.labs import Needs, load_lab
 from cluster import Problem, current, engine, paths
 from cluster.kubectl import kubectl
 from cluster.process import run
 from tests.nodes import ON_THE_SECOND_CLUSTER
 from tests.proof.digests import of_lesson
-from tests.proof.subjects import LESSON, code_cells, has_lab
+from tests.proof.subjects import LESSON
 from tests.proof.subjects import lessons as notebooks
 
 LESSONS = paths.COURSE / "lessons"
-CELL_TIMEOUT = 400  # seconds: lesson 15 has metrics-server built where its image cannot be pulled
 # What a recording keeps of a cell's metadata: nbval's tags, whether JupyterLab shows the source, and reasons.
 OF_A_CELL = ("tags", "jupyter", LESSON)
 # All of them work in the namespace `learn`, as a learner does: one after the other.
@@ -64,49 +60,18 @@ def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
 def test_lesson(name: str, lessons: Path, pytestconfig: pytest.Config) -> None:
     """Its committed outputs come out again, and with its lab solved it ends in full marks."""
     anew = record(lessons / name) if pytestconfig.getoption("record") and is_stale(LESSONS / name) else ""
-    cells = len(code_cells(LESSONS / name))
-    compare(lessons / name, cells)
+    compare(lessons / name)
     if has_lab(LESSONS / name):
-        compare(lessons / name, cells + solve(lessons / name))
+        solve(lessons / name)
+        compare(lessons / name)
     if anew:
         (LESSONS / name).write_text(anew)
 
 
-def compare(path: Path, cells: int) -> None:
-    """Run a notebook's cells, and see that each puts out what it holds. cells: how many there must be.
-
-    No file of a run before is there.
-    """
-    empty(path.parent / "work")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--nbval",
-            path.name,
-            "--nbval-sanitize-with",
-            "sanitize.cfg",
-            "--nbval-cell-timeout",
-            str(CELL_TIMEOUT),
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "-q",
-            "--rootdir",
-            ".",
-        ],
-        cwd=path.parent,
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:] + restarts()
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed.group(1)) == cells
+def compare(path: Path) -> None:
+    """Run a notebook's cells, and see that each puts out what it holds."""
+    differs = difference(path, dict(os.environ))
+    assert not differs, differs + restarts()
 
 
 def restarts() -> str:
@@ -126,27 +91,6 @@ def restarts() -> str:
         return f"(What the cluster knows of restarts could not be asked: {problem})"
 
 
-def solve(path: Path) -> int:
-    """Have a notebook solve its lab before its own check, which must then give full marks.
-
-    Returns the number of cells that were added.
-    """
-    number = path.name[:2]
-    notebook = nbformat.read(path, as_version=4)
-    check = next(i for i, cell in enumerate(notebook.cells) if cell.source == f'lab("{number}").check()')
-    marks = f"""
-        result = lab("{number}").check(60)
-        assert result.passed and result.score == result.max_score > 0, repr(result)
-    """
-    solving, checking = (
-        nbformat.v4.new_code_cell(source, metadata={"tags": ["nbval-ignore-output"]})
-        for source in (f"!kubeclass solve {number}", textwrap.dedent(marks))
-    )
-    notebook.cells[check : check + 1] = [solving, checking]
-    nbformat.write(notebook, path)
-    return 1
-
-
 def record(path: Path) -> str:
     """Run a notebook and write its outputs into it, to be compared with those of a second run; returns the text."""
     notebook = nbformat.read(path, as_version=4)
@@ -159,11 +103,6 @@ def record(path: Path) -> str:
     text = nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you") + "\n"
     path.write_text(text)
     return text
-
-
-def empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
 
 
 def is_stale(path: Path) -> bool:

@@ -22,8 +22,7 @@ from typing import Any
 
 import yaml
 
-from checker.collect import observer
-from checker.collect.api import Api
+from checker.authoring.cases import put_away, put_nodes_back
 from checker.environments import Environment
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -31,7 +30,6 @@ from checker.session import Session
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 from tests.mutants.mutate import Mutant, mutants
-from tests.nodes import put_nodes_back
 
 WAIT = 30  # seconds that a change in progress is given
 SIDE_BY_SIDE = 6
@@ -98,7 +96,7 @@ def try_out(mutant: Mutant, namespace: str) -> Outcome:
         finally:
             if mutant.lab.spec.needs.nodes:
                 put_nodes_back()
-            _put_away(session, elsewhere)
+            put_away(session, elsewhere)
     causes = ", ".join(sorted({task.cause for task in result.tasks if task.cause}))
     word = "survived" if result.passed else "killed"
     for pattern, other in ((_REFUSED, "refused"), (_BROKEN, "broken")):
@@ -122,16 +120,6 @@ def _make(session: Session, script: str, folder: Path) -> str:
     except Problem as problem:
         return problem.what
     return ""
-
-
-def _put_away(session: Session, elsewhere: str) -> None:
-    if session.lab.spec.needs.engine:
-        session.environment.clear(session.lab)
-        return
-    namespace = session.environment.namespace
-    observer.forget(Api(current()), namespace)
-    gone = [elsewhere, *session.lab.namespaces(namespace).values(), namespace]
-    kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")
 
 
 def run(chosen: Iterable[Mutant], side_by_side: int = SIDE_BY_SIDE) -> list[Outcome]:

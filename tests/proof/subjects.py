@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checker.grading.labs import Case, Lab, all_labs, load_lab
+from checker.authoring.cases import cases_of
+from checker.authoring.notebooks import has_lab
+from checker.grading.labs import all_labs, load_lab
 from cluster import paths
 from tests.explain.case import all_cases as all_explaining
 from tests.proof import digests
@@ -44,29 +46,9 @@ class Subject:
         return f"make prove {what.upper()}={number or 1}"
 
 
-def cases_of(lab: Lab) -> Iterator[tuple[str, str, Case]]:
-    """A lab's cases: kind, name, and what it is made of."""
-    yield "setup", "setup", Case(title="", make="true")
-    yield "solution", "solution", Case(title="", make="true", alone=lab.spec.needs.nodes)
-    for kind in ("accepted", "mistakes"):
-        for name, case in lab.cases(kind).items():
-            yield kind, name, case
-
-
 def lessons() -> list[Path]:
     """The lessons' notebooks, in order, drafts too."""
     return sorted((paths.COURSE / "lessons").glob("[0-9][0-9]-*.ipynb"))
-
-
-def code_cells(path: Path) -> list[dict[str, Any]]:
-    """A notebook's code cells, those without a word left out."""
-    cells = json.loads(path.read_text())["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-
-
-def has_lab(path: Path) -> bool:
-    """Whether a lesson ends in its lab."""
-    return any(f'lab("{path.name[:2]}")' in "".join(cell["source"]) for cell in code_cells(path))
 
 
 def all_subjects() -> list[Subject]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from nbconvert import HTMLExporter
 
+from checker.authoring.notebooks import code_cells, has_lab
 from checker.grading.labs import all_labs
 from cluster import paths
-from tests.proof.subjects import code_cells, has_lab, lessons
+from tests.proof.subjects import lessons
 from tests.proof.words import VARIES, last_report, lessons_with_report
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import checker
+from checker.authoring.notebooks import code_cells
 from checker.ui import predict as predicting
 from checker.ui import progress
 from checker.ui.overview import course
 from checker.ui.predict import Prediction, predict, when_the_next_cell_ran
 from checker.ui.predict.questions import CALL, lesson_of, questions
 from checker.ui.predict.widget import PredictionWidget
-from tests.proof.subjects import code_cells, lessons
+from tests.proof.subjects import lessons
 
 QUESTION = "Which Pods answer while one is not ready?"
 CHOICES = ["all", "only the ready ones", "none"]

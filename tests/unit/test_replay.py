@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from checker import recording
+from checker.authoring.cases import cases_of
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
-from tests.proof.subjects import cases_of
 
 RECORDINGS = [
     pytest.param(number, path, id=f"{number}-{path.stem}")

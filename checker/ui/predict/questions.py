@@ -26,7 +26,7 @@ def lesson_of(question: str) -> str:
 
 
 def _lessons() -> Path:
-    return paths.COURSE / "lessons"
+    return paths.lessons()
 
 
 def _of_notebook(path: Path) -> Iterator[str]:

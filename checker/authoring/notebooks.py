@@ -1,0 +1,94 @@
+"""Lessons run cell by cell, each output compared with the one that the notebook holds (nbval)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from checker.model.catalogue import problem, say
+
+CELL_TIMEOUT = 400  # seconds: a lesson may have metrics-server built where its image cannot be pulled
+NOTEBOOK_TIMEOUT = 1200  # seconds
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # nbval writes in colours, also into files
+SANITIZE = "sanitize.cfg"  # beside the notebooks: what varies from run to run
+
+
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    """A notebook's code cells, those without a word left out."""
+    cells = json.loads(path.read_text())["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+
+
+def has_lab(path: Path) -> bool:
+    """Whether a lesson ends in its lab."""
+    return any(f'lab("{path.name[:2]}")' in "".join(cell["source"]) for cell in code_cells(path))
+
+
+def require_nbval() -> None:
+    """Raises Problem where nbval is not installed."""
+    if not find_spec("nbval"):
+        raise problem("ci-no-nbval")
+
+
+def difference(path: Path, env: dict[str, str]) -> str:
+    """Run a notebook's cells. Returns which puts out something else than the notebook holds; "" where none does.
+
+    env: the environment of the cells. No file of a run before is in the folder `work` beside the notebook.
+    """
+    empty(path.parent / "work")
+    if not any(cell["outputs"] for cell in code_cells(path)):  # nbval would compare nothing, and pass
+        return say("ci-no-outputs", file=path.name)
+    sanitize = ["--nbval-sanitize-with", SANITIZE] if (path.parent / SANITIZE).exists() else []
+    plain = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--rootdir", "."]
+    timeout = ["--nbval-cell-timeout", str(CELL_TIMEOUT)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", path.name, *sanitize, *timeout, *plain],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=NOTEBOOK_TIMEOUT,
+        check=False,
+        env={name: value for name, value in env.items() if not name.startswith("PYTEST_")},
+    )
+    if done.returncode:
+        return _COLOUR.sub("", done.stdout[-6000:] + done.stderr[-2000:])
+    passed, cells = re.search(r"(\d+) passed", done.stdout), len(code_cells(path))
+    ran = int(passed.group(1)) if passed else 0
+    return "" if ran == cells else say("ci-cells", ran=ran, cells=cells)
+
+
+def solve(path: Path) -> None:
+    """Change a copy of a notebook: it solves its lab before its own check, which must then give full marks."""
+    number, notebook = path.name[:2], json.loads(path.read_text())
+    cells = notebook["cells"]
+    check = next(i for i, cell in enumerate(cells) if "".join(cell["source"]) == f'lab("{number}").check()')
+    marks = (
+        f'result = lab("{number}").check(60)\n'
+        "assert result.passed and result.score == result.max_score > 0, repr(result)"
+    )
+    cells[check : check + 1] = [_cell(f"!kubeclass solve {number}", "solve"), _cell(marks, "marks")]
+    path.write_text(json.dumps(notebook))
+
+
+def _cell(source: str, id: str) -> dict[str, Any]:
+    """A code cell whose output is not compared."""
+    metadata = {"tags": ["nbval-ignore-output"]}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": id,
+        "metadata": metadata,
+        "outputs": [],
+        "source": source,
+    }
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
