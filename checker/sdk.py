@@ -27,7 +27,7 @@ from checker.model.state import State as PlainState
 from checker.model.verdict import Failed, NotPassed, Unknown, fail, unknown
 
 # -- observations: what a task wants seen beyond the API server's objects --------------------------------------------
-from checker.grading.observations import Creation, DnsInside, Http, NodePorts, Observation, PodHttp, PodsInside, Traffic
+from checker.grading.observations import Creation, DnsInside, Http, NodePorts, Observation, PodsInside, Traffic
 from checker.grading.observations import NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod

@@ -69,6 +69,12 @@ def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Add
             yield Address(pair[1], _port(pair[2] or (sibling if sibling.isdigit() else "")), "", variable)
 
 
+def usual_port(address: Address) -> int | None:
+    """The port that clients take by default, by the variable's name: 6379 of REDIS_HOST; None where none is known."""
+    words = re.split(r"[^a-z]+", address.variable.lower())
+    return next((_USUAL_PORT[word] for word in words if word in _USUAL_PORT and not word.startswith("http")), None)
+
+
 def addresses_in(text: str) -> list[Address]:
     """The addresses in a command, a script or a file."""
     text = text[:LONGEST_FILE]

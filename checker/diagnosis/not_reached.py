@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from checker.diagnosis.addresses import Address, addresses_in, configured_addresses
+from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, usual_port
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
 from checker.diagnosis.dns import explain_name, outside_policy, service_named
 from checker.diagnosis.host_aliases import explain_host_alias
@@ -321,6 +321,22 @@ def _check_policies(attempt: Attempt, service: Object) -> None:
         explain_closed(closed[0])
 
 
+def _check_usual_port(attempt: Attempt, service: Object) -> None:
+    """A variable names no port, and the Service does not have the port that its clients take by default.
+
+    Called where the Service works and no policy closes it. A port in the complaint is the port that was asked.
+    """
+    tcp = sorted({p["port"] for p in service.spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"})
+    usual = None if attempt.address.port else usual_port(attempt.address)
+    is_known = re.search(rf"{re.escape(service.name)}\S*:\d", attempt.complaint.line)
+    if attempt.complaint.kind not in ("refused", "timeout") or not usual or not tcp or usual in tcp or is_known:
+        return
+    if service.spec.get("clusterIP") == "None":
+        return
+    facts = {"service": service.name, "service_namespace": service.namespace, "port": usual, "ports": tcp}
+    fail("service-port-unknown", attempt.pod, form="usual", **attempt.facts, **facts)
+
+
 def _check_credentials(attempt: Attempt, service: Object) -> None:
     """The server refuses the client's name or password: where each of the two takes its own from."""
     if attempt.complaint.kind != "credentials":
@@ -347,6 +363,7 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_chain,
     _check_local_traffic,
     _check_policies,
+    _check_usual_port,
     _check_credentials,
     _check_scheme,
 )

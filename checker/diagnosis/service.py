@@ -198,11 +198,13 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
 
 
 def walk_alias(state: State, service: Object) -> None:
-    """An ExternalName Service that is another name for a Service of this cluster: that one exists and works.
+    """An ExternalName Service: its target is no IP address, and where it is a Service of this cluster, that one works.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname
     """
     target = service.spec.get("externalName", "").rstrip(".")
+    if service.spec.get("type") == "ExternalName" and is_address(target):
+        fail("external-name-is-address", service, target=target)
     if service.spec.get("type") != "ExternalName" or not target.endswith(".svc.cluster.local"):
         return
     name, namespace = service_named(target, service.namespace)

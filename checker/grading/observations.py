@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from checker.diagnosis import pods_of
-from checker.diagnosis.service import pods_behind, target_ports
+from checker.diagnosis.service import pods_behind
 from checker.grading.timeline import Timeline
 from checker.model.answers import Answer, Answers, answers
 from checker.model.fault import Phrase, Reason
@@ -82,30 +82,6 @@ class Http(Observation[Answers]):
 
     def read(self, seen: Any) -> Answers:
         return answers(seen)
-
-
-@dataclass(frozen=True)
-class PodHttp(Observation[dict[str, Answer]]):
-    """One request to every ready Pod of a Service at the Pod's own IP, from the control plane's node.
-
-    Read as {Pod name: Answer}.
-    """
-
-    service: str
-    path: str = "/"
-    observed_by = "observer"
-
-    def question(self, state: State) -> dict[str, Any] | None:
-        service = state.find("Service", self.service)
-        urls = {}
-        for pod in pods_behind(state, service) if service else []:
-            ports = list(target_ports(service, pod).values()) if service else []
-            if pod.is_ready and ports:
-                urls[pod.name] = f"http://{pod.status['podIP']}:{ports[0]}{self.path}"
-        return {"do": "each", "urls": urls} if urls else None
-
-    def read(self, seen: Any) -> dict[str, Answer]:
-        return {name: answers([entry])[0] for name, entry in seen.items()}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Recordings: States met on a real cluster, kept as files, which tests read instead of a cluster.
 
+Receipts (checker/marking/receipt.py) hold States in the same form.
+
 checker/recording/normalize.py says what a recording leaves out and what it replaces.
 """
 

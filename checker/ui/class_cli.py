@@ -170,7 +170,7 @@ def status(name: str, context: str, kubeconfig: Path | None, as_json: bool) -> N
     from checker.classroom.status import status_of
     from checker.model.catalogue import say
 
-    api, record = _class(name, context, kubeconfig)
+    api, record = class_at(name, context, kubeconfig)
     found = status_of(api, record)
     if as_json:
         _print(found)
@@ -205,7 +205,7 @@ def extend(name: str, hours: float, context: str, kubeconfig: Path | None, as_js
     from checker.classroom import record as records
     from checker.model.catalogue import say
 
-    api, record = _class(name, context, kubeconfig)
+    api, record = class_at(name, context, kubeconfig)
     longer = replace(record, ends=datetime.now(UTC) + timedelta(hours=hours))
     records.write(api, longer)
     if as_json:
@@ -224,7 +224,7 @@ def hand_out(name: str, folder: Path, context: str, kubeconfig: Path | None, as_
     from checker.classroom import tokens
     from checker.model.catalogue import say
 
-    api, record = _class(name, context, kubeconfig)
+    api, record = class_at(name, context, kubeconfig)
     progress = _Progress()
     files = tokens.hand_out(
         api,
@@ -366,7 +366,7 @@ def images(registry: str, pushes: bool, as_json: bool) -> None:
         click.echo(say("class-image", name=name, full=full))
 
 
-def _class(name: str, context: str, kubeconfig: Path | None) -> tuple[Api, Record]:
+def class_at(name: str, context: str, kubeconfig: Path | None) -> tuple[Api, Record]:
     """A class that is there. Raises Problem where it is not."""
     from checker.classroom import record, where
     from checker.collect.api import Api

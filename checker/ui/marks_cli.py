@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from checker.ui import command
-from checker.ui.class_cli import class_commands, context_option, json_option, kubeconfig_option, name_argument
+from checker.ui.class_cli import class_at, class_commands, context_option, json_option, kubeconfig_option, name_argument
 
 if TYPE_CHECKING:
-    from checker.classroom.record import Record
-    from checker.collect.api import Api
     from checker.marking.hand_in import Collected
     from checker.marking.regrade import Regraded
 
@@ -94,7 +92,7 @@ def collect(
     from checker.marking.hand_in import collected
     from checker.marking.whole_class import see
 
-    api, record = _class(name, context, kubeconfig)
+    api, record = class_at(name, context, kubeconfig)
     key = keys.read(key_file) if key_file else keys.key_of(name)
     found = collected(api, name, see(api, record, [lab], wait, _report), folder, key)
     missing = any(one.status != "written" for one in found if one.status != "not-begun")
@@ -256,7 +254,7 @@ def report(
     if not form:
         raise problem("report-no-form", name=name)
     enrolled = read_roster(roster) if roster else []
-    api, record = _class(name, context, kubeconfig)
+    api, record = class_at(name, context, kubeconfig)
     made = report_of(name, see(api, record, labs, report=_report), enrolled, hide_names)
     if form == "html":
         from checker.ui.marks_page import html_of
@@ -279,20 +277,6 @@ def report(
     if made.unknown:
         tell(f"? {say('report-unknown', tasks=made.unknown)}")
     sys.exit(2 if made.unknown else 0)
-
-
-def _class(name: str, context: str, kubeconfig: Path | None) -> tuple[Api, Record]:
-    """A class that is there. Raises Problem where it is not."""
-    from checker.classroom import record, where
-    from checker.collect.api import Api
-    from checker.model.catalogue import problem
-
-    cluster = where.cluster_of_class(name, context, kubeconfig)
-    api = Api(cluster)
-    found = record.read(api, name)
-    if not found:
-        raise problem("class-not-there", name=name, context=cluster.context)
-    return api, found
 
 
 def _report(done: int, of: int) -> None:

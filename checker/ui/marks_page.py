@@ -95,7 +95,9 @@ def _causes(of_lab: OfLab) -> str:
         words = say("marking-page-of", learners=one.learners, of=of_lab.begun, title=one.title)
         counts = "".join(_heat(one.by_task.get(task.id, 0), of_lab.begun) for task in tasks)
         rows.append(f'<th scope="row">{escape(words)}</th>{counts}<td>{escape(one.lesson)}</td>')
-    return _table(f"causes-{of_lab.lab.number}", say("marking-page-causes"), "causes", head, rows)
+    return _table(
+        f"causes-{of_lab.lab.number}", say("marking-page-causes", lab=of_lab.lab.number), "causes", head, rows
+    )
 
 
 def _heat(count: int, of: int) -> str:
@@ -122,7 +124,9 @@ def _learners(report: ClassReport, of_lab: OfLab) -> str:
         + f'<td class="count">{row.score}</td><td>{escape(_now(of_lab, row))}</td>'
         for row in of_lab.rows
     ]
-    return _table(f"learners-{of_lab.lab.number}", say("marking-page-learners"), "learners", head, rows)
+    return _table(
+        f"learners-{of_lab.lab.number}", say("marking-page-learners", lab=of_lab.lab.number), "learners", head, rows
+    )
 
 
 def _now(of_lab: OfLab, row: Row) -> str:

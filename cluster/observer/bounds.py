@@ -18,16 +18,40 @@ STREAMS = 60  # streams in all: two a learner in a class of thirty
 QUIET = 60.0  # seconds after which a stream that nobody asked for makes room for another of its namespace
 BODY = 1 << 20  # bytes of one set of questions
 QUESTIONS = 100  # in one set
-REQUESTS = 2000  # of one question: its requests, connections or names; a lab's are twenty for each Pod
+REQUESTS = 2000  # of one set: its requests, connections and names; a lab's are twenty for each Pod
+# Requests of a namespace that go out at once, and seconds between two after that. Python runs one thread at a time: a
+# namespace whose requests fail at once would keep all others from their turn.
+BURST, PACE = 400, 0.005
 
 
 class TooMuch(Exception):
     """More was asked than one asker may ask, with the reason."""
 
 
+class _Threads(ThreadPoolExecutor):
+    """Threads for requests, of which BURST go out at once, and then one every PACE seconds."""
+
+    def __init__(self, clock=time.monotonic, sleep=time.sleep):
+        super().__init__(THREADS)
+        self.clock, self.sleep, self.pacing = clock, sleep, threading.Lock()
+        self.next = float("-inf")  # when the next request would go out, had there been no burst
+
+    def submit(self, work, *arguments):
+        return super().submit(self.paced, work, *arguments)
+
+    def paced(self, work, *arguments):
+        with self.pacing:
+            now = self.clock()
+            self.next = max(self.next, now - BURST * PACE) + PACE
+            pause = self.next - now
+        if pause > 0:
+            self.sleep(pause)
+        return work(*arguments)
+
+
 class _Lane:
     def __init__(self):
-        self.threads = ThreadPoolExecutor(THREADS)
+        self.threads = _Threads()
         self.turn = threading.Semaphore(BATCHES)
         self.users = 0
 
@@ -117,7 +141,11 @@ def require_few(questions):
         raise ValueError("not a set of questions")
     if len(questions) > QUESTIONS:
         raise TooMuch(f"{len(questions)} questions were asked at once, and at most {QUESTIONS} can be")
-    for question in questions.values():
-        many = max(int(question.get("times", 1)), *(len(question.get(key, ())) for key in ("urls", "to", "names")))
-        if many > REQUESTS:
-            raise TooMuch(f"{many} requests were asked for at once, and at most {REQUESTS} can be")
+    many = sum(requests_of(question) for question in questions.values())
+    if many > REQUESTS:
+        raise TooMuch(f"{many} requests were asked for at once, and at most {REQUESTS} can be")
+
+
+def requests_of(question):
+    """How many requests, connections or names a question is about."""
+    return max(int(question.get("times", 1)), *(len(question.get(key, ())) for key in ("urls", "to", "names")))

@@ -26,7 +26,8 @@ import time
 from ipaddress import IPv4Address
 
 AUDIENCE = "kubeclass-observer"
-REVIEWED = 5.0  # seconds for which the review of a token or of a right counts
+REVIEWED = 5.0  # seconds for which the review of a right counts
+TOKEN_REVIEWED = 30.0  # seconds for which the review of a token counts; a learner who checks now and then is known
 LISTED = 2.0  # seconds for which a list of a namespace's addresses counts
 GONE = 15.0  # seconds for which the address of a Pod that is no longer listed may still be an endpoint
 AGAIN = (0.0, 0.5)  # seconds to wait before the lists that are made anew for an address that they did not hold
@@ -50,8 +51,8 @@ class NotReviewed(Exception):
 class Kept:
     """What was reviewed a moment ago, so that it is not reviewed again."""
 
-    def __init__(self, clock):
-        self.clock, self.values, self.lock = clock, {}, threading.Lock()
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds, self.values, self.lock = clock, seconds, {}, threading.Lock()
 
     def get(self, key, review):
         with self.lock:
@@ -60,7 +61,7 @@ class Kept:
             value = review()
             with self.lock:
                 self.values.pop(key, None)
-                self.values[key] = (self.clock() + REVIEWED, value)
+                self.values[key] = (self.clock() + self.seconds, value)
                 while len(self.values) > KEPT:
                     self.values.pop(next(iter(self.values)))
         return value
@@ -120,7 +121,7 @@ class Rights:
 
     def __init__(self, call, home, clock=time.monotonic, sleep=time.sleep):
         self.call, self.home, self.clock, self.sleep = call, home, clock, sleep
-        self.tokens, self.allowed = Kept(clock), Kept(clock)
+        self.tokens, self.allowed = Kept(clock, TOKEN_REVIEWED), Kept(clock, REVIEWED)
         self.books, self.lock = {}, threading.Lock()
 
     def asker(self, tokens, namespaces):

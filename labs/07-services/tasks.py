@@ -10,7 +10,6 @@ from checker.sdk import (
     Http,
     NodePorts,
     Object,
-    PodHttp,
     Ref,
     State,
     fail,
@@ -22,40 +21,42 @@ from checker.sdk import (
 )
 
 THROUGH_THE_SERVICE = Http("guestbook", "/hostname", times=20, per_pod=True)
-AT_THEIR_OWN_IP = PodHttp("guestbook", "/hostname")
+NEWS = Http("news", "/hostname", times=5)
 FROM_OUTSIDE = NodePorts("/hostname")
+REPLICAS = 3  # as many as must be ready
 
 
-def guestbook_pods(state: State) -> list[Object]:
-    """The Pods of the Deployment that the lab begins with, whatever was changed about it since."""
-    return state.pods_of(state.require("Deployment", "guestbook"))
+def fail_if_other_backends_answer(
+    state: State, service: Object, hosts: set[str], deployment: str = "guestbook"
+) -> None:
+    state.fail_for_other_backends(service, state.require("Deployment", deployment), hosts)
 
 
-def fail_if_other_backends_answer(state: State, service: Object, hosts: set[str]) -> None:
-    state.fail_for_other_backends(service, state.require("Deployment", "guestbook"), hosts)
+def service_of(state: State, name: str) -> Object:
+    """The Service of a Deployment, both with this name.
 
-
-def guestbook_service(state: State) -> Object:
-    """The Service guestbook, where it sends requests only to Pods of the Deployment, and will do so to new Pods."""
-    service, deployment = state.require("Service", "guestbook"), state.require("Deployment", "guestbook")
-    fail_if_other_backends_answer(state, service, {pod.name for pod in state.ready_pods(service)})
+    It sends requests only to Pods of the Deployment, and will do so to Pods that are created later.
+    """
+    service, deployment = state.require("Service", name), state.require("Deployment", name)
+    fail_if_other_backends_answer(state, service, {pod.name for pod in state.ready_pods(service)}, name)
     require_selects_by_template(service, deployment)
     return service
 
 
 @task("reaches-pods", observe=THROUGH_THE_SERVICE)
 def service_reaches_the_guestbook(state: State, answers: Answers) -> None:
-    service = guestbook_service(state)
+    service = service_of(state, "guestbook")
     state.require_answers(service, answers)
     fail_if_other_backends_answer(state, service, answers.hosts)
 
 
 @task("every-replica-answers", observe=THROUGH_THE_SERVICE)
 def every_replica_gets_its_share(state: State, answers: Answers) -> None:
-    service = guestbook_service(state)
-    ready = [pod for pod in guestbook_pods(state) if pod.is_ready]
-    state.require_working(state.require("Deployment", "guestbook"))
-    require_on_two_nodes(state, ready, at_least=3)
+    service = service_of(state, "guestbook")
+    deployment = state.require("Deployment", "guestbook")
+    ready = [pod for pod in state.pods_of(deployment) if pod.is_ready]
+    state.require_working(deployment)
+    require_on_two_nodes(state, deployment, ready)
     state.require_answers(service, answers)
     fail_if_other_backends_answer(state, service, answers.hosts)
     silent = {pod.name for pod in ready} - answers.hosts
@@ -68,37 +69,20 @@ def every_replica_gets_its_share(state: State, answers: Answers) -> None:
         fail("replica-gets-no-traffic", service, in_progress=True, **facts)
 
 
-def require_on_two_nodes(state: State, ready: list[Object], at_least: int) -> None:
-    """Raise Failed if these ready Pods are too few, or all on one node. What keeps others from it is told first."""
-    deployment = state.require("Deployment", "guestbook")
+def require_on_two_nodes(state: State, deployment: Object, ready: list[Object]) -> None:
+    """Raise Failed if these ready Pods of a Deployment are too few, or all on one node."""
     nodes = {pod.spec["nodeName"] for pod in ready}
-    if len(ready) < at_least or len(nodes) < 2:
-        state.require_working(deployment)
-    if len(ready) < at_least:
-        fail("too-few-replicas", deployment, ready=len(ready), wanted=at_least)
+    if len(ready) < REPLICAS:
+        fail("too-few-replicas", deployment, ready=len(ready), wanted=REPLICAS)
     if len(nodes) < 2:
         fail("pods-on-one-node", deployment, pods=len(ready), nodes=sorted(nodes))
 
 
-@task("pods-reach-pods", observe=AT_THEIR_OWN_IP)
-def every_pod_answers_at_its_own_address(state: State, answers: dict[str, Answer]) -> None:
-    service = guestbook_service(state)
-    ready = state.ready_pods(service)
-    require_on_two_nodes(state, ready, at_least=2)
-    state.require_working(service)
-    state.require_tcp_port(service)
-    for pod in ready:
-        answer = answers.get(pod.name)
-        if answer is None or not answer.ok or answer.text != pod.name:
-            where = {"node": pod.spec["nodeName"], "ip": pod.status["podIP"]}
-            if answer is None:
-                fail("pod-unreachable", pod, form="not-asked", in_progress=True, **where)
-            if answer.ok:
-                fail("pod-unreachable", pod, form="other-answer", answer=answer.words, **where)
-            fault = Fault("pod-unreachable", Ref.of(pod), {**where, "answer": answer.words})
-            if answer.never_arrived:
-                state.explain_blocked(service, [pod], fault)
-            raise Failed(fault.but(in_progress=answer.never_arrived))
+@task("news-answers", observe=NEWS)
+def news_service_is_repaired(state: State, answers: Answers) -> None:
+    service = service_of(state, "news")
+    state.require_answers(service, answers)
+    fail_if_other_backends_answer(state, service, answers.hosts, "news")
 
 
 @task("from-outside", observe=FROM_OUTSIDE)

@@ -83,7 +83,7 @@ def access(namespace: str, folder: Path) -> Api:
         one["context"]["user"] = "learner"
     path = folder / namespace
     path.write_text(yaml.safe_dump(config))
-    return Api(Cluster(current().name, path))
+    return Api(Cluster(current().name, path, current().context, namespace, "class"))
 
 
 def check(api: Api, namespace: str) -> tuple[float, list[str]]:

@@ -8,6 +8,7 @@ import sys
 from playwright.sync_api import Locator, Page, expect
 
 from cluster import paths
+from cluster.waiting import wait_until
 from tests.browser.jupyterlab import IN_A_BROWSER, PATIENCE, ask, keep_screenshot, panel_of, picture_of, run_all
 
 pytestmark = IN_A_BROWSER
@@ -20,10 +21,12 @@ def texts_of(page: Page) -> Locator:
     return page.locator(".jp-RenderedHTML").filter(has_text=ENDED)
 
 
-def save(page: Page) -> None:
+def save(page: Page, notebook: str) -> None:
+    file = paths.folder() / notebook
+    before = file.stat().st_mtime_ns
     page.get_by_role("menuitem", name="File", exact=True).click()
-    page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
-    expect(page.locator(".jp-NotebookPanel .jp-mod-dirty")).to_have_count(0)
+    page.locator(".lm-Menu-itemLabel").get_by_text("Save Notebook", exact=True).click()
+    assert wait_until(lambda: file.stat().st_mtime_ns != before, PATIENCE / 1000, pause=0.2), "it was not saved"
 
 
 def end_all_kernels(address: str) -> None:
@@ -33,13 +36,13 @@ def end_all_kernels(address: str) -> None:
 
 def test_a_notebook_opened_again_shows_the_last_texts(page: Page, jupyter: str, notebook: str) -> None:
     expect(panel_of(page).locator(".kc-word").first).to_have_text("✘ failed")
-    save(page)
+    save(page, notebook)
 
     page.reload()  # the kernel goes on: the widgets are live
     expect(panel_of(page).get_by_role("button", name="Check now")).to_be_enabled()
     panel_of(page).get_by_role("button", name="Check now").click()
     expect(panel_of(page).get_by_role("status").first).to_have_text("0 of 7 points.")
-    save(page)
+    save(page, notebook)
 
     end_all_kernels(jupyter)
     for widget in (panel_of(page), picture_of(page)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 
 from checker.classroom.apply import listed
+from checker.classroom.kinds import KINDS, collection
 from checker.collect.api import Api, ApiError
 from checker.model.state import CLASS
 from cluster import paths
 from cluster.kubectl import kubectl
 from cluster.waiting import wait_until
+from tests.conftest import ctrl_c_counts
 from tests.unit.test_class_docs import written
 
 from .attacks import ATTACKS, Attacker, by_what
@@ -316,6 +319,38 @@ def test_after_clear_the_namespaces_are_as_they_were_handed_out(classroom: Class
         )
         assert cleared.returncode == 0, cleared.stderr
         assert marks(classroom, "carl") == before
+
+
+def test_a_preflight_that_is_stopped_leaves_nothing(classroom: Classroom, tmp_path: Path) -> None:
+    """Ctrl-C right after the made-up learner's class was created."""
+    cluster = classroom.admin.cluster
+    where = ("--context", cluster.context, "--kubeconfig", str(cluster.kubeconfig))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "checker.ui.cli", "class", "preflight", *where],
+        env=os.environ | {"KUBECLASS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(paths.COURSE)},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=ctrl_c_counts,
+    )
+    said = []
+    try:
+        for line in process.stderr or ():
+            said.append(line)
+            if line.startswith("✔ A class of one learner is made"):
+                process.send_signal(signal.SIGINT)
+        assert process.wait(300) == 130, said
+    finally:
+        process.kill()
+    text = "".join(said)
+    assert "Stopped. What was made is being removed." in text and "✔ All of it is removed" in text
+    assert "kubeclass class remove" not in text
+    for kind in KINDS:
+        try:
+            items = classroom.admin.get(f"{collection(kind)}?labelSelector={CLASS}")["items"]
+        except ApiError as error:
+            assert error.status == 404  # the cluster does not know the kind
+            continue
+        assert [one for one in items if one["metadata"]["labels"][CLASS].startswith("preflight-")] == []
 
 
 CLEARING = """

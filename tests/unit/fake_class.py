@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from checker.classroom.names import LEARNER, ROLE
+from checker.classroom.names import LEARNER, POLICIES, ROLE
 from checker.classroom.plan import HOME
 from checker.classroom.record import Record
 from checker.collect.api import Api, ApiError
@@ -42,9 +42,11 @@ class FakeClass(Api):
     def __init__(self, learners: dict[str, tuple[str, str] | None]) -> None:
         self.cluster = Cluster(NAME, Path("none"), NAME, kind="named")
         self.now = NOW
-        self.states = {
-            f"{NAME}-{id}": recorded(*case, f"{NAME}-{id}") if case else None for id, case in learners.items()
-        }
+        self.homes = [f"{NAME}-{id}" for id in learners]
+        self.states: dict[str, dict[str, Any] | None] = {}  # by the namespace of the lab
+        for home, case in zip(self.homes, learners.values(), strict=True):
+            place = f"{home}-{POLICIES}" if case and load_lab(case[0]).spec.needs.policies else home
+            self.states[place] = recorded(*case, place) if case else None
         self.gone: set[str] = set()
         self.refused: dict[str, ApiError] = {}
         self.before: Callable[[str, str], None] = lambda method, path: None
@@ -79,17 +81,21 @@ class FakeClass(Api):
 
     def _namespaces(self) -> list[dict[str, Any]]:
         self._looks += 1
-        here = [home for home in self.states if self._looks == 1 or home not in self.gone]
-        return [self._namespace(home) for home in here]
+        here = [home for home in self.homes if self._looks == 1 or home not in self.gone]
+        return [one for home in here for one in self._namespaces_of(home)]
 
-    def _namespace(self, home: str) -> dict[str, Any]:
-        labels = {CLASS: NAME, LEARNER: home, ROLE: HOME}
-        state = self.states[home]
-        found = (state or {"objects": {}})["objects"].get("Namespace", [])
-        own = next((deepcopy(one) for one in found if one["metadata"]["name"] == home), {"metadata": {"name": home}})
-        own["metadata"].setdefault("uid", f"uid-{home}")
-        own["metadata"]["labels"] = {**(own["metadata"].get("labels") or {}), **labels}
-        return own
+    def _namespaces_of(self, home: str) -> list[dict[str, Any]]:
+        """The learner's first namespace, and those of the recording that are named after it."""
+        found = {home: {"metadata": {"name": home, "uid": f"uid-{home}"}}}
+        for state in self.states.values():
+            for one in (state or {"objects": {}})["objects"].get("Namespace", []):
+                if f"{one['metadata']['name']}-".startswith(f"{home}-"):
+                    found[one["metadata"]["name"]] = deepcopy(one)
+        for name, one in found.items():
+            role = HOME if name == home else name.removeprefix(f"{home}-")
+            metadata: dict[str, Any] = one["metadata"]
+            metadata["labels"] = {**(metadata.get("labels") or {}), CLASS: NAME, LEARNER: home, ROLE: role}
+        return list(found.values())
 
     def _listed(self, kind: str, query: dict[str, list[str]]) -> Any:
         """In pages of two objects, so that a reader who forgets the rest is found out."""

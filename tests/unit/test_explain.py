@@ -98,7 +98,6 @@ NOT_PRODUCED = {
             "engine-unreachable",
             "outside-unreachable",
             "dns-down",
-            "pod-unreachable",
             "node-port-unreachable",
             "replica-gets-no-traffic",
         ),

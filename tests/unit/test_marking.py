@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from checker.classroom.needs import fitted_to_class
 from checker.classroom.roster import Learner as Enrolled
 from checker.collect.api import ApiError
 from checker.grading.grade import judge
@@ -410,6 +411,35 @@ def test_learners_are_judged_as_at_their_own() -> None:
         }
 
 
+def in_class(number: str) -> bool:
+    return not load_lab(number).spec.needs.engine
+
+
+@pytest.mark.parametrize("number", filter(in_class, all_labs()))
+def test_every_lab_is_judged_in_a_class_as_it_was_recorded(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the objects of a learner's own namespaces. What was observed is taken from the recording."""
+    from checker.marking import whole_class
+
+    lab = fitted_to_class(load_lab(number))
+    for case in ("solution", *list(lab.cases("mistakes"))[:2]):
+        api = FakeClass({"ada": (number, case)})
+        ((place, data),) = api.states.items()
+        assert data
+        wanted = State.from_json(data)
+
+        def collect(api: Any, found: str, *_: Any, listed: State, wanted: State = wanted, **__: Any) -> State:
+            observed = {"observations": wanted.observations, "logs": wanted.logs, "unread_logs": wanted.unread_logs}
+            more = {"refusals": wanted.refusals, "forbidden": wanted.forbidden, "now": wanted.now}
+            asked = replace(listed.asked, logs=wanted.asked.logs, observations=wanted.asked.observations)
+            return replace(listed, **observed, **more, asked=asked)
+
+        monkeypatch.setattr(whole_class, "collect", collect)
+        (look,) = see(api, RECORD).looks
+        assert look.result and look.state and look.state.namespace == place
+        outcomes = [(task.id, task.verdict, task.cause) for task in look.result.tasks]
+        assert outcomes == [(task.id, task.verdict, task.cause) for task in judge(lab, wanted).tasks], case
+
+
 @pytest.mark.usefixtures("outside")
 def test_each_kind_is_listed_once_for_all_learners() -> None:
     api = FakeClass(LEARNERS)
@@ -638,6 +668,8 @@ def test_the_page_can_be_read_by_screen_reader_and_keyboard(report: ClassReport)
     assert len(page.all("caption")) == len(page.all("table")) == 4
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+    captions = re.findall("<caption[^>]*>([^<]*)", html_of(report))
+    assert len(set(captions)) == 4  # each names a landmark
     regions = [one for one in page.all("div") if one.get("role") == "region"]
     assert len(regions) == 4 and all(one.get("tabindex") == "0" and one["aria-labelledby"] in ids for one in regions)
     assert all((one["href"] or "").removeprefix("#") in ids for one in page.all("a"))
@@ -705,7 +737,7 @@ def test_what_learners_are_to_find_out_is_kept_back_from_a_page_for_all() -> Non
 def command(monkeypatch: pytest.MonkeyPatch, outside: None) -> Callable[..., Any]:
     """Runs a command of `kubeclass class` on a class that is none."""
     api = FakeClass(LEARNERS)
-    monkeypatch.setattr("checker.ui.marks_cli._class", lambda *where: (api, RECORD))
+    monkeypatch.setattr("checker.ui.marks_cli.class_at", lambda *where: (api, RECORD))
     return lambda *words: CliRunner().invoke(app, ["class", *map(str, words)], catch_exceptions=False)
 
 

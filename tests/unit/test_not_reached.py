@@ -7,9 +7,9 @@ import pytest
 from checker.diagnosis.addresses import addresses_in
 from checker.diagnosis.complaints import complaint_of, complaints_that_last
 from checker.diagnosis.explain import explained
-from checker.model.state import Object, State
+from checker.model.state import REACH, Object, State
 
-from .objects import ago, container, obj, pod, state
+from .objects import ago, container, obj, pod, slice_of, state
 
 REFUSED = "shop: dial tcp 10.96.0.9:80: connect: connection refused"
 
@@ -88,6 +88,41 @@ def test_a_slip_in_the_subdomain_of_a_pods_name_is_no_name_outside_the_cluster()
     assert found.object == "Pod/client"
     assert "means Pod shelf-0 behind a Service shlef. " in found.message
     assert _roots(_asking("shelf-0.example", "shelf-0.example: Name or service not known", shelf, headless)) == []
+
+
+def _store(port: int, **spec: object) -> list[Object]:
+    redis = pod(
+        "redis", labels={"app": "redis"}, ip="10.244.1.9", containers=[container(ports=[{"containerPort": 6379}])]
+    )
+    ports = [{"port": port, "targetPort": 6379}]
+    fields = {"clusterIP": "10.96.0.9", "selector": {"app": "redis"}, "ports": ports, **spec}
+    return [redis, obj("Service", "redis", spec=fields), slice_of("redis")]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "port", "line", "found"),
+    [
+        ("REDIS_HOST", "redis", 6380, "Redis at redis does not answer: timed out", ["service-port-unknown@Pod/client"]),
+        ("REDIS_HOST", "redis", 6379, "Redis at redis does not answer: timed out", []),
+        ("REDIS_HOST", "redis", 6380, "connect to redis:6380: timed out", []),
+        ("STORE_HOST", "redis", 6380, "redis does not answer: timed out", []),
+        ("REDIS_HOST", "redis", 6380, "redis: 3 entries", []),
+    ],
+)
+def test_a_variable_without_a_port_means_the_usual_one(
+    variable: str, value: str, port: int, line: str, found: list[str]
+) -> None:
+    client = pod("client", containers=[container("asks", env=[{"name": variable, "value": value}], ports=[])])
+    reach = {REACH: {"10.244.1.9:6379": "open"}}
+    world = state(client, *_store(port), logs={"client/asks": f"{line}\n" * 4}, observations=reach)
+    assert _roots(world) == found
+
+
+def test_an_external_name_that_is_an_address_is_told_before_anybody_asks() -> None:
+    alias = obj("Service", "outside", spec={"type": "ExternalName", "externalName": "192.0.2.7"})
+    assert _roots(state(alias)) == ["external-name-is-address@Service/outside"]
+    named = obj("Service", "outside", spec={"type": "ExternalName", "externalName": "192-0-2-7.example.com"})
+    assert _roots(state(named)) == []
 
 
 def test_localhost_is_no_service() -> None:

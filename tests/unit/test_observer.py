@@ -380,6 +380,8 @@ def test_too_much_at_once_is_told(server: ModuleType, monkeypatch: pytest.Monkey
     many = bounds.REQUESTS + 1
     assert asked(server, {"do": "http", "url": "http://10.244.1.1/", "times": many})[0] == 429
     assert asked(server, {"do": "tcp", "to": ["10.244.1.1:80"] * many})[0] == 429
+    halves = {str(half): {"do": "http", "url": "http://10.244.1.1/", "times": many // 2 + 1} for half in range(2)}
+    assert posted(server, {"questions": halves, "namespaces": ["ann"], "tokens": ["ann/default"]})[0] == 429
     crowd = {str(number): {"do": "forget", "namespace": "ann"} for number in range(bounds.QUESTIONS + 1)}
     assert posted(server, {"questions": crowd, "namespaces": ["ann"], "tokens": ["ann/default"]})[0] == 429
     monkeypatch.setattr(server, "BODY", 10)
@@ -525,6 +527,17 @@ def test_one_namespaces_slow_questions_hold_up_nobody_else() -> None:
     assert not lanes.lanes
 
 
+def test_many_requests_of_a_namespace_go_out_one_after_the_other() -> None:
+    now, slept = [100.0], []
+    threads = bounds._Threads(lambda: now[0], slept.append)
+    assert list(threads.map(lambda number: number, range(bounds.BURST + 20))) == list(range(bounds.BURST + 20))
+    assert sorted(slept) == pytest.approx([bounds.PACE * number for number in range(1, 21)])
+    slept.clear()
+    now[0] += bounds.PACE * (bounds.BURST + 20)  # after a rest there is a burst again
+    list(threads.map(lambda number: number, range(bounds.BURST)))
+    assert slept == []
+
+
 def test_a_set_that_gets_no_turn_is_told_so() -> None:
     lanes, done = bounds.Lanes(turn=0.05), threading.Event()
 
@@ -553,6 +566,8 @@ class Cluster:
     def __init__(self, *gives: str) -> None:
         self.gives, self.made, self.asked = set(gives), [], []  # type: ignore[var-annotated]
         self.answers: list[Any] = []
+
+    cluster = SimpleNamespace(kind="own")
 
     def edition(self) -> tuple[int, int]:
         return 1, 1

@@ -1,2 +1,2 @@
-kubectl apply -f services.yaml
+kubectl apply -f services.yaml -f news.yaml
 kubectl scale deployment guestbook --replicas=3
