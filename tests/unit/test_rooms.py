@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "classroom": {"model", "diagnosis", "grading", "collect"},
     "recording": {"model", "diagnosis", "grading"},
     "marking": {"model", "diagnosis", "grading", "collect", "classroom", "recording"},
-    "authoring": {"model", "diagnosis", "grading"},
+    "authoring": {"model", "diagnosis", "grading", "collect", "environments", "session"},
     "ui": {
         *("authoring", "model", "diagnosis", "grading", "collect", "environments", "classroom", "marking"),
         *("session", "live"),
@@ -160,6 +160,7 @@ NO_SENTENCES = {
     "cluster.nodeimage": {"FROM "},
     "cluster.process": {"no space left on device"},
     "cluster.observer.server": {"not a set of questions"},
+    "checker.authoring.notebooks": {'").check(60)'},  # a cell's code
     "checker.collect.api": {"No route to host"},
     "checker.environments.container_engine": {"Ready to accept connections", "DB loaded from"},
     "checker.grading.observations": {"container not found"},
