@@ -32,7 +32,7 @@ from cluster.kubectl import kubectl
 from tests.breakages import containers, objects, services
 from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
 from tests.breakages.outcome import Outcome, judged, kept, summary
-from tests.conftest import HOME
+from tests.conftest import HOME, cluster_missing
 from tests.explain.case import remarks, roots
 from tests.explain.test_explain import run as run_script
 from tests.proof import table
@@ -156,6 +156,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--prefix", default="random")
     options = parser.parse_args()
+    if why := cluster_missing():
+        sys.exit(why)
     kinds = drawn(options.number, options.seed)
     if options.only:
         kinds = [one for one in ALL if one.name in options.only]
