@@ -13,7 +13,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from typing import Any
@@ -30,7 +32,7 @@ from cluster.kubectl import kubectl
 from tests.breakages import containers, objects, services
 from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
 from tests.breakages.outcome import Outcome, judged, kept, summary
-from tests.conftest import HOME
+from tests.conftest import HOME, cluster_missing
 from tests.explain.case import remarks, roots
 from tests.explain.test_explain import run as run_script
 from tests.proof import table
@@ -154,18 +156,20 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--prefix", default="random")
     options = parser.parse_args()
+    if why := cluster_missing():
+        sys.exit(why)
     kinds = drawn(options.number, options.seed)
     if options.only:
         kinds = [one for one in ALL if one.name in options.only]
     print(f"{len(kinds)} breakages of {len(ALL)}, seed {options.seed}", flush=True)
     names = [f"{options.prefix}-{os.getpid()}-{number}-{one.name}" for number, one in enumerate(kinds)]
-    _make_ingress_class()
     turns: dict[str, Any] = {}
     chosen = []
     for kind, namespace in zip(kinds, names, strict=True):
         turn = next(turns.setdefault(kind.name, count()))
         chosen.append(broken(kind, f"{options.seed} {turn}", facts_of(namespace)))
-    outcomes = run(chosen, names, options.workers)
+    with _ingress_class():
+        outcomes = run(chosen, names, options.workers)
     numbers = summary(outcomes)
     print(numbers)
     if not options.only and not options.no_table:
@@ -175,11 +179,19 @@ def main() -> int:
     return int(numbers["first"] < len(outcomes) or bool(numbers["said_of_healthy"]))
 
 
-def _make_ingress_class() -> None:
-    """The IngressClass that the shapes name: without it each Ingress would be reported as unhandled."""
+@contextmanager
+def _ingress_class() -> Iterator[None]:
+    """The IngressClass that the shapes name, as long as this is entered: else each Ingress would be told as unhandled.
+
+    It is an object of the whole cluster, and a case of tests/explain is about a cluster that has none.
+    """
     spec = {"controller": "example.org/none"}
     manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": INGRESS_CLASS}}
     kubectl(current(), "apply", "-f", "-", input=yaml.safe_dump({**manifest, "spec": spec}))
+    try:
+        yield
+    finally:
+        kubectl(current(), "delete", "ingressclass", INGRESS_CLASS, "--ignore-not-found")
 
 
 if __name__ == "__main__":
