@@ -271,8 +271,13 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
     return {"fit": exit_code(found) == 0, "findings": [asdict(finding) for finding in found]}
 
 
-def as_text(found: list[Finding]) -> str:
-    """The findings for people, those with a remedy last in each line."""
+def as_text(found: list[Finding], short: bool = False) -> str:
+    """The findings for people, a remedy below its finding.
+
+    short: one line where the machine is fit. A machine that is not fit needs all its findings.
+    """
+    if short and exit_code(found) == 0:
+        return say("doctor-fit-short")
     lines = []
     for finding in found:
         lines.append(f"{say(f'level-{finding.level}'):<9}  {finding.id}: {finding.observed}")

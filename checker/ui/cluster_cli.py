@@ -109,13 +109,15 @@ def leave(name: str) -> None:
 
 
 @click.command(cls=command.Command, help="help-doctor")
+@command.option("--all", "everything", is_flag=True, help="help-doctor-all")
 @as_json_option
-def doctor(as_json: bool) -> None:
+def doctor(everything: bool, as_json: bool) -> None:
     """Find out whether this machine is fit for the course. Exit status: 0 fit, 1 something will not work."""
     from cluster import doctor as physician
 
     found = physician.doctor()
-    click.echo(json.dumps(physician.as_json(found), indent=2) if as_json else physician.as_text(found))
+    text = physician.as_text(found, short=not everything)
+    click.echo(json.dumps(physician.as_json(found), indent=2) if as_json else text)
     sys.exit(physician.exit_code(found))
 
 

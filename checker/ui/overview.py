@@ -67,7 +67,7 @@ class Row:
 
 
 START = "00"  # the one lesson without a lab
-START_MINUTES = 15
+START_MINUTES = 20
 
 
 class Course:

@@ -46,7 +46,7 @@ def judge_anew(lab: Lab, path: Path) -> bool:
 
 
 # What varies in a report: random names, counts of restarts, and what a recording leaves out of every namespace.
-VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts?|objects there: [^ ]+")
+VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts?|ConfigMap objects: [^ \n]+")
 
 
 def lessons_with_report() -> list[Path]:

@@ -103,6 +103,14 @@ def test_what_is_amiss_is_found_alone_and_has_a_remedy(changes: dict[str, Any], 
     assert doctor.as_json(found)["fit"] is (level != "bad")
 
 
+def test_a_fit_machine_gets_one_line_and_another_one_all_findings() -> None:
+    fit, not_fit = doctor.findings({**FIT, "cgroup": 1}), doctor.findings({**FIT, "disk": doctor.GIB})
+    assert doctor.as_text(fit, short=True).startswith("This machine is fit")
+    assert len(doctor.as_text(fit, short=True).splitlines()) == 1
+    assert "cgroup: " in doctor.as_text(fit)
+    assert doctor.as_text(not_fit, short=True) == doctor.as_text(not_fit)
+
+
 def test_a_proxy_that_leaves_the_cluster_out_is_well() -> None:
     found = doctor.findings({**FIT, "proxy": "HTTPS_PROXY", "no_proxy": "127.0.0.1,localhost"})
     assert {finding.level for finding in found} == {"well"}
