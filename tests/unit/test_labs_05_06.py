@@ -244,7 +244,8 @@ def test_what_an_earlier_deployment_of_the_same_name_ran_counts_for_nothing() ->
 def test_the_halt_must_have_been_counted(labels: dict[str, str], cause: dict[str, str]) -> None:
     state, _ = solved(UPDATES)
     (deployment,) = state.all("Deployment")
-    deployment.metadata["labels"] = labels
+    deployment.labels.clear()
+    deployment.labels.update(labels)
     assert causes(UPDATES, state) == cause
 
 
