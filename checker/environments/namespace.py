@@ -91,9 +91,7 @@ class NamespaceEnvironment:
 
         folder = self.folder(lab)
         manifests = [
-            file
-            for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-            if not self._is_of_set_up(lab, file)
+            file for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if not self._is_as_given(lab, file)
         ]
         return collect(
             self.api,
@@ -106,10 +104,11 @@ class NamespaceEnvironment:
             further=lab.namespaces(self.namespace).values(),
         )
 
-    def _is_of_set_up(self, lab: Lab, file: Path) -> bool:
+    def _is_as_given(self, lab: Lab, file: Path) -> bool:
         """Whether a file of the learner's is still as `start` put it there. So it tells nothing of their work."""
-        given = lab.folder / "setup" / file.name
-        return given.exists() and prefixed(given.read_text(), registry_of(self.cluster)).encode() == file.read_bytes()
+        given = [lab.folder / folder / file.name for folder in ("setup", "files")]
+        prefix = registry_of(self.cluster)
+        return any(one.exists() and prefixed(one.read_text(), prefix).encode() == file.read_bytes() for one in given)
 
     def watch(self, lab: Lab, changed: Callable[[], None]) -> Watch:
         """The objects that the lab's tasks go by, kept up to date; `changed` is called whenever one of them changes."""

@@ -7,9 +7,10 @@ from checker.sdk import Object, Rollout, State, Timeline, Traffic, fail, task, u
 
 TRAFFIC = Traffic("guestbook", "/version")
 BAD = "guestbook:v3"
-HALT = 4.0  # seconds for which a rollout must stand still, so that it shows that it comes to a halt by itself
-EVENTS_LAST = 3000.0  # seconds after which the kubelet's events may be gone
-EVENTS_LATE = 20.0  # seconds in which the kubelet's events may still come
+HALT = 10.0  # seconds for which a rollout must stand still. The app needs six of them to start
+JUST_BEFORE = 0.5  # seconds. The observer learns of Pods and of ReplicaSets by two watches
+# Reasons of the kubelet's events on a Pod whose container does not start.
+NOT_STARTED = ("Failed", "BackOff", "InspectFailed")
 
 
 def guestbook_on(state: State, timeline: Timeline, version: str) -> Object:
@@ -57,30 +58,58 @@ def bad_release_was_rolled_back(state: State, timeline: Timeline) -> None:
         rollout = Rollout(rollout.begin, max(rollout.end, back.end))
         require_over(timeline, deployment, rollout, "v3")
     fail_if_lost(state, timeline, deployment, rollout)
+    require_counted(timeline, deployment, rollout)
+
+
+def require_counted(timeline: Timeline, deployment: Object, rollout: Rollout) -> None:
+    """The labels seen-v2 and seen-v3 say how many Pods there were while the rollout of v3 stood still.
+
+    These are the Pods that were not terminating just before the first Pod of v3 was deleted.
+    Raises Failed otherwise.
+    """
+    bad = timeline.pods_rolled_out("guestbook", BAD, rollout.begin)
+    moment = min((pod["deleted"] for pod in bad if pod["deleted"]), default=timeline.until) - JUST_BEFORE
+    names = {pod["name"] for pod in bad}
+    at_halt = [
+        pod
+        for pod in timeline.pods_of("guestbook")
+        if pod["added"] <= moment and (not pod["deleted"] or pod["deleted"] > moment)
+    ]
+    for version, pods in (
+        ("v2", [pod for pod in at_halt if pod["name"] not in names]),
+        ("v3", [pod for pod in at_halt if pod["name"] in names]),
+    ):
+        label = f"seen-{version}"
+        if label not in deployment.labels:
+            fail("halt-not-noted", deployment, label=label, version=version)
+        if deployment.labels[label] != str(len(pods)):
+            fail("halt-miscounted", deployment, label=label, value=deployment.labels[label], version=version)
 
 
 def require_halt(state: State, timeline: Timeline, deployment: Object, rollout: Rollout) -> None:
     """v3 ran, was not ready, and the rollout stood still for a while. Raises Failed otherwise.
 
-    That the app of v3 ran is told by the kubelet's events on its readiness probe. Where these may be gone, only the
-    time counts.
+    That no container of v3 ran is told by the observer, where no Pod of v3 got a node, or by the kubelet's events. A
+    busy kubelet may lose events, so a missing event tells nothing.
     """
     pods = timeline.pods_rolled_out("guestbook", BAD, rollout.begin)
     duration = max(((pod["deleted"] or timeline.until) - pod["added"] for pod in pods), default=0.0)
     if duration < HALT:
         fail("never-released", deployment, form="undone-at-once", image=BAD, seconds=round(duration, 1), least=HALT)
-    age = state.now.timestamp() - rollout.begin
-    if age < EVENTS_LAST and not any(readiness_failed(state, pod["name"]) for pod in pods):
-        names = sorted(pod["name"] for pod in pods)
-        fail("never-released", deployment, form="never-ran", in_progress=age < EVENTS_LATE, image=BAD, pods=names)
+    names = sorted(pod["name"] for pod in pods)
+    if any(has_event(state, name, "Unhealthy", "Readiness probe failed") for name in names):
+        return
+    started = any(pod["node"] for pod in pods)
+    if not started or any(has_event(state, name, reason) for name in names for reason in NOT_STARTED):
+        fail("never-released", deployment, form="never-ran", image=BAD, pods=names)
 
 
-def readiness_failed(state: State, pod: str) -> bool:
-    """Whether an event of the kubelet says that the readiness probe of a Pod failed. The Pod may be deleted by now."""
+def has_event(state: State, pod: str, reason: str, words: str = "") -> bool:
+    """Whether there is an event on a Pod with this reason and these words. The Pod may be deleted by now."""
     return any(
         event.raw.get("involvedObject", {}).get("name") == pod
-        and event.raw.get("reason") == "Unhealthy"
-        and "Readiness probe failed" in event.raw.get("message", "")
+        and event.raw.get("reason") == reason
+        and words in event.raw.get("message", "")
         for event in state.all("Event")
     )
 

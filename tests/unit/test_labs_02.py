@@ -48,6 +48,7 @@ def test_the_pods_of_the_other_tasks_do_not_count() -> None:
     state.now += timedelta(seconds=60)  # long after their start, however soon after that they were recorded
     assert verdicts(without(state, "heavy", "survey"))["on-every-worker"] == "passed"
     state = recorded()
+    state.now += timedelta(seconds=60)
     assert verdicts(without(state, first))["on-every-worker"] == "node-without-pod"
     assert verdicts(without(state, second))["on-every-worker"] == "object-missing"
 

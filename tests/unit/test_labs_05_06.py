@@ -52,6 +52,12 @@ def last_change(timeline: dict[str, Any], kind: str, image: str) -> float:
     return float(owners[0]["changes"][-1][0])
 
 
+def pods_with(timeline: dict[str, Any], image: str) -> list[dict[str, Any]]:
+    """What the observer saw of the Pods of an image, those that came last at the end."""
+    owners = {uid for uid, owner in timeline["replicas"].items() if image in owner["images"]}
+    return sorted((one for one in timeline["pods"].values() if one["owner"] in owners), key=lambda one: one["added"])
+
+
 # -- lab 05 ----------------------------------------------------------------------------------------------------------
 
 
@@ -172,7 +178,7 @@ def test_the_new_version_idle_beside_the_old_one() -> None:
 
 def test_v3_that_became_ready_and_calls_itself_v2() -> None:
     state, timeline = solved(UPDATES)
-    (bad,) = (one for name, one in timeline["pods"].items() if one["name"] == "guestbook-hash3-pod7")
+    bad = pods_with(timeline, "guestbook:v3")[0]
     bad["ready"] = bad["added"] + 2
     assert causes(UPDATES, state) == {"rolled-back": "bad-version-served"}
 
@@ -194,14 +200,14 @@ def test_v2_that_followed_another_version() -> None:
 def test_a_loss_long_after_the_release() -> None:
     state, timeline = solved(UPDATES)
     timeline["until"] += 60
-    replace(timeline, "guestbook-hash2-pod3", timeline["until"] - 25)
+    replace(timeline, pods_with(timeline, "guestbook:v2")[-1]["name"], timeline["until"] - 25)
     lose(timeline, timeline["until"] - 25)
     assert causes(UPDATES, state) == {}
 
 
 def test_a_loss_while_the_last_pod_of_a_release_goes() -> None:
     state, timeline = solved(UPDATES)
-    lose(timeline, next(one["gone"] for one in timeline["pods"].values() if one["name"] == "guestbook-hash3-pod7"))
+    lose(timeline, max(one["gone"] for one in pods_with(timeline, "guestbook:v3")))
     assert causes(UPDATES, state) == {"rolled-back": "requests-lost"}
 
 
@@ -223,3 +229,30 @@ def test_what_an_earlier_deployment_of_the_same_name_ran_counts_for_nothing() ->
     deployment = without_history(state)
     deployment.metadata["creationTimestamp"] = state.now.isoformat()
     assert causes(UPDATES, state) == {"updated": "no-earlier-revision", "rolled-back": "never-released"}
+
+
+@pytest.mark.parametrize(
+    "labels, cause",
+    [
+        ({}, {"rolled-back": "halt-not-noted"}),
+        ({"seen-v2": "3"}, {"rolled-back": "halt-not-noted"}),
+        ({"seen-v2": "3", "seen-v3": "2"}, {"rolled-back": "halt-miscounted"}),
+        ({"seen-v2": "03", "seen-v3": "3"}, {"rolled-back": "halt-miscounted"}),
+        ({"seen-v2": "3", "seen-v3": "3"}, {}),
+    ],
+)
+def test_the_halt_must_have_been_counted(labels: dict[str, str], cause: dict[str, str]) -> None:
+    state, _ = solved(UPDATES)
+    (deployment,) = state.all("Deployment")
+    deployment.labels.clear()
+    deployment.labels.update(labels)
+    assert causes(UPDATES, state) == cause
+
+
+def test_a_pod_that_was_deleted_during_the_halt_changes_no_number() -> None:
+    state, timeline = solved(UPDATES)
+    (first, *_) = pods_with(timeline, "guestbook:v3")
+    again = dict(first, name="again", added=first["deleted"] - 3)
+    first |= {"deleted": first["deleted"] - 3, "gone": first["deleted"] - 2}
+    timeline["pods"]["again"] = again
+    assert causes(UPDATES, state) == {}
