@@ -31,7 +31,7 @@ from checker.diagnosis.variables import (
     secret_variables,
 )
 from checker.diagnosis.walking import walk
-from checker.model.fault import Failed, Fault, Unknown, fail
+from checker.model.fault import Failed, Fault, Unknown, fail, unknown
 from checker.model.spelling import is_address
 from checker.model.state import Object, State
 
@@ -65,6 +65,9 @@ class Attempt:
         }
 
 
+OUT_OF_SIGHT = "pod-of-address"  # of `cannot-list`: a Pod of another namespace may have the address
+
+
 def walk_complaints(state: State, pod: Object) -> None:
     """What a container that runs complains of at the moment. Raises Failed with the object that explains it."""
     for status in pod.container_statuses:
@@ -78,11 +81,18 @@ def walk_complaints(state: State, pod: Object) -> None:
 
 def explain_log(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
     """The fault that explains the complaints in the log of a container."""
-    return explain_complaints(state, pod, spec, complaints(log))
+    try:
+        return explain_complaints(state, pod, spec, complaints(log))
+    except Unknown:
+        return None
 
 
 def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: list[Complaint]) -> Fault | None:
-    """The fault of the object that a container's complaints are about; None where no object explains them."""
+    """The fault of the object that a container's complaints are about; None where no object explains them.
+
+    Raises Unknown where the object may be one that this user may not list.
+    """
+    out_of_sight: Unknown | None = None
     for complaint in found:
         try:
             for address in _meant(state, pod, spec, complaint):
@@ -97,8 +107,11 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
             if complaint.line in fault.words().message:
                 return fault
             return fault.within("container-says", container=spec["name"], pod=pod.name, quote=complaint.line)
-        except Unknown:
-            continue
+        except Unknown as end:
+            if end.fault.form == OUT_OF_SIGHT:
+                out_of_sight = out_of_sight or end
+    if out_of_sight:
+        raise out_of_sight
     return None
 
 
@@ -193,7 +206,9 @@ def _explain_address(attempt: Attempt) -> None:
         if other.uid != attempt.pod.uid:
             walk(state, other)
             _check_way(attempt, other)
-    elif not state.rights_end("Pod") and is_a_pods(state, address.host):
+    elif is_a_pods(state, address.host):
+        if state.rights_end("Pod"):
+            unknown("cannot-list", attempt.pod, form=OUT_OF_SIGHT, **attempt.facts)
         fail("address-of-nobody", attempt.pod, port=address.port, **attempt.facts)
 
 
