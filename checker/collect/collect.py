@@ -26,7 +26,7 @@ from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import LOGS, Asked, Object, State, foreign_namespaces, visible_objects
+from checker.model.state import LOGS, Object, Request, State, foreign_namespaces, visible_objects
 from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
@@ -65,7 +65,7 @@ def collect(
     wanted = list({one.key: one for one in (*observations, *EVERY_CHECK)}.values())
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="collect") as pool:
         state = listed or _list_objects(api, namespace, kinds, pool, tuple(further))
-        state.asked = replace(state.asked, logs=True, observations=frozenset(one.key for one in wanted))
+        state.request = replace(state.request, logs=True, observations=frozenset(one.key for one in wanted))
         _observe(api, state, wanted, pool, list(manifests), every_manifest, logs)
     return state
 
@@ -107,12 +107,14 @@ def _list_objects(
         namespace,
         api.now,
         *visible(listed, unlisted | hidden, namespace),
-        asked=requested(lists, only_here, further, hidden),
+        request=request_of(lists, only_here, further, hidden),
         forbidden=frozenset(forbidden),
     )
 
 
-def requested(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[str], hidden: Iterable[str]) -> Asked:
+def request_of(
+    kinds: Iterable[str], only_here: Iterable[str], further: Iterable[str], hidden: Iterable[str]
+) -> Request:
     """What a State was asked for, before any observation.
 
     only_here: the kinds that could be listed in the namespace only. further, hidden: namespaces that were listed beside
@@ -120,7 +122,7 @@ def requested(kinds: Iterable[str], only_here: Iterable[str], further: Iterable[
     """
     here = frozenset(only_here)
     beside = frozenset(further) - frozenset(hidden) if here - {"Event"} else frozenset()
-    return Asked(frozenset(kinds) - here, here, logs=False, namespaces=beside)
+    return Request(frozenset(kinds) - here, here, logs=False, namespaces=beside)
 
 
 def visible(

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from checker.collect.api import CONNECT_TIMEOUT, READ_TIMEOUT, Api, ApiError, no_answer, status_message, unreachable
-from checker.collect.collect import requested, visible
+from checker.collect.collect import request_of, visible
 from checker.collect.kubeconfig import Access
 from checker.collect.refused import is_turned_away, problem_of
 from checker.model.fault import Phrase, Reason, reason_of
@@ -102,10 +102,10 @@ class Watch:
                 listed[name] += raws
         for raws in listed.values():
             raws.sort(key=lambda raw: (raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-        request = requested((kind.name for kind in self._kinds), only_here, self._further, hidden)
+        request = request_of((kind.name for kind in self._kinds), only_here, self._further, hidden)
         now = read + timedelta(seconds=time.monotonic() - at)
         seen = visible(listed, unlisted | hidden, self._namespace)
-        return State(self._namespace, now, *seen, asked=request, forbidden=forbidden)
+        return State(self._namespace, now, *seen, request=request, forbidden=forbidden)
 
     # -- the watching thread -----------------------------------------------------------------------------------------
 

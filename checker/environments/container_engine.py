@@ -23,7 +23,7 @@ from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import problem
 from checker.model.fault import reason_of
-from checker.model.state import Asked, State
+from checker.model.state import Request, State
 from cluster import Problem, engine, paths, tools
 from cluster.context import DEFAULT_NAMESPACE
 from cluster.http_client import get, httpx
@@ -58,9 +58,9 @@ class ContainerEngineEnvironment:
             seen = self._look(engine_observation)
         except Problem as problem:
             seen = {"error": reason_of(problem)}
-        request = Asked(frozenset(), observations=frozenset({engine_observation.key}))
+        request = Request(frozenset(), observations=frozenset({engine_observation.key}))
         seen_by_key = {engine_observation.key: seen}
-        return State(self.namespace, datetime.now(UTC), observations=seen_by_key, asked=request)
+        return State(self.namespace, datetime.now(UTC), observations=seen_by_key, request=request)
 
     def _named(self, name: str) -> str:
         """A name of the lab's text as it is in this environment: `my-guestbook:v1` has the suffix before its tag."""

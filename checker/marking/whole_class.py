@@ -24,7 +24,7 @@ from checker.classroom.record import Record
 from checker.classroom.tokens import homes_in
 from checker.collect import marks
 from checker.collect.api import Api, ApiError
-from checker.collect.collect import collect, requested, visible
+from checker.collect.collect import collect, request_of, visible
 from checker.grading.grade import judge
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import problem, say
@@ -241,8 +241,8 @@ class _Listed:
         unlisted = {kind: why for kind, why in self._unlisted.items() if kind in lab.kinds}
         here_only = [kind for kind in lab.kinds if KINDS[kind].namespaced or kind == "Namespace"]
         objects_by_kind, unseen = visible(found, unlisted, place)
-        asked = requested(lab.kinds, here_only, further, ())
-        return State(place, self.now, objects_by_kind, unseen, asked=asked)
+        request = request_of(lab.kinds, here_only, further, ())
+        return State(place, self.now, objects_by_kind, unseen, request=request)
 
 
 def _is_for(raw: Manifest, namespaces: Sequence[str]) -> bool:

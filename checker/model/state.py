@@ -207,7 +207,7 @@ def field_of(pod: Object, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What a State was asked for. Nothing can be concluded about what it was not asked for.
 
     everywhere: the kinds that were listed in all namespaces but the system's.
@@ -236,7 +236,7 @@ class Asked:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Asked:
+    def from_json(cls, data: dict[str, Any]) -> Request:
         """The inverse of `to_json`."""
         everywhere, in_namespace = (frozenset(data[name].split()) for name in ("everywhere", "in_namespace"))
         further = frozenset(data.get("namespaces", ()))
@@ -254,7 +254,7 @@ class State:
     observations: dict[str, Any] = field(default_factory=dict)  # key of an observation: what was seen
     logs: dict[str, str] = field(default_factory=dict)  # "pod/container": last lines of a log that was read; may be ""
     refusals: list[dict[str, Any]] = field(default_factory=list)  # what the API server says to the learner's files
-    asked: Asked = field(default_factory=Asked)
+    request: Request = field(default_factory=Request)
     # Those of the unlisted kinds that this user has no right to list; LOGS where logs may not be read.
     forbidden: frozenset[str] = frozenset()
     unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
@@ -277,9 +277,9 @@ class State:
 
         Only then can an object be called absent.
         """
-        here = (None, "", self.namespace, *self.asked.namespaces)
+        here = (None, "", self.namespace, *self.request.namespaces)
         elsewhere = namespace not in here and kind in KINDS and KINDS[kind].namespaced
-        known = self.asked.everywhere if elsewhere else self.asked.kinds
+        known = self.request.everywhere if elsewhere else self.request.kinds
         return kind in known and kind not in self.unlisted and namespace not in self.unlisted
 
     def everywhere(self, kind: str) -> list[Object]:
@@ -287,20 +287,20 @@ class State:
 
         Raises Unknown where they were not asked for, or could not be listed.
         """
-        if kind not in self.asked.kinds:
-            unknown("kind-not-asked", kind, asked=sorted(self.asked.kinds))
+        if kind not in self.request.kinds:
+            unknown("kind-not-asked", kind, asked=sorted(self.request.kinds))
         if kind in self.unlisted and not self.objects and kind not in self.forbidden:
             unknown("api-unreachable", why=self.unlisted[kind])
         if kind in self.unlisted:
             unknown("cannot-list", kind, kinds=[kind], why=self.unlisted[kind], plural=KINDS[kind].plural)
-        if kind in self.asked.in_namespace and not KINDS[kind].namespaced:
+        if kind in self.request.in_namespace and not KINDS[kind].namespaced:
             why = Phrase("why-one-readable", {"kind": kind, "name": self.namespace})
             unknown("cannot-list", kind, kinds=[kind], why=why, plural=KINDS[kind].plural)
         return self.objects.get(kind, [])
 
     def rights_end(self, kind: str) -> bool:
         """Whether the user's rights do not reach to all objects of a kind, so that only some of them were read."""
-        return kind in self.asked.in_namespace or kind in self.forbidden
+        return kind in self.request.in_namespace or kind in self.forbidden
 
     def seen(self, kind: str) -> list[Object]:
         """As `everywhere`; where the user's rights end earlier, the objects that could be read."""
@@ -316,7 +316,7 @@ class State:
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object by name, or None where there is none. Raises Unknown as `all`."""
-        if kind == "Namespace" and name in (self.namespace, *self.asked.namespaces) and kind not in self.unlisted:
+        if kind == "Namespace" and name in (self.namespace, *self.request.namespaces) and kind not in self.unlisted:
             return next(iter(self.index(kind).by_name.get(name, ())), None)
         self.everywhere(kind)  # raises Unknown
         named = self._in(kind, namespace, self.index(kind).by_name.get(name, []))
@@ -330,9 +330,9 @@ class State:
             return True
         if name == self.namespace and any(o.namespace == name for kind in self.objects.values() for o in kind):
             return True
-        whole = "Namespace" in self.asked.everywhere and "Namespace" not in self.unlisted
-        here = name in (self.namespace, *self.asked.namespaces)
-        return False if whole or (here and "Namespace" in self.asked.in_namespace) else None
+        whole = "Namespace" in self.request.everywhere and "Namespace" not in self.unlisted
+        here = name in (self.namespace, *self.request.namespaces)
+        return False if whole or (here and "Namespace" in self.request.in_namespace) else None
 
     def selected(self, kind: str, labels: dict[str, str], namespace: str | None = None) -> list[Object]:
         """The objects of a kind that carry all these labels. An empty selector selects nothing here."""
@@ -480,7 +480,7 @@ class State:
             "observations": _plain(self.observations),
             "logs": self.logs,
             "refusals": _plain(self.refusals),
-            "asked": self.asked.to_json(),
+            "request": self.request.to_json(),
             "forbidden": sorted(self.forbidden),
             "unread_logs": _plain(self.unread_logs),
         }
@@ -494,11 +494,11 @@ class State:
             objects={kind: [Object(kind, raw) for raw in raws] for kind, raws in data["objects"].items()},
             **{name: _with_phrases(data[name]) for name in ("unlisted", "observations", "refusals")},
             logs=data["logs"],
-            asked=Asked.from_json(data["asked"]),
+            request=Request.from_json(data["request"]),
             forbidden=frozenset(data["forbidden"]),
             unread_logs=_with_phrases(data.get("unread_logs", {})),
         )
-        if "unread_logs" not in data and state.asked.logs:  # an earlier recording, which kept no log without text
+        if "unread_logs" not in data and state.request.logs:  # an earlier recording, which kept no log without text
             pods = state.objects.get("Pod", [])
             keys = [f"{pod.name}/{status['name']}" for pod in pods for status in pod.container_statuses]
             state.logs = dict.fromkeys(keys, "") | state.logs

@@ -30,7 +30,7 @@ PROGRAM = program(__file__, "ask_app")
 
 
 @dataclass(frozen=True)
-class RedisTold(PodsInside[dict[str, Any]]):
+class RedisAddress(PodsInside[dict[str, Any]]):
     """In a running Pod of a Deployment: its app's REDIS_HOST, what that resolves to, and the app's answer to /entries.
 
     Read as programs/ask_app.py answers. A value that comes from a Secret does not leave the container.
@@ -49,7 +49,7 @@ class RedisTold(PodsInside[dict[str, Any]]):
         return self.ask({"": ask_in_pod(pod, question) | program})
 
 
-GUESTBOOK, ARCHIVE = RedisTold("guestbook"), RedisTold("archive")
+GUESTBOOK, ARCHIVE = RedisAddress("guestbook"), RedisAddress("archive")
 HEADLESS = DnsInside("guestbook", ("guestbook-pods",))
 
 
@@ -83,7 +83,7 @@ def sources(container: dict[str, Any]) -> set[str]:
 def require_redis_by_name(state: State, deployment: Object, answers: dict[str, Any], service: Object) -> None:
     """Raise Failed where a Deployment's app does not keep its entries in the Redis of this Service, by a DNS name.
 
-    answers: those of RedisTold. service: a Service of the Redis that is meant.
+    answers: those of RedisAddress. service: a Service of the Redis that is meant.
     """
     pod = pod_to_ask(state, deployment)
     if not pod:

@@ -6,7 +6,7 @@ from typing import Any
 from checker.sdk import KUBELET_EVENTS_DELAY, Answer, NotReadyInterval, Ref, State, Timeline, describe_probe, fail, task
 
 from .common import (
-    ASKED,
+    ANSWERS,
     TRAFFIC,
     event_messages,
     fail_if_restarted_in_vain,
@@ -25,7 +25,7 @@ TO_LEAVE = 4.0  # seconds after a Pod became not ready in which it may still get
 BUSY_ANSWER = re.compile(r"\b503\b|\bbusy\b")
 
 
-@task("busy-spared", observe=(TRAFFIC, ASKED))
+@task("busy-spared", observe=(TRAFFIC, ANSWERS))
 def busy_one_is_spared(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "guestbook")
     probe = require_probe(deployment, "readinessProbe")

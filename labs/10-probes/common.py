@@ -33,7 +33,7 @@ TRAFFIC = Traffic("guestbook", "/healthz")
 
 
 @dataclass(frozen=True)
-class Asked(Observation[dict[str, Answer]]):
+class GuestbookAnswers(Observation[dict[str, Answer]]):
     """What every running Pod of the guestbook answers at /healthz and /readyz. Read as {"pod/page": Answer}."""
 
     deployment: str
@@ -53,7 +53,7 @@ class Asked(Observation[dict[str, Answer]]):
         return {key: read_answers([entry])[0] for key, entry in seen.items()}
 
 
-ASKED = Asked("guestbook")
+ANSWERS = GuestbookAnswers("guestbook")
 
 
 def main_container(deployment: Object) -> dict[str, Any]:

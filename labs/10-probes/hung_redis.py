@@ -22,7 +22,7 @@ from checker.sdk import (
 )
 
 from .common import (
-    ASKED,
+    ANSWERS,
     TRAFFIC,
     asks_redis,
     fail_if_restarted_in_vain,
@@ -37,7 +37,7 @@ from .common import (
 TIME_TO_REPORT = 20.0  # seconds after which the kubelet has reported a probe that fails
 
 
-@task("hung-restarted", observe=(TRAFFIC, ASKED))
+@task("hung-restarted", observe=(TRAFFIC, ANSWERS))
 def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "redis")
     state.require_image(deployment, "redis:8")

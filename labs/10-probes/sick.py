@@ -21,7 +21,7 @@ from checker.sdk import (
 )
 
 from .common import (
-    ASKED,
+    ANSWERS,
     TRAFFIC,
     event_messages,
     fail_if_restarted_in_vain,
@@ -68,7 +68,7 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
     return asks and lasted is not None and lasted >= least_seconds_to_fail(probe_then(state, restart, probe))
 
 
-@task("sick-restarted", observe=(TRAFFIC, ASKED))
+@task("sick-restarted", observe=(TRAFFIC, ANSWERS))
 def sick_one_is_restarted(state: State, timeline: Timeline, answers: dict[str, Answer]) -> None:
     deployment = state.require("Deployment", "guestbook")
     probe = require_probe(deployment, "livenessProbe")

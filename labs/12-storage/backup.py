@@ -16,7 +16,7 @@ from checker.sdk import (
     users_of_claim,
 )
 
-from .redis import PROGRAM, REDIS, Asked, claim_of_redis, require_answers, require_saving
+from .redis import PROGRAM, REDIS, StorageAnswers, claim_of_redis, require_answers, require_saving
 
 BACKUP, FOLDER = "backup", "/backup"
 # The first characters of an RDB file, which holds Redis' memory. Redis' other files are called appendonly…
@@ -24,7 +24,7 @@ RDB = "REDIS"
 
 
 @dataclass(frozen=True)
-class BackupAsked(Asked):
+class BackupFiles(StorageAnswers):
     """In a running Pod of the backup: the files in FOLDER. Read as {"files": {name: first characters}, "writable"}."""
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
@@ -36,7 +36,7 @@ class BackupAsked(Asked):
         return self.ask({"": question | {"program": PROGRAM, "container": looking(pods[0])["name"]}})
 
 
-FILES = BackupAsked()
+FILES = BackupFiles()
 
 
 def backup_of(state: PlainState) -> Object | None:

@@ -27,7 +27,7 @@ AT_LEAST = "200Mi"
 
 
 @dataclass(frozen=True)
-class Asked(PodsInside[dict[str, Any]]):
+class StorageAnswers(PodsInside[dict[str, Any]]):
     """Base of the observations inside one Pod. Read as they are; {"error": why} where the Pod could not be asked.
 
     An error is no reason to stop: most mistakes show in the objects already.
@@ -45,7 +45,7 @@ def require_answers(answers: dict[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
-class RedisAsked(Asked):
+class RedisData(StorageAnswers):
     """In a running Pod of the guestbook: the report of Redis behind Service redis, and the app's answer to /entries."""
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
@@ -60,7 +60,7 @@ class RedisAsked(Asked):
         return self.ask({"": ask_in_pod(pods[0], questions) | {"program": PROGRAM}})
 
 
-REDIS = RedisAsked()
+REDIS = RedisData()
 
 
 def redis_pod(state: State) -> Object:

@@ -26,7 +26,7 @@ from .capstone_app import app, ports, require_port, variable
 
 
 @dataclass(frozen=True)
-class CapstoneAsked(Http):
+class CapstoneAnswers(Http):
     """Requests to the capstone's Service at the port that its seed says."""
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
@@ -37,7 +37,7 @@ class CapstoneAsked(Http):
         return {**question, "url": f"http://{self.service}.{state.namespace}.svc.cluster.local.:{port}{self.path}"}
 
 
-ASKED = CapstoneAsked("guestbook", "/", times=20, per_pod=True)
+ANSWERS = CapstoneAnswers("guestbook", "/", times=20, per_pod=True)
 
 
 def answering(state: State, answers: Answers) -> Object:
@@ -52,7 +52,7 @@ def answering(state: State, answers: Answers) -> Object:
     return service
 
 
-@task("answers", observe=ASKED)
+@task("answers", observe=ANSWERS)
 def guestbook_answers(state: State, answers: Answers) -> None:
     service = answering(state, answers)
     silent = sorted({pod.name for pod in state.ready_pods(service)} - answers.hosts)
@@ -72,7 +72,7 @@ def require_app_port(state: State, service: Object) -> None:
             fail("app-port-moved", about, pod=pod.name, port=target, wanted=right.listens)
 
 
-@task("says", observe=ASKED)
+@task("says", observe=ANSWERS)
 def greeting_is_right(state: State, answers: Answers) -> None:
     right = capstone.plan(seed_of(state))
     answering(state, answers)

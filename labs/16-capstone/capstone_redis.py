@@ -27,7 +27,7 @@ PROGRAM = program(__file__, "ask_guestbook")
 
 
 @dataclass(frozen=True)
-class RedisAsked(PodsInside[dict[str, Any]]):
+class RedisEntries(PodsInside[dict[str, Any]]):
     """In the running Pods of the capstone: what REDIS_HOST resolves to, the app's answer to /entries, and whether this
     answer came from Redis.
 
@@ -49,7 +49,7 @@ class RedisAsked(PodsInside[dict[str, Any]]):
         return seen  # the task reads it after it found the Pods working (see `answered`)
 
 
-REDIS = RedisAsked("guestbook")
+REDIS = RedisEntries("guestbook")
 
 
 @task("entries", observe=REDIS)

@@ -182,8 +182,8 @@ def world(answer: str, begun: str) -> State:
         "entries": [{"status": 200, "text": "No entries yet.", "host": "", "version": "", "error": ""}],
     }
     seen = {
-        "CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)": answers,
-        "RedisAsked(deployment='guestbook')": {"": inside},
+        "CapstoneAnswers(path='/', per_pod=True, service='guestbook', times=20)": answers,
+        "RedisEntries(deployment='guestbook')": {"": inside},
         "reach": reach,
     }
     whole = state(*objects, observations=seen)
@@ -328,7 +328,7 @@ def test_redis_is_asked_for_by_the_handbooks_name_and_port() -> None:
         def put(seen: State) -> None:
             for one in seen.pods_of(seen.require("Deployment", "guestbook")):
                 next(v for v in one.containers[0]["env"] if v["name"] == "REDIS_HOST")["value"] = name
-            names = seen.observations["RedisAsked(deployment='guestbook')"][""]["names"]
+            names = seen.observations["RedisEntries(deployment='guestbook')"][""]["names"]
             names[name.partition(":")[0]] = names[right.store]
 
         return put
@@ -452,7 +452,7 @@ def test_one_redis_keeps_all_entries() -> None:
 def test_what_people_read_is_the_handbooks() -> None:
     def greets(other: str, seen: State) -> None:
         for name, answers in seen.observations.items():
-            if name.startswith("CapstoneAsked"):
+            if name.startswith("CapstoneAnswers"):
                 for answer in answers:
                     answer["text"] = f"{capstone.plan('1').greeting}\n{other} on x."
 
@@ -828,7 +828,7 @@ def test_strangers_that_answer_while_a_node_is_drained() -> None:
 def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(terminating: bool) -> None:
     """Each node's kube-proxy learns in its own time that a Pod is terminating; for another Pod that is no excuse."""
     seen = world("7", "7")
-    answers = seen.observations["CapstoneAsked(path='/', per_pod=True, service='guestbook', times=20)"]
+    answers = seen.observations["CapstoneAnswers(path='/', per_pod=True, service='guestbook', times=20)"]
     answers.append(answers[0] | {"host": "guestbook-abc-old"})
     if terminating:
         owner = next(one for one in seen.all("ReplicaSet") if one.name == "guestbook-abc")
@@ -851,7 +851,7 @@ def test_a_pod_of_the_deployment_that_was_told_to_go_may_answer_for_a_moment(ter
 )
 def test_what_a_replica_does_counts_and_not_what_its_pod_is_given(more: dict[str, Any], causes: dict[str, str]) -> None:
     seen = world("1", "1")
-    inside = seen.observations["RedisAsked(deployment='guestbook')"]
+    inside = seen.observations["RedisEntries(deployment='guestbook')"]
     inside["another"] = {**copy.deepcopy(inside[""]), **more}
     assert capstone_causes(seen) == causes
 

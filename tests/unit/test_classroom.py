@@ -24,7 +24,7 @@ from checker.classroom.roster import LONGEST_CLASS, LONGEST_ID, Learner, checked
 from checker.collect.api import ApiError
 from checker.grading.labs import load_lab
 from checker.model.fault import Unknown
-from checker.model.state import CLASS, Asked, Object, State
+from checker.model.state import CLASS, Object, Request, State
 from checker.ui.command import Group
 from checker.ui.overview import course
 from cluster import Cluster as RealCluster
@@ -506,8 +506,8 @@ def test_the_course_shows_what_is_not_in_this_class_and_does_not_count_it(joined
 
 def test_namespaces_that_may_be_seen_are_enough_where_rights_end() -> None:
     one = {"kind": "Namespace", "metadata": {"name": "t-ada-policies", "labels": {}}}
-    asked = Asked(frozenset(), frozenset({"Namespace"}), logs=False)
-    state = State("t-ada-policies", datetime.now(UTC), {"Namespace": [Object("Namespace", one)]}, asked=asked)
+    request = Request(frozenset(), frozenset({"Namespace"}), logs=False)
+    state = State("t-ada-policies", datetime.now(UTC), {"Namespace": [Object("Namespace", one)]}, request=request)
     assert [o.name for o in state.seen("Namespace")] == ["t-ada-policies"] and state.rights_end("Namespace")
     with pytest.raises(Unknown):
         state.everywhere("Namespace")

@@ -21,7 +21,7 @@ from checker.model.catalogue import catalogue
 from checker.model.explanation import Consequence, Explanation, Finding
 from checker.model.fault import Failed, NotPassed
 from checker.model.kinds import ALWAYS, KINDS
-from checker.model.state import LOGS, REACH, Asked, Object, State
+from checker.model.state import LOGS, REACH, Object, Request, State
 from checker.ui import causes_page
 from checker.ui.explanation import ExplanationReport, html_of, text_of
 from cluster import Problem
@@ -888,7 +888,7 @@ def as_admin_of_the_namespace(seen: State) -> State:
         },
         unlisted={**seen.unlisted, **{kind: f"{KINDS[kind].plural} is forbidden" for kind in CLUSTER_SCOPED}},
         forbidden=frozenset(CLUSTER_SCOPED),
-        asked=Asked(frozenset(CLUSTER_SCOPED), frozenset(KINDS) - CLUSTER_SCOPED),
+        request=Request(frozenset(CLUSTER_SCOPED), frozenset(KINDS) - CLUSTER_SCOPED),
     )
 
 

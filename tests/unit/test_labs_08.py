@@ -35,7 +35,7 @@ def set_answer(
     answer = {"status": 200, "text": "No entries yet.", "host": "", "version": "v1", "error": "", "count": 1}
     kind = kind or ASKING.kind_of(value.partition(":")[0], list(addresses))
     lookup = {"value": value, "kind": kind, "addresses": list(addresses), "error": error}
-    seen.observations[f"RedisTold(deployment='{deployment}')"] = {
+    seen.observations[f"RedisAddress(deployment='{deployment}')"] = {
         "": {"variable": lookup, "names": CONTROL, "entries": [answer]}
     }
 
@@ -99,14 +99,14 @@ def test_an_address_that_is_written_as_a_name_is_an_address(solved: State) -> No
 def test_the_dns_of_the_node_is_not_the_clusters(solved: State) -> None:
     set_answer(solved, "archive", "redis.learn-data", error="no-such-host")
     lost = {"kubernetes.default": {"addresses": [], "error": "no-such-host"}}
-    solved.observations["RedisTold(deployment='archive')"][""]["names"] = lost
+    solved.observations["RedisAddress(deployment='archive')"][""]["names"] = lost
     assert (judged(solved)["across"].verdict, causes(solved)) == ("unknown", {"across": "dns-down"})
     found(solved, "Deployment", "archive").spec["template"]["spec"]["hostNetwork"] = True
     assert (judged(solved)["across"].verdict, causes(solved)) == ("failed", {"across": "dns-policy-outside"})
 
 
 def test_a_pod_of_an_older_revision_does_not_answer_for_the_newest(solved: State) -> None:
-    (observation,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='archive')")
+    (observation,) = (o for o in LAB.observations if repr(o) == "RedisAddress(deployment='archive')")
     assert observation.question(solved)
     (old,) = pods(solved, "archive")
     (replica_set,) = (o for o in solved.all("ReplicaSet") if o.uid in old.owner_uids)
@@ -185,7 +185,7 @@ def test_only_the_apps_own_container_counts(solved: State) -> None:
         helper = container("helper", image="busybox", env=[{"name": "REDIS_HOST", "value": "redis"}])
         del one.containers[0]["env"]
         one.containers.insert(0, helper)
-    (observation,) = (o for o in LAB.observations if repr(o) == "RedisTold(deployment='guestbook')")
+    (observation,) = (o for o in LAB.observations if repr(o) == "RedisAddress(deployment='guestbook')")
     question: dict[str, Any] = observation.question(solved) or {}
     assert question["asks"][""]["container"] == "guestbook"
     set_answer(solved, "guestbook", "", error="no-such-host")
@@ -210,7 +210,7 @@ def in_a_secret(seen: State, deployment: str) -> dict[str, Any]:
     owner = found(seen, "Deployment", deployment)
     for one in (owner, *pods(seen, deployment)):
         one.containers[0]["env"] = [reference]
-    (observation,) = (o for o in LAB.observations if repr(o) == f"RedisTold(deployment='{deployment}')")
+    (observation,) = (o for o in LAB.observations if repr(o) == f"RedisAddress(deployment='{deployment}')")
     question: dict[str, Any] = observation.question(seen)["asks"][""]["questions"]
     return question
 

@@ -31,7 +31,7 @@ def pushed(seen_before: bool = False, timeline: bool = True) -> Callable[[State]
     """Two entries came by one command, after the guestbook had told for two seconds that the newest Pod has none."""
 
     def change(state: State) -> None:
-        redis, times = seen(state, "RedisAsked")[""], seen(state, "Traffic")
+        redis, times = seen(state, "RedisData")[""], seen(state, "Traffic")
         redis["redis"] |= {"items": ["a", "b"], "length": 2, "written": 1}
         redis["app"]["text"] = "a\nb"
         ready = max(pod["ready"] for pod in times["pods"].values() if pod["name"].startswith("redis"))
@@ -55,7 +55,7 @@ def by_hand(loaded: int = 0, appendonly: str = "no") -> Callable[[State], None]:
     """Redis has more entries than commands that wrote some, and has found so many keys when it began."""
 
     def change(state: State) -> None:
-        redis = seen(state, "RedisAsked")[""]["redis"]
+        redis = seen(state, "RedisData")[""]["redis"]
         redis |= {"loaded": loaded, "appendonly": appendonly}
 
     return change

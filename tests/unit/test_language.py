@@ -29,7 +29,7 @@ from checker.model import catalogue as catalogue_module
 from checker.model.catalogue import ENGLISH, UI
 from checker.model.explanation import Explanation
 from checker.model.fault import Fault, Phrase, Unknown, Words
-from checker.model.state import Asked, State
+from checker.model.state import Request, State
 from checker.model.verdict import Result
 from checker.ui.cli import app, started
 from checker.ui.explanation import html_of, text_of
@@ -481,7 +481,7 @@ REASONS = {
 @pytest.mark.usefixtures("speak")
 @pytest.mark.parametrize("id, facts", REASONS.items(), ids=REASONS)
 def test_a_state_keeps_why_something_was_not_seen_as_data(id: str, facts: dict[str, Any]) -> None:
-    seen = State("learn", datetime.now(UTC), unlisted={"Pod": Phrase(id, facts)}, asked=Asked(frozenset({"Pod"})))
+    seen = State("learn", datetime.now(UTC), unlisted={"Pod": Phrase(id, facts)}, request=Request(frozenset({"Pod"})))
     seen.observations, seen.refusals = {"x": {"error": Phrase(id, facts)}}, [{"message": Phrase(id, facts)}]
     kept = json.loads(json.dumps(seen.to_json()))
     assert kept["unlisted"] == {"Pod": {"id": id, "facts": facts}}

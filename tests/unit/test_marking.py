@@ -435,8 +435,8 @@ def test_every_lab_is_judged_in_a_class_as_it_was_recorded(number: str, monkeypa
         def collect(api: Any, found: str, *_: Any, listed: State, wanted: State = wanted, **__: Any) -> State:
             observed = {"observations": wanted.observations, "logs": wanted.logs, "unread_logs": wanted.unread_logs}
             more = {"refusals": wanted.refusals, "forbidden": wanted.forbidden, "now": wanted.now}
-            asked = replace(listed.asked, logs=wanted.asked.logs, observations=wanted.asked.observations)
-            return replace(listed, **observed, **more, asked=asked)
+            request = replace(listed.request, logs=wanted.request.logs, observations=wanted.request.observations)
+            return replace(listed, **observed, **more, request=request)
 
         monkeypatch.setattr(whole_class, "collect", collect)
         (look,) = see(api, RECORD).looks

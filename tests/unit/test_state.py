@@ -12,7 +12,7 @@ from checker.grading.labs import load_lab
 from checker.grading.observations import Http
 from checker.model.answers import Answer, Answers
 from checker.model.kinds import ALWAYS
-from checker.model.state import REACH, Asked, Redacted, visible_objects
+from checker.model.state import REACH, Redacted, Request, visible_objects
 from checker.model.verdict import Failed, Unknown
 from checker.sdk import State
 
@@ -134,7 +134,7 @@ def test_a_log_is_text_or_empty_or_not_read() -> None:
 def test_a_recording_that_kept_only_logs_with_text_reads_as_before(were_read: bool) -> None:
     data = state(pod("a"), pod("b"), logs={"a/app": "bye"}).to_json()
     del data["unread_logs"], data["logs"]["b/app"]
-    data["asked"]["logs"] = were_read
+    data["request"]["logs"] = were_read
     again = State.from_json(data)
     assert (again.log("a", "app"), again.log_if_read("b", "app")) == ("bye", "" if were_read else None)
 
@@ -217,7 +217,7 @@ def test_what_is_not_known_of_a_variable_is_hidden() -> None:
 
 
 def test_a_kind_that_was_not_asked_for_is_unknown_and_never_absent() -> None:
-    seen = state(asked=Asked(frozenset({"Namespace", "Pod"})))
+    seen = state(request=Request(frozenset({"Namespace", "Pod"})))
     with pytest.raises(Unknown) as end:
         seen.require("HorizontalPodAutoscaler", "guestbook")
     assert end.value.cause == "kind-not-asked"
@@ -227,7 +227,7 @@ def test_a_kind_that_was_not_asked_for_is_unknown_and_never_absent() -> None:
 
 
 def test_with_rights_in_one_namespace_nothing_is_called_absent_in_another() -> None:
-    seen = state(service(), asked=Asked(frozenset({"Namespace"}), frozenset({"Service"})))
+    seen = state(service(), request=Request(frozenset({"Namespace"}), frozenset({"Service"})))
     assert seen.find("Service", "nothing-of-the-kind") is None
     with pytest.raises(Unknown) as end:
         seen.find("Service", "guestbook", "other")

@@ -374,7 +374,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_in_all_the_learners_namespa
     assert state.namespace_exists(BESIDE) is True and state.namespace_exists("other") is None
     found = state.find("Namespace", BESIDE)
     assert found and found.name == BESIDE
-    assert State.from_json(state.to_json()).asked == state.asked
+    assert State.from_json(state.to_json()).request == state.request
 
 
 def test_a_further_namespace_that_is_hidden_is_not_called_empty(in_class: Cluster, server: ClassServer) -> None:

@@ -11,7 +11,7 @@ from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selects
 from checker.model.catalogue import say
 from checker.model.explanation import Explanation
-from checker.model.state import Asked, Object, State
+from checker.model.state import Object, Request, State
 from checker.ui.suspects import kept_back
 
 # The tones in which things are drawn; the words beside them say the same.
@@ -79,7 +79,7 @@ def scene(state: State, found: Explanation, kind: str = "", name: str = "") -> S
 
     found: what is broken there. Kinds that could not be listed are not on the picture.
     """
-    state = replace(state, unlisted={}, asked=Asked())
+    state = replace(state, unlisted={}, request=Request())
     faults = {c.object: finding.title for finding in found.findings for c in finding.consequences}
     faults |= {finding.seen_at or finding.object: finding.title for finding in found.findings}
     faults |= {finding.object: finding.title for finding in found.findings}
