@@ -30,7 +30,7 @@ def test_a_task_turns_green_without_a_click(page: Page) -> None:
     expect(word(page, 0)).to_have_text("✘ failed")
     why = panel_of(page).get_by_text("There is no Service guestbook in namespace learn.")
     expect(why).to_be_hidden()
-    expect(panel_of(page).get_by_text("Observed: Service objects: none.").first).to_be_visible()
+    expect(panel_of(page).get_by_text("Observed: Service objects: news.").first).to_be_visible()
     fold = panel_of(page).locator(".kc-why summary").first
     fold.focus()
     page.keyboard.press("Enter")

@@ -56,8 +56,8 @@ def of_lesson(notebook: dict[str, Any], spec_of: Callable[[str], LabSpec] = spec
     """
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     words = [_words(spec_of(number)) for number in dict.fromkeys(re.findall(r'\blab\("(\d\d)"\)', "\n".join(code)))]
-    texts = [spec_of(number) for number in all_labs()]
-    course = [[text.title, text.goal, text.minutes, sum(task.points for task in text.tasks)] for text in texts]
+    specs = [(number, spec_of(number)) for number in all_labs()]
+    course = [[n, spec.title, spec.goal, spec.minutes, sum(task.points for task in spec.tasks)] for n, spec in specs]
     return _digest(code, words, course if any("course()" in source for source in code) else [], _world())
 
 
