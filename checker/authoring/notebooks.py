@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from checker.model.catalogue import problem, say
+from cluster.process import DidNotEnd, finish
 
 CELL_TIMEOUT = 400  # seconds: a lesson may have metrics-server built where its image cannot be pulled
 NOTEBOOK_TIMEOUT = 1200  # seconds
@@ -47,18 +47,18 @@ def difference(path: Path, env: dict[str, str]) -> str:
     sanitize = ["--nbval-sanitize-with", SANITIZE] if (path.parent / SANITIZE).exists() else []
     plain = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--rootdir", "."]
     timeout = ["--nbval-cell-timeout", str(CELL_TIMEOUT)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", path.name, *sanitize, *timeout, *plain],
-        cwd=path.parent,
-        capture_output=True,
-        text=True,
-        timeout=NOTEBOOK_TIMEOUT,
-        check=False,
-        env={name: value for name, value in env.items() if not name.startswith("PYTEST_")},
-    )
+    try:
+        done = finish(
+            *(sys.executable, "-m", "pytest", "--nbval", path.name, *sanitize, *timeout, *plain),
+            cwd=str(path.parent),
+            timeout=NOTEBOOK_TIMEOUT,
+            env={name: value for name, value in env.items() if not name.startswith("PYTEST_")},
+        )
+    except DidNotEnd as late:
+        return str(late)
     if done.returncode:
-        return _COLOUR.sub("", done.stdout[-6000:] + done.stderr[-2000:])
-    passed, cells = re.search(r"(\d+) passed", done.stdout), len(code_cells(path))
+        return _COLOUR.sub("", done.out[-6000:] + done.err[-2000:])
+    passed, cells = re.search(r"(\d+) passed", done.out), len(code_cells(path))
     ran = int(passed.group(1)) if passed else 0
     return "" if ran == cells else say("ci-cells", ran=ran, cells=cells)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from checker.classroom.registry import prefixed
 from checker.grading.labs import load_lab
-from cluster import paths
+from cluster import Problem, paths
+from cluster.process import finish
 
 BESIDE_LESSONS = ("*.md", "*.svg", "figures/*", "guestbook/*")  # what the lessons refer to
 # Metadata of a cell that JupyterLab changes when a cell is run or folded: that is no change by the learner.
@@ -57,10 +57,10 @@ def is_changed_in_the_clone(page: str) -> bool:
     """Whether a lesson in the clone is another one than git has. False where git cannot say."""
     lessons = paths.lessons()
     try:
-        shown = subprocess.run(["git", "show", f"HEAD:./{page}"], cwd=lessons, capture_output=True, check=False)
-    except FileNotFoundError:  # there is no git
+        shown = finish("git", "show", f"HEAD:./{page}", cwd=str(lessons), timeout=20)
+    except Problem:  # there is no git
         return False
-    return not shown.returncode and digest(page, shown.stdout) != digest_of(lessons / page)
+    return not shown.returncode and digest(page, shown.out.encode()) != digest_of(lessons / page)
 
 
 def digest(name: str, content: bytes) -> str:

@@ -217,6 +217,15 @@ def test_no_sentence_stands_in_code(module: str) -> None:
     assert not found, path
 
 
+# Two start a server that outlives the call, one talks with the user's terminal. All others use cluster/process.py.
+STARTS_PROGRAMS = {"cluster.process", "cluster.engine", "checker.ui.study", "checker.collect.exec_plugin"}
+
+
+def test_programs_are_run_in_one_place() -> None:
+    found = {name for name, path in modules("cluster", "checker").items() if "subprocess" in imported(path)}
+    assert found == STARTS_PROGRAMS
+
+
 @pytest.mark.parametrize("module", [name for name in modules("cluster", "checker") if name != LANGUAGE])
 def test_a_problem_is_made_of_a_sentence_of_the_catalogue(module: str) -> None:
     tree = ast.parse(modules("cluster", "checker")[module].read_text())
