@@ -18,7 +18,7 @@ from checker.ui.course_cli import ci as ci_command
 from checker.ui.course_cli import course as course_commands
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
-from checker.ui.marks_cli import hand_in
+from checker.ui.marks_cli import hand_in, report_fault
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -400,6 +400,7 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
+app.add_command(report_fault, "report")
 for _command in (
     *CLUSTER_COMMANDS,
     lesson_commands,

@@ -20,6 +20,7 @@ key_option = command.option(
     "--key", "key_file", metavar="FILE", type=click.Path(path_type=Path), default=None, help="help-class-key"
 )
 _file = click.Path(path_type=Path)
+REPORT = Path("kubeclass-report.json")
 
 
 wait_option = command.option(
@@ -63,6 +64,29 @@ def hand_in(lab: str, file: Path | None, namespace: str, wait: float, as_json: b
         click.echo(say("hand-in-done", file=place, lab=made.lab, score=made.score, max_score=made.max_score))
         click.echo(say("hand-in-means"))
     sys.exit(result.exit_code)
+
+
+@click.command(cls=command.Command, help="help-report")
+@command.argument("lab", metavar="[LAB]", required=False, default="", help="help-report-lab")
+@command.option(
+    "--out", "file", metavar="FILE", type=_file, default=Path("kubeclass-report.json"), help="help-report-out"
+)
+@command.option("--namespace", "-n", metavar="NAME", default="", help="help-lab-namespace")
+def report_fault(lab: str, file: Path, namespace: str) -> None:
+    """Write what belongs to a report of a fault into one file, and say what is in it."""
+    from checker.marking.fault_report import gathered
+    from checker.model.catalogue import problem, say
+
+    parts = gathered(lab, namespace)
+    try:
+        file.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise problem("receipt-unwritable", file=file, why=error.strerror) from None
+    click.echo(say("report-done", file=file))
+    for name, part in parts.items():
+        missing = part.get("missing", "") if isinstance(part, dict) else ""
+        click.echo(say("report-missing", part=name, why=missing) if missing else say(f"report-{name}"))
+    click.echo(say("report-read-it"))
 
 
 @class_commands.command(help="help-class-collect")

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "environments": {"model", "diagnosis", "grading", "collect", "classroom"},
     "classroom": {"model", "diagnosis", "grading", "collect"},
     "recording": {"model", "diagnosis", "grading"},
-    "marking": {"model", "diagnosis", "grading", "collect", "classroom", "recording"},
+    "marking": {"model", "diagnosis", "grading", "collect", "classroom", "recording", "session"},
     "authoring": {"model", "diagnosis", "grading", "collect", "environments", "session"},
     "ui": {
         *("authoring", "model", "diagnosis", "grading", "collect", "environments", "classroom", "marking"),
