@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -95,7 +96,30 @@ def findings(facts: dict[str, Any]) -> list[Finding]:
         _registry(facts),
         _clock(facts),
         _capabilities(facts),
+        _tried(facts),
     ]
+
+
+def tried() -> list[dict[str, Any]]:
+    """The machines on which the course was really tried: engine, version, cgroup, images, network, by."""
+    machines: list[dict[str, Any]] = json.loads((Path(__file__).parent / "tried.json").read_text())["machines"]
+    return machines
+
+
+def _tried(facts: dict[str, Any]) -> Finding:
+    """Whether the course was tried on a machine like this: the same engine and version, cgroup, and way to images."""
+    images, known = "pulled" if facts["registry"] else "built", facts["engine_version"]
+    this = {
+        "engine": facts["engine"],
+        "version": known,
+        "cgroup": facts["cgroup"],
+        "images": images,
+    }
+    for machine in tried():
+        same = all(machine[key] == this[key] for key in ("engine", "cgroup", "images"))
+        if known and same and _numbers(known)[: len(_numbers(machine["version"]))] == _numbers(machine["version"]):
+            return _found("tried", "well", "machine-tried", **{**this, "images": say(f"images-{images}")})
+    return _found("tried", "warning", "machine-untried", **{**this, "images": say(f"images-{images}")})
 
 
 def _found(id: str, level: str, sentence: str, **facts: Any) -> Finding:
@@ -267,17 +291,19 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def as_json(found: list[Finding]) -> dict[str, Any]:
-    """The findings for scripts: `fit` and `findings`."""
-    return {"fit": exit_code(found) == 0, "findings": [asdict(finding) for finding in found]}
+    """For scripts: `fit`, `findings`, and `tried`, the machines on which the course was tried."""
+    return {"fit": exit_code(found) == 0, "findings": [asdict(finding) for finding in found], "tried": tried()}
 
 
 def as_text(found: list[Finding], short: bool = False) -> str:
     """The findings for people, a remedy below its finding.
 
-    short: one line where the machine is fit. A machine that is not fit needs all its findings.
+    short: one line where the machine is fit, and a second one where it is like none on which the course was tried. A
+        machine that is not fit needs all its findings.
     """
     if short and exit_code(found) == 0:
-        return say("doctor-fit-short")
+        untried = [finding.observed for finding in found if finding.id == "tried" and finding.level != "well"]
+        return "\n".join([say("doctor-fit-short"), *untried])
     lines = []
     for finding in found:
         lines.append(f"{say(f'level-{finding.level}'):<9}  {finding.id}: {finding.observed}")
