@@ -50,6 +50,11 @@ class Outcome:
     seconds: float = 0.0
     problem: str = ""
 
+    @property
+    def is_well(self) -> bool:
+        """Whether the root was told first, and nothing else: not before, and not of the healthy namespace."""
+        return self.word == "first" and not self.early and not self.healthy
+
 
 def judged(
     broken: Broken,
@@ -90,17 +95,39 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, int]:
     }
 
 
-def kept(outcomes: Sequence[Outcome], seed: str, date: str) -> dict[str, Any]:
-    """A run as docs/proof.json keeps it."""
-    ordered = sorted(outcomes, key=lambda one: (one.name, one.shape))
-    return {"seed": seed, "date": date, "outcomes": [asdict(one) for one in ordered]}
+def kept(
+    outcomes: Sequence[Outcome], seed: str, date: str, number: int, known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A run as docs/proof.json keeps it.
+
+    number: how many breakages the whole run has. known: an earlier run of the same seed, as it is kept. What has been
+    tried again takes the place of what is known, and the numbers of the first try stay.
+    """
+    new = {one.name for one in outcomes}
+    rest = [one for one in outcomes_of(known or {}) if one.name not in new]
+    ordered = sorted([*rest, *outcomes], key=lambda one: (one.name, one.shape))
+    data = {"seed": seed, "date": date, "number": number, "outcomes": [asdict(one) for one in ordered]}
+    again = new & {one["name"] for one in (known or {}).get("outcomes", [])}
+    if known and again:
+        data["again"] = sorted({*known.get("again", []), *again})
+        data["first_try"] = known.get("first_try") or summary(outcomes_of(known))
+    return data
+
+
+def outcomes_of(data: dict[str, Any]) -> list[Outcome]:
+    """The outcomes of a run that docs/proof.json keeps."""
+    lists = ("roots", "told", "untrue", "early", "healthy")
+    return [
+        Outcome(**{name: tuple(value) if name in lists and value is not None else value for name, value in one.items()})
+        for one in data.get("outcomes", [])
+    ]
 
 
 def lines(data: dict[str, Any]) -> list[str]:
     """A kept run as lines of docs/proof.md."""
-    outcomes = [Outcome(**one) for one in data["outcomes"]]
+    outcomes = outcomes_of(data)
     numbers = summary(outcomes)
-    command = f"make prove EXPLAIN=random N={len(outcomes)} SEED={data['seed']}"
+    command = f"make prove EXPLAIN=random N={data['number']} SEED={data['seed']}"
     columns = [
         "breakages",
         "root-first",
@@ -117,13 +144,21 @@ def lines(data: dict[str, Any]) -> list[str]:
         "## Healthy namespaces, broken at random",
         "",
         f"`{command}`, on {data['date']}. `tests/breakages` holds each breakage with its root.",
+        *([f"{len(outcomes)} of them have been tried."] if len(outcomes) < data["number"] else []),
         "*Half*: the root was told, but not first, or beside something untrue. *Too early*: untrue, and taken back.",
         "",
         f"| {' | '.join(columns)} |",
         "|---:" * len(columns) + "|",
         f"| {' | '.join(map(str, values))} |",
     ]
-    rest = [one for one in outcomes if one.word != "first" or one.early or one.healthy]
+    if first_try := data.get("first_try"):
+        told = ", ".join(f"{first_try[name]} {COLUMNS[name]}" for name in COLUMNS if name != "healthy")
+        found += [
+            "",
+            f"At the first try, {first_try['tried']} breakages gave: {told}. Then `explain` was mended,",
+            f"and these were tried again: {', '.join(data['again'])}.",
+        ]
+    rest = [one for one in outcomes if not one.is_well]
     if rest:
         found += ["", "| not root first, or not only that | of | root | told |", "|---|---|---|---|"]
     for one in rest:

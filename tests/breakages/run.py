@@ -2,8 +2,10 @@
 
     python -m tests.breakages.run --number 60 --seed 26      sixty breakages, side by side
     python -m tests.breakages.run --only host-slip           one of them, which changes no table
+    python -m tests.breakages.run --failed                   again what was not told well, or was not tried yet
 
-The same seed breaks the same things. What `explain` saw is kept in the tests' home, under `breakages`.
+The same seed breaks the same things. The table is written after each breakage. What `explain` saw is kept in the tests'
+home, under `breakages`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from cluster import Problem, current
 from cluster.kubectl import kubectl
 from tests.breakages import containers, objects, services
 from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
-from tests.breakages.outcome import Outcome, judged, kept, summary
+from tests.breakages.outcome import Outcome, judged, kept, outcomes_of, summary
 from tests.conftest import HOME, cluster_missing
 from tests.explain.case import remarks, roots
 from tests.explain.test_explain import run as run_script
@@ -125,17 +127,16 @@ def settled(namespace: str, seconds: float, healthy: bool = False, remark: bool 
         time.sleep(PAUSE)
 
 
-def run(chosen: list[Broken], names: list[str], workers: int) -> list[Outcome]:
-    """Try breakages out side by side, and print what came of each."""
-    outcomes = []
+def run(chosen: list[Broken], names: list[str], workers: int) -> Iterator[Outcome]:
+    """Try breakages out side by side, and print what came of each. Gives each outcome as soon as it is known."""
     with ThreadPoolExecutor(workers) as pool:
         for future in as_completed([pool.submit(try_out, *one) for one in zip(chosen, names, strict=True)]):
-            outcomes.append(outcome := future.result())
+            outcome = future.result()
             print(
                 f"{outcome.word:7} {outcome.seconds:4.0f} s  {outcome.shape}/{outcome.name}  {_details(outcome)}",
                 flush=True,
             )
-    return outcomes
+            yield outcome
 
 
 def _details(outcome: Outcome) -> str:
@@ -153,11 +154,16 @@ def main() -> int:
     parser.add_argument("--seed", default="26")
     parser.add_argument("--only", nargs="+", default=[], help="names of breakages; the table stays as it is")
     parser.add_argument("--no-table", action="store_true", help="the table stays as it is")
+    parser.add_argument(
+        "--failed", action="store_true", help="only what the last run of this seed has not tried, or not told well"
+    )
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--prefix", default="random")
     options = parser.parse_args()
     if why := cluster_missing():
         sys.exit(why)
+    if options.failed and options.number > len(ALL):
+        parser.error(f"--failed goes with at most {len(ALL)} breakages, which are all different")
     kinds = drawn(options.number, options.seed)
     if options.only:
         kinds = [one for one in ALL if one.name in options.only]
@@ -168,14 +174,20 @@ def main() -> int:
     for kind, namespace in zip(kinds, names, strict=True):
         turn = next(turns.setdefault(kind.name, count()))
         chosen.append(broken(kind, f"{options.seed} {turn}", facts_of(namespace)))
+    known = table.read().get("random", {}) if options.failed else {}
+    known = known if (known.get("seed"), known.get("number")) == (options.seed, options.number) else {}
+    well = {outcome.name for outcome in outcomes_of(known) if outcome.is_well}
+    todo = [(one, name) for one, name in zip(chosen, names, strict=True) if one.breakage.name not in well]
+    outcomes: list[Outcome] = []
     with _ingress_class():
-        outcomes = run(chosen, names, options.workers)
+        for outcome in run([one for one, _ in todo], [name for _, name in todo], options.workers):
+            outcomes.append(outcome)
+            if not options.only and not options.no_table:
+                data = table.read()
+                data["random"] = kept(outcomes, options.seed, date.today().isoformat(), options.number, known)
+                table.write(data)
     numbers = summary(outcomes)
     print(numbers)
-    if not options.only and not options.no_table:
-        data = table.read()
-        data["random"] = kept(outcomes, options.seed, date.today().isoformat())
-        table.write(data)
     return int(numbers["first"] < len(outcomes) or bool(numbers["said_of_healthy"]))
 
 

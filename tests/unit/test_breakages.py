@@ -9,7 +9,7 @@ import pytest
 from checker.model.catalogue import catalogue
 from tests.breakages import run as runner
 from tests.breakages.breakage import ALL, Breakage, broken, changes, differences, drawn, manifests_of, shapes
-from tests.breakages.outcome import Outcome, judged, kept, lines, summary
+from tests.breakages.outcome import Outcome, judged, kept, lines, outcomes_of, summary
 
 FACTS = {"NAMESPACE": "ns", "API_SERVER": "172.18.0.2", "INGRESS_CLASS": runner.INGRESS_CLASS}
 EACH = [pytest.param(one, shape, id=f"{one.name}-{shape}") for one in ALL for shape in one.shapes]
@@ -100,9 +100,25 @@ def test_the_table_counts_and_shows_what_was_not_told_first() -> None:
     wanted = {"tried": 2, "first": 1, "half": 1, "missed": 0, "untrue": 1, "healthy": 2, "said_of_healthy": 1}
     assert {name: numbers[name] for name in wanted} == wanted
     assert numbers["broken"] == 1
-    data = json.loads(json.dumps(kept([good, half, failed], "26", "2026-01-01")))
+    data = json.loads(json.dumps(kept([good, half, failed], "26", "2026-01-01", 3)))
     text = "\n".join(lines(data))
     assert "N=3 SEED=26`, on 2026-01-01" in text
     assert "| 2 | 1 | 1 | 0 | 1 | 0 | 2 | 1 |" in text
     assert f"| half: host-slip | store | `{ROOT}` | `{ROOT}`, `{OTHER}`; when healthy: `{OTHER}` |" in text
     assert "no such namespace" in text
+
+
+def test_what_is_tried_again_takes_the_place_of_the_first_try_whose_numbers_stay() -> None:
+    made, other = broken(named("host-slip"), "1", FACTS, "store"), broken(named("config-kind"), "1", FACTS)
+    bad, good = judged(made, [OTHER], []), judged(made, [ROOT], [])
+    right = judged(other, ["config-kind-mixed-up@Deployment/web"], [], healthy=[])
+    first = json.loads(json.dumps(kept([bad, right], "26", "2026-01-01", 3)))
+    assert outcomes_of(first) == [right, bad]
+    assert "2 of them have been tried." in lines(first)
+    assert [one.is_well for one in outcomes_of(first)] == [True, False]
+    second = json.loads(json.dumps(kept([good], "26", "2026-01-02", 3, first)))
+    assert outcomes_of(second) == [right, good]
+    assert (second["again"], second["first_try"]["missed"]) == (["host-slip"], 1)
+    text = " ".join(lines(second))
+    assert "At the first try, 2 breakages gave: 1 root first, 0 half, 1 missed, 1 untrue findings" in text
+    assert "tried again: host-slip." in text
