@@ -5,6 +5,8 @@ Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 
 from __future__ import annotations
 
+from checker.diagnosis.owners import workload_of
+from checker.diagnosis.stateful_set import walk_governing_service
 from checker.diagnosis.walking import walk
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -79,6 +81,9 @@ def hostname_of(pod: Object) -> str:
 
 def _explain_no_service(state: State, named: list[Object], facts: dict[str, str]) -> None:
     pod = named[0]
+    workload = workload_of(state, pod)
+    if workload and workload.kind == "StatefulSet":
+        walk_governing_service(state, workload)
     headless = sorted(
         service.name
         for service in state.all("Service", pod.namespace)
