@@ -93,8 +93,11 @@ def _since(begin: float) -> float:
 
 
 def apply(namespace: str, manifests: list[Manifest]) -> None:
-    """Apply objects. What cannot be changed in place is deleted and created again. Raises Problem for a refusal."""
-    for one in manifests:
+    """Apply objects. What cannot be changed in place is deleted and created again. Raises Problem for a refusal.
+
+    A ResourceQuota comes first: it does not concern Pods that are there before it.
+    """
+    for one in sorted(manifests, key=lambda obj: bool(obj["kind"] != "ResourceQuota")):
         text = yaml.safe_dump(one)
         try:
             kubectl(current(), "-n", namespace, "apply", "-f", "-", input=text)
