@@ -140,6 +140,6 @@ def test_nothing_is_hard_to_perceive_in_either_theme(page: Page, jupyter: str, t
     expect(which(page).get_by_role("status").first).to_contain_text("You predicted")
     run_to(page, 2)
     which(page).get_by_role("button", name="Show what came").click()
-    expect(which(page).get_by_text("What came")).to_be_visible()
+    expect(which(page).get_by_text("What came: only the ready ones.")).to_be_visible()
     keep_screenshot(which(page), f"predict-{theme.split()[-1].lower()}")
     assert serious_faults(page, ".kc-predict") == []
