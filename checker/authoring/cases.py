@@ -57,8 +57,12 @@ def not_as_expected(kind: str, case: Case, result: Result) -> str:
     found = {task.id: task.cause for task in result.tasks if task.verdict != "passed"}
     if found == wanted:
         return ""
-    words = "\n".join(f"{t.id}: {t.verdict} {t.cause}: {t.message}" for t in result.tasks)
-    return say("ci-other-verdicts", expected=_listed(wanted), found=_listed(found)) + f"\n{words}"
+    return say("ci-other-verdicts", expected=_listed(wanted), found=_listed(found)) + f"\n{in_words(result)}"
+
+
+def in_words(result: Result) -> str:
+    """The verdicts, a line for each."""
+    return "\n".join(f"{t.id}: {t.verdict} {t.cause}: {t.message}" for t in result.tasks)
 
 
 def _listed(causes: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from checker.authoring.cases import WAIT, in_words, put_away
 from checker.environments.namespace import NamespaceEnvironment
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab, load_module
@@ -16,7 +17,6 @@ from checker.grading.seeds import SEED, bound
 from checker.model.state import State
 from checker.model.verdict import Result
 from checker.session import Session
-from tests.labs.test_cases import WAIT, explained, put_away
 
 LAB = load_lab("16")
 capstone = load_module(LAB.folder, "setup")
@@ -40,10 +40,10 @@ def test_a_seed_is_broken_and_its_own_answer_passes_and_no_others(seed: str, tmp
     try:
         session.start()
         begun = session.check(5)
-        assert passed(begun) == set(), explained(begun)
+        assert passed(begun) == set(), in_words(begun)
         session.environment.run(LAB, REPAIR, LAB.folder, timeout=300)
         result, state = session.checked(WAIT)
-        assert passed(result) == TASKS, explained(result)
+        assert passed(result) == TASKS, in_words(result)
         session.start()  # once more: what was repaired stays so
         assert passed(session.check(WAIT)) == TASKS
         for other in SEEDS:
