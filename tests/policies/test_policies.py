@@ -18,7 +18,7 @@ import yaml
 
 from checker.collect.api import Api
 from checker.collect.collect import collect
-from checker.diagnosis.network_policy import Path, end_of
+from checker.diagnosis.network_policy import PolicyPath, end_of
 from cluster import Cluster, current
 from cluster.engine import command
 from cluster.kubectl import kubectl
@@ -299,7 +299,7 @@ def closed_by_evaluation(api: Api) -> set[str]:
         source, _, target = way.partition(">")
         name, _, port = target.partition(":")
         number, _, protocol = port.partition("/")
-        if port and not Path(state, ends[source], ends[name], int(number), protocol or "TCP").is_open:
+        if port and not PolicyPath(state, ends[source], ends[name], int(number), protocol or "TCP").is_open:
             closed.add(way)
     return closed
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from checker.environments import Environment
 from checker.grading.labs import Case, Lab, load_lab
 from checker.model.verdict import Result, Verdict
 from checker.ui.cli import started
-from cluster import Problem
+from cluster import Problem, paths
 from tests.labs.looks import without_evidence
 from tests.proof import digests, table
 from tests.proof import words as words_anew
@@ -213,3 +216,12 @@ def test_the_words_of_a_lab_at_a_commit_are_read_from_git() -> None:
     spec = words_anew.spec_of_then("HEAD", "07")
     assert spec and spec.title == load_lab("07").spec.title
     assert words_anew.spec_of_then("no-such-commit", "07") is None
+
+
+def test_the_tests_that_need_a_cluster_can_be_collected() -> None:
+    """`make test` does not run them, so nothing else tells where one imports what is no longer there."""
+    words = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    ignored = ["--ignore=tests/unit"]
+    done = subprocess.run([*words, *ignored], cwd=paths.COURSE, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
