@@ -300,7 +300,8 @@ def test_an_ephemeral_container_may_not_be_privileged(classroom: Classroom) -> N
             {"spec": {"ephemeralContainers": [extra]}},
             content="application/strategic-merge-patch+json",
         )
-    kubectl(classroom.clusters["carl"], "delete", "pod", "server", "-n", f"{NAME}-carl", "--wait=false")
+    # The next test compares what this namespace holds: the Pod must be gone.
+    kubectl(classroom.clusters["carl"], "delete", "pod", "server", "-n", f"{NAME}-carl", "--timeout=60s")
 
 
 @pytest.mark.parametrize("number", ["07", "08", "14"])
