@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs site clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -24,6 +24,7 @@ help:
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
 	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
+	@echo "make site      the lessons and docs/ as a static site, in build/site/html; every link is checked"
 	@echo "make clean     delete the virtual environment and caches"
 
 study: $(VENV)/course
@@ -81,6 +82,9 @@ words: $(VENV)/tests
 docs: $(VENV)/tests
 	@$(BIN)/python -m checker.ui.causes_page
 
+site: $(VENV)/site/made
+	@$(VENV)/site/bin/python -m docs.site
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -96,6 +100,13 @@ $(VENV)/tests: pyproject.toml | $(VENV)/bin/python
 	@$(call install,-e .[test])
 	@touch $@ $(VENV)/course
 
+# What makes the site has a virtual environment of its own: tests and learners do not need it.
+$(VENV)/site/made: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Sphinx into $(VENV)/site …"
+	@$(BIN)/python -m venv --without-pip $(VENV)/site
+	@$(call install,-e .[site],$(VENV)/site)
+	@touch $@
+
 $(VENV)/bin/python:
 	@if command -v uv >/dev/null; then uv venv --quiet --python ">=3.11" $(VENV); \
 	else python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or later; this is " + sys.version.split()[0])' \
@@ -103,4 +114,4 @@ $(VENV)/bin/python:
 
 # Without uv, pip brings it: it installs the rest in a tenth of pip's time.
 install = export PATH="$(CURDIR)/$(BIN):$$PATH"; command -v uv >/dev/null || python -m pip install --quiet --disable-pip-version-check uv; \
-	uv pip install --quiet --python $(BIN)/python $(1)
+	uv pip install --quiet --python $(or $(2),$(VENV))/bin/python $(1)
