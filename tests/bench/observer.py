@@ -133,7 +133,7 @@ def main() -> None:
     lost = sum(count for stream in streams for _, _, count, _ in stream["lost"])
     measured(
         f"{LEARNERS} learners, a stream and a check every {EVERY:.0f} s each",
-        f"{len(checks)} checks, {unknown.total()} tasks unknown for the observer; "
+        f"{len(checks)} checks, {unknown.total()} tasks unknown for the observer, "
         f"a check {statistics.median(taken):.2f} s, 95 of 100 within {p95:.2f} s; "
         f"{sum(stream['sent'] for stream in streams)} requests of streams, {lost} lost",
         "none unknown, 2 s",
