@@ -57,10 +57,9 @@ BUDGET: dict[str, tuple[int, int, int]] = {
     "labs/13-jobs": (3, 0, 1),
     "labs/14-policies": (1, 0, 2),
     "labs/16-capstone": (2, 0, 5),
-    "labs/15-autoscaling": (0, 0, 2),
 }
 
-WITH_FIGURE = [f"{number:02}" for number in range(16)]  # the lessons that have an explanatory figure
+WITH_FIGURE = [f"{number:02}" for number in range(17)]  # the lessons that have an explanatory figure
 
 
 def markdown_cells(lesson: Path) -> list[str]:
