@@ -56,7 +56,6 @@ BUDGET: dict[str, tuple[int, int, int]] = {
     "labs/11-configuration": (1, 0, 2),
     "labs/13-jobs": (3, 0, 1),
     "labs/14-policies": (1, 0, 2),
-    "labs/16-capstone": (2, 0, 5),
 }
 
 WITH_FIGURE = [f"{number:02}" for number in range(17)]  # the lessons that have an explanatory figure
