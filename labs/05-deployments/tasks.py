@@ -5,9 +5,22 @@ The number of Pods comes from the objects, and everything else from the timeline
 
 from math import inf
 
-from checker.sdk import NotPassed, Object, Scaling, State, Timeline, Traffic, fail, task, unknown
+from checker.sdk import (
+    ImageName,
+    NotPassed,
+    Object,
+    Redacted,
+    Scaling,
+    State,
+    Timeline,
+    Traffic,
+    fail,
+    task,
+    unknown,
+)
 
 TRAFFIC = Traffic("guestbook", "/hostname")
+SLOW = 4  # seconds that the app takes to start: STARTUP_SECONDS in files/guestbook.yaml
 REPLICAS = 5  # as many as the Deployment is scaled to
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
 PATIENCE = 30.0  # seconds within which every ready Pod has long been sent a request
@@ -18,7 +31,28 @@ def guestbook(state: State) -> Object:
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
     state.require_image(deployment, "guestbook:v1")
+    fail_if_made_fast(state, deployment)
     return deployment
+
+
+def fail_if_made_fast(state: State, deployment: Object) -> None:
+    """Raise Failed where the app starts faster than in the manifest that the learner was given."""
+    for container in deployment.containers:
+        if ImageName.parse(container["image"]).without_path != "guestbook:v1":
+            continue
+        value = state.env(deployment, container).get("STARTUP_SECONDS", "")
+        if isinstance(value, Redacted):
+            unknown("not-observed", deployment, form="start-not-readable", start=SLOW)
+        if not is_slow(value):
+            fail("slow-start-removed", deployment, value=value, start=SLOW)
+
+
+def is_slow(seconds: str) -> bool:
+    """Whether a value of STARTUP_SECONDS is a number, and no smaller than in the learner's manifest."""
+    try:
+        return float(seconds) >= SLOW
+    except ValueError:
+        return False
 
 
 @task("three-replicas")
