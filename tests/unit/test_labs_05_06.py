@@ -11,7 +11,7 @@ from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.state import Object, State
 
-from .objects import pod
+from .objects import obj, pod
 
 DEPLOYMENTS, UPDATES = load_lab("05"), load_lab("06")
 
@@ -146,6 +146,27 @@ def test_a_replica_that_never_answers(affinity: str, seconds: float, cause: str)
     del timeline["hosts"]["guestbook-hash1-pod5"]
     timeline["until"] += seconds
     assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": cause}
+
+
+@pytest.mark.parametrize(
+    "variable, cause",
+    [
+        ({"value": "4.5"}, ""),
+        ({"value": "3.9"}, "slow-start-removed"),
+        ({"value": "soon"}, "slow-start-removed"),
+        ({"name": "OTHER", "value": "4"}, "slow-start-removed"),
+        ({"valueFrom": {"configMapKeyRef": {"name": "slow", "key": "seconds"}}}, ""),
+        ({"valueFrom": {"secretKeyRef": {"name": "slow", "key": "seconds"}}}, "not-observed"),
+    ],
+)
+def test_the_app_starts_as_slowly_as_in_the_manifest_of_the_lab(variable: dict[str, Any], cause: str) -> None:
+    state, _ = solved(DEPLOYMENTS)
+    state.objects["ConfigMap"] = [obj("ConfigMap", "slow", data={"seconds": "4"})]
+    state.objects["Secret"] = [obj("Secret", "slow", data={"seconds": "NA=="})]
+    (deployment,) = state.all("Deployment")
+    deployment.containers[0]["env"] = [{"name": "STARTUP_SECONDS", **variable}]
+    tasks = ("three-replicas", "one-replaced", "scaled-without-loss")
+    assert causes(DEPLOYMENTS, state) == (dict.fromkeys(tasks, cause) if cause else {})
 
 
 # -- lab 06 ----------------------------------------------------------------------------------------------------------
