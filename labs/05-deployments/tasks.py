@@ -1,6 +1,6 @@
-"""Judging lab 05: the number of Pods, lost requests, replaced Pods and scaling.
+"""Judging lab 05: the number of Pods and who answers for the Service, a replaced Pod, and a scaling that loses nothing.
 
-The number of Pods comes from the objects, and everything else from the timeline.
+The first comes from the objects, and everything else from the timeline.
 """
 
 from math import inf
@@ -35,16 +35,22 @@ def guestbook(state: State) -> Object:
     return deployment
 
 
-def fail_if_made_fast(state: State, deployment: Object) -> None:
-    """Raise Failed where the app starts faster than in the manifest that the learner was given."""
-    for container in deployment.containers:
+def fail_if_made_fast(state: State, deployment: Object, replicaset: Object | None = None) -> None:
+    """Raise Failed where the app starts faster than in the manifest that the learner was given.
+
+    replicaset: one of the Deployment's, whose Pods became ready while it was scaled. Without it, the Deployment's Pod
+    template counts.
+    """
+    template = replicaset or deployment
+    for container in template.containers:
         if ImageName.parse(container["image"]).without_path != "guestbook:v1":
             continue
-        value = state.env(deployment, container).get("STARTUP_SECONDS", "")
+        value = state.env(template, container).get("STARTUP_SECONDS", "")
         if isinstance(value, Redacted):
             unknown("not-observed", deployment, form="start-not-readable", start=SLOW)
         if not is_slow(value):
-            fail("slow-start-removed", deployment, value=value, start=SLOW)
+            form = "while-scaled" if replicaset else ""
+            fail("slow-start-removed", deployment, form=form, value=value, start=SLOW)
 
 
 def is_slow(seconds: str) -> bool:
@@ -59,6 +65,13 @@ def is_slow(seconds: str) -> bool:
 def three_replicas_run(state: State) -> None:
     deployment = guestbook(state)
     require_replicas(state, deployment, 3)
+    state.fail_for_other_backends(working_service(state), deployment, set())
+
+
+def working_service(state: State) -> Object:
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    return service
 
 
 def require_replicas(state: State, deployment: Object, wanted: int) -> None:
@@ -71,7 +84,6 @@ def require_replicas(state: State, deployment: Object, wanted: int) -> None:
 @task("one-replaced", observe=TRAFFIC)
 def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
-    state.require_working(state.require("Service", "guestbook"))
     if not timeline.replacements("guestbook"):
         timeline.require_watched(state)
         fail("pod-never-replaced", deployment, **watched(timeline))
@@ -80,8 +92,7 @@ def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
 @task("scaled-without-loss", observe=TRAFFIC)
 def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
-    service = state.require("Service", "guestbook")
-    state.require_working(service)
+    service = working_service(state)
     require_replicas(state, deployment, REPLICAS)
     state.fail_for_other_backends(service, deployment, set())
     scalings = [s for s in timeline.scalings(deployment) if 1 <= s.before < REPLICAS <= s.after]
@@ -101,12 +112,15 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
 
 
 def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
-    """Raises Failed if requests were lost while the Deployment was scaled, or if other Pods answered.
+    """Raises Failed if requests were lost while the Deployment was scaled, if other Pods answered, or if the new Pods
+    started fast.
 
     Raises Unknown while not all replicas have answered.
     """
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
     timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, replicas=int(scaling.after))
+    # The Pod template may have been changed since: the ReplicaSets keep the one of that time.
+    sets = timeline.sets_made_ready(state.owned("ReplicaSet", deployment), scaling.at, finished + SETTLE)
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         facts = {
@@ -116,12 +130,13 @@ def require_no_loss(state: State, timeline: Timeline, deployment: Object, servic
             "lost": sum(lost.values()),
             "errors": lost,
         }
-        # The Pod template may have been changed since: the ReplicaSets keep the one of that time.
-        for rs in timeline.sets_made_ready(state.owned("ReplicaSet", deployment), scaling.at, finished + SETTLE):
+        for rs in sets:
             bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
             if bare:
                 fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
         fail("requests-lost", deployment, **facts)
+    for rs in sets:
+        fail_if_made_fast(state, deployment, rs)
     if timeline.until < finished + SETTLE:
         silent = [pod for pod in state.ready_pods(deployment) if timeline.first_answer(pod.name, 0) == inf]
         if finished == inf:

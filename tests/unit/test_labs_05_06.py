@@ -64,7 +64,20 @@ def pods_with(timeline: dict[str, Any], image: str) -> list[dict[str, Any]]:
 def test_a_stand_in_behind_the_service_of_a_scaled_deployment() -> None:
     state, _ = solved(DEPLOYMENTS)
     with_stand_in(state)
-    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "service-answers-wrong"}
+    assert causes(DEPLOYMENTS, state) == dict.fromkeys(
+        ("three-replicas", "scaled-without-loss"), "service-answers-wrong"
+    )
+
+
+def test_a_pod_is_replaced_while_the_service_selects_nothing() -> None:
+    state, _ = solved(DEPLOYMENTS)
+    (service,) = state.all("Service")
+    service.spec["selector"] = {"app": "guest"}
+    for piece in state.all("EndpointSlice"):
+        piece.raw["endpoints"] = []
+    assert causes(DEPLOYMENTS, state) == dict.fromkeys(
+        ("three-replicas", "scaled-without-loss"), "service-selects-nothing"
+    )
 
 
 def test_a_stand_in_that_answered_while_the_deployment_was_scaled() -> None:
@@ -167,6 +180,13 @@ def test_the_app_starts_as_slowly_as_in_the_manifest_of_the_lab(variable: dict[s
     deployment.containers[0]["env"] = [{"name": "STARTUP_SECONDS", **variable}]
     tasks = ("three-replicas", "one-replaced", "scaled-without-loss")
     assert causes(DEPLOYMENTS, state) == (dict.fromkeys(tasks, cause) if cause else {})
+
+
+def test_pods_that_start_fast_only_while_the_deployment_is_scaled() -> None:
+    state, _ = solved(DEPLOYMENTS)
+    (replicaset,) = state.all("ReplicaSet")
+    replicaset.containers[0]["env"] = [{"name": "STARTUP_SECONDS", "value": "0"}]
+    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "slow-start-removed"}
 
 
 # -- lab 06 ----------------------------------------------------------------------------------------------------------
