@@ -103,6 +103,11 @@ class ClassWatch(Watch):
 
     def _is_seen(self, kind: Kind, raw: Raw) -> bool:
         where = raw["metadata"].get("namespace") or (raw["metadata"]["name"] if kind.name == "Namespace" else "")
+        if raw["metadata"]["name"] == HAND:  # nothing else of it is read, and a learner may have put anything into it
+            kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+            metadata = {key: raw["metadata"][key] for key in kept if key in raw["metadata"]}
+            raw.clear()
+            raw["metadata"] = metadata
         return (not where or where.startswith(self._prefix)) and super()._is_seen(kind, raw)
 
     def _forget(self) -> None:

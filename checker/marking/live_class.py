@@ -61,8 +61,10 @@ class LiveClass:
         """
         self.record, self.api, self._changed = record, api, changed
         self._labs = labs_named(record, ())
-        self._watch = None if objects else ClassWatch(api, record.name, self.take, all_kinds())
-        self._objects: ClassObjects = objects or self._watch  # type: ignore[assignment]
+        self._watch: ClassWatch | None = None
+        if objects is None:
+            objects = self._watch = ClassWatch(api, record.name, self.take, all_kinds())
+        self._objects: ClassObjects = objects
         self._learners: dict[str, Learner] = {}
         self._begun: dict[str, tuple[Lab, ...]] = {}  # the labs that each learner is in, by the learner's id
         self._looks: dict[Pair, Look] = {}

@@ -54,13 +54,14 @@ class MadeUpLive:
         self.learners = [learner(one) for one in range(number)]
         self.looks = {one.id: self.look_of(one, CASES[n % len(CASES)]) for n, one in enumerate(self.learners)}
         self.api = self
+        self.begun: set[str] = set()  # who is in the lab, beside those who are judged
 
     def look_of(self, one: Learner, case: str) -> Look:
         return Look(one, self.lab, *judged(case)) if case else Look(one, self.lab)
 
     def seen(self) -> Seen:
         looks = tuple(self.looks[one.id] for one in self.learners)
-        now_in = {look.learner.id: ("07",) if look.result else () for look in looks}
+        now_in = {id: ("07",) if look.result or id in self.begun else () for id, look in self.looks.items()}
         return Seen(self.now, 0, (self.lab,), tuple(self.learners), looks, now_in)
 
     def courses(self) -> dict[tuple[str, str], Course]:

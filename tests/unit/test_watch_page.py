@@ -149,6 +149,20 @@ def test_a_nodes_heartbeat_is_no_change(cluster: Cluster, watch: ClassWatch, tol
     assert told == [("Node", "", False)]
 
 
+def test_of_a_raised_hand_only_the_time_is_kept(
+    cluster: Cluster, watch: ClassWatch, told: list[tuple[str, str, bool]]
+) -> None:
+    watch._kinds.append(KINDS["ConfigMap"])
+    annotated = {"annotations": {"note": "x" * 100_000}, "creationTimestamp": "2026-01-01T11:59:00Z"}
+    put(cluster, "configmaps", HAND, "t-ada", data={"key": "y" * 100_000}, metadata=annotated)
+    watch.start()
+    until(lambda: watch.is_complete)
+    (found,) = watch.of("ConfigMap", "t-ada")
+    assert len(json.dumps(found)) < 300 and ("ConfigMap", "t-ada", False) in told
+    hand = hands.hand_in("t-ada", [found])
+    assert hand and hand.since.minute == 59
+
+
 def test_learners_come_and_go(cluster: Cluster, watch: ClassWatch) -> None:
     home(cluster, "ada")
     watched(cluster, watch)
@@ -426,6 +440,13 @@ def test_a_row_says_word_and_symbol_and_on_what_a_learner_is_stuck() -> None:
     assert view(live)["rows"]["07/learner005"]["activity"] == "quiet for 3 min"
     not_begun = view(live)["rows"]["07/learner004"]
     assert {cell["shown"] for cell in not_begun["cells"]} == {"not begun"} and not not_begun["stuck"]
+
+
+def test_a_lab_that_is_begun_and_not_judged_yet_waits() -> None:
+    live = MadeUpLive(2)
+    live.looks["learner001"] = live.look_of(live.learners[1], "")
+    live.begun.add("learner001")
+    assert {cell["shown"] for cell in view(live)["rows"]["07/learner001"]["cells"]} == {"waiting"}
 
 
 def test_the_causes_are_those_of_the_report_with_the_lesson_to_show() -> None:

@@ -88,6 +88,7 @@ useTheme();
 function hideNames(wanted) {
   hidden = wanted;
   sessionStorage.setItem("hidden", hidden ? "yes" : "no");
+  write(spoken, ""); // it may hold a name
   if (hidden) for (const key of [...open.keys()]) close(key);
   draw();
 }

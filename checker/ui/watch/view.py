@@ -14,7 +14,7 @@ from checker.classroom.roster import Learner as Enrolled
 from checker.collect.collect import look
 from checker.diagnosis.explain import explained
 from checker.marking.live_class import Course, LiveClass
-from checker.marking.report import Cell, OfLab, Row, is_kept_back, numbered, report_of, time_text
+from checker.marking.report import OfLab, Row, is_kept_back, numbered, report_of, time_text
 from checker.model.catalogue import say, texts
 from checker.model.verdict import Verdict
 from checker.ui.marks_page import SYMBOLS
@@ -45,7 +45,12 @@ def view_of(live: LiveClass, roster: Iterable[Enrolled] = ()) -> View:
     for of_lab in open_report.labs:
         for row in of_lab.rows:
             course = courses.get((row.id, of_lab.lab.number))
-            rows[f"{of_lab.lab.number}/{row.id}"] = _row(of_lab, row, aliases[row.id], course, seen.time, row.id in up)
+            rows[f"{of_lab.lab.number}/{row.id}"] = {
+                **_row(of_lab, row, course, seen.time),
+                "alias": aliases[row.id],
+                "hand": row.id in up,
+                "cells": _cells(of_lab, row, is_pending=not row.begun and of_lab.lab.number in seen.now_in[row.id]),
+            }
     away, waiting = live.away, live.waiting()
     status = say("watch-away", why=away) if away else ""
     if not away and not live.is_complete:
@@ -115,7 +120,7 @@ def _causes(of_lab: OfLab) -> list[View]:
     ]
 
 
-def _row(of_lab: OfLab, row: Row, alias: str, course: Course | None, now: datetime, hand: bool) -> View:
+def _row(of_lab: OfLab, row: Row, course: Course | None, now: datetime) -> View:
     stuck = _stuck(row) if row.begun and row.score < of_lab.max_score else None
     minutes = _minutes(course.since, now) if course else 0
     at_least = "" if course and course.watched else say("watch-at-least")
@@ -125,12 +130,10 @@ def _row(of_lab: OfLab, row: Row, alias: str, course: Course | None, now: dateti
     quiet = say("watch-quiet", minutes=_minutes(moved, now)) if moved else ""
     return {
         "id": row.id,
-        "alias": alias,
         "name": row.name,
         "group": row.group,
         "lab": of_lab.lab.number,
         "begun": row.begun,
-        "cells": [_cell(of_lab, cell) for cell in row.cells],
         "score": row.score,
         "now": ", ".join([*([of_lab.lab.number] if row.begun else []), *row.now_in]),
         "why": row.why[:LONGEST],
@@ -139,8 +142,6 @@ def _row(of_lab: OfLab, row: Row, alias: str, course: Course | None, now: dateti
         "stuck": say("watch-stuck", since=since, title=_title(of_lab, stuck)) if stuck else "",
         "stuck_hidden": say("watch-stuck", since=since, title=_hidden_title(of_lab, stuck)) if stuck else "",
         "stuck_minutes": minutes if stuck else -1,
-        "done": row.begun and row.score == of_lab.max_score,
-        "hand": hand,
     }
 
 
@@ -164,10 +165,19 @@ def _hidden_title(of_lab: OfLab, verdict: Verdict) -> str:
     return say("report-find-out") if is_kept_back(verdict, hides_names=True) else _title(of_lab, verdict)
 
 
-def _cell(of_lab: OfLab, cell: Cell) -> View:
-    points = next(task.points for task in of_lab.lab.spec.tasks if task.id == cell.task)
-    shown = say(f"word-{cell.word}")
-    return {"word": cell.word, "symbol": SYMBOLS[cell.word], "shown": shown, "points": f"{cell.points}/{points}"}
+def _cells(of_lab: OfLab, row: Row, is_pending: bool) -> list[View]:
+    """is_pending: the lab is begun, and was not judged yet."""
+    worth = {task.id: task.points for task in of_lab.lab.spec.tasks}
+    words = [(cell, "waiting" if is_pending else cell.word) for cell in row.cells]
+    return [
+        {
+            "word": word,
+            "symbol": SYMBOLS[word],
+            "shown": say(f"word-{word}"),
+            "points": f"{cell.points}/{worth[cell.task]}",
+        }
+        for cell, word in words
+    ]
 
 
 def _hand(number: int, id: str, alias: str, hand: Hand, now: datetime) -> View:
