@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from checker.diagnosis.explain import explained
+from checker.model.catalogue import texts
+from checker.ui.picture.drawing import Places, laid_out
+from checker.ui.picture.scene import scene
 from tests.browser.jupyterlab import keep_screenshot, serious_faults
-from tests.unit.live_class import TOKEN, MadeUpLive, Served, roster, served
+from tests.unit.live_class import TOKEN, MadeUpLive, Served, judged, roster, served
 
 # Chromium gives up requests where network interfaces come and go: see tests/browser/jupyterlab.py.
 pytestmark = [pytest.mark.browser, pytest.mark.alone("engine")]
@@ -64,6 +68,25 @@ def test_the_page_follows_and_keeps_the_focus(browser_page: Page, live_page: Ser
     expect(page.locator(".kc-panel")).to_contain_text("What you have just shown")
     expect(page.get_by_role("row", name="learner000")).to_have_count(0)
     expect(button).to_be_focused()
+
+
+def test_the_picture_of_a_learners_namespace_is_drawn(
+    browser_page: Page, live_page: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, _ = judged("selector-typo")
+    drawn = laid_out(scene(state, explained(state)), Places())
+    view = {**drawn, "away": "", "texts": texts("picture-", "widget-")}
+    monkeypatch.setattr("checker.ui.watch.server.picture_view", lambda *asked: view)
+    page = opened(browser_page, live_page)
+    page.get_by_role("button", name="learner001").click()
+    page.get_by_role("button", name="Draw the picture").click()
+    picture = page.get_by_role("region", name="Namespace t-ada")
+    expect(picture.locator('[data-kind="Service"][data-name="guestbook"]')).to_be_visible()
+    expect(picture.locator(".kc-nowhere")).to_have_count(1)
+    picture.locator('[data-name="guestbook"]').first.click()
+    expect(picture).to_contain_text("kubectl")
+    keep_screenshot(page, "watch-picture")
+    assert serious_faults(page, ".detail") == []
 
 
 def test_a_hand_is_taken_down_from_the_page(browser_page: Page, live_page: Served) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ class Page:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        with self.client.stream("GET", f"{self.url}/events") as answer:
+        """Until the command ends."""
+        with suppress(httpx.HTTPError), self.client.stream("GET", f"{self.url}/events") as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     with self._seen:
