@@ -400,6 +400,22 @@ def progress(as_json: bool) -> None:
     click.echo(repr(course()))
 
 
+@app.command(help="help-hand")
+@command.option("--down", is_flag=True, help="help-hand-down")
+def hand(down: bool) -> None:
+    """Raise a hand in a class, or take it down. Twice is safe. Exit status: 0 done, 3 could not run."""
+    from checker.classroom import hand as hands
+    from checker.classroom.target import target
+    from checker.collect.api import Api
+    from checker.model.catalogue import problem, say
+
+    cluster = target()
+    if cluster.kind != "class":
+        raise problem("hand-no-class")
+    (hands.take_down if down else hands.put_up)(Api(cluster), cluster.namespace)
+    click.echo(say("hand-down" if down else "hand-up"))
+
+
 app.add_command(report_fault, "report")
 for _command in (
     *CLUSTER_COMMANDS,

@@ -303,6 +303,44 @@ def report(
     sys.exit(2 if made.unknown else 0)
 
 
+@class_commands.command(help="help-class-watch")
+@name_argument
+@command.option("--roster", metavar="FILE.csv", type=_file, default=None, help="help-class-report-roster")
+@command.option(
+    "--port",
+    type=click.IntRange(1024, 65000),
+    metavar="PORT",
+    default=8931,
+    show_default=True,
+    help="help-class-watch-port",
+)
+@command.option("--browser/--no-browser", default=True, help="help-class-watch-browser")
+@context_option
+@kubeconfig_option
+def watch(name: str, roster: Path | None, port: int, browser: bool, context: str, kubeconfig: Path | None) -> None:
+    """Show a class live on a page, until Ctrl-C."""
+    import asyncio
+    import threading
+    import webbrowser
+
+    from checker.classroom.roster import read_roster
+    from checker.model.catalogue import say
+    from checker.ui.watch.server import serve
+    from cluster.progress import tell
+
+    enrolled = read_roster(roster) if roster else []
+    api, record = class_at(name, context, kubeconfig)
+
+    def is_up(address: str) -> None:
+        click.echo(say("watch-address", address=address))
+        tell(say("watch-stop"))
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    asyncio.run(serve(api, record, enrolled, port, is_up))
+    tell(say("watch-ended"))
+
+
 def _report(done: int, of: int) -> None:
     from checker.model.catalogue import say
     from cluster.progress import tell
