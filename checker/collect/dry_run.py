@@ -30,8 +30,8 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
         try:
             documents = [d for d in yaml.safe_load_all(file.read_text()) if d]
         except OSError as error:  # removed a moment ago, or not the learner's to read
-            message = error.strerror or type(error).__name__
-            found.append({"file": file.name, "kind": "", "name": "", "message": message})
+            unreadable = error.strerror or type(error).__name__
+            found.append({"file": file.name, "kind": "", "name": "", "message": unreadable})
             continue
         except NOT_YAML as error:
             mark = getattr(error, "problem_mark", None)
