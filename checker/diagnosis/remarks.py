@@ -17,6 +17,7 @@ from checker.diagnosis.service import pods_behind
 from checker.diagnosis.traffic_policy import is_local
 from checker.diagnosis.variables import changed_at, sources_changed_since, started_at
 from checker.model.fault import Fault, NotPassed, Ref
+from checker.model.spelling import nearest_labels, pairs
 from checker.model.state import WORKLOADS, Object, State, parse_time
 
 Remark = Callable[[State, Object], Iterator[Fault]]
@@ -140,6 +141,23 @@ def _peer_matches_nobody(state: State, policy: Object) -> Iterator[Fault]:
                 yield Fault("policy-peer-matches-nobody", Ref.of(policy), facts)
 
 
+def _selects_nobody(state: State, policy: Object) -> Iterator[Fault]:
+    """A policy whose podSelector matches no Pod of its namespace: it isolates nothing."""
+    selector = policy.spec.get("podSelector")
+    seen = [pod.labels for pod in state.all("Pod", policy.namespace)]
+    to_come = []  # the labels of Pods that a workload may have at another time
+    for workload in [one for kind in WORKLOADS for one in state.all(kind, policy.namespace)]:
+        spec = (workload.spec.get("jobTemplate") or {}).get("spec") or workload.spec
+        to_come.append(((spec.get("template") or {}).get("metadata") or {}).get("labels") or {})
+    if not selector or any(selects(selector, labels) for labels in [*seen, *to_come]):
+        return
+    wanted = selector.get("matchLabels") or {}
+    labels = nearest_labels(wanted, seen) or {}
+    near = {key: labels[key] for key in wanted if key in labels}
+    facts = {"selector": selector_words(selector), "near": pairs(near) if near else ""}
+    yield Fault("policy-selects-nobody", Ref.of(policy), facts)
+
+
 def _nobody_may_reach(state: State, service: Object) -> Iterator[Fault]:
     """A Service whose Pods no policy lets anybody reach."""
     pods = [pod for pod in pods_behind(state, service) if not pod.is_terminating]
@@ -165,6 +183,6 @@ REMARKS: dict[str, tuple[Remark, ...]] = {
     "Deployment": (_scaled_to_nothing,),
     "StatefulSet": (_governing_service,),
     "Pod": (_left_over, _older_than_source, _optional_slip),
-    "NetworkPolicy": (_peer_matches_nobody,),
+    "NetworkPolicy": (_selects_nobody, _peer_matches_nobody),
     "Service": (_nobody_may_reach, _local_traffic),
 }

@@ -180,7 +180,7 @@ def policy_selects_others(it: Manifests) -> str:
     """The podSelector of a NetworkPolicy has a slip: it selects no Pod, and closes nothing."""
     policy = it.named("NetworkPolicy", "api-in")
     policy["spec"]["podSelector"]["matchLabels"]["app"] = it.slip("api")
-    return root("policy-selects-nothing", policy)
+    return root("policy-selects-nothing|policy-selects-nobody", policy)
 
 
 @breakage("store")
