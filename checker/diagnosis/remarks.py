@@ -14,6 +14,7 @@ from checker.diagnosis.network_policy import directions, rules_of
 from checker.diagnosis.owners import pods_owned, workload_of
 from checker.diagnosis.selectors import selector_words, selects
 from checker.diagnosis.service import pods_behind
+from checker.diagnosis.taints import is_worker
 from checker.diagnosis.traffic_policy import is_local
 from checker.diagnosis.variables import changed_at, sources_changed_since, started_at
 from checker.model.fault import Fault, NotPassed, Ref
@@ -168,6 +169,20 @@ def _nobody_may_reach(state: State, service: Object) -> Iterator[Fault]:
         yield Fault("service-closed-to-everybody", Ref.of(service), {"policies": names})
 
 
+def _local_node_port(state: State, service: Object) -> Iterator[Fault]:
+    """A NodePort Service that answers requests from outside only on some nodes.
+
+    Source: https://kubernetes.io/docs/tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport
+    """
+    if service.spec.get("type") != "NodePort" or service.spec.get("externalTrafficPolicy") != "Local":
+        return
+    ready = {str(p.spec.get("nodeName")) for p in pods_behind(state, service) if p.is_ready}
+    others = {node.name for node in state.everywhere("Node") if is_worker(node)} - ready
+    if ready and others:
+        facts = {"nodes": sorted(ready), "others": sorted(others)}
+        yield Fault("service-silent-on-nodes", Ref.of(service), facts, form="node-port")
+
+
 def _local_traffic(state: State, service: Object) -> Iterator[Fault]:
     """A Service that only answers on some of the nodes where the namespace has Pods."""
     if not is_local(service):
@@ -184,5 +199,5 @@ REMARKS: dict[str, tuple[Remark, ...]] = {
     "StatefulSet": (_governing_service,),
     "Pod": (_left_over, _older_than_source, _optional_slip),
     "NetworkPolicy": (_selects_nobody, _peer_matches_nobody),
-    "Service": (_nobody_may_reach, _local_traffic),
+    "Service": (_nobody_may_reach, _local_traffic, _local_node_port),
 }
