@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["protocol", "credentials", "name", "refused", "timeout", "denied"]
+Kind = Literal["certificate", "protocol", "credentials", "name", "refused", "timeout", "denied"]
 
 # By kind, in the order in which they are tried: the first that matches tells most.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
+    (
+        "certificate",
+        r"certificate.?verify.?failed|certificate (?:has expired|is valid for|is not valid|signed by unknown)|"
+        r"x509: |self[- ]signed certificate|unable to get local issuer|cert_has_expired|err_tls_cert_altname|"
+        r"unable_to_verify_leaf_signature|pkix path building failed|certificate problem",
+    ),
     (
         "protocol",
         r"wrong version number|http request (?:was sent )?to (?:an )?https|http response to https client|"
