@@ -38,7 +38,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"failure in name resolution|getaddrinfo|nodename nor servname|nxdomain|unknown ?host|"
         r"name does not resolve|"
         r"no address associated|enotfound|eai_again|bad address|can't find|could not translate host name|"
-        r"host not found|name resolution|"
+        r"host not found|name resolution|\[errno -[235]\]|"
         # what is no name at all: Python, Go, Java, Node.js
         r"invalid ?url|url can't contain|label empty or too long|invalid character .{1,6} in host name|"
         r"illegal character in (?:authority|host)|invalid (?:uri|hostname)",
@@ -46,9 +46,10 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     (
         "refused",
         r"connection refused|econnrefused|actively refused|(?:cannot|can't|could not|unable to|failed to) connect|"
-        r"no route to host|network is unreachable|ehostunreach|connection reset",
+        r"no route to host|network is unreachable|ehostunreach|connection reset|"
+        r"errno[ =:]*(?:111|113)\b|os error (?:111|113)\b",  # in any language: ECONNREFUSED, EHOSTUNREACH on Linux
     ),
-    ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer"),
+    ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer|errno[ =:]*110\b|os error 110\b"),
     ("denied", r"permission denied|eacces|operation not permitted|eperm\b"),
 )
 _WORDS = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _PATTERNS)

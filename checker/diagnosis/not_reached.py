@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -24,7 +24,7 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
-from checker.diagnosis.service import pods_behind, target_ports
+from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
@@ -397,9 +397,18 @@ def _check_policies(attempt: Attempt, service: Object) -> None:
             path = PolicyPath(state, end_of(state, pod), end_of(state, other), number)
             if path.is_open:
                 return
+            _explain_undeclared(path, service, other)
             closed.append(path)
     if closed:
         explain_closed(closed[0])
+
+
+def _explain_undeclared(path: PolicyPath, service: Object, pod: Object) -> None:
+    """Raise Failed where a Service's target port is not among those that its Pod declares, to which the way is open."""
+    declared = sorted(declared_ports(pod))
+    open_ports = [port for port in declared if replace(path, port=port).is_open]
+    if open_ports and path.port not in declared:
+        fail("target-port-elsewhere", service, port=path.port, pod=pod.name, ports=declared)
 
 
 def _explain_way_to_slices(attempt: Attempt, service: Object) -> None:

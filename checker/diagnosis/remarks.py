@@ -140,6 +140,17 @@ def _peer_matches_nobody(state: State, policy: Object) -> Iterator[Fault]:
                 selector = " or ".join(selector_words(item["podSelector"]) for item in items)
                 facts = {"direction": direction, "rule": rule.number, "selector": selector}
                 yield Fault("policy-peer-matches-nobody", Ref.of(policy), facts)
+            elif rule.peers and all(_names_no_namespace(state, item) for item in rule.peers):
+                selector = " or ".join(selector_words(item["namespaceSelector"]) for item in rule.peers)
+                facts = {"direction": direction, "rule": rule.number, "selector": selector}
+                yield Fault("policy-peer-matches-nobody", Ref.of(policy), facts, form="namespaces")
+
+
+def _names_no_namespace(state: State, item: dict[str, Any]) -> bool:
+    """Whether an item of a rule selects namespaces, and no namespace has these labels."""
+    if not item.get("namespaceSelector") or state.rights_end("Namespace"):
+        return False
+    return not any(selects(item["namespaceSelector"], one.labels) for one in state.everywhere("Namespace"))
 
 
 def _selects_nobody(state: State, policy: Object) -> Iterator[Fault]:

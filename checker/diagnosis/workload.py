@@ -298,4 +298,6 @@ def refine_rollout_in_progress(state: State, workload: Object, fault: Fault) -> 
         return None
     wanted = workload.spec.get("replicas", workload.status.get("desiredNumberScheduled", 0))
     updated = workload.status.get("updatedReplicas", workload.status.get("updatedNumberScheduled", 0))
+    if len([pod for pod in state.owned("Pod", workload) if not pod.is_terminating]) <= updated:
+        return None  # no Pod of an older template waits for its deletion: the others are still to be created
     return Fault("rollout-on-delete", Ref.of(workload), {"wanted": wanted, "updated": updated})

@@ -47,7 +47,7 @@ def target_port_number(it: Manifests) -> str:
     """A Service's targetPort is another number."""
     service = it.one("Service", _has_port_number)
     service["spec"]["ports"][0]["targetPort"] += it.random.choice([1, 10, 1000])
-    return root("target-port-refused|service-ports-swapped|target-port-silent", service)
+    return root("target-port-refused|service-ports-swapped|target-port-silent|target-port-elsewhere", service)
 
 
 @breakage("web")

@@ -449,3 +449,127 @@ def test_a_host_in_a_file_of_settings(text: str, line: str) -> None:
 def vars_of(world: State) -> dict[str, Any]:
     """The fields of a State, for one that is like it."""
     return {name: getattr(world, name) for name in ("namespace", "now", "objects", "observations", "logs")}
+
+
+@pytest.mark.parametrize(
+    ("which", "host", "network", "cause"),
+    [
+        ("readiness", "localhost", False, "probe-asks-other-host"),
+        ("liveness", "127.0.0.1", False, "probe-asks-other-host"),
+        ("readiness", "localhost", True, "readiness-probe-fails"),
+        ("readiness", "", False, "readiness-probe-fails"),
+    ],
+)
+def test_a_probe_that_names_a_host(which: str, host: str, network: bool, cause: str) -> None:
+    get = {"path": "/", "port": 8080, **({"host": host} if host else {})}
+    ended = {"exitCode": 137, "startedAt": ago(120), "finishedAt": ago(70)} if which == "liveness" else None
+    client = pod(
+        "client",
+        ready=False,
+        since=300,
+        restarts=3 if ended else 0,
+        last=ended,
+        container_state={"waiting": {"reason": "CrashLoopBackOff"}} if ended else None,
+        containers=[container(**{f"{which}Probe": {"httpGet": get}})],
+    )
+    client.spec["hostNetwork"] = network
+    words = f'{which.capitalize()} probe failed: Get "http://{host}:8080/": connect: connection refused'
+    assert _roots(state(client, event(client, "Unhealthy", words))) == [f"{cause}@Pod/client"]
+
+
+def test_a_command_whose_first_word_holds_blanks() -> None:
+    words = 'failed to create containerd task: runc create failed: exec: "python3 app.py": executable file not found'
+    waiting = {"waiting": {"reason": "RunContainerError", "message": words}}
+    broken = pod("client", ready=False, container_state=waiting, containers=[container(command=["python3 app.py"])])
+    (found,) = explained(state(broken)).findings
+    assert found.cause == "command-not-runnable"
+    assert "“python3 app.py”, holds blanks." in found.message
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("[Errno 111] Verbindungsaufbau abgelehnt", "refused"),
+        ("Verbindungsaufbau abgelehnt (os error 111)", "refused"),
+        ("[Errno -2] Der Name oder der Dienst ist nicht bekannt", "name"),
+        ("[Errno 110] Die Wartezeit für die Verbindung ist abgelaufen", "timeout"),
+        ("served 111 requests", ""),
+    ],
+)
+def test_complaints_in_another_language_have_their_number(line: str, kind: str) -> None:
+    found = complaint_of(line)
+    assert (found.kind if found else "") == kind
+
+
+@pytest.mark.parametrize(("name", "remarks"), [("fronts", 1), ("learn", 0)])
+def test_a_rule_for_a_namespace_that_does_not_exist(name: str, remarks: int) -> None:
+    item = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+    policy = obj(
+        "NetworkPolicy", "in", spec={"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [item]}]}
+    )
+    world = state(pod(), policy)
+    world.objects["Namespace"][0].labels["kubernetes.io/metadata.name"] = "learn"
+    assert [one.cause for one in explained(world).remarks] == ["policy-peer-matches-nobody"] * remarks
+
+
+def _shelf(replicas: int, strategy: str, *pods: Object, host: str = "shelf-0") -> State:
+    spec = {
+        "replicas": replicas,
+        "serviceName": "shelf",
+        "updateStrategy": {"type": strategy},
+        "template": {"metadata": {"labels": {"app": "shelf"}}, "spec": {"containers": [container()]}},
+    }
+    status = {"observedGeneration": 1, "replicas": len(pods), "updatedReplicas": 0, "availableReplicas": len(pods)}
+    shelf = obj("StatefulSet", "shelf", spec=spec, status={**status, "updateRevision": "b"})
+    for one in pods:
+        one.raw["metadata"]["ownerReferences"] = [
+            {"kind": "StatefulSet", "name": "shelf", "uid": shelf.uid, "controller": True}
+        ]
+        one.spec |= {"hostname": one.name, "subdomain": "shelf"}
+    service = obj("Service", "shelf", spec={"clusterIP": "None", "selector": {"app": "shelf"}})
+    line = f"{host}.shelf: Name or service not known"
+    return _logging(line, shelf, service, *pods, env=[{"name": "SHELF_HOST", "value": f"{host}.shelf"}])
+
+
+def test_a_stateful_set_whose_pods_are_still_to_come_does_not_wait_for_their_deletion() -> None:
+    assert _roots(_shelf(1, "OnDelete")) == []
+    old = pod("shelf-0", labels={"app": "shelf", "controller-revision-hash": "a"})
+    assert _roots(_shelf(1, "OnDelete", old)) == ["rollout-on-delete@StatefulSet/shelf"]
+
+
+@pytest.mark.parametrize(("host", "found"), [("shelf-0", []), ("shelf-3", ["pod-name-unknown@Pod/client"])])
+def test_the_name_of_a_pod_that_is_still_to_come_is_no_unknown_name(host: str, found: list[str]) -> None:
+    assert _roots(_shelf(2, "RollingUpdate", host=host)) == found
+
+
+@pytest.mark.parametrize(("count", "cause"), [(1, "pod-starting"), (4, "pod-stuck-starting")])
+def test_a_mount_that_failed_once_is_tried_again(count: int, cause: str) -> None:
+    starting = pod("client", ready=False, age=60, container_state={"waiting": {"reason": "ContainerCreating"}})
+    failed = event(starting, "FailedMount", "no relationship found between node and this object; unmounted volumes=")
+    failed.raw["count"] = count
+    found = explained(state(starting, failed))
+    assert [one.cause for one in (*found.findings, *found.in_progress)] == [cause]
+
+
+def test_a_port_that_several_ask_of_a_service_is_one_root() -> None:
+    backend = {"service": {"name": "redis", "port": {"number": 80}}}
+    door = obj("Ingress", "door", spec={"defaultBackend": backend}, status={"loadBalancer": {"ingress": [{}]}})
+    world = _logging("redis:80 timed out", *_redis(), door, env=[{"name": "REDIS_URL", "value": "redis://redis:80"}])
+    world.observations[REACH] = {"10.244.1.9:6379": "open"}
+    (found,) = explained(world).findings
+    assert found.cause == "service-port-unknown"
+    assert [one.object for one in found.consequences] == ["Ingress/door"]
+
+
+@pytest.mark.parametrize(("target", "cause"), [(6380, "target-port-elsewhere@Service/redis"), (6379, "")])
+def test_a_target_port_that_the_policies_close_and_no_pod_declares(target: int, cause: str) -> None:
+    fields = {"clusterIP": "10.96.0.9", "selector": {"app": "redis"}, "ports": [{"port": 6379, "targetPort": target}]}
+    server = pod(
+        "redis", labels={"app": "redis"}, ip="10.244.1.9", containers=[container(ports=[{"containerPort": 6379}])]
+    )
+    allowed = {"from": [{"podSelector": {}}], "ports": [{"port": 6379}]}
+    own = {"podSelector": {"matchLabels": {"app": "redis"}}, "policyTypes": ["Ingress"], "ingress": [allowed]}
+    others = [server, obj("Service", "redis", spec=fields), slice_of("redis"), obj("NetworkPolicy", "in", spec=own)]
+    world = _logging("redis timed out", *others, env=[{"name": "REDIS_HOST", "value": "redis"}])
+    world.observations[REACH] = {f"10.244.1.9:{target}": "timeout"}
+    assert _roots(world) == ([cause] if cause else [])
