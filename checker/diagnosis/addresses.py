@@ -27,7 +27,7 @@ _ASKS = re.compile(
 _OPTION = re.compile(rf"(?:\s|^)(?:-h|--host(?:name)?)[ =]({_NAME})(?:\s+(?:-p|--port)[ =](\d{{2,5}}))?")
 # `host: redis` of a file of settings, in YAML, JSON, TOML or as a property; and the port that stands near it.
 _SETTING = re.compile(
-    r"(?:\b|_)(?:host|hostname|addr|address|server)[\"']?\s*[:=]\s*"
+    r"(?:\b|_)(?:host|hostname|addr)[\"']?\s*[:=]\s*"
     rf"[\"']?({_NAME})[\"']?(?=\s*(?:[,}};#]|$))",
     re.I | re.M,
 )

@@ -41,6 +41,8 @@ from checker.model.spelling import is_address
 from checker.model.state import Object, State
 
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+_HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
+_MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
 _OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
@@ -61,6 +63,7 @@ class Attempt:
     spec: dict[str, Any]
     address: Address
     complaint: Complaint
+    is_sure: bool = True  # the complaint names the address, or the container has no other
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -107,8 +110,10 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     out_of_sight: Unknown | None = None
     for complaint in found:
         try:
-            for address in _meant(state, pod, spec, complaint):
-                _explain(Attempt(state, pod, spec, address, complaint))
+            meant = list(_meant(state, pod, spec, complaint))
+            for address in meant:
+                is_sure = len(meant) == 1 or _is_in(address.host, complaint.line)
+                _explain(Attempt(state, pod, spec, address, complaint, is_sure))
             if complaint.kind in ("name", "refused", "timeout", "credentials"):
                 explain_older_than_source(state, pod, spec, complaint.line)
         except Failed as end:
@@ -261,6 +266,8 @@ def _explain_way_out(attempt: Attempt, name: str, address: str = "", port: int |
     state, port = attempt.state, port or attempt.address.port
     if attempt.complaint.kind not in ("refused", "timeout") or not port or "NetworkPolicy" in state.unlisted:
         return
+    if not attempt.is_sure:
+        return
     target = PathEnd(name, NOWHERE, {}, {}, address=address, on_host=True)
     path = PolicyPath(state, end_of(state, attempt.pod), target, port)
     if not address and any("ipBlock" in item for rule in path.out.rules for item in rule.peers):
@@ -295,7 +302,12 @@ def _explain_local(attempt: Attempt) -> None:
         for s in attempt.state.all("Service", pod.namespace)
         if port and port in {p["port"] for p in s.spec.get("ports") or []}
     ]
-    if services or not only_logged:
+    others = [
+        s
+        for s in attempt.state.all("Service", pod.namespace)
+        if s.name in services and not (s.spec.get("selector") or {"": ""}).items() <= pod.labels.items()
+    ]
+    if others or not only_logged:
         fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
 
 
@@ -466,6 +478,28 @@ def _check_certificate(attempt: Attempt, service: Object) -> None:
         fail("certificate-refused", attempt.pod, form=form, **attempt.facts, **facts)
 
 
+def _check_suffix(attempt: Attempt, service: Object) -> None:
+    """The full name of a Service ends in `svc`, or in `svc` and the cluster's domain.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#namespaces-of-services
+    """
+    host = attempt.address.host.rstrip(".")
+    suffix = host.removeprefix(f"{service.name}.{service.namespace}").lstrip(".")
+    if attempt.complaint.kind == "name" and suffix != host and suffix not in ("", "svc", "svc.cluster.local"):
+        facts = {"service": service.name, "service_namespace": service.namespace, "suffix": suffix}
+        fail("name-unknown", attempt.pod, form="suffix", **attempt.facts, **facts)
+
+
+def _check_value(attempt: Attempt, service: Object) -> None:
+    """A variable for a host holds a name only. Called where the Service of that name works."""
+    variable = attempt.address.variable
+    if attempt.complaint.kind != "name" or not _HOST_ONLY.search(variable) or _MORE_THAN_HOST.search(variable):
+        return
+    value = attempt.state.env(attempt.pod, attempt.spec).get(variable, "")
+    if re.search(r"[:/]", value) and value.strip() != attempt.address.host:
+        fail("variable-not-a-name", attempt.pod, written=value, service=service.name, **attempt.facts)
+
+
 _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_external_name,
     _check_circle,
@@ -477,4 +511,6 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_credentials,
     _check_scheme,
     _check_certificate,
+    _check_suffix,
+    _check_value,
 )

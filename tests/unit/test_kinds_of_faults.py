@@ -120,6 +120,8 @@ def test_a_password_with_a_line_end_in_a_secret_that_the_server_does_not_share(s
 def test_a_program_that_asks_its_own_pod_by_default(line: str) -> None:
     assert "localhost-is-the-pod@Pod/client" in _roots(_logging(line, *_redis()))
     assert _roots(_logging(line)) == []  # no Service has that port: it may be the program's own business
+    own = obj("Service", "client", spec={"selector": {"app": "client"}, "ports": [{"port": 6379}]})
+    assert "localhost-is-the-pod@Pod/client" not in _roots(_logging(line, own))  # it may not listen yet
 
 
 CERTIFICATES = {
@@ -441,7 +443,7 @@ def test_a_host_in_a_file_of_settings(text: str, line: str) -> None:
     client.spec["volumes"] = [{"name": "settings", "configMap": {"name": "app"}}]
     (found,) = [one for one in explained(world).findings if one.object == "Pod/client"]
     assert found.cause == "name-unknown"
-    world.objects["ConfigMap"][0].raw["data"]["app.conf"] = text + "\nserver: nginx\n"  # one of several words
+    world.objects["ConfigMap"][0].raw["data"]["app.conf"] = text + "\nhost: nginx\n"  # one of two
     world.logs["client/asks"] = f"{UNKNOWN}\n" * 4
     assert "name-unknown@Pod/client" not in _roots(State(**vars_of(world)))
 
@@ -573,3 +575,29 @@ def test_a_target_port_that_the_policies_close_and_no_pod_declares(target: int, 
     world = _logging("redis timed out", *others, env=[{"name": "REDIS_HOST", "value": "redis"}])
     world.observations[REACH] = {f"10.244.1.9:{target}": "timeout"}
     assert _roots(world) == ([cause] if cause else [])
+
+
+def test_a_way_out_that_is_closed_is_told_only_of_what_the_complaint_is_about() -> None:
+    world = _closed("timed out", "docs.example.com")
+    world.objects["Pod"][0].spec["containers"][0]["env"] += [{"name": "SHOP_URL", "value": "https://shop.example.com"}]
+    assert _roots(world) == []
+    world.logs["client/asks"] = "shop.example.com: timed out\n" * 4
+    assert _roots(State(**vars_of(world))) == ["path-not-allowed@NetworkPolicy/out"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "found"),
+    [
+        ("REDIS_HOST", "redis:6379", ["variable-not-a-name@Pod/client"]),
+        ("REDIS_HOST", "redis://redis:6379", ["variable-not-a-name@Pod/client"]),
+        ("REDIS_URL", "redis://redis:6379", []),
+        ("REDIS_HOST", "redis", []),
+        ("REDIS_HOST", "redis.learn.svc.cluster.locl", ["name-unknown@Pod/client"]),
+        ("REDIS_HOST", "redis.learn.svc.cluster", ["name-unknown@Pod/client"]),
+        ("REDIS_HOST", "redis.learn.svc", []),
+    ],
+)
+def test_a_name_that_is_nearly_that_of_a_service_which_works(variable: str, value: str, found: list[str]) -> None:
+    world = _logging(UNKNOWN, *_redis(), env=[{"name": variable, "value": value}])
+    world.observations[REACH] = {"10.244.1.9:6379": "open"}
+    assert _roots(world) == found
