@@ -41,7 +41,8 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"host not found|name resolution|\[errno -[235]\]|"
         # what is no name at all: Python, Go, Java, Node.js
         r"invalid ?url|url can't contain|label empty or too long|invalid character .{1,6} in host name|"
-        r"illegal character in (?:authority|host)|invalid (?:uri|hostname)",
+        r"illegal character in (?:authority|host)|invalid (?:uri|hostname)|"
+        r"unknown url type|unsupported protocol|no scheme supplied|missing protocol scheme|no host (?:given|supplied)",
     ),
     (
         "refused",

@@ -17,6 +17,8 @@ from checker.model.verdict import fail
 
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 _QUOTED = re.compile(r"(?:\bat |\bhost (?:name )?|[\"'(<]|lookup |resolve |ENOTFOUND |to )([a-z][a-z0-9.-]*[a-z0-9])")
+_NO_URL = re.compile(r"unknown url type|unsupported protocol|no scheme|missing protocol|no host|invalid ?ur[il]", re.I)
+_IS_URL = re.compile(r"URL|URI|ENDPOINT", re.I)
 _IN_ARGUMENT = re.compile(r"(?<!\$)\$\(([A-Z_][A-Z0-9_]*)\)")
 # How the C library, Go, Java, Node.js and common clients quote a name that does not resolve.
 UNRESOLVED = re.compile(
@@ -47,6 +49,9 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str, 
             kind, name = (source.kind, source.name) if source else ("", "")
             facts = {"container": spec["name"], "variable": variable, "written": repr(value)}
             fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, quote=log)
+        if _NO_URL.search(log) and _IS_URL.search(variable) and not re.match(r"[a-z][a-z0-9+.-]*://[^/]", value):
+            facts = {"container": spec["name"], "variable": variable, "written": value, "quote": log}
+            fail("variable-is-no-url", pod, **facts)
     for text in _arguments(spec):
         for found in _IN_ARGUMENT.finditer(text):
             _explain_argument(state, pod, spec, text, found[1])

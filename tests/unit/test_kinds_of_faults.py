@@ -601,3 +601,16 @@ def test_a_name_that_is_nearly_that_of_a_service_which_works(variable: str, valu
     world = _logging(UNKNOWN, *_redis(), env=[{"name": variable, "value": value}])
     world.observations[REACH] = {"10.244.1.9:6379": "open"}
     assert _roots(world) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "line", "found"),
+    [
+        ("api", "ValueError: unknown url type: 'api/hostname'", ["variable-is-no-url@Pod/client"]),
+        ("http//api", "unknown url type: 'http//api/hostname'", ["variable-is-no-url@Pod/client"]),
+        ("api:80", 'Get "api:80/": unsupported protocol scheme "api"', ["variable-is-no-url@Pod/client"]),
+        ("http://redis", "Invalid URL given by a customer", []),
+    ],
+)
+def test_a_variable_that_should_be_a_url(value: str, line: str, found: list[str]) -> None:
+    assert _roots(_logging(line, *_redis(), env=[{"name": "API_URL", "value": value}])) == found
