@@ -31,7 +31,7 @@ from checker.environments.namespace import NamespaceEnvironment
 from checker.model.explanation import Explanation
 from cluster import Problem, current
 from cluster.kubectl import kubectl
-from tests.breakages import containers, objects, services
+from tests.breakages import containers, later, objects, services
 from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
 from tests.breakages.outcome import Outcome, judged, kept, outcomes_of, summary
 from tests.conftest import HOME, cluster_missing
@@ -39,7 +39,7 @@ from tests.explain.case import remarks, roots
 from tests.explain.test_explain import run as run_script
 from tests.proof import table
 
-MODULES = (services, containers, objects)  # importing them fills the list of breakages
+MODULES = (services, containers, objects, later)  # importing them fills the list of breakages
 HEALTHY = 180  # seconds that a healthy namespace is given to work
 WAIT = 180  # seconds that a broken one is given to settle
 PAUSE = 3.0
