@@ -614,3 +614,11 @@ def test_a_name_that_is_nearly_that_of_a_service_which_works(variable: str, valu
 )
 def test_a_variable_that_should_be_a_url(value: str, line: str, found: list[str]) -> None:
     assert _roots(_logging(line, *_redis(), env=[{"name": "API_URL", "value": value}])) == found
+
+
+@pytest.mark.parametrize(("age", "is_told"), [(30, False), (400, True)])
+def test_a_pod_that_the_scheduler_will_try_again_as_its_claims_are_bound(age: float, is_told: bool) -> None:
+    words = 'persistentvolumeclaim "data" not found'
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]
+    world = state(node(), pod("client", node="", age=age, conditions=conditions))
+    assert _roots(world) == (["pod-unschedulable-volume@Pod/client"] if is_told else [])
