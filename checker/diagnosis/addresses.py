@@ -20,9 +20,10 @@ _URL = re.compile(rf"\b([a-z][a-z0-9+.-]*)://(?:[^@/\s'\"]*@)?({_NAME}|{_IP})(?:
 _HOST_PORT = re.compile(rf"(?<![\w./@$-])({_NAME}|{_IP}):(\d{{2,5}})(?![\w.:])")
 _PAIR = re.compile(rf"[\"']({_NAME}|{_IP})[\"']\s*,\s*(\d{{2,5}})\b")
 _ASKS = re.compile(
-    r"\b(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet|getaddrinfo|gethostbyname|"
-    r"create_connection)"
-    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME}|{_IP})(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
+    # in code, a word without quotation marks is a variable
+    r"\b(?:(?:getaddrinfo|gethostbyname|create_connection)\s*\([\s(]*(?=['\"])|"
+    r"(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet)(?=[\s=]))"
+    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME}|{_IP})(?![\w-])(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
 )
 _OPTION = re.compile(rf"(?:\s|^)(?:-h|--host(?:name)?)[ =]({_NAME})(?:\s+(?:-p|--port)[ =](\d{{2,5}}))?")
 # `host: redis` of a file of settings, in YAML, JSON, TOML or as a property; and the port that stands near it.
