@@ -49,12 +49,17 @@ def judge_anew(lab: Lab, path: Path) -> bool:
 VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts?|ConfigMap objects: [^ \n]+")
 
 
+def lessons_with_lab() -> list[Path]:
+    """The lessons that start a lab: all but 00."""
+    return [path for path in lessons() if path.name[:2] in all_labs(drafts=True)]
+
+
 def lessons_with_report() -> list[Path]:
     """The lessons that end in a report which a recording can give.
 
     Not 01: its lab asks the engine.
     """
-    return [path for path in lessons() if path.name[:2] >= "02"]
+    return [path for path in lessons_with_lab() if path.name[:2] >= "02"]
 
 
 def last_report(path: Path) -> tuple[dict[str, Any], str]:
@@ -147,7 +152,7 @@ def main() -> int:
     ]
     unlike = [case.name for case in all_cases() if not explain_anew(case)]
     causes_page.PAGE.write_text(causes_page.page())
-    stale = [path for path in lessons_with_report() if not lab_words_anew(path, since)]
+    stale = [path for path in lessons_with_lab() if not lab_words_anew(path, since)]
     for lesson in lessons_with_report():
         report_anew(lesson)
     for path in others:
