@@ -50,12 +50,7 @@ BANNED = [
 BUDGET: dict[str, tuple[int, int, int]] = {
     "README.md": (1, 4, 1),
     "CONTRIBUTING.md": (0, 3, 0),
-    "labs/03-manifests": (1, 0, 0),
-    "labs/09-namespaces": (1, 0, 1),
     "labs/10-probes": (1, 0, 2),
-    "labs/11-configuration": (1, 0, 2),
-    "labs/13-jobs": (3, 0, 1),
-    "labs/14-policies": (1, 0, 2),
     "labs/16-capstone": (2, 0, 5),
     "labs/15-autoscaling": (0, 0, 2),
 }
