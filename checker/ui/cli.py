@@ -48,16 +48,6 @@ def _namespace_option(help: str) -> Callable[[command.Decorated], command.Decora
 lab_argument = command.argument("lab", metavar="LAB", help="help-lab")
 namespace_option = _namespace_option("help-lab-namespace")
 any_namespace_option = _namespace_option("help-namespace")
-wait_option = command.option(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    metavar="SECONDS",
-    default=10.0,
-    envvar="KUBECLASS_WAIT",
-    show_default=True,
-    show_envvar=True,
-    help="help-wait",
-)
 why_option = command.option("--why", is_flag=True, help="help-why")
 seed_option = command.option(
     "--seed",
@@ -173,7 +163,7 @@ def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
 @context_option
 @kubeconfig_option
 @as_json_option
-@wait_option
+@command.wait_option
 @why_option
 def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float, why: bool) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
@@ -270,7 +260,7 @@ def picture(target: str, name: str, namespace: str, context: str, kubeconfig: st
 @context_option
 @kubeconfig_option
 @as_json_option
-@wait_option
+@command.wait_option
 def explain(target: str, name: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is,
     2 something could not be seen, 3 could not run."""

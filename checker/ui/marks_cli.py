@@ -23,23 +23,11 @@ _file = click.Path(path_type=Path)
 REPORT = Path("kubeclass-report.json")
 
 
-wait_option = command.option(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    metavar="SECONDS",
-    default=10.0,
-    envvar="KUBECLASS_WAIT",
-    show_default=True,
-    show_envvar=True,
-    help="help-wait",
-)
-
-
 @click.command("hand-in", cls=command.Command, help="help-hand-in")
 @command.argument("lab", metavar="LAB", help="help-lab")
 @command.option("--out", "file", metavar="FILE", type=_file, default=None, help="help-hand-in-out")
 @command.option("--namespace", "-n", metavar="NAME", default="", help="help-lab-namespace")
-@wait_option
+@command.wait_option
 @json_option
 def hand_in(lab: str, file: Path | None, namespace: str, wait: float, as_json: bool) -> None:
     """Write a receipt of what a lab has reached. Exit status: as of `check`."""
@@ -95,7 +83,7 @@ def report_fault(lab: str, file: Path, namespace: str) -> None:
 @command.option("--out", "folder", metavar="DIR", type=_file, required=True, help="help-class-collect-out")
 @context_option
 @kubeconfig_option
-@wait_option
+@command.wait_option
 @key_option
 @json_option
 def collect(
