@@ -52,8 +52,6 @@ BANNED = [
 BUDGET: dict[str, tuple[int, int, int]] = {
     "README.md": (1, 1, 0),
     "labs/10-probes": (1, 0, 2),
-    "labs/16-capstone": (2, 0, 5),
-    "labs/15-autoscaling": (0, 0, 2),
 }
 
 PAGES = (
