@@ -31,7 +31,7 @@ from checker.collect.api import Api
 from cluster import paths, tools
 from tests.bench import made_up_class
 from tests.bench.control_plane import ControlPlane, control_plane, cpu_of, programs
-from tests.bench.scale_page import AIMS, write_page
+from tests.bench.scale_page import against_aims, write_page
 
 NAME = "big"
 SIZES = (50, 100, 200, 500)
@@ -250,7 +250,9 @@ def lags(page: Page, api: Api, homes: list[str], seconds: float) -> tuple[float,
     last = {row: word for row, word, _ in sorted(done, key=lambda one: one[2])}
     with page.changed:
         page.changed.wait_for(lambda: all(page.words[row] == word for row, word in last.items()), CHANGE_EACH)
-        found = [page.came[row, word] - at for row, word, at in done if page.came.get((row, word), 0) > at - CHANGE_EACH / 2]
+        found = [
+            page.came[row, word] - at for row, word, at in done if page.came.get((row, word), 0) > at - CHANGE_EACH / 2
+        ]
     return rate, sorted(max(0.0, one) for one in found), len(done) - len(found)
 
 
@@ -328,7 +330,7 @@ def main() -> None:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         print(json.dumps(found[-1], indent=1), flush=True)
-    for what, aim, reached, figure in AIMS(found[-1]):
+    for what, figure, aim, reached in against_aims(found[-1]):
         print(f"{what}: {figure} (aim: {aim}{'' if reached else '; missed'})")
     if options.page:
         write_page(found)
