@@ -124,14 +124,21 @@ def make_nodes(api: Api) -> None:
 
 
 def _make(api: Api, path: str, manifest: Raw) -> str:
-    """Make an object. Returns its uid; empty where it was there. Raises ApiError."""
-    try:
-        made: Raw = json.loads(api.request("POST", path, manifest, 30))
-    except ApiError as error:
-        if error.status == 409:
-            return ""
-        raise
-    return str(made["metadata"]["uid"])
+    """Make an object. Returns its uid; empty where it was there. Raises ApiError.
+
+    The API server answers 409 also where two requests count in one quota at the same time: then it is asked again.
+    """
+    for _ in range(10):
+        try:
+            made: Raw = json.loads(api.request("POST", path, manifest, 30))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            if "already exists" in str(error.why):
+                return ""
+        else:
+            return str(made["metadata"]["uid"])
+    raise ApiError(409, f"{path}: the quota is counted by others all the time")
 
 
 def _write_status(api: Api, path: str, status: Raw) -> None:

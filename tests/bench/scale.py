@@ -197,7 +197,7 @@ class Page:
         """Wait until everybody is judged. Returns the seconds from the command's start until then."""
         with self.changed:
             judged = self.changed.wait_for(
-                lambda: sum(word in ("passed", "failed") for word in self.words.values()) == learners, WITHIN
+                lambda: sum(word not in ("waiting", "not-begun") for word in self.words.values()) == learners, WITHIN
             )
         if not judged:
             raise RuntimeError(f"the page has judged too few within {WITHIN:.0f} s: {len(self.words)} rows")
