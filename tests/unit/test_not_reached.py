@@ -103,7 +103,8 @@ def test_a_pods_name_behind_a_service_is_not_taken_for_a_service_of_a_namespace(
     service = obj("Service", "shelf", spec={"clusterIP": address, "selector": {"app": "shelf"}})
     early = "cannot read http://shelf-0.shelf: Name or service not known"
     assert _roots(_asking("shelf-0.shelf", early, shelf, service)) == []
-    assert _roots(_asking("shelf-1.shelf", early.replace("-0", "-1"), shelf, service)) == ["pod-name-unknown@Pod/client"]
+    late = early.replace("shelf-0", "shelf-1")
+    assert _roots(_asking("shelf-1.shelf", late, shelf, service)) == ["pod-name-unknown@Pod/client"]
 
 
 def _store(port: int, **spec: object) -> list[Object]:
