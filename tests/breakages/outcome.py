@@ -174,7 +174,8 @@ def _lines_of_run(seed: str, data: dict[str, Any]) -> list[str]:
         told = ", ".join(f"{first_try[name]} {COLUMNS[name]}" for name in COLUMNS if name != "healthy")
         found += [
             "",
-            f"At the first try, {first_try['tried']} breakages gave: {told}. Then `explain` was mended,",
+            f"At the first try, {first_try['tried']} breakages gave: {told}.",
+            "Then `explain`, or a breakage's list of right roots, was mended,",
             f"and these were tried again: {', '.join(data['again'])}.",
         ]
     rest = [one for one in outcomes if not one.is_well]
