@@ -46,7 +46,7 @@ package: $(VENV)/tests
 prove: $(VENV)/tests
 ifeq ($(EXPLAIN),random)
 	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
-	  $(BIN)/python -m tests.breakages.run --number $(or $(N),60) --seed $(or $(SEED),26) --workers $(WORKERS) $(if $(CASE),--only $(CASE)) $(if $(FAILED),--failed)
+	  $(BIN)/python -m tests.breakages.run --number $(or $(N),60) --seed $(or $(SEED),26) --workers $(WORKERS) $(if $(CASE),--only $(CASE)) $(if $(FAILED),--failed) $(if $(NEW),--new)
 else
 	@$(BIN)/python -m tests.proof --workers $(WORKERS) --times $(or $(TIMES),1) $(if $(LAB),--lab $(LAB)) \
 	  $(if $(LESSON),--lesson $(LESSON)) $(if $(CASE),--case $(CASE)) $(if $(EXPLAIN),--explain) $(if $(FAILED),--failed) $(if $(ALL),--all)

@@ -230,10 +230,16 @@ def _is_outside(state: State, pod: Object, host: str) -> bool:
 
 
 def _is_pod_name(state: State, host: str, pod: Object) -> bool:
-    """Whether a name resolves as the name of a Pod behind a headless Service."""
+    """Whether a name is the name of a Pod behind a Service.
+
+    The Service is headless, or the Pods have its name as their subdomain. Then CoreDNS gives them names, too.
+    """
     labels = host.split(".")
     service = state.find("Service", labels[1], pod.namespace) if len(labels) > 1 else None
-    return bool(service and service.spec.get("clusterIP") == "None")
+    if not service:
+        return False
+    subdomains = {one.spec.get("subdomain") for one in state.all("Pod", pod.namespace)}
+    return service.spec.get("clusterIP") == "None" or service.name in subdomains
 
 
 def _explain_address(attempt: Attempt) -> None:

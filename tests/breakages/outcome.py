@@ -96,17 +96,20 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 
 def kept(
-    outcomes: Sequence[Outcome], seed: str, date: str, number: int, known: dict[str, Any] | None = None
+    outcomes: Sequence[Outcome], date: str, number: int, known: dict[str, Any] | None = None, new_only: bool = False
 ) -> dict[str, Any]:
-    """A run as docs/proof.json keeps it.
+    """A run as docs/proof.json keeps it, under its seed.
 
     number: how many breakages the whole run has. known: an earlier run of the same seed, as it is kept. What has been
-    tried again takes the place of what is known, and the numbers of the first try stay.
+    tried again takes the place of what is known, and the numbers of the first try stay. new_only: whether the run has
+    only the breakages that its seed is the first to draw.
     """
     new = {one.name for one in outcomes}
     rest = [one for one in outcomes_of(known or {}) if one.name not in new]
     ordered = sorted([*rest, *outcomes], key=lambda one: (one.name, one.shape))
-    data = {"seed": seed, "date": date, "number": number, "outcomes": [asdict(one) for one in ordered]}
+    data = {"date": date, "number": number, "outcomes": [asdict(one) for one in ordered]}
+    if new_only:
+        data["new_only"] = True
     before = {one["name"] for one in (known or {}).get("outcomes", [])}
     again = sorted({*(known or {}).get("again", []), *(new & before)})
     if known and again:
@@ -126,11 +129,25 @@ def outcomes_of(data: dict[str, Any]) -> list[Outcome]:
     ]
 
 
-def lines(data: dict[str, Any]) -> list[str]:
-    """A kept run as lines of docs/proof.md."""
+def lines(runs: dict[str, dict[str, Any]]) -> list[str]:
+    """The kept runs as lines of docs/proof.md. runs: by seed."""
+    found = [
+        "",
+        "## Healthy namespaces, broken at random",
+        "",
+        "`tests/breakages` holds each breakage with its root. Each seed makes other changes.",
+        "*Half*: the root was told, but not first, or beside something untrue. *Too early*: untrue, and taken back.",
+    ]
+    for seed, data in sorted(runs.items(), reverse=True):
+        found += _lines_of_run(seed, data)
+    return found
+
+
+def _lines_of_run(seed: str, data: dict[str, Any]) -> list[str]:
     outcomes = outcomes_of(data)
     numbers = summary(outcomes)
-    command = f"make prove EXPLAIN=random N={data['number']} SEED={data['seed']}"
+    which = "NEW=1" if data.get("new_only") else f"N={data['number']}"
+    command = f"make prove EXPLAIN=random {which} SEED={seed}"
     columns = [
         "breakages",
         "root-first",
@@ -144,11 +161,10 @@ def lines(data: dict[str, Any]) -> list[str]:
     values = [numbers[name] for name in ("tried", *COLUMNS)]
     found = [
         "",
-        "## Healthy namespaces, broken at random",
+        f"### Seed {seed}",
         "",
-        f"`{command}`, on {data['date']}. `tests/breakages` holds each breakage with its root.",
+        f"`{command}`, on {data['date']}.",
         *([f"{len(outcomes)} of them have been tried."] if len(outcomes) < data["number"] else []),
-        "*Half*: the root was told, but not first, or beside something untrue. *Too early*: untrue, and taken back.",
         "",
         f"| {' | '.join(columns)} |",
         "|---:" * len(columns) + "|",
@@ -158,7 +174,8 @@ def lines(data: dict[str, Any]) -> list[str]:
         told = ", ".join(f"{first_try[name]} {COLUMNS[name]}" for name in COLUMNS if name != "healthy")
         found += [
             "",
-            f"At the first try, {first_try['tried']} breakages gave: {told}. Then `explain` was mended,",
+            f"At the first try, {first_try['tried']} breakages gave: {told}.",
+            "Then `explain`, or a breakage's list of right roots, was mended,",
             f"and these were tried again: {', '.join(data['again'])}.",
         ]
     rest = [one for one in outcomes if not one.is_well]

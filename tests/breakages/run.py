@@ -2,10 +2,12 @@
 
     python -m tests.breakages.run --number 60 --seed 26      sixty breakages, side by side
     python -m tests.breakages.run --only host-slip           one of them, which changes no table
+    python -m tests.breakages.run --untried --most 10        the next ten of a run that has begun
     python -m tests.breakages.run --failed                   again what was not told well, or was not tried yet
+    python -m tests.breakages.run --seed 28 --new            the breakages that this seed is the first to draw
 
-The same seed breaks the same things. The table is written after each breakage. What `explain` saw is kept in the tests'
-home, under `breakages`.
+The same seed breaks the same things. The table is written after each breakage, and keeps each seed's last run. What
+`explain` saw is kept in the tests' home, under `breakages`.
 """
 
 from __future__ import annotations
@@ -160,15 +162,25 @@ def main() -> int:
     parser.add_argument(
         "--failed", action="store_true", help="only what the last run of this seed has not tried, or not told well"
     )
-    parser.add_argument("--most", type=int, help="how many are tried this time; --failed goes on with the others")
+    parser.add_argument(
+        "--untried",
+        action="store_true",
+        help="only what this seed's last run has not tried: its first try goes on",
+    )
+    parser.add_argument("--new", action="store_true", help="only the breakages that this seed is the first to draw")
+    parser.add_argument("--most", type=int, help="how many are tried this time; --untried goes on with the others")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--prefix", default="random")
     options = parser.parse_args()
     if why := cluster_missing():
         sys.exit(why)
-    if options.failed and options.number > len(ALL):
-        parser.error(f"--failed goes with at most {len(ALL)} breakages, which are all different")
+    goes_on = options.failed or options.untried
     kinds = drawn(options.number, options.seed)
+    if options.new:
+        kinds = [one for one in ALL if str(one.since) == options.seed]
+        options.number = len(kinds)
+    if goes_on and options.number > len({one.name for one in kinds}):
+        parser.error("--failed and --untried go only with breakages that are all different")
     if options.only:
         kinds = [one for one in ALL if one.name in options.only]
     print(f"{len(kinds)} breakages of {len(ALL)}, seed {options.seed}", flush=True)
@@ -178,10 +190,10 @@ def main() -> int:
     for kind, namespace in zip(kinds, names, strict=True):
         turn = next(turns.setdefault(kind.name, count()))
         chosen.append(broken(kind, f"{options.seed} {turn}", facts_of(namespace)))
-    known = table.read().get("random", {}) if options.failed else {}
-    known = known if (known.get("seed"), known.get("number")) == (options.seed, options.number) else {}
-    well = {outcome.name for outcome in outcomes_of(known) if outcome.is_well}
-    todo = [(one, name) for one, name in zip(chosen, names, strict=True) if one.breakage.name not in well]
+    known = table.read().get("random", {}).get(options.seed, {}) if goes_on else {}
+    known = known if known.get("number") == options.number else {}
+    done = {outcome.name for outcome in outcomes_of(known) if options.untried or outcome.is_well}
+    todo = [(one, name) for one, name in zip(chosen, names, strict=True) if one.breakage.name not in done]
     todo = todo[: options.most]
     outcomes: list[Outcome] = []
     with _ingress_class():
@@ -189,7 +201,8 @@ def main() -> int:
             outcomes.append(outcome)
             if not options.only and not options.no_table:
                 data = table.read()
-                data["random"] = kept(outcomes, options.seed, date.today().isoformat(), options.number, known)
+                today = date.today().isoformat()
+                data.setdefault("random", {})[options.seed] = kept(outcomes, today, options.number, known, options.new)
                 table.write(data)
     numbers = summary(outcomes)
     print(numbers)

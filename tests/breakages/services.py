@@ -194,7 +194,7 @@ def egress_closed(it: Manifests) -> str:
         spec: {podSelector: {matchLabels: {app: guestbook}}, policyTypes: [Egress]}
         """
     )
-    return root("dns-egress-missing|path-not-allowed", policy)
+    return root("dns-egress-missing|path-not-allowed|policy-one-direction", policy)
 
 
 @breakage("shop")

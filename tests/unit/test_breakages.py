@@ -100,9 +100,10 @@ def test_the_table_counts_and_shows_what_was_not_told_first() -> None:
     wanted = {"tried": 2, "first": 1, "half": 1, "missed": 0, "untrue": 1, "healthy": 2, "said_of_healthy": 1}
     assert {name: numbers[name] for name in wanted} == wanted
     assert numbers["broken"] == 1
-    data = json.loads(json.dumps(kept([good, half, failed], "26", "2026-01-01", 3)))
-    text = "\n".join(lines(data))
+    data = json.loads(json.dumps(kept([good, half, failed], "2026-01-01", 3)))
+    text = "\n".join(lines({"26": data, "27": data}))
     assert "N=3 SEED=26`, on 2026-01-01" in text
+    assert text.index("### Seed 27") < text.index("### Seed 26")
     assert "| 2 | 1 | 1 | 0 | 1 | 0 | 2 | 1 |" in text
     assert f"| half: host-slip | store | `{ROOT}` | `{ROOT}`, `{OTHER}`; when healthy: `{OTHER}` |" in text
     assert "no such namespace" in text
@@ -112,18 +113,18 @@ def test_what_is_tried_again_takes_the_place_of_the_first_try_whose_numbers_stay
     made, other = broken(named("host-slip"), "1", FACTS, "store"), broken(named("config-kind"), "1", FACTS)
     bad, good = judged(made, [OTHER], []), judged(made, [ROOT], [])
     right = judged(other, ["config-kind-mixed-up@Deployment/web"], [], healthy=[])
-    first = json.loads(json.dumps(kept([bad, right], "26", "2026-01-01", 3)))
+    first = json.loads(json.dumps(kept([bad, right], "2026-01-01", 3)))
     assert outcomes_of(first) == [right, bad]
-    assert "2 of them have been tried." in lines(first)
+    assert "2 of them have been tried." in lines({"26": first})
     assert [one.is_well for one in outcomes_of(first)] == [True, False]
-    second = json.loads(json.dumps(kept([good], "26", "2026-01-02", 3, first)))
+    second = json.loads(json.dumps(kept([good], "2026-01-02", 3, first)))
     assert outcomes_of(second) == [right, good]
     assert (second["again"], second["first_try"]["missed"]) == (["host-slip"], 1)
-    text = " ".join(lines(second))
+    text = " ".join(lines({"26": second}))
     assert "At the first try, 2 breakages gave: 1 root first, 0 half, 1 missed, 1 untrue findings" in text
     assert "tried again: host-slip." in text
     late = judged(broken(named("role-slip"), "1", FACTS), ["role-missing@RoleBinding/watcher"], [])
-    third = json.loads(json.dumps(kept([late], "26", "2026-01-03", 3, second)))  # the rest, tried for the first time
+    third = json.loads(json.dumps(kept([late], "2026-01-03", 3, second)))  # the rest, tried for the first time
     assert third["again"] == ["host-slip"]
     assert {name: third["first_try"][name] for name in ("tried", "first", "missed")} == {
         "tried": 3,

@@ -95,6 +95,18 @@ def test_a_slip_in_the_subdomain_of_a_pods_name_is_no_name_outside_the_cluster()
     assert _roots(_asking("shelf-0.example", "shelf-0.example: Name or service not known", shelf, headless)) == []
 
 
+@pytest.mark.parametrize("address", ["None", "10.96.0.7"])
+def test_a_pods_name_behind_a_service_is_not_taken_for_a_service_of_a_namespace(address: str) -> None:
+    """CoreDNS gives the name also where the StatefulSet's Service has a cluster IP."""
+    shelf = pod("shelf-0", labels={"app": "shelf"})
+    shelf.raw["spec"] |= {"hostname": "shelf-0", "subdomain": "shelf"}
+    service = obj("Service", "shelf", spec={"clusterIP": address, "selector": {"app": "shelf"}})
+    early = "cannot read http://shelf-0.shelf: Name or service not known"
+    assert _roots(_asking("shelf-0.shelf", early, shelf, service)) == []
+    late = early.replace("shelf-0", "shelf-1")
+    assert _roots(_asking("shelf-1.shelf", late, shelf, service)) == ["pod-name-unknown@Pod/client"]
+
+
 def _store(port: int, **spec: object) -> list[Object]:
     redis = pod(
         "redis", labels={"app": "redis"}, ip="10.244.1.9", containers=[container(ports=[{"containerPort": 6379}])]
