@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from checker.ui import command
+from checker.ui.bundle_cli import bundle as bundle_commands
 from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
@@ -410,6 +411,7 @@ app.add_command(report_fault, "report")
 for _command in (
     *CLUSTER_COMMANDS,
     lesson_commands,
+    bundle_commands,
     hand_in,
     class_commands,
     lab_commands,
