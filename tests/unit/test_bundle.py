@@ -286,6 +286,31 @@ def test_only_one_save_writes_a_file(machine: Callable[[str], Engine], tmp_path:
             saving.save(tmp_path / "b.tar")
 
 
+def test_a_stopped_save_downloads_no_wheel_again(
+    machine: Callable[[str], Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = teacher(machine)
+    target = tmp_path / "kubeclass.tar"
+    asked: list[str] = []
+
+    def download(folder: Path, platform: str, python: str) -> tuple[str, ...]:
+        asked.append(python)
+        return downloaded(folder, platform, python)
+
+    monkeypatch.setattr(saving.wheels, "download", download)
+    (engine.root / "broken").touch()
+    for expected in (list(wheels.PYTHONS), ["3.14"]):  # what could not be had whole is tried again
+        with pytest.raises(Problem, match="the engine failed"):
+            saving.save(target)
+        assert asked == expected
+        asked.clear()
+    monkeypatch.setattr(saving.wheels, "requirements", lambda platform, python: {"other": ["other==1"]})
+    (engine.root / "broken").unlink()
+    saving.save(target)
+    assert asked == list(wheels.PYTHONS)
+    assert [path.name for path in tmp_path.glob("kubeclass.tar*")] == ["kubeclass.tar"]
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
