@@ -20,6 +20,7 @@ from checker.ui.course_cli import course as course_commands
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
 from checker.ui.marks_cli import hand_in, report_fault
+from checker.ui.selftest_cli import selftest
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -412,6 +413,7 @@ for _command in (
     *CLUSTER_COMMANDS,
     lesson_commands,
     bundle_commands,
+    selftest,
     hand_in,
     class_commands,
     lab_commands,
