@@ -153,24 +153,35 @@ def load(engine: str, nodes: list[str], names: list[str] | None = None) -> None:
         return
     with step(say("load-step", number=len(wanted))), tempfile.TemporaryDirectory() as work:
         archive = Path(work) / "images.tar"
-        several = ["--multi-image-archive"] if engine == "podman" else []
-        for name in wanted if engine == "podman" else []:
-            run(engine, "tag", name, full_name(name))  # podman would save it as localhost/…
-        run(
-            engine,
-            "save",
-            *several,
-            "-o",
-            str(archive),
-            *map(full_name if engine == "podman" else str, wanted),
-            timeout=300,
-        )
+        save(engine, wanted, archive, timeout=300)
         with ThreadPoolExecutor(len(nodes)) as pool:
             list(
                 pool.map(
                     lambda node: _load_one(engine, node, archive, missing[node], ids), [n for n in nodes if missing[n]]
                 )
             )
+
+
+def save(engine: str, names: list[str], archive: Path, timeout: float) -> None:
+    """Write images of the engine into one archive, as `docker save` does.
+
+    timeout: in seconds.
+    Raises Problem where the engine does not write it.
+    """
+    several = ["--multi-image-archive"] if engine == "podman" else []
+    for name in names if engine == "podman" else []:
+        run(engine, "tag", name, full_name(name))  # podman would save it as localhost/…
+    written = [full_name(name) if engine == "podman" else name for name in names]
+    run(engine, "save", *several, "-o", str(archive), *written, timeout=timeout)
+
+
+def pinned_by_tag() -> str:
+    """The name under which a bundle holds the pinned node image.
+
+    The versions pin it by the digest of a registry. An engine that loads an archive does not know this digest.
+    """
+    digest = str(versions()["node_image"]["image"]).partition("@sha256:")[2]
+    return f"kubeclass/node:pulled-{digest[:12]}"
 
 
 def full_name(name: str) -> str:

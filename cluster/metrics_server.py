@@ -33,7 +33,7 @@ def ensure(cluster: Cluster) -> None:
     Raises Problem where it cannot be had.
     """
     command = engine.command()
-    _have_image(command)
+    have_image(command)
     images.load(command, [node.name for node in nodes_of(command, cluster) if node.running], [image()])
     manifest = (Path(__file__).parent / "metrics-server.yaml").read_text().replace("IMAGE", image())
     with step(say("metrics-step")):
@@ -54,7 +54,8 @@ def ensure(cluster: Cluster) -> None:
         _wait_until_measured(cluster)
 
 
-def _have_image(command: str) -> None:
+def have_image(command: str) -> None:
+    """Have the image in the engine: it is pulled, or built. Raises Problem where neither works."""
     if succeeds(command, "image", "inspect", image()):
         return
     if registry_answers():

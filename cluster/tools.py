@@ -65,6 +65,15 @@ def found(name: str) -> Path | None:
     return None
 
 
+def own(name: str) -> Path:
+    """The course's own copy of a tool, which needs nothing else of this machine. Raises Problem where it cannot be had.
+
+    One on PATH may be a script, or a part of a package.
+    """
+    place = folder() / name
+    return place if place.exists() and will_do(name, version_of(place, name)) else fetch_tool(name)
+
+
 def _on_path(name: str) -> list[Path]:
     folders = os.environ.get("PATH", "").split(os.pathsep)
     return [Path(folder) / name for folder in folders if folder and os.access(Path(folder) / name, os.X_OK)]
@@ -96,9 +105,14 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.lstrip("v").split("."))
 
 
+def architecture() -> str:
+    """The architecture of this machine, as Go and the engines name it: `amd64`, `arm64`."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
 def release(name: str) -> str:
     """Where the pinned release of a tool is, for this machine."""
-    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    arch = architecture()
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     version = versions()[name]["version"]
     return RELEASES[name].format(version=version, os=platform.system().lower(), arch=arch, machine=machine)

@@ -67,7 +67,7 @@ def _bring_up(cluster: Cluster) -> str:
         loaded = beside.submit(_put_images_onto_nodes, command, cluster)
         if not nodes:
             up_progress.begin_stage("node-image")
-            image = _node_image(command)
+            image = node_image(command)
             up_progress.begin_stage("nodes")
             _create(command, kind, cluster, image)
         up_progress.begin_stage("images")
@@ -186,11 +186,15 @@ def _wait_until_ready(cluster: Cluster) -> None:
         raise problem("nodes-not-ready", cluster=cluster.name, seconds=COME_BACK)
 
 
-def _node_image(command: str) -> str:
-    """The node image: the pinned one where it is here or can be pulled, otherwise one that is built here."""
+def node_image(command: str) -> str:
+    """The node image: the pinned one where it is here or can be pulled, otherwise one that is built here.
+
+    Raises Problem where none can be had.
+    """
     pinned = str(versions()["node_image"]["image"])
-    if succeeds(command, "image", "inspect", pinned):
-        return pinned
+    for name in (pinned, images.pinned_by_tag()):
+        if succeeds(command, "image", "inspect", name):
+            return name if name == pinned else _by_whole_name(command, name)
     if not succeeds(command, "image", "inspect", nodeimage.tag()) and registry_answers():
         try:
             with step(say("pull-node-step", image=pinned.split("@")[0])):
@@ -198,10 +202,14 @@ def _node_image(command: str) -> str:
             return pinned
         except Problem as why:
             detail(say("not-pulled", image=pinned.split("@")[0], why=why.what))
-    built = nodeimage.build(command)
-    if command == "podman":  # which has it as localhost/…; kind asks for it by its whole name
-        run(command, "tag", built, f"docker.io/{built}")
-    return built
+    return _by_whole_name(command, nodeimage.build(command))
+
+
+def _by_whole_name(command: str, image: str) -> str:
+    """The same name. Podman has the image as localhost/…, and kind asks for it by its whole name."""
+    if command == "podman":
+        run(command, "tag", image, f"docker.io/{image}")
+    return image
 
 
 def _put_images_onto_nodes(command: str, cluster: Cluster) -> None:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import xml.etree.ElementTree as xml
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,10 +54,15 @@ def prove(labs: list[str], lessons: list[Path], env: dict[str, str]) -> Iterator
 
 
 def _prove_lab(lab: Lab) -> Iterator[Outcome]:
-    subject = f"lab {lab.number}"
-    yield _timed(subject, "files", lambda: "\n".join(check_lab(lab)))
+    yield _timed(f"lab {lab.number}", "files", lambda: "\n".join(check_lab(lab)))
+    yield from prove_cases(lab)
+
+
+def prove_cases(lab: Lab, kinds: Container[str] = ("setup", "solution", "accepted", "mistakes")) -> Iterator[Outcome]:
+    """The outcomes of a lab's cases of some kinds, each as soon as it is there."""
     for kind, name, case in cases_of(lab):
-        yield _timed(subject, name, partial(_wrong_with, lab, kind, name, case))
+        if kind in kinds:
+            yield _timed(f"lab {lab.number}", name, partial(_wrong_with, lab, kind, name, case))
 
 
 def _wrong_with(lab: Lab, kind: str, name: str, case: Case) -> str:
@@ -104,9 +109,9 @@ def _timed(subject: str, name: str, look: Callable[[], str]) -> Outcome:
     return Outcome(subject, name, time.monotonic() - begin, why)
 
 
-def own_cluster() -> Cluster:
+def own_cluster(name: str = "kubeclass-ci") -> Cluster:
     """The cluster of `kubeclass ci`: `KUBECLASS_CLUSTER`, else one that has this name and no other use."""
-    os.environ.setdefault("KUBECLASS_CLUSTER", "kubeclass-ci")
+    os.environ.setdefault("KUBECLASS_CLUSTER", name)
     from cluster import current
 
     return current()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from checker.ui import command
+from checker.ui.bundle_cli import bundle as bundle_commands
 from checker.ui.class_cli import class_commands
 from checker.ui.cluster_cli import COMMANDS as CLUSTER_COMMANDS
 from checker.ui.cluster_cli import as_json_option, context_option, kubeconfig_option
@@ -19,6 +20,7 @@ from checker.ui.course_cli import course as course_commands
 from checker.ui.lab_cli import lab as lab_commands
 from checker.ui.lesson_cli import lesson as lesson_commands
 from checker.ui.marks_cli import hand_in, report_fault
+from checker.ui.selftest_cli import selftest
 from cluster.context import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -410,6 +412,8 @@ app.add_command(report_fault, "report")
 for _command in (
     *CLUSTER_COMMANDS,
     lesson_commands,
+    bundle_commands,
+    selftest,
     hand_in,
     class_commands,
     lab_commands,
