@@ -6,6 +6,7 @@ that it needs come as wheels, which this machine's pip downloads: no container r
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from cluster import engine as engines
 from cluster import tools
-from cluster.images import MADE_FROM, label
+from cluster.images import MADE_FROM, SOURCE, label
 from cluster.language import say
 from cluster.network import registry_answers
 from cluster.nodeimage import docker_build, make_root
@@ -32,14 +33,19 @@ ROOT = "kubeclass/root:hub"  # the base where no registry answers
 PACKAGES = "python3,libstdc++6,ca-certificates,tini,curl,less,nano,procps"
 # The version of JupyterHub in Zero to JupyterHub 4, which hub/values.yaml is for.
 JUPYTERHUB = "jupyterhub>=5.3,<6"
+DOCKERFILE = Path(__file__).parent / "Dockerfile"
+LEFT_OUT = {"recorded", "work", "__pycache__", ".ipynb_checkpoints"}  # folders that the wheel does not hold
 SECONDS = 1800.0  # for all wheels, over a slow line
 
 
 def build(engine: str, name: str = NAME) -> str:
-    """Build the image, and return its name. Raises Problem where that fails."""
+    """Build the image where the engine has not got it yet, and return its name. Raises Problem where that fails."""
+    if label(engine, name, SOURCE) == source():
+        return name
     with tempfile.TemporaryDirectory(prefix="kubeclass-hub-") as work, step(say("build-step", image=name)):
         folder = Path(work)
-        shutil.copy(Path(__file__).parent / "Dockerfile", folder)
+        lines = f"{DOCKERFILE.read_text()}LABEL {SOURCE}={source()}\n"
+        (folder / "Dockerfile").write_text(lines)
         shutil.copy(tools.kubectl_path().resolve(), folder / "kubectl")
         (folder / "kubectl").chmod(0o755)
         course = folder / "course"
@@ -50,6 +56,15 @@ def build(engine: str, name: str = NAME) -> str:
         (folder / "wheels" / wheel.name).unlink()  # the course is in a layer of its own, which changes most often
         docker_build(engine, folder, name, "--build-arg", f"BASE={base(engine, folder)}")
     return name
+
+
+def source() -> str:
+    """A digest of all files of the clone that the image is built from."""
+    files = [DOCKERFILE, Path(__file__), COURSE / "pyproject.toml"]
+    for name in ("kubeclass", "checker", "cluster", "lessons", "labs"):
+        files += [path for path in (COURSE / name).rglob("*") if path.is_file() and not LEFT_OUT & set(path.parts)]
+    content = b"".join(str(path.relative_to(COURSE)).encode() + path.read_bytes() for path in sorted(files))
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def base(engine: str, work: Path, root: str = ROOT, packages: str = PACKAGES) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import tempfile
@@ -30,9 +31,12 @@ def build_images() -> list[str]:
     """Build the image of a learner's server, and that of the hub and its proxy. Returns their names."""
     engine = command()
     server = image.build(engine)
+    source = hashlib.sha256(f"{(HERE / 'Dockerfile').read_text()}{WHEELS}{PROXY}".encode()).hexdigest()[:16]
+    if images.label(engine, HUB_IMAGE, images.SOURCE) == source:
+        return [server, HUB_IMAGE]
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        (folder / "Dockerfile").write_text((HERE / "Dockerfile").read_text())
+        (folder / "Dockerfile").write_text(f"{(HERE / 'Dockerfile').read_text()}LABEL {images.SOURCE}={source}\n")
         image.download(WHEELS, folder / "wheels")
         run(*("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), PROXY), timeout=900)
         bases = {"BASE": image.base(engine, folder)}
