@@ -82,7 +82,9 @@ def pages(browser: Browser, hub: Hub) -> Iterator[dict[str, Page]]:
 def in_the_server(hub: Hub, user: str, *words: str, timeout: float = 120) -> str:
     """What a program prints that the learner runs in the terminal of their server."""
     pod = ("exec", "-n", f"{NAME}-{user}-hub", f"jupyter-{user}", "-c", "notebook", "--")
-    return kubectl(hub.cluster, *pod, *words, timeout=timeout)
+    # As JupyterLab sets it for its terminals.
+    own = f"KUBECONFIG=/home/learner/.kubeclass/classes/{NAME}/kubeconfig"
+    return kubectl(hub.cluster, *pod, "env", own, *words, timeout=timeout)
 
 
 def address_of(hub: Hub, namespace: str, *which: str) -> str:
@@ -135,8 +137,7 @@ def test_a_server_runs_as_its_learner_and_uses_what_it_may(pages: dict[str, Page
     who = in_the_server(hub, user, "kubectl", "auth", "whoami", "-o", "json")
     name = json.loads(who)["status"]["userInfo"]["username"]
     assert name == f"system:serviceaccount:{NAME}-{user}-hub:learner"
-    status = json.loads(in_the_server(hub, user, "sh", "-c", "kubeclass status --json || true"))
-    assert status["cluster"] == NAME or status["context"] == NAME
+    assert f"{NAME}-{user}" in in_the_server(hub, user, "sh", "-c", "kubeclass status || true")
     used = in_the_server(
         hub,
         user,
@@ -242,7 +243,7 @@ def test_the_class_is_whole_and_the_same_command_twice_changes_nothing(pages: di
 def test_a_culled_server_comes_back_with_everything(pages: dict[str, Page], browser: Browser, hub: Hub) -> None:
     user, namespace = "ada", f"{NAME}-ada-hub"
     before = in_the_server(hub, user, "sh", "-c", f"cat {_progress()}")
-    assert "07" in json.loads(before)["labs"] if "labs" in json.loads(before) else "07" in before
+    assert '"07"' in before
     for page in pages.values():
         page.goto("about:blank")
     begin = time.monotonic()
