@@ -14,6 +14,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from tornado.web import HTTPError
+
 # Labels and names of a class. checker/classroom/names.py and hub.py hold the same; tests/unit/test_hub.py compares.
 CLASS, ROLE = "kubeclass.dev/class", "kubeclass.dev/role"
 LEARNER_ID = "kubeclass.dev/learner-id"
@@ -26,11 +28,11 @@ UID = 1000  # of the user in the image
 HOME = "/home/learner"
 
 
-class Refused(Exception):
+class Refused(HTTPError):
     """A server that is not started. JupyterHub shows the sentence to the learner."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(403, "%s", sentence)
         self.jupyterhub_message = sentence
 
 
@@ -46,6 +48,7 @@ def configure(c: Any, class_name: str) -> None:
     c.Spawner.cmd = ["kubeclass", "hub-server"]
     spawner = c.KubeSpawner
     spawner.pre_spawn_hook = Start(class_name)
+    spawner.consecutive_failure_limit = 0  # JupyterHub counts refusals, too, and would end itself after five
     spawner.enable_user_namespaces = False  # it would need rights in the whole cluster
     spawner.service_account = ACCOUNT
     spawner.pvc_name_template = "home"

@@ -248,7 +248,7 @@ def test_nobody_else_gets_a_server(user: str) -> None:
     one = spawner(user)
     with pytest.raises(kubeclass_hub.Refused, match="no learner with your user name") as caught:
         start(one)
-    assert caught.value.jupyterhub_message == str(caught.value)
+    assert caught.value.status_code == 403 and caught.value.jupyterhub_message in str(caught.value)
     assert one.namespace == "kubeclass-hub" and "KUBECLASS_ACCESS" not in one.environment
 
 
