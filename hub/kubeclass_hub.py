@@ -49,6 +49,7 @@ def configure(c: Any, class_name: str) -> None:
     spawner = c.KubeSpawner
     spawner.pre_spawn_hook = Start(class_name)
     spawner.consecutive_failure_limit = 0  # JupyterHub counts refusals, too, and would end itself after five
+    spawner.http_timeout = 120  # seconds; the first start lays the copies of the lessons
     spawner.enable_user_namespaces = False  # it would need rights in the whole cluster
     spawner.service_account = ACCOUNT
     spawner.pvc_name_template = "home"

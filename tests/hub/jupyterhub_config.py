@@ -27,8 +27,8 @@ c.KubeSpawner.image_pull_policy = "IfNotPresent"
 c.KubeSpawner.cpu_guarantee = 0.1
 c.KubeSpawner.mem_guarantee, c.KubeSpawner.mem_limit = "384M", "1G"
 c.KubeSpawner.storage_capacity = "1Gi"
-c.KubeSpawner.start_timeout = c.KubeSpawner.http_timeout = 300
 kubeclass_hub.configure(c, os.environ["KUBECLASS_CLASS"])
+c.KubeSpawner.start_timeout = c.KubeSpawner.http_timeout = 300
 
 c.JupyterHub.services = [
     {
