@@ -66,6 +66,7 @@ def at_work(browser: Browser, hub: Hub, user: str) -> Page:
     try:
         page.wait_for_url(re.compile(f"/user/{user}/lab"), timeout=STARTS_WITHIN)
         expect(page.get_by_role("tab", name="00-start.ipynb").first).to_be_visible()
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     finally:
         keep_screenshot(page, f"hub-{user}")
     return page
