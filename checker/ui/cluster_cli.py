@@ -146,7 +146,7 @@ def study(lesson: str, no_browser: bool, port: int, plain: bool, folder: str) ->
     jupyter.study(target(), page, own, browser=not no_browser, port=port, plain=plain)
 
 
-@click.command("hub-server", cls=command.Command, help="help-hub-server", hidden=True)
+@click.command("hub-server", cls=command.Command, help="help-hub-server")
 def hub_server() -> None:
     """What a learner's server in JupyterHub runs: join the class, bring the copies up to date, and serve them."""
     from checker.classroom.joined import take_in
