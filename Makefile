@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs site hub clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs site fuzz hub clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -22,6 +22,7 @@ help:
 	@echo "make browser   the panel and the picture in Chromium"
 	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
+	@echo "make fuzz      files, States and answers made at random, more than make test tries (N=1000 of each)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
 	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
@@ -77,6 +78,9 @@ screenshots: $(VENV)/tests
 mutants: $(VENV)/tests
 	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
 	  $(BIN)/python -m tests.mutants.run $(LABS)
+
+fuzz: $(VENV)/tests
+	@KUBECLASS_FUZZ=$(or $(N),1000) $(BIN)/python -m pytest -q -n auto tests/unit/fuzz
 
 bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done

@@ -14,6 +14,7 @@ from checker.grading.labs import Case, Lab
 from checker.model.catalogue import Catalogue, catalogue, say
 from checker.model.state import LAB
 from cluster import Problem, paths
+from cluster.language.not_yaml import NOT_YAML
 from cluster.language.templates import slots
 
 ACCEPTED, MISTAKES, LINES = 2, 6, 250  # at least so many cases of each kind; at most so many lines in a module
@@ -129,7 +130,7 @@ def _setup(lab: Lab) -> Iterator[str]:
     for path in sorted((lab.folder / "setup").rglob("*.yaml")):
         try:
             documents: list[Any] = [one for one in yaml.safe_load_all(path.read_text()) if one]
-        except yaml.YAMLError as error:
+        except NOT_YAML as error:
             yield say("author-not-yaml", where=path, error=error)
             continue
         for document in documents:

@@ -29,6 +29,7 @@ import msgspec
 import yaml
 
 from checker.model.catalogue import problem, say
+from cluster.language.not_yaml import NOT_YAML
 
 # A namespace's name. Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", max_length=63)]
@@ -104,7 +105,7 @@ def read(path: Path) -> ClassAccess:
         raise problem("access-unreadable", file=path, why=getattr(error, "strerror", say("why-not-text"))) from None
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
+    except NOT_YAML:
         document = None
     if not isinstance(document, dict) or document.get("kind") != "ClassAccess":
         raise problem("access-other-file", file=path)

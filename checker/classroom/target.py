@@ -17,6 +17,7 @@ import yaml
 from checker.classroom.joined import current_class
 from checker.model.catalogue import problem, say
 from cluster.context import Cluster, current
+from cluster.language.not_yaml import NOT_YAML
 
 
 def target(context: str = "", kubeconfig: str = "") -> Cluster:
@@ -81,12 +82,15 @@ def _contexts(file: Path, must_be_there: bool) -> dict[str, dict[str, Any]]:
     """The contexts of a kubeconfig by name. A file that is not there has none, unless it must be there."""
     try:
         config = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-        return {str(entry["name"]): entry.get("context") or {} for entry in config.get("contexts") or []}
+        contexts = {str(entry["name"]): entry.get("context") or {} for entry in config.get("contexts") or []}
+        if not all(isinstance(context, dict) for context in contexts.values()):
+            raise TypeError("a context is a mapping")
+        return contexts
     except FileNotFoundError as error:
         if not must_be_there:
             return {}
         raise problem("named-kubeconfig-unreadable", file=file, why=error.strerror) from None
     except OSError as error:
         raise problem("named-kubeconfig-unreadable", file=file, why=error.strerror) from None
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+    except NOT_YAML:
         raise problem("named-kubeconfig-unreadable", file=file, why=say("why-no-kubeconfig")) from None

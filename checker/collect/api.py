@@ -157,7 +157,7 @@ class Api:
             )
         except httpx.TimeoutException:
             raise ApiError(0, no_answer(access.server, read_timeout)) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:  # also an odd address or token
             raise ApiError(0, unreachable(access.server, _short(error))) from None
 
     def get(self, path: str) -> Any:

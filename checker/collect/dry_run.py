@@ -17,6 +17,7 @@ from checker.model.kinds import KINDS
 from checker.model.state import State
 from cluster import Cluster, Problem
 from cluster.kubectl import kubectl
+from cluster.language.not_yaml import NOT_YAML
 
 
 def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = False) -> list[dict[str, Any]]:
@@ -28,20 +29,27 @@ def refusals(cluster: Cluster, state: State, files: list[Path], every: bool = Fa
     for file in files:
         try:
             documents = [d for d in yaml.safe_load_all(file.read_text()) if d]
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:  # removed a moment ago, or not the learner's to read
+            unreadable = error.strerror or type(error).__name__
+            found.append({"file": file.name, "kind": "", "name": "", "message": unreadable})
+            continue
+        except NOT_YAML as error:
             mark = getattr(error, "problem_mark", None)
-            why = getattr(error, "problem", None)
+            why = getattr(error, "problem", None) or str(error)
             facts = {"line": mark.line + 1 if mark else None, "why": why}
-            malformed = Phrase("why-not-yaml", facts) if why else Phrase("why-not-text")
+            is_text = not isinstance(error, UnicodeDecodeError)
+            malformed = Phrase("why-not-yaml", facts) if is_text else Phrase("why-not-text")
             found.append({"file": file.name, "kind": "", "name": "", "message": malformed})
             continue
         for document in documents:
             if not isinstance(document, dict):
                 found.append({"file": file.name, "kind": "", "name": "", "message": Phrase("why-no-object")})
                 continue
-            kind = str(document.get("kind", ""))
-            name = str((document.get("metadata") or {}).get("name", ""))
-            namespace = str((document.get("metadata") or {}).get("namespace") or state.namespace)
+            metadata = document.get("metadata")
+            if not isinstance(metadata, dict):
+                metadata = {}
+            kind, name = str(document.get("kind", "")), str(metadata.get("name", ""))
+            namespace = str(metadata.get("namespace") or state.namespace)
             if not every and kind in KINDS and kind not in state.unlisted and state.find(kind, name, namespace):
                 continue
             message = _refusal(cluster, namespace, file, document)

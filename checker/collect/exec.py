@@ -37,12 +37,14 @@ def _ask(cluster: Cluster, ask: dict[str, Any]) -> dict[str, Any]:
         place = ("-n", ask["namespace"], ask["pod"], "-c", ask["container"])
         python = ("python3", "-c", program, json.dumps(ask["questions"]))
         output = kubectl(cluster, "exec", *place, "--", *python, timeout=TIMEOUT)
-        answers: dict[str, Any] = json.loads(output)
+        answers = json.loads(output)
     except Problem as problem:
         if problem.id == "kubectl-late":
             return {"error": Phrase(POD_SILENT, {"pod": ask["pod"], "seconds": round(TIMEOUT)})}
         message = problem.facts.get("output") or problem.what
         return {"error": Phrase(POD_NOT_ASKED, {"pod": ask["pod"], "message": message})}
-    except ValueError:
+    except (ValueError, RecursionError):
+        answers = None
+    if not isinstance(answers, dict):
         return {"error": Phrase("why-pod-unreadable", {"pod": ask["pod"]})}
     return answers

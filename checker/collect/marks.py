@@ -11,6 +11,7 @@ from typing import Any
 from checker.model.state import LAB, STARTED, Object
 
 NAME = "kubeclass"  # of the ConfigMap
+HAND = "kubeclass-hand"  # of the ConfigMap by which a learner of a class raises a hand (checker/classroom/hand.py)
 
 
 def path(namespace: str) -> str:
@@ -38,7 +39,12 @@ def is_mark(config_map: dict[str, Any] | None) -> bool:
 
 
 def take_over(objects: dict[str, list[Object]]) -> None:
-    """Among listed objects by kind, write marks to the Namespaces, and leave the ConfigMaps with them out."""
+    """Among listed objects by kind, write marks to the Namespaces, and leave the ConfigMaps with them out.
+
+    A raised hand is left out, too: it is none of a lab's objects.
+    """
+    if "ConfigMap" in objects:
+        objects["ConfigMap"] = [o for o in objects["ConfigMap"] if o.name != HAND]
     marked = {o.namespace: o.raw for o in objects.get("ConfigMap", []) if is_mark(o.raw)}
     if not marked:
         return

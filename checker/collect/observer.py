@@ -62,11 +62,15 @@ def _ask(api: Api, questions: dict[str, dict[str, Any]], namespaces: list[str]) 
     path = f"/api/v1/namespaces/{observer.NAMESPACE}/services/{observer.PROXY}/proxy/ask"
     body = {"questions": questions, "namespaces": namespaces, "tokens": tokens}
     try:
-        answers: dict[str, Any] = json.loads(api.request("POST", path, body, read_timeout=ASK_TIMEOUT))
+        answers = json.loads(api.request("POST", path, body, read_timeout=ASK_TIMEOUT))
+    except ValueError:
+        answers = None
     except ApiError as error:
         if error.status != 403:
             raise
         return {key: {"error": error.why, "refused": True} for key in questions}
+    if not isinstance(answers, dict):  # something else than the observer has answered, such as a proxy on the way
+        return {key: {"error": Phrase("why-answer-unreadable")} for key in questions}
     return answers
 
 

@@ -46,6 +46,8 @@ class Watch:
     A Watch begins with `start`, and ends with `stop` or with the process.
     """
 
+    _list_timeout = READ_TIMEOUT  # seconds for a LIST
+
     def __init__(
         self,
         api: Api,
@@ -137,11 +139,15 @@ class Watch:
                             group.create_task(self._follow_beside(client, kind, other))
                     group.create_task(self._beat(client, edition, self._api.access))
             except* _MadeAnew:
-                with self._lock:  # nothing of the old one is true of the new one
-                    for known in (self._listed, self._unlisted, self._beside, self._hidden):
-                        known.clear()
+                self._forget()
             except* _NewCredentials:
                 pass  # the next client shows them
+
+    def _forget(self) -> None:
+        """Nothing of the old cluster is true of the new one."""
+        with self._lock:
+            for known in (self._listed, self._unlisted, self._beside, self._hidden):
+                known.clear()
 
     async def _follow(self, client: httpx.AsyncClient, kind: Kind) -> None:
         """List a kind and watch it, again and again."""
@@ -213,23 +219,25 @@ class Watch:
 
     async def _list(self, client: httpx.AsyncClient, kind: Kind) -> tuple[str, str]:
         """The path that may be listed, and the version of what it held; no version where it cannot be watched."""
-        *others, last = kind.paths(self._namespace)
+        import httpx
+
+        *others, last = self._paths(kind)
         for path in (*others, last):
-            answer = await client.get(path)
+            answer = await client.get(path, timeout=httpx.Timeout(self._list_timeout, connect=CONNECT_TIMEOUT))
             if answer.status_code != 403 or path == last:
                 break
         if answer.status_code == 403 and kind.name == "Namespace":
             return path, await self._read_namespaces(client, kind)
         listed = _json_of(answer)
         with self._lock:
-            self._listed[kind.name] = {
-                raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)
-            }
+            before = self._listed.get(kind.name, {})
+            after = {raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)}
+            self._listed[kind.name] = after
             self._unlisted.pop(kind.name, None)
             self._forbidden.discard(kind.name)
             (self._only_here.add if kind.namespaced and path == last else self._only_here.discard)(kind.name)
         self._read_clock(answer)
-        self._changed()
+        self._on_listed(kind, before, after)
         return path, listed["metadata"]["resourceVersion"]
 
     async def _read_namespaces(self, client: httpx.AsyncClient, kind: Kind) -> str:
@@ -270,7 +278,7 @@ class Watch:
                     raise ApiError(raw.get("code", 0), raw.get("message", ""))
                 version = raw["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK" and self._is_seen(kind, raw):
-                    self._note(known, raw, event["type"] == "DELETED")
+                    self._note(kind, known, raw, event["type"] == "DELETED")
         return version
 
     async def _beat(self, client: httpx.AsyncClient, edition: tuple[int, int], access: Access) -> None:
@@ -296,16 +304,28 @@ class Watch:
             if self._api.access.tls is not access.tls:
                 raise _NewCredentials
 
+    def _paths(self, kind: Kind) -> list[str]:
+        """The paths by which a kind is listed, the first choice first."""
+        return kind.paths(self._namespace)
+
     def _is_seen(self, kind: Kind, raw: dict[str, Any]) -> bool:
         """Whether an object may go into a State at all. What must not be kept of it, a Secret's values, goes here."""
         return bool(list(visible_objects(kind.name, [raw], self._namespace, set())))
 
-    def _note(self, known: dict[str, dict[str, Any]], raw: dict[str, Any], deleted: bool) -> None:
+    def _note(self, kind: Kind, known: dict[str, dict[str, Any]], raw: dict[str, Any], deleted: bool) -> None:
+        uid = raw["metadata"]["uid"]
         with self._lock:
-            if deleted:
-                known.pop(raw["metadata"]["uid"], None)
-            else:
-                known[raw["metadata"]["uid"]] = raw
+            before = known.pop(uid, None)
+            if not deleted:
+                known[uid] = raw
+        self._on_change(kind, before, None if deleted else raw)
+
+    def _on_listed(self, kind: Kind, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+        """A kind was listed. before, after: what was known of it, and what is, by uid."""
+        self._changed()
+
+    def _on_change(self, kind: Kind, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        """An object has changed. before, after: None where there was none, and where there is none any more."""
         self._changed()
 
     def _report_unlisted(self, kind: Kind, why: Reason) -> None:

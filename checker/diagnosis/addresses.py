@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker.diagnosis.configuration import volume_references
-from checker.model.state import Object, State
+from checker.model.state import Object, State, expanded
 
 _NAME = r"[a-z](?:[a-z0-9.-]*[a-z0-9])?"
 NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT|BROKER|DSN|UPSTREAM|BACKEND|DATABASE", re.I)
@@ -20,11 +20,20 @@ _URL = re.compile(rf"\b([a-z][a-z0-9+.-]*)://(?:[^@/\s'\"]*@)?({_NAME}|{_IP})(?:
 _HOST_PORT = re.compile(rf"(?<![\w./@$-])({_NAME}|{_IP}):(\d{{2,5}})(?![\w.:])")
 _PAIR = re.compile(rf"[\"']({_NAME}|{_IP})[\"']\s*,\s*(\d{{2,5}})\b")
 _ASKS = re.compile(
-    r"\b(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet|getaddrinfo|gethostbyname|"
-    r"create_connection)"
-    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME}|{_IP})(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
+    # in code, a word without quotation marks is a variable
+    r"\b(?:(?:getaddrinfo|gethostbyname|create_connection)\s*\([\s(]*(?=['\"])|"
+    r"(?:nslookup|getent\s+(?:hosts|ahosts)|dig|ping|nc|ncat|curl|wget|telnet)(?=[\s=]))"
+    rf"""(?:\s+-{{1,2}}[\w-]+(?:[ =]\d+)?)*[\s(='"]+({_NAME}|{_IP})(?![\w-])(?:[\s'",]+(\d{{2,5}})\b)?(?!:?//)"""
 )
 _OPTION = re.compile(rf"(?:\s|^)(?:-h|--host(?:name)?)[ =]({_NAME})(?:\s+(?:-p|--port)[ =](\d{{2,5}}))?")
+# `host: redis` of a file of settings, in YAML, JSON, TOML or as a property; and the port that stands near it.
+_SETTING = re.compile(
+    r"(?:\b|_)(?:host|hostname|addr)[\"']?\s*[:=]\s*"
+    rf"[\"']?({_NAME})[\"']?(?=\s*(?:[,}};#]|$))",
+    re.I | re.M,
+)
+_SETTING_PORT = re.compile(r"(?:\b|_)port[\"']?\s*[:=]\s*[\"']?(\d{2,5})\b", re.I)
+_NEAR = 80  # characters behind a host in which its port is looked for
 _USUAL_PORT = {"http": 80, "https": 443, "redis": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306}
 _NO_HOST = {"http", "https", "true", "false", "none", "null"}
 LONGEST_FILE = 20_000  # characters of a ConfigMap's value that are read
@@ -52,10 +61,20 @@ def configured_addresses(state: State, pod: Object, spec: dict[str, Any]) -> lis
     for variable, value in env.items():
         found += _in_variable(variable, value, env)
     for text in [*(spec.get("command") or []), *(spec.get("args") or [])]:
-        found += addresses_in(text)
+        found += addresses_in(expanded(text, env))  # the kubelet replaces $(NAME) there, too
     for file, text in files_of(state, pod, spec):
         found += [Address(one.host, one.port, one.scheme, file=file) for one in addresses_in(text)]
     return list(dict.fromkeys(found))
+
+
+def configured_settings(state: State, pod: Object, spec: dict[str, Any]) -> list[Address]:
+    """The hosts in the settings of a container's files, such as `host: redis`. Such a word need not be a host."""
+    found = []
+    for file, text in files_of(state, pod, spec):
+        for one in _SETTING.finditer(text[:LONGEST_FILE]):
+            port = _SETTING_PORT.search(text[one.end() : one.end() + _NEAR])
+            found.append(Address(one[1], _port(port[1] if port else None), file=file))
+    return [one for one in dict.fromkeys(found) if one.host.lower() not in _NO_HOST]
 
 
 def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Address]:

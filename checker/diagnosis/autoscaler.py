@@ -5,12 +5,16 @@ Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscal
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from checker.diagnosis.walking import walk
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import fail
+
+# failed to get cpu utilization: missing request for cpu in container app of Pod web-abc
+_MISSING_REQUEST = re.compile(r"missing request for (\S+?)(?: in container (\S+))?(?: of Pod|\s*$)")
 
 
 def walk_autoscaler(state: State, scaler: Object) -> None:
@@ -41,6 +45,10 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
         fail("autoscaler-target-missing", scaler, form="condition", reason=reason, quote=message)
     if _is_false(active):
         reason, message = active.get("reason", ""), active.get("message", "")
+        lacking = _MISSING_REQUEST.search(message)
+        if lacking:
+            facts = {"resource": lacking[1], "container": lacking[2], "target_kind": kind, "target": name}
+            fail("autoscaler-without-request", scaler, quote=message, **facts)
         fail("autoscaler-without-metrics", scaler, reason=reason, quote=message)
 
 

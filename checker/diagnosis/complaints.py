@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["protocol", "credentials", "name", "refused", "timeout", "denied"]
+Kind = Literal["certificate", "protocol", "credentials", "name", "refused", "timeout", "denied"]
 
 # By kind, in the order in which they are tried: the first that matches tells most.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
+    (
+        "certificate",
+        r"certificate.?verify.?failed|certificate (?:has expired|is valid for|is not valid|signed by unknown)|"
+        r"x509: |self[- ]signed certificate|unable to get local issuer|cert_has_expired|err_tls_cert_altname|"
+        r"unable_to_verify_leaf_signature|pkix path building failed|certificate problem",
+    ),
     (
         "protocol",
         r"wrong version number|http request (?:was sent )?to (?:an )?https|http response to https client|"
@@ -32,17 +38,19 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"failure in name resolution|getaddrinfo|nodename nor servname|nxdomain|unknown ?host|"
         r"name does not resolve|"
         r"no address associated|enotfound|eai_again|bad address|can't find|could not translate host name|"
-        r"host not found|name resolution|"
+        r"host not found|name resolution|\[errno -[235]\]|"
         # what is no name at all: Python, Go, Java, Node.js
         r"invalid ?url|url can't contain|label empty or too long|invalid character .{1,6} in host name|"
-        r"illegal character in (?:authority|host)|invalid (?:uri|hostname)",
+        r"illegal character in (?:authority|host)|invalid (?:uri|hostname)|"
+        r"unknown url type|unsupported protocol|no scheme supplied|missing protocol scheme|no host (?:given|supplied)",
     ),
     (
         "refused",
         r"connection refused|econnrefused|actively refused|(?:cannot|can't|could not|unable to|failed to) connect|"
-        r"no route to host|network is unreachable|ehostunreach|connection reset",
+        r"no route to host|network is unreachable|ehostunreach|connection reset|"
+        r"errno[ =:]*(?:111|113)\b|os error (?:111|113)\b",  # in any language: ECONNREFUSED, EHOSTUNREACH on Linux
     ),
-    ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer"),
+    ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer|errno[ =:]*110\b|os error 110\b"),
     ("denied", r"permission denied|eacces|operation not permitted|eperm\b"),
 )
 _WORDS = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _PATTERNS)

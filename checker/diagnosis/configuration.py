@@ -342,6 +342,7 @@ def _within(path: str, folder: str) -> str | None:
 
 
 _NOT_THERE = re.compile(r"no such file|can't open|cannot open|could not open|not found|does not exist", re.I)
+_IS_FOLDER = re.compile(r"is a directory|not a directory", re.I)
 _PATH = re.compile(r"/[\w./-]*[\w-]")
 
 
@@ -355,12 +356,28 @@ def explain_hidden_file(
 
     Source: https://kubernetes.io/docs/concepts/storage/volumes/#how-volumes-work
     """
+    if _IS_FOLDER.search(log):
+        _explain_sub_path(state, pod, container, log, in_progress)
     if not _NOT_THERE.search(log):
         return
     for path in _PATH.findall(log):
         source = source_of_file(state, pod, container, path)
         if source and source.kind and source.mount and source.key is None:
             raise_not_in_volume(pod, container, path, source, in_progress)
+
+
+def _explain_sub_path(state: State, pod: Object, container: dict[str, Any], log: str, in_progress: bool) -> None:
+    """Raise Failed where a subPath names no file of its volume. The kubelet then makes an empty folder of that name.
+
+    Source: https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kubelet_pods.go (makeMounts)
+    """
+    for mount in container.get("volumeMounts") or []:
+        inner = posixpath.normpath(mount.get("subPath") or ".")
+        source = source_of_file(state, pod, container, mount["mountPath"]) if inner != "." else None
+        if not source or not source.kind or source.key is not None or mount["mountPath"] not in log:
+            continue
+        if not any(file.startswith(inner + "/") for file in source.files):
+            raise_not_in_volume(pod, container, mount["mountPath"], source, in_progress, sub_path=inner)
 
 
 def explain_missing_file(
@@ -426,20 +443,25 @@ def _written_below(pod: Object, volume: str, file: str) -> bool:
 
 
 def raise_not_in_volume(
-    pod: Object, container: dict[str, Any], path: str, source: Source, in_progress: bool = False
+    pod: Object, container: dict[str, Any], path: str, source: Source, in_progress: bool = False, sub_path: str = ""
 ) -> NoReturn:
-    """Fail because a file is looked for in a volume that has no such file."""
+    """Fail because a file is looked for in a volume that has no such file.
+
+    sub_path: the subPath of the mount, where this is the name that the volume does not have.
+    """
     mount = source.mount or {}
     fail(
         "file-not-in-volume",
         pod,
+        form="sub-path" if sub_path else "",
         in_progress=in_progress,
         container=container["name"],
         path=path,
+        sub_path=sub_path,
         volume=mount.get("name", ""),
         mount_path=mount.get("mountPath", ""),
         source_kind=source.kind,
         source=source.name,
         files=source.files,
-        near=nearest(posixpath.basename(path), source.files, cutoff=0.6),
+        near=nearest(sub_path or posixpath.basename(path), source.files, cutoff=0.6),
     )

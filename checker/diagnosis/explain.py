@@ -133,7 +133,7 @@ def _explained(state: State, kind: str, name: str) -> Explanation:
             if root.concerns(target) or any(m.uid in concerned for m in root.members)
         }
     settled = [root for root in roots.values() if root.fault.outcome == "failed" and not root.fault.in_progress]
-    settled = _folded_by_use(state, settled)
+    settled = _folded_by_port(_folded_by_use(state, settled))
     told = {o for root in settled for o in (root.object, *_changed_for(state, root))}
     pending = [
         r
@@ -392,6 +392,32 @@ def _folded_by_use(state: State, roots: list[_Root]) -> list[_Root]:
         else:
             kept.append(root)
     return kept
+
+
+# Causes that say that a Service has no such port.
+_NO_SUCH_PORT = ("service-port-unknown", "ingress-backend-missing")
+
+
+def _folded_by_port(roots: list[_Root]) -> list[_Root]:
+    """Fold the roots of all that ask one port of a Service, which it does not have, into one: that of a client."""
+    first: dict[tuple[object, ...], _Root] = {}
+    for root in sorted(roots, key=lambda one: one.fault.cause != _NO_SUCH_PORT[0]):
+        if key := _port_asked(root):
+            first.setdefault(key, root)
+    kept = []
+    for root in roots:
+        leader = first.get(_port_asked(root), root)
+        if leader is root:
+            kept.append(root)
+        else:
+            leader.members += root.members
+    return kept
+
+
+def _port_asked(root: _Root) -> tuple[object, ...]:
+    """The namespace, the Service and the port that a root is about; empty where it is about another fault."""
+    service, port = root.fault.facts.get("service"), root.fault.facts.get("port")
+    return (root.namespace, service, port) if root.fault.cause in _NO_SUCH_PORT and service and port else ()
 
 
 def _changed_for(state: State, root: _Root) -> Iterator[str]:

@@ -68,6 +68,7 @@ def _last_reason(message: str) -> str:
 
 
 _DENIED = re.compile(r"401 Unauthorized|403 Forbidden|authorization failed|unauthorized|access denied", re.I)
+_LIMITED = re.compile(r"toomanyrequests|429 Too Many Requests|pull rate limit", re.I)
 _UNREACHABLE = re.compile(
     r"no such host|connection refused|i/o timeout|no route to host|network is unreachable|deadline exceeded|x509|tls:|"
     r"server gave HTTP response|EOF|lookup .* on ",
@@ -99,6 +100,9 @@ def refine_image_pull(state: State, pod: Object, fault: Fault) -> Fault | None:
                 Ref.of(pod),
                 {"image": image, "secret": missing[0], "near": near, "pull_error": reason},
             )
+        if _LIMITED.search(message):
+            facts = {"image": image, "registry": registry or "docker.io", "node": node, "pull_error": reason}
+            return Fault("image-pull-limited", Ref.of(pod), facts)
         if not registry:
             continue
         if _DENIED.search(message):
@@ -121,4 +125,5 @@ def refine_config_error(state: State, pod: Object, fault: Fault) -> Fault | None
     message = words_of(fault)
     if "runAsNonRoot" not in message:
         return None
-    return Fault("image-runs-as-root", Ref.of(pod), {"message": message})
+    form = "unknown-user" if "non-numeric user" in message else ""
+    return Fault("image-runs-as-root", Ref.of(pod), {"message": message}, form=form)

@@ -269,6 +269,9 @@ def walk_cron_job(state: State, cron_job: Object) -> None:
         fail("object-being-deleted", cron_job, in_progress=True)
     if cron_job.spec.get("suspend"):
         fail("cronjob-suspended", cron_job, by_hand=[job.name for job in trials(state, cron_job)])
+    schedule = schedule_of(cron_job)
+    if schedule and not schedule.after(state.now):
+        fail("cronjob-never-due", cron_job, schedule=cron_job.spec.get("schedule", ""))
     seen = runs(state, cron_job)
     active = [job for job in seen if not is_finished(job)]
     finished = [job for job in seen if is_finished(job)]

@@ -12,12 +12,13 @@ from checker.diagnosis.configuration import optional_and_missing
 from checker.diagnosis.connections import explain_unreached, explain_wrong_address
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
+from checker.diagnosis.no_space import explain_no_space
 from checker.diagnosis.not_reached import explain_circle, explain_log
 from checker.diagnosis.pod_start import explain_post_start_hook
 from checker.diagnosis.probes import answered_now
 from checker.diagnosis.rbac import explain_forbidden, explain_no_token
 from checker.diagnosis.security_context import explain_not_permitted
-from checker.diagnosis.variables import explain_service_link
+from checker.diagnosis.variables import explain_not_replaced, explain_not_set, explain_service_link
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import Object, State
 
@@ -52,6 +53,7 @@ def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault |
             explain_forbidden(state, pod, log)
             or explain_no_token(state, pod, log)
             or explain_not_permitted(pod, spec, log)
+            or explain_no_space(pod, spec, log)
             or explain_dns_down(state, log)
             or _explain_variables(state, pod, spec, log)
             or explain_log(state, pod, spec, log)
@@ -66,9 +68,11 @@ def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault |
 
 
 def _explain_variables(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:
-    """The fault of a variable that the kubelet made, and that a container cannot use; None where there is none."""
+    """The fault of a variable that is missing, or that the kubelet made and a container cannot use; None for none."""
     try:
         explain_service_link(state, pod, spec, log)
+        explain_not_replaced(state, pod, spec, log)
+        explain_not_set(state, pod, spec, log)
     except NotPassed as end:
         return end
     return None

@@ -196,7 +196,12 @@ class PathSide:
 
     @cached_property
     def policies(self) -> list[Object]:
-        """The policies that select this end for this direction. Without any, it is open."""
+        """The policies that select this end for this direction. Without any, it is open.
+
+        No policy is about an end outside the cluster.
+        """
+        if self.end.namespace == NOWHERE:
+            return []
         found = self.path.state.all("NetworkPolicy", self.end.namespace)
         return [p for p in found if covers(p, self.end) and self.direction in directions(p) and not p.is_terminating]
 

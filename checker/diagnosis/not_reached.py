@@ -11,23 +11,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, usual_port
+from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, configured_settings, usual_port
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
 from checker.diagnosis.dns import explain_name, outside_policy, service_named
 from checker.diagnosis.host_aliases import explain_host_alias
-from checker.diagnosis.network_policy import PolicyPath, cluster_dns, end_of
+from checker.diagnosis.network_policy import NOWHERE, PathEnd, PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
+from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
-from checker.diagnosis.service import pods_behind, target_ports
+from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
+    UNRESOLVED,
     explain_older_than_source,
     explain_variable,
+    has_secret_host,
     hidden_source,
+    quoted_hosts,
     secret_variables,
 )
 from checker.diagnosis.walking import walk
@@ -36,9 +41,17 @@ from checker.model.spelling import is_address
 from checker.model.state import Object, State
 
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+_HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
+_MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
+_OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
 )
+# Why a certificate is refused, by form of the cause: it is over, or it is for another name.
+_CERTIFICATE = {
+    "expired": re.compile(r"expired", re.I),
+    "other-name": re.compile(r"mismatch|is valid for|not valid for|altname|doesn't match|no subject alternative", re.I),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class Attempt:
     spec: dict[str, Any]
     address: Address
     complaint: Complaint
+    is_sure: bool = True  # the complaint names the address, or the container has no other
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -74,7 +88,8 @@ def walk_complaints(state: State, pod: Object) -> None:
         spec = next((c for c in pod.lasting_containers if c["name"] == status["name"]), None)
         if spec and "running" in (status.get("state") or {}):
             log = state.log_if_read(pod.name, spec["name"]) or ""
-            found = explain_complaints(state, pod, spec, complaints_that_last(log))
+            full = explain_no_space(pod, spec, "\n".join(log.rstrip().splitlines()[-LAST:]))
+            found = full or explain_complaints(state, pod, spec, complaints_that_last(log))
             if found:
                 raise Failed(found)
 
@@ -95,8 +110,10 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     out_of_sight: Unknown | None = None
     for complaint in found:
         try:
-            for address in _meant(state, pod, spec, complaint):
-                _explain(Attempt(state, pod, spec, address, complaint))
+            meant = list(_meant(state, pod, spec, complaint))
+            for address in meant:
+                is_sure = len(meant) == 1 or _is_in(address.host, complaint.line)
+                _explain(Attempt(state, pod, spec, address, complaint, is_sure))
             if complaint.kind in ("name", "refused", "timeout", "credentials"):
                 explain_older_than_source(state, pod, spec, complaint.line)
         except Failed as end:
@@ -121,23 +138,46 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
         return
     line = complaint.line
     addresses = configured_addresses(state, pod, spec)
-    for one in addresses_in(line):
-        if is_address(one.host) and not one.scheme:
+    itself = [Address("127.0.0.1", int(port)) for port in _OWN_PORT.findall(line)]
+    for one in [*itself, *addresses_in(line)]:
+        if is_address(one.host) and not one.scheme and one not in itself:
             continue  # what a name has led to: the name tells more
         if not any(address.host == one.host and address.port in (None, one.port) for address in addresses):
             addresses.append(Address(one.host, one.port, file="log"))
-    explain_variable(state, pod, spec, line)
-    named = [address for address in addresses if re.search(rf"(?<![\w.-]){re.escape(address.host)}(?![\w-])", line)]
-    for service in state.all("Service", pod.namespace):
+    settings = [one for one in configured_settings(state, pod, spec) if one.host not in {a.host for a in addresses}]
+    addresses += [one for one in settings if _is_in(one.host, line)] or (settings if len(settings) == 1 else [])
+    explain_variable(state, pod, spec, line, credentials=complaint.kind == "credentials")
+    named = [address for address in addresses if _is_in(address.host, line)]
+    state.all("Service", pod.namespace)  # raises Unknown
+    for service in state.seen("Service"):
         address = service.spec.get("clusterIP")
         if (
             address not in (None, "", "None")
             and address in line
             and re.search(rf"(?<![\d.]){re.escape(address)}(?![\d.])", line)
         ):
-            named.append(next((t for t in addresses if t.host == service.name), Address(service.name)))
+            host = service.name if service.namespace == pod.namespace else f"{service.name}.{service.namespace}"
+            named.append(next((t for t in addresses if t.host == host), Address(host)))
     with_port = [address for address in named if address.port and f":{address.port}" in line]
-    yield from dict.fromkeys(with_port or named or addresses)
+    unknown_names = [] if named or complaint.kind != "name" else _names_in(state, pod, spec, line)
+    yield from dict.fromkeys(with_port or named or unknown_names or addresses)
+
+
+def _is_in(host: str, line: str) -> bool:
+    """Whether a line names a host, and not only a longer name with it."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", line))
+
+
+def _names_in(state: State, pod: Object, spec: dict[str, Any], line: str) -> list[Address]:
+    """The names that a complaint about a name quotes, and that no variable, command or file holds.
+
+    Such a name may stand in the image, or in a Secret. Where a variable comes from a Secret, words count that may be a
+    name.
+    """
+    hosts = UNRESOLVED.findall(line)
+    if not hosts and has_secret_host(state, pod, spec):
+        hosts = quoted_hosts(line)
+    return [Address(host, file="log") for host in hosts]
 
 
 def _explain(attempt: Attempt) -> None:
@@ -153,6 +193,7 @@ def _explain(attempt: Attempt) -> None:
     if attempt.complaint.kind == "name" and not outside_policy(pod.spec):
         _explain_dns_closed(attempt)
     if _is_outside(state, pod, host):
+        _explain_way_out(attempt, host)
         return
     explain_pod_name(state, host, pod, attempt.address.variable, attempt.spec["name"])
     name, namespace = service_named(host, pod.namespace)
@@ -163,6 +204,10 @@ def _explain(attempt: Attempt) -> None:
         if attempt.complaint.kind in ("name", "refused", "timeout") and not _is_pod_name(state, host, pod):
             explain_name(state, host, pod, variable=attempt.address.variable, container=attempt.spec["name"])
         return
+    _check_all(attempt, service)
+
+
+def _check_all(attempt: Attempt, service: Object) -> None:
     for check in _CHECKS:
         check(attempt, service)
 
@@ -196,8 +241,7 @@ def _explain_address(attempt: Attempt) -> None:
     state, address = attempt.state, attempt.address
     for service in state.everywhere("Service"):
         if address.host in (service.spec.get("clusterIP"), *(service.spec.get("clusterIPs") or [])):
-            for check in _CHECKS:
-                check(attempt, service)
+            _check_all(attempt, service)
             return
     if attempt.complaint.kind not in ("refused", "timeout"):
         return
@@ -206,10 +250,30 @@ def _explain_address(attempt: Attempt) -> None:
         if other.uid != attempt.pod.uid:
             walk(state, other)
             _check_way(attempt, other)
-    elif is_a_pods(state, address.host):
+    elif not is_a_pods(state, address.host):
+        _explain_way_out(attempt, address.host, address.host)
+    else:
         if state.rights_end("Pod"):
             unknown("cannot-list", attempt.pod, form=OUT_OF_SIGHT, **attempt.facts)
         fail("address-of-nobody", attempt.pod, port=address.port, **attempt.facts)
+
+
+def _explain_way_out(attempt: Attempt, name: str, address: str = "", port: int | None = None) -> None:
+    """Raise Failed where the policies of a Pod let it connect to nobody outside the cluster at the port that it asks.
+
+    name: what is asked. address: empty where it is not known. Then no rule of the Pod's policies may name addresses.
+    """
+    state, port = attempt.state, port or attempt.address.port
+    if attempt.complaint.kind not in ("refused", "timeout") or not port or "NetworkPolicy" in state.unlisted:
+        return
+    if not attempt.is_sure:
+        return
+    target = PathEnd(name, NOWHERE, {}, {}, address=address, on_host=True)
+    path = PolicyPath(state, end_of(state, attempt.pod), target, port)
+    if not address and any("ipBlock" in item for rule in path.out.rules for item in rule.peers):
+        return
+    if not path.out.is_open:
+        explain_closed(path)
 
 
 def _check_way(attempt: Attempt, other: Object) -> None:
@@ -229,6 +293,7 @@ def _explain_local(attempt: Attempt) -> None:
     port, pod = attempt.address.port, attempt.pod
     if attempt.complaint.kind not in ("refused", "timeout") or not (attempt.address.variable or port):
         return
+    only_logged = attempt.address.file == "log" and is_address(attempt.address.host)
     declared = {p["containerPort"] for c in pod.lasting_containers for p in c.get("ports") or []}
     if (port and port in declared) or len(pod.lasting_containers) > 1:
         return
@@ -237,7 +302,13 @@ def _explain_local(attempt: Attempt) -> None:
         for s in attempt.state.all("Service", pod.namespace)
         if port and port in {p["port"] for p in s.spec.get("ports") or []}
     ]
-    fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
+    others = [
+        s
+        for s in attempt.state.all("Service", pod.namespace)
+        if s.name in services and not (s.spec.get("selector") or {"": ""}).items() <= pod.labels.items()
+    ]
+    if others or not only_logged:
+        fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
 
 
 def _explain_dns_closed(attempt: Attempt) -> None:
@@ -255,8 +326,13 @@ def _check_external_name(attempt: Attempt, service: Object) -> None:
         return
     if is_address(target):
         fail("external-name-is-address", service, target=target, **attempt.facts)
-    if attempt.complaint.kind == "name" or target.endswith(".svc.cluster.local"):
+    name, namespace = service_named(target, service.namespace)
+    known = target.endswith(".svc.cluster.local") and namespace not in attempt.state.unlisted
+    found = attempt.state.find("Service", name, namespace) if known else None
+    if attempt.complaint.kind == "name" or (known and not found):
         explain_name(attempt.state, attempt.address.host, attempt.pod)
+    if found and found.uid != service.uid and found.spec.get("type") != "ExternalName":
+        _check_all(attempt, found)
 
 
 def _check_circle(attempt: Attempt, service: Object) -> None:
@@ -323,6 +399,8 @@ def _check_policies(attempt: Attempt, service: Object) -> None:
     state, pod = attempt.state, attempt.pod
     if attempt.complaint.kind not in ("refused", "timeout", "name") or "NetworkPolicy" in state.unlisted:
         return
+    if not service.spec.get("selector"):
+        _explain_way_to_slices(attempt, service)
     closed = []
     for other in pods_behind(state, service):
         numbers = target_ports(service, other)
@@ -331,9 +409,29 @@ def _check_policies(attempt: Attempt, service: Object) -> None:
             path = PolicyPath(state, end_of(state, pod), end_of(state, other), number)
             if path.is_open:
                 return
+            _explain_undeclared(path, service, other)
             closed.append(path)
     if closed:
         explain_closed(closed[0])
+
+
+def _explain_undeclared(path: PolicyPath, service: Object, pod: Object) -> None:
+    """Raise Failed where a Service's target port is not among those that its Pod declares, to which the way is open."""
+    declared = sorted(declared_ports(pod))
+    open_ports = [port for port in declared if replace(path, port=port).is_open]
+    if open_ports and path.port not in declared:
+        fail("target-port-elsewhere", service, port=path.port, pod=pod.name, ports=declared)
+
+
+def _explain_way_to_slices(attempt: Attempt, service: Object) -> None:
+    """The policies allow connections to the addresses of a Service without a selector, such as Service kubernetes."""
+    labels = {"kubernetes.io/service-name": service.name}
+    for piece in attempt.state.selected("EndpointSlice", labels, service.namespace):
+        addresses = [one for end in piece.raw.get("endpoints") or [] for one in end.get("addresses") or []]
+        ports = [port["port"] for port in piece.raw.get("ports") or [] if port.get("port")]
+        for address, port in product(filter(is_address, addresses), ports):
+            if not pod_with(attempt.state, address):
+                _explain_way_out(attempt, f"Service {service.name}", address, port)
 
 
 def _check_usual_port(attempt: Attempt, service: Object) -> None:
@@ -371,6 +469,37 @@ def _check_scheme(attempt: Attempt, service: Object) -> None:
         fail("tls-mismatch", attempt.pod, form=form, service=service.name, **attempt.facts)
 
 
+def _check_certificate(attempt: Attempt, service: Object) -> None:
+    """The container does not accept the certificate of the server."""
+    if attempt.complaint.kind == "certificate":
+        line = attempt.complaint.line
+        form = next((form for form, words in _CERTIFICATE.items() if words.search(line)), "")
+        facts = {"service": service.name, "service_namespace": service.namespace, "port": attempt.address.port}
+        fail("certificate-refused", attempt.pod, form=form, **attempt.facts, **facts)
+
+
+def _check_suffix(attempt: Attempt, service: Object) -> None:
+    """The full name of a Service ends in `svc`, or in `svc` and the cluster's domain.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#namespaces-of-services
+    """
+    host = attempt.address.host.rstrip(".")
+    suffix = host.removeprefix(f"{service.name}.{service.namespace}").lstrip(".")
+    if attempt.complaint.kind == "name" and suffix != host and suffix not in ("", "svc", "svc.cluster.local"):
+        facts = {"service": service.name, "service_namespace": service.namespace, "suffix": suffix}
+        fail("name-unknown", attempt.pod, form="suffix", **attempt.facts, **facts)
+
+
+def _check_value(attempt: Attempt, service: Object) -> None:
+    """A variable for a host holds a name only. Called where the Service of that name works."""
+    variable = attempt.address.variable
+    if attempt.complaint.kind != "name" or not _HOST_ONLY.search(variable) or _MORE_THAN_HOST.search(variable):
+        return
+    value = attempt.state.env(attempt.pod, attempt.spec).get(variable, "")
+    if re.search(r"[:/]", value) and value.strip() != attempt.address.host:
+        fail("variable-not-a-name", attempt.pod, written=value, service=service.name, **attempt.facts)
+
+
 _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_external_name,
     _check_circle,
@@ -381,4 +510,7 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_usual_port,
     _check_credentials,
     _check_scheme,
+    _check_certificate,
+    _check_suffix,
+    _check_value,
 )

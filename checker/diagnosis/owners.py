@@ -10,9 +10,13 @@ REVISION = "deployment.kubernetes.io/revision"
 
 def replica_sets(state: State, deployment: Object) -> list[Object]:
     """The ReplicaSets of a Deployment, newest revision first."""
-    return sorted(
-        state.owned("ReplicaSet", deployment), key=lambda rs: int(rs.annotations.get(REVISION, 0)), reverse=True
-    )
+    return sorted(state.owned("ReplicaSet", deployment), key=_revision, reverse=True)
+
+
+def _revision(replica_set: Object) -> int:
+    """The number that the Deployment controller wrote into the annotation; 0 where somebody wrote something else."""
+    text = replica_set.annotations.get(REVISION, "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 def pods_owned(state: State, workload: Object) -> list[Object]:

@@ -25,6 +25,7 @@ from checker.diagnosis.probes import (
     describe_probe,
     ended_by_probe,
     explain_restarts,
+    fail_if_other_host,
     fail_if_void,
     failing_now,
     in_own_words,
@@ -181,7 +182,10 @@ def _explain_start_error(
     telling = re.sub(r'^"[^"]*": ', "", message.rsplit("exec: ", 1)[-1].strip())[:200]
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     _explain_not_executable(state, pod, spec, telling, in_progress)
-    fail("command-not-runnable", pod, in_progress=in_progress, container=name, command=command, message=telling)
+    first = next(iter([*(spec.get("command") or []), *(spec.get("args") or [])]), "")
+    form = "one-word" if " " in first.strip() and f'"{first}"' in message else ""
+    facts = {"container": name, "command": command, "message": telling, "word": first}
+    fail("command-not-runnable", pod, form=form, in_progress=in_progress, **facts)
 
 
 # What a container runtime writes into the log of a container whose command it could not execute.
@@ -337,6 +341,7 @@ def _explain_probe(
     if spec.get("livenessProbe"):
         # A container that is on the way to be restarted is not ready either, and that is the root.
         patience = max(patience, patience_of(spec["livenessProbe"]) + TIME_TO_SETTLE_AFTER_RESTART)
+    fail_if_other_host(pod, spec, which, answer, pending=running_for < patience)
     follow_dependency(state, pod, spec, answer)
     raise Failed(
         f"{which}-probe-fails",

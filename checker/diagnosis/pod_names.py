@@ -47,6 +47,7 @@ def explain_pod_name(state: State, host: str, client: Object, variable: str = ""
         return  # with it as their subdomain, CoreDNS gives names also to Pods behind a Service with a cluster IP
     meant = [pod for pod in named if hostname_of(pod) == name]
     if not meant:
+        _walk_owner_to_be(state, name, subdomain, namespace)
         known = sorted(hostname_of(pod) for pod in named if hostname_of(pod))
         near = nearest(name, known, cutoff=0.6)
         fail("pod-name-unknown", client, **facts, known=known, near=near)
@@ -55,6 +56,15 @@ def explain_pod_name(state: State, host: str, client: Object, variable: str = ""
         fail("pod-name-unknown", service, form="not-selected", pod=meant[0].name, selector=selector, **facts)
     if not service.spec.get("publishNotReadyAddresses"):
         walk(state, meant[0])
+
+
+def _walk_owner_to_be(state: State, name: str, subdomain: str, namespace: str) -> None:
+    """Raise the fault of a StatefulSet that should have a Pod of this name, and does not have it at the moment."""
+    for stateful_set in state.all("StatefulSet", namespace):
+        first = (stateful_set.spec.get("ordinals") or {}).get("start", 0)
+        wanted = [f"{stateful_set.name}-{first + n}" for n in range(stateful_set.spec.get("replicas", 1))]
+        if stateful_set.spec.get("serviceName") == subdomain and name in wanted:
+            walk(state, stateful_set)
 
 
 def pod_of_slip(state: State, name: str, subdomain: str, namespace: str) -> Object | None:

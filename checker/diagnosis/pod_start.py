@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from checker.diagnosis.component_words import in_one_line
-from checker.model.durations import TIME_FOR_POD_START
+from checker.model.durations import TIME_FOR_MOUNT_RETRY, TIME_FOR_POD_START
 from checker.model.fault import Fault, Ref
 from checker.model.state import Object, State
 
@@ -57,11 +57,20 @@ def refine_starting(state: State, pod: Object, fault: Fault) -> Fault | None:
         return None  # the volumes are mounted and the sandbox is there: what the events tell of is over
     if _is_retried(fault):
         return None
-    troubles = [e for e in state.events(pod) if e.get("reason") in _CANNOT_START]
+    troubles = [e for e in state.events(pod) if e.get("reason") in _CANNOT_START and not _may_be_over(state, pod, e)]
     if troubles and state.age(pod.created) > TIME_FOR_POD_START:
         message = in_one_line(troubles[0].get("message", ""), 300)
         return Fault("pod-stuck-starting", Ref.of(pod), {"reason": troubles[0]["reason"], "message": message})
     return None
+
+
+def _may_be_over(state: State, pod: Object, event: dict[str, Any]) -> bool:
+    """Whether a mount failed only once so far, and the Pod is young: the kubelet tries again.
+
+    A kubelet that has only just been given a Pod may not yet be allowed to read its claims.
+    """
+    once = event.get("reason") == "FailedMount" and event.get("count") == 1
+    return bool(once and state.age(pod.created) < TIME_FOR_MOUNT_RETRY)
 
 
 def _is_retried(fault: Fault) -> bool:

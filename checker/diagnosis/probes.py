@@ -217,6 +217,7 @@ def explain_restarts(
         "app_says": in_own_words(state, pod, str(spec.get("name")), answer),
         "restarts": restarts,
     }
+    fail_if_other_host(pod, spec, which, answer, restarts=restarts, pending=pending)
     if "statuscode: 404" in answer:
         path = (probe.get("httpGet") or {}).get("path", "/")
         fail("probe-path-not-found", pod, in_progress=pending, path=path, **facts)
@@ -345,6 +346,25 @@ def fail_if_command_missing(
             answer=answer,
             restarts=restarts,
         )
+
+
+_NOBODY_THERE = re.compile(r"refused|no such host|deadline exceeded|timed out|timeout|no route", re.I)
+
+
+def fail_if_other_host(
+    pod: Object, spec: dict[str, Any], which: str, answer: str, *, restarts: int | None = None, pending: bool = False
+) -> None:
+    """Raises Failed where a probe names a host, and nobody answers there: the kubelet does not ask the Pod itself.
+
+    localhost is then the node. A Pod on its node's network may name it.
+
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#http-probes
+    """
+    probe = spec.get(f"{which}Probe") or {}
+    host = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("host")
+    if host and not pod.spec.get("hostNetwork") and _NOBODY_THERE.search(answer):
+        facts = {"container": spec.get("name"), "which": which, "probe": describe_probe(probe), "answer": answer}
+        fail("probe-asks-other-host", pod, in_progress=pending, host=host, restarts=restarts, **facts)
 
 
 def fail_if_void(state: State, pod: Object, spec: dict[str, Any], which: str) -> None:

@@ -14,9 +14,11 @@ from checker.diagnosis.network_policy import directions, rules_of
 from checker.diagnosis.owners import pods_owned, workload_of
 from checker.diagnosis.selectors import selector_words, selects
 from checker.diagnosis.service import pods_behind
+from checker.diagnosis.taints import is_worker
 from checker.diagnosis.traffic_policy import is_local
 from checker.diagnosis.variables import changed_at, sources_changed_since, started_at
 from checker.model.fault import Fault, NotPassed, Ref
+from checker.model.spelling import nearest_labels, pairs
 from checker.model.state import WORKLOADS, Object, State, parse_time
 
 Remark = Callable[[State, Object], Iterator[Fault]]
@@ -138,6 +140,34 @@ def _peer_matches_nobody(state: State, policy: Object) -> Iterator[Fault]:
                 selector = " or ".join(selector_words(item["podSelector"]) for item in items)
                 facts = {"direction": direction, "rule": rule.number, "selector": selector}
                 yield Fault("policy-peer-matches-nobody", Ref.of(policy), facts)
+            elif rule.peers and all(_names_no_namespace(state, item) for item in rule.peers):
+                selector = " or ".join(selector_words(item["namespaceSelector"]) for item in rule.peers)
+                facts = {"direction": direction, "rule": rule.number, "selector": selector}
+                yield Fault("policy-peer-matches-nobody", Ref.of(policy), facts, form="namespaces")
+
+
+def _names_no_namespace(state: State, item: dict[str, Any]) -> bool:
+    """Whether an item of a rule selects namespaces, and no namespace has these labels."""
+    if not item.get("namespaceSelector") or state.rights_end("Namespace"):
+        return False
+    return not any(selects(item["namespaceSelector"], one.labels) for one in state.everywhere("Namespace"))
+
+
+def _selects_nobody(state: State, policy: Object) -> Iterator[Fault]:
+    """A policy whose podSelector matches no Pod of its namespace: it isolates nothing."""
+    selector = policy.spec.get("podSelector")
+    seen = [pod.labels for pod in state.all("Pod", policy.namespace)]
+    to_come = []  # the labels of Pods that a workload may have at another time
+    for workload in [one for kind in WORKLOADS for one in state.all(kind, policy.namespace)]:
+        spec = (workload.spec.get("jobTemplate") or {}).get("spec") or workload.spec
+        to_come.append(((spec.get("template") or {}).get("metadata") or {}).get("labels") or {})
+    if not selector or any(selects(selector, labels) for labels in [*seen, *to_come]):
+        return
+    wanted = selector.get("matchLabels") or {}
+    labels = nearest_labels(wanted, seen) or {}
+    near = {key: labels[key] for key in wanted if key in labels}
+    facts = {"selector": selector_words(selector), "near": pairs(near) if near else ""}
+    yield Fault("policy-selects-nobody", Ref.of(policy), facts)
 
 
 def _nobody_may_reach(state: State, service: Object) -> Iterator[Fault]:
@@ -148,6 +178,20 @@ def _nobody_may_reach(state: State, service: Object) -> Iterator[Fault]:
     if pods and all(around) and not any(rules_of(p, "ingress") for those in around for p in those):
         names = sorted({p.name for those in around for p in those})
         yield Fault("service-closed-to-everybody", Ref.of(service), {"policies": names})
+
+
+def _local_node_port(state: State, service: Object) -> Iterator[Fault]:
+    """A NodePort Service that answers requests from outside only on some nodes.
+
+    Source: https://kubernetes.io/docs/tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport
+    """
+    if service.spec.get("type") != "NodePort" or service.spec.get("externalTrafficPolicy") != "Local":
+        return
+    ready = {str(p.spec.get("nodeName")) for p in pods_behind(state, service) if p.is_ready}
+    others = {node.name for node in state.everywhere("Node") if is_worker(node)} - ready
+    if ready and others:
+        facts = {"nodes": sorted(ready), "others": sorted(others)}
+        yield Fault("service-silent-on-nodes", Ref.of(service), facts, form="node-port")
 
 
 def _local_traffic(state: State, service: Object) -> Iterator[Fault]:
@@ -165,6 +209,6 @@ REMARKS: dict[str, tuple[Remark, ...]] = {
     "Deployment": (_scaled_to_nothing,),
     "StatefulSet": (_governing_service,),
     "Pod": (_left_over, _older_than_source, _optional_slip),
-    "NetworkPolicy": (_peer_matches_nobody,),
-    "Service": (_nobody_may_reach, _local_traffic),
+    "NetworkPolicy": (_selects_nobody, _peer_matches_nobody),
+    "Service": (_nobody_may_reach, _local_traffic, _local_node_port),
 }

@@ -14,7 +14,7 @@ from checker.diagnosis.node import fail_if_all_closed
 from checker.diagnosis.resources import explain_many_cpus
 from checker.diagnosis.storage import explain_claims, explain_volume_nodes
 from checker.diagnosis.taints import untolerated
-from checker.model.durations import TIME_FOR_POD_CONTROLLER
+from checker.model.durations import TIME_FOR_POD_CONTROLLER, TIME_FOR_PROVISIONER
 from checker.model.fault import Fault, Ref
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest_labels
@@ -64,7 +64,9 @@ def explain_unscheduled(state: State, pod: Object) -> NoReturn:
             message=message,
         )
     if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
-        fail("pod-unschedulable-volume", pod, message=message)
+        # The claims have no fault by now. The scheduler tries again once it knows their volumes.
+        waits = state.age(pod.created) < TIME_FOR_PROVISIONER
+        fail("pod-unschedulable-volume", pod, in_progress=waits, message=message)
     fail("pod-unschedulable", pod, message=message)
 
 

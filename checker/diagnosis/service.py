@@ -22,6 +22,8 @@ from checker.model.spelling import is_address, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
 
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"  # label of an EndpointSlice: the controller that writes it
+
 
 def pods_behind(state: State, service: Object) -> list[Object]:
     """The Pods that a Service's selector matches."""
@@ -47,6 +49,34 @@ def walk_service(state: State, service: Object) -> None:
         _explain_none_ready(state, service, pods)
     for port in service.spec.get("ports") or []:
         _walk_port(state, service, port, ready)
+    _walk_added_slices(state, service, pods)
+
+
+def _walk_added_slices(state: State, service: Object, pods: list[Object]) -> None:
+    """Raises Failed where an EndpointSlice made by hand leads a part of the requests away from a Service's own Pods.
+
+    pods: those that the selector matches. kube-proxy takes all EndpointSlices with the label of a Service.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#management
+    """
+    slices = state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+    added = [piece for piece in slices if not piece.labels.get(MANAGED_BY, "").endswith("controller.k8s.io")]
+    endpoints = [
+        one
+        for piece in added
+        for one in piece.raw.get("endpoints") or []
+        if (one.get("conditions") or {}).get("ready") is not False
+    ]
+    facts: dict[str, Any] = {"slices": sorted(piece.name for piece in added)}
+    if not endpoints:
+        return
+    _walk_addresses_by_hand(state, service, endpoints, facts)
+    own = {pod.status.get("podIP") for pod in pods}
+    given = {address for one in endpoints for address in one.get("addresses") or [] if is_address(address)} - own
+    others = {address: found for address in sorted(given) if (found := pod_with(state, address))}
+    if others:
+        names = sorted({pod.name for pod in others.values()})
+        fail("endpoint-of-other-pod", service, addresses=list(others), pods=names, **facts)
 
 
 def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from checker.diagnosis.taints import untolerated
 from checker.diagnosis.walking import walk
-from checker.model.durations import TIME_FOR_POD_START, TIME_FOR_VOLUME
+from checker.model.durations import TIME_FOR_POD_START, TIME_FOR_PROVISIONER, TIME_FOR_VOLUME
 from checker.model.quantity import quantity
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
@@ -137,7 +138,8 @@ def walk_claim(state: State, claim: Object, wanted_by: Object | None = None) -> 
             walk(state, pod)  # what keeps it from having a node keeps the claim from having a volume
     waited = min([state.age(pod.created) for pod in users] if late else [state.age(claim.created)], default=0.0)
     of = storage_class.name
-    if waited < TIME_FOR_VOLUME:
+    has_begun = bool(state.events(claim, "Provisioning"))  # the provisioner itself says so
+    if waited < (TIME_FOR_PROVISIONER if has_begun else TIME_FOR_VOLUME):
         fail("claim-not-bound-yet", claim, provisioner=provisioner, storage_class=of, in_progress=True)
     fail("provisioner-silent", claim, provisioner=provisioner, storage_class=of, seconds=round(waited))
 
@@ -242,11 +244,34 @@ def _explain_unmatched(state: State, claim: Object, volumes: list[Object], stora
     if fitting:
         free = [pv for pv in fitting if not _claimed_by_another(pv, claim)]
         if free:
+            _explain_no_node(state, claim, free, users)
             _not_bound_yet(claim, free[0])
         _explain_misfit(claim, fitting[0])
     nearest_one = max(near, key=lambda pv: (-len(_misfits(claim, pv)), quantity(size(pv))))
     _explain_misfit(claim, nearest_one)
     _not_bound_yet(claim, nearest_one)
+
+
+def _explain_no_node(state: State, claim: Object, volumes: list[Object], users: list[Object]) -> None:
+    """Raise Failed where the free volumes that fit a claim can only be used on nodes where its Pods cannot go.
+
+    The scheduler binds such a claim when it chooses a node for the Pod, and finds none.
+
+    Source: https://kubernetes.io/docs/concepts/storage/storage-classes/#local
+    """
+    if "Node" in state.unlisted:
+        return
+    nodes = state.everywhere("Node")
+    where = sorted({node.name for node in nodes for volume in volumes if allows(volume, node)})
+    if nodes and not where:
+        fail("no-volume-fits", claim, form="no-node", volume=volumes[0].name)
+    for pod in (one for one in users if not one.spec.get("nodeName")):
+        selector, tolerations = pod.spec.get("nodeSelector") or {}, pod.spec.get("tolerations") or []
+        fitting = [one for one in nodes if selector.items() <= one.labels.items()]
+        open_nodes = sorted(one.name for one in fitting if not untolerated(one, tolerations))
+        if open_nodes and not set(open_nodes) & set(where):
+            facts = {"claim": claim.name, "volume": volumes[0].name, "nodes": where, "open_nodes": open_nodes}
+            fail("volume-on-other-node", pod, form="free", **facts)
 
 
 def _ours(volume: Object, claim: Object) -> bool:

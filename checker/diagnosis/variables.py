@@ -12,20 +12,31 @@ from typing import Any
 from checker.diagnosis.addresses import NAMES_A_HOST
 from checker.diagnosis.configuration import environment_references, source_of_variable
 from checker.model.spelling import nearest
-from checker.model.state import Object, Redacted, State, parse_time
+from checker.model.state import WHITE_SPACE, Object, Redacted, State, parse_time
 from checker.model.verdict import fail
 
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 _QUOTED = re.compile(r"(?:\bat |\bhost (?:name )?|[\"'(<]|lookup |resolve |ENOTFOUND |to )([a-z][a-z0-9.-]*[a-z0-9])")
+_NO_URL = re.compile(r"unknown url type|unsupported protocol|no scheme|missing protocol|no host|invalid ?ur[il]", re.I)
+_IS_URL = re.compile(r"URL|URI|ENDPOINT", re.I)
+_IN_ARGUMENT = re.compile(r"(?<!\$)\$\(([A-Z_][A-Z0-9_]*)\)")
+# How the C library, Go, Java, Node.js and common clients quote a name that does not resolve.
+UNRESOLVED = re.compile(
+    r"(?:ENOTFOUND |EAI_AGAIN |lookup |bad address ['\"]|can't find |UnknownHostException: |host not found: |"
+    r"(?:resolve|translate) host ?(?:name)?:? ?['\"]?)([a-z0-9][a-z0-9.-]*[a-z0-9])(?=[\s:;,'\"]|$)"
+)
 _SERVICE_LINK = re.compile(r"tcp://(\d+\.\d+\.\d+\.\d+):(\d+)")
 
 
-def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str, credentials: bool = False) -> None:
     """Raise Failed where the value of a variable explains why a container does not reach an address.
 
-    log: the container's complaint, which need not hold the value.
+    log: the container's complaint, which need not hold the value. credentials: whether the complaint is about a name or
+    a password.
     """
     for variable, value in state.env(pod, spec).items():
+        if isinstance(value, Redacted) and (_SECRET if credentials else NAMES_A_HOST).search(variable):
+            _explain_blank_secret(state, pod, spec, variable, log, credentials)
         if not value or isinstance(value, Redacted):
             continue
         host = re.sub(r"^[a-z+]+://", "", value).split(":")[0]
@@ -38,6 +49,66 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str) 
             kind, name = (source.kind, source.name) if source else ("", "")
             facts = {"container": spec["name"], "variable": variable, "written": repr(value)}
             fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, quote=log)
+        if _NO_URL.search(log) and _IS_URL.search(variable) and not re.match(r"[a-z][a-z0-9+.-]*://[^/]", value):
+            facts = {"container": spec["name"], "variable": variable, "written": value, "quote": log}
+            fail("variable-is-no-url", pod, **facts)
+    for text in _arguments(spec):
+        for found in _IN_ARGUMENT.finditer(text):
+            _explain_argument(state, pod, spec, text, found[1])
+
+
+def explain_not_replaced(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+    """Raise Failed where a program was given a $(NAME) that the kubelet did not replace, and names it in its log."""
+    for wanted in dict.fromkeys(_REFERENCE.findall(log)):
+        for variable, value in state.env(pod, spec).items():
+            if f"$({wanted})" in value:
+                _explain_reference(pod, spec, variable, value, wanted)
+        for text in _arguments(spec):
+            if wanted in _IN_ARGUMENT.findall(text):
+                _explain_argument(state, pod, spec, text, wanted)
+
+
+def _arguments(spec: dict[str, Any]) -> list[str]:
+    """The command and the arguments of a container; none of a shell, to which $(NAME) means a command."""
+    words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+    return [] if any(re.fullmatch(r"(?:/\S*/)?(?:ba|da|a)?sh", word) for word in words[:2]) else words
+
+
+def _explain_argument(state: State, pod: Object, spec: dict[str, Any], text: str, wanted: str) -> None:
+    """Raise Failed where a container has no variable of the name that stands in an argument as $(NAME)."""
+    env = state.env(pod, spec)
+    if wanted not in env:
+        facts = {"container": spec["name"], "variable": "", "written": text[:200], "wanted": wanted}
+        near = nearest(wanted, env, cutoff=0.6)
+        fail("variable-not-replaced", pod, form="argument", **facts, variables=sorted(env), near=near)
+
+
+def _explain_blank_secret(
+    state: State, pod: Object, spec: dict[str, Any], variable: str, log: str, credentials: bool
+) -> None:
+    """Raise Failed where a variable comes from a value of a Secret with white space around it.
+
+    Where a server takes its password from the same value, both have the white space, and it explains nothing.
+    """
+    source = source_of_variable(state, pod, spec, variable)
+    secret = state.find("Secret", source.name, pod.namespace) if source and source.kind == "Secret" else None
+    if not source or not secret or source.key not in secret.annotations.get(WHITE_SPACE, "").split():
+        return
+    if credentials and _is_shared(state, pod, secret.name, str(source.key)):
+        return
+    facts = {"container": spec["name"], "variable": variable, "key": source.key, "quote": log}
+    fail("variable-has-white-space", pod, form="secret", source_kind="Secret", source=secret.name, **facts)
+
+
+def _is_shared(state: State, pod: Object, secret: str, key: str) -> bool:
+    """Whether a container of another workload has a variable from this key of a Secret."""
+    for other in state.all("Pod", pod.namespace):
+        if other.uid == pod.uid or other.owner_uids & pod.owner_uids:
+            continue
+        for reference in (r for spec in other.containers for r in environment_references(spec)):
+            if (reference.kind, reference.name) == ("Secret", secret) and reference.key in (None, key):
+                return True
+    return False
 
 
 def _explain_reference(pod: Object, spec: dict[str, Any], variable: str, value: str, wanted: str) -> None:
@@ -68,6 +139,34 @@ def explain_service_link(state: State, pod: Object, spec: dict[str, Any], log: s
             facts = {"container": spec["name"], "variable": variable, "value": f"tcp://{address}:{port}"}
             line = next(line.strip() for line in log.splitlines() if address in line)
             fail("variable-of-service", pod, service=service.name, quote=line[:300], **facts)
+
+
+_NOT_SET = re.compile(r"not set|unset|required|must be set|missing|not defined|undefined|unbound|KeyError", re.I)
+_NAME_OF_VARIABLE = re.compile(r"(?:KeyError: ['\"])([A-Z][A-Z0-9_]+)|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b")
+
+
+def explain_not_set(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+    """Raise Failed where a program wants a variable that its container does not have.
+
+    It counts only where a variable of the container has a similar name, or a ConfigMap or a Secret of the namespace has
+    a value of that name.
+    """
+    env = state.env(pod, spec)
+    for line in reversed([line.strip() for line in log.splitlines() if _NOT_SET.search(line)]):
+        for name in ["".join(found) for found in _NAME_OF_VARIABLE.findall(line)]:
+            if name in env:
+                continue
+            near = nearest(name, env, cutoff=0.75)
+            holders = [
+                one
+                for kind in ("ConfigMap", "Secret")
+                for one in ([] if kind in state.unlisted else state.all(kind, pod.namespace))
+                if name in (one.raw.get("data") or {})
+            ]
+            if near or holders:
+                source_kind, source = (holders[0].kind, holders[0].name) if holders and not near else ("", "")
+                own = {"variable": name, "near": near, "source_kind": source_kind, "source": source}
+                fail("variable-not-set", pod, container=spec["name"], quote=line[:300], **own)
 
 
 def hidden_source(state: State, pod: Object, spec: dict[str, Any], variable: str) -> str:
@@ -130,7 +229,7 @@ def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], l
     explains the complaint by the values of now.
     """
     env = state.env(pod, spec)
-    hosts = [host for host in _QUOTED.findall(log) if not _is_word_of_error(host)]
+    hosts = quoted_hosts(log)
     if any(host in value for host in hosts for value in env.values()):
         return
     for source in sources_changed_since(state, pod, spec):
@@ -151,6 +250,21 @@ def explain_older_than_source(state: State, pod: Object, spec: dict[str, Any], l
             old=next((host for host in hosts if nearest(host, [env[variable].split(":")[0]], 0.5)), ""),
             quote=log,
         )
+
+
+def quoted_hosts(line: str) -> list[str]:
+    """What looks like a host in a program's message."""
+    return [host for host in dict.fromkeys(_QUOTED.findall(line)) if not _is_word_of_error(host)]
+
+
+def has_secret_host(state: State, pod: Object, spec: dict[str, Any]) -> bool:
+    """Whether a variable of a container that names a host comes from a Secret."""
+    for name, value in state.env(pod, spec).items():
+        if isinstance(value, Redacted) and NAMES_A_HOST.search(name):
+            source = source_of_variable(state, pod, spec, name)
+            if source and source.kind == "Secret":
+                return True
+    return False
 
 
 def _is_word_of_error(host: str) -> bool:

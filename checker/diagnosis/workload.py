@@ -13,14 +13,19 @@ from collections.abc import Callable
 from typing import Any
 
 from checker.diagnosis.component_words import words_of
-from checker.diagnosis.owners import replica_sets, workload_of
+from checker.diagnosis.node import fail_if_node_lost
+from checker.diagnosis.owners import pods_owned, replica_sets, workload_of
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_creation
 from checker.diagnosis.walking import remembered
+from checker.model.durations import TIME_FOR_TERMINATION
 from checker.model.fault import Fault, Ref
 from checker.model.spelling import nearest
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, NotPassed, fail
+
+# Evicted Pods of a workload from which on it is its own limit, and no accident.
+EVICTED_OFTEN = 3
 
 
 @remembered
@@ -51,6 +56,7 @@ def walk_workload(state: State, workload: Object) -> None:
             fail("rollout-in-progress", workload, form="no-replica-set", in_progress=True)
         newest = sets[0]
     explain_creation(state, workload, newest)
+    _explain_evictions(state, workload)
 
     pods = without_replaced(state, newest, wanted)
     old = _old_pods(state, workload, newest)
@@ -62,6 +68,7 @@ def walk_workload(state: State, workload: Object) -> None:
             raise Failed(broken.fault.within("pod-of-workload", **_counts(workload, wanted, pods, old)))
         raise broken
     if updated < wanted or available < wanted or len(pods) < wanted or old:
+        _explain_leaving(state, workload, pods, wanted)
         stuck = workload.condition("Progressing").get("reason") == "ProgressDeadlineExceeded"
         fail(
             "rollout-stuck" if stuck else "rollout-in-progress",
@@ -74,6 +81,49 @@ def walk_workload(state: State, workload: Object) -> None:
             available=available,
             old=len(old) or None,
         )
+
+
+_OWN_LIMIT = re.compile(r"exceeds? the (?:total )?limit|exceeded its|exceeds the limit", re.I)
+
+
+def _explain_evictions(state: State, workload: Object) -> None:
+    """Raises Failed where the kubelet has evicted several Pods of a workload, each for a limit of its own.
+
+    Each Pod that takes their place meets the same limit.
+
+    Source: https://kubernetes.io/docs/concepts/storage/ephemeral-storage/#resource-emphemeralstorage-consumption
+    """
+    evicted = [
+        pod
+        for pod in pods_owned(state, workload)
+        if pod.status.get("reason") == "Evicted" and _OWN_LIMIT.search(pod.status.get("message", ""))
+    ]
+    if len(evicted) >= EVICTED_OFTEN:
+        last = max(evicted, key=lambda pod: (pod.created, pod.name))
+        quote = last.status["message"].strip().rstrip(".")
+        fail("evicted-again-and-again", last, workload_kind=workload.kind, evicted=len(evicted), quote=quote)
+
+
+def _explain_leaving(state: State, workload: Object, pods: list[Object], wanted: int) -> None:
+    """Raises Failed where a workload lacks Pods because a terminating Pod of it takes long to end.
+
+    A StatefulSet, and a Deployment with strategy Recreate, create no Pod before that. On a node that is lost, the node
+    is the root.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
+    """
+    recreates = (workload.spec.get("strategy") or {}).get("type") == "Recreate"
+    if len(pods) >= wanted or not (workload.kind == "StatefulSet" or (workload.kind == "Deployment" and recreates)):
+        return
+    for pod in pods_owned(state, workload):
+        grace = pod.metadata.get("deletionGracePeriodSeconds") or 0
+        if not pod.is_terminating or not any("running" in (s.get("state") or {}) for s in pod.container_statuses):
+            continue
+        seconds = state.age(pod.metadata["deletionTimestamp"]) + grace
+        if TIME_FOR_TERMINATION < seconds < grace:
+            fail_if_node_lost(state, pod)
+            facts = {"workload_kind": workload.kind, "workload": workload.name, "seconds": round(seconds)}
+            fail("pod-ends-slowly", pod, grace=grace, **facts)
 
 
 def is_of_old_revision(stateful_set: Object, pod: Object) -> bool:
@@ -248,4 +298,6 @@ def refine_rollout_in_progress(state: State, workload: Object, fault: Fault) -> 
         return None
     wanted = workload.spec.get("replicas", workload.status.get("desiredNumberScheduled", 0))
     updated = workload.status.get("updatedReplicas", workload.status.get("updatedNumberScheduled", 0))
+    if len([pod for pod in state.owned("Pod", workload) if not pod.is_terminating]) <= updated:
+        return None  # no Pod of an older template waits for its deletion: the others are still to be created
     return Fault("rollout-on-delete", Ref.of(workload), {"wanted": wanted, "updated": updated})

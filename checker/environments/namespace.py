@@ -46,7 +46,11 @@ CLEARED = (
 )
 # ConfigMap kube-root-ca.crt stays: a controller would create it again.
 # Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#root-ca-certificate
-LEARNERS_CONFIG_MAPS = ("configmaps", "--field-selector=metadata.name!=kube-root-ca.crt")
+# A raised hand stays up: it is about the learner, and not about the lab.
+LEARNERS_CONFIG_MAPS = (
+    "configmaps",
+    f"--field-selector=metadata.name!=kube-root-ca.crt,metadata.name!={marks.HAND}",
+)
 CLEARED_AT = "kubeclass.dev/cleared"  # annotation of a namespace of the course: when `clear` emptied it, RFC 3339
 
 # Before a script in a class: there, nobody but the teacher makes namespaces, and those that a lab asks for exist.

@@ -27,6 +27,7 @@ from checker.model.kinds import ALWAYS, KINDS
 from cluster import Problem, paths
 from cluster.context import DEFAULT_NAMESPACE
 from cluster.language import load
+from cluster.language.not_yaml import NOT_YAML
 
 Spec = TypeVar("Spec", bound=msgspec.Struct)
 A = TypeVar("A")
@@ -316,11 +317,11 @@ def _load(path: Path, spec: type[Spec]) -> Spec:
     """A YAML file as a spec. Raises Problem with the file, the line, and what is allowed there."""
     try:
         return msgspec.convert(load(path.read_text()), spec)
-    except yaml.YAMLError as error:
-        where = re.sub(r"\s+", " ", str(error))
-        raise problem("lab-not-yaml", file=path, error=where) from None
     except msgspec.ValidationError as error:
         raise _broken(path, spec, str(error)) from None
+    except NOT_YAML as error:  # a text in another encoding than UTF-8, too
+        where = re.sub(r"\s+", " ", str(error))
+        raise problem("lab-not-yaml", file=path, error=where) from None
 
 
 def _broken(path: Path, spec: type[msgspec.Struct], error: str) -> Problem:
@@ -351,7 +352,10 @@ def _keys_at(spec: type[msgspec.Struct], where: list[int | str]) -> list[str]:
 
 def _line_of(text: str, where: list[int | str]) -> int:
     """The line of a place in a YAML text, or of the nearest place around it that is there."""
-    node: Any = yaml.compose(text, yaml.SafeLoader)
+    try:
+        node: Any = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError:  # the reader in C, which has read the text, takes a little more than this one
+        node = None
     line = node.start_mark.line + 1 if node else 1
     for key in where:
         if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

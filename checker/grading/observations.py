@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar
 
 from checker.diagnosis import pods_of
 from checker.diagnosis.service import pods_behind
+from checker.grading.shapes import AnswerShape, Counted, Lookups, TimelineShape, conforms
 from checker.grading.timeline import Timeline
 from checker.model.answers import Answer, Answers, answers
 from checker.model.fault import Phrase, Reason
@@ -22,6 +23,7 @@ from checker.model.state import Object, State
 from checker.model.verdict import unknown
 
 Read = TypeVar("Read")
+UNREADABLE = Phrase("why-answer-unreadable")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Observation(ABC, Generic[Read]):
     """
 
     observed_by: ClassVar[Literal["observer", "outside", "inside", "engine", "api"]]
+    # What an answer may look like (checker/grading/shapes.py): one of these, or anything where there are none.
+    shapes: ClassVar[tuple[Any, ...]] = ()
 
     @property
     def key(self) -> str:
@@ -42,6 +46,10 @@ class Observation(ABC, Generic[Read]):
     @abstractmethod
     def question(self, state: State) -> dict[str, Any] | None:
         """What to ask, given the objects; None while there is nothing to ask (the Service is not there yet)."""
+
+    def readable(self, seen: Any) -> Any:
+        """The answer, if it has one of the shapes. Where it has not, {"error": why} stands in its place."""
+        return seen if conforms(seen, self.shapes) else {"error": UNREADABLE}
 
     @abstractmethod
     def read(self, seen: Any) -> Read:
@@ -72,6 +80,7 @@ class Http(Observation[Answers]):
     times: int = 1
     per_pod: bool = False
     observed_by = "observer"
+    shapes = (Counted,)
 
     def question(self, state: State) -> dict[str, Any] | None:
         service, address = state.find("Service", self.service), service_address(state, self.service)
@@ -94,6 +103,7 @@ class NodePorts(Observation[dict[str, dict[str, Answer]]]):
 
     path: str = "/"
     observed_by = "outside"
+    shapes = (dict[str, dict[str, AnswerShape]],)
 
     def question(self, state: State) -> dict[str, Any] | None:
         ports = {
@@ -133,10 +143,25 @@ def answers_of(seen: dict[str, Any]) -> Any:
 class PodsInside(Observation[Read]):
     """Base of what is asked inside the learner's own Pods, by exec (see checker/collect/exec.py).
 
-    Read as {key of an ask: answers}.
+    Read as {key of an ask: answers}. The shapes are those of one Pod's answers.
     """
 
     observed_by = "inside"
+
+    def readable(self, seen: Any) -> Any:
+        """The answers, with {"error": why} for each Pod whose answers have another shape."""
+        if not isinstance(seen, dict):
+            return {"error": UNREADABLE}
+        return {
+            key: one if _is_error(one) or self._can_read(one) else {"error": UNREADABLE} for key, one in seen.items()
+        }
+
+    def _can_read(self, answers: Any) -> bool:
+        return conforms(answers, self.shapes or (dict[str, Any],)) and self.is_whole(answers)
+
+    def is_whole(self, answers: dict[str, Any]) -> bool:
+        """Whether one Pod's answers, which have one of the shapes, hold what the shape alone cannot require."""
+        return True
 
     @staticmethod
     def ask(asks: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -156,18 +181,28 @@ class Lookup:
     error: str = ""
 
 
+class DnsShape(TypedDict):
+    """What asking.py answers to a question for names."""
+
+    names: Lookups
+
+
 @dataclass(frozen=True)
 class DnsInside(PodsInside[dict[str, Lookup]]):
     """What names lead to, asked inside a running Pod of a Deployment. Read as {name: Lookup}."""
 
     deployment: str
     names: tuple[str, ...]
+    shapes = (DnsShape,)
 
     def question(self, state: State) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
         pods = running_pods(state, deployment) if deployment else []
         names = {"do": "dns", "names": list(self.names)}
         return self.ask({"": inside(pods[0], {"names": names})} if pods else {})
+
+    def is_whole(self, answers: dict[str, Any]) -> bool:
+        return set(self.names) <= set(answers["names"])
 
     def read(self, seen: Any) -> dict[str, Lookup]:
         return {name: Lookup(**lookup) for name, lookup in answers_of(seen)["names"].items()}
@@ -216,6 +251,7 @@ class Traffic(Observation[Timeline]):
     service: str
     path: str = "/"
     observed_by = "observer"
+    shapes = (TimelineShape,)
 
     def question(self, state: State) -> dict[str, Any] | None:
         address = service_address(state, self.service)
@@ -304,6 +340,17 @@ def seen(state: State, observation: Observation[Any]) -> Any:
     if observation.key not in state.observations:
         return NotObserved(observation, "")
     data = state.observations[observation.key]
-    if isinstance(data, dict) and set(data) in ({"error"}, {"error", "refused"}):
+    if not _is_error(data):
+        data = observation.readable(data)
+    if _is_error(data):
         return NotObserved(observation, data["error"], bool(data.get("refused")))
     return observation.read(data)
+
+
+def _is_error(data: Any) -> bool:
+    """Whether this says why there is no answer. The programs that ask write the word; the reason is the checker's."""
+    return (
+        isinstance(data, dict)
+        and set(data) in ({"error"}, {"error", "refused"})
+        and isinstance(data["error"], str | Phrase)
+    )

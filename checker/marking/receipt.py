@@ -28,6 +28,7 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -205,7 +206,7 @@ def read(file: Path) -> tuple[Receipt, dict[str, Any]]:
     if len(raw) > LARGEST_FILE:
         raise problem("receipt-too-large", most=LARGEST_FILE // 1_000_000, exit_code=NOT_JUDGED)
     try:
-        content = json.loads(raw.decode(), parse_constant=_refuse)
+        content = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise problem("receipt-broken", exit_code=NOT_JUDGED) from None
     if not isinstance(content, dict) or content.get("kind") != KIND:
@@ -217,13 +218,21 @@ def read(file: Path) -> tuple[Receipt, dict[str, Any]]:
         if number != FORMAT:
             raise msgspec.ValidationError(f"format {number!r}")
         return msgspec.convert(content, Receipt), content
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also half of a surrogate pair, which is no UTF-8
         raise problem("receipt-malformed", why=error, exit_code=NOT_JUDGED) from None
 
 
 def _refuse(constant: str) -> None:
     """NaN and Infinity are no JSON. Source: https://www.rfc-editor.org/rfc/rfc8259#section-6"""
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    """A number of JSON. Raises ValueError for 1e999, which would be infinity."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def check(receipt: Receipt, content: dict[str, Any], key: Key | None) -> None:

@@ -95,7 +95,7 @@ def report_of(name: str, seen: Seen, roster: Iterable[Enrolled] = (), hide_names
     """roster: names and groups, where the teacher names a roster; who is in one place only is told."""
     enrolled = {one.id: one for one in roster}
     ids = sorted({*enrolled, *(one.id for one in seen.learners)})
-    shown = _numbered(name, ids) if hide_names else {id: id for id in ids}
+    shown = numbered(name, ids) if hide_names else {id: id for id in ids}
 
     def person(id: str) -> Enrolled:
         known = enrolled.get(id)
@@ -111,7 +111,7 @@ def report_of(name: str, seen: Seen, roster: Iterable[Enrolled] = (), hide_names
     )
 
 
-def _numbered(name: str, ids: list[str]) -> dict[str, str]:
+def numbered(name: str, ids: list[str]) -> dict[str, str]:
     """Ids that say nothing of the learners. The same ids get the same numbers, in an order that no name tells."""
     width = max(2, len(str(len(ids))))
     order = sorted(ids, key=lambda id: hashlib.sha256(f"{name}/{id}".encode()).digest())

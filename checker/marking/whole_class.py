@@ -11,51 +11,28 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 from checker.classroom.apply import AT_A_TIME, SECONDS, listed, refused
-from checker.classroom.names import POLICIES
 from checker.classroom.needs import fitted_to_class, left_out
 from checker.classroom.record import Record
-from checker.classroom.tokens import homes_in
-from checker.collect import marks
 from checker.collect.api import Api, ApiError
-from checker.collect.collect import collect, request_of, visible
+from checker.collect.collect import collect
 from checker.grading.grade import judge
 from checker.grading.labs import Lab, all_labs, load_lab
+from checker.marking.class_objects import ClassObjects, Learner, Manifest, is_begun, learners_of, state_of
 from checker.model.catalogue import problem, say
 from checker.model.fault import Reason
 from checker.model.kinds import KINDS
-from checker.model.state import LAB, STARTED, State
+from checker.model.state import State
 from checker.model.verdict import Result
 
-Manifest = dict[str, Any]
 LEARNERS_AT_A_TIME = 4  # each of them asks several things at a time
 PAGE = 500  # objects in one answer of the API server. Source: kubectl's default for --chunk-size
 PAUSE = 3.0  # seconds between two looks at learners whose verdicts may change by themselves
 TELLING_CLOCKS = 60.0  # seconds by which two clocks may differ unsaid
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A learner as the cluster knows one. home: the first namespace. further: by suffix. uid: of the first."""
-
-    id: str
-    home: str
-    further: dict[str, str] = field(default_factory=dict)
-    uid: str = ""
-
-    def place_of(self, lab: Lab) -> str:
-        """The namespace of a lab. A lab about network policies has one of its own."""
-        return self.further.get(POLICIES, "") if lab.spec.needs.policies else self.home
-
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        return (self.home, *self.further.values())
 
 
 @dataclass(frozen=True)
@@ -113,11 +90,11 @@ def see(api: Api, record: Record, names: Sequence[str] = (), wait: float = 0, re
     Raises Problem where the cluster does not answer, or refuses. What concerns one learner only is in that one's Look.
     """
     labs = labs_named(record, names)
-    cluster = _Listed(api, record.name)
+    cluster = Listed(api, record.name)
     now = api.now
     learners = cluster.learners
     every_lab = labs_named(record, ())
-    now_in = {one.id: tuple(lab.number for lab in every_lab if cluster.is_begun(one, lab)) for one in learners}
+    now_in = {one.id: tuple(lab.number for lab in every_lab if is_begun(cluster, one, lab)) for one in learners}
     if not names:
         labs = [lab for lab in labs if any(lab.number in numbers for numbers in now_in.values())]
     begun = [(one, lab) for lab in labs for one in learners if lab.number in now_in[one.id]]
@@ -125,8 +102,8 @@ def see(api: Api, record: Record, names: Sequence[str] = (), wait: float = 0, re
     deadline = time.monotonic() + wait
     while (again := _in_progress(looks.values())) and time.monotonic() + PAUSE < deadline:
         time.sleep(PAUSE)
-        cluster = _Listed(api, record.name)
-        again = [(one, lab) for one, lab in again if one in cluster.learners and cluster.is_begun(one, lab)]
+        cluster = Listed(api, record.name)
+        again = [(one, lab) for one, lab in again if one in cluster.learners and is_begun(cluster, one, lab)]
         looks |= {(look.learner.id, look.lab.number): look for look in _judged(api, cluster, again, None)}
     there = {(one.id, one.uid) for one in _learners(api, record.name)} if begun else set()
     all_looks = [
@@ -148,42 +125,43 @@ def _in_progress(looks: Iterable[Look]) -> list[tuple[Learner, Lab]]:
     ]
 
 
-def _judged(api: Api, cluster: _Listed, begun: Sequence[tuple[Learner, Lab]], report: Report | None) -> Iterator[Look]:
+def _judged(api: Api, cluster: Listed, begun: Sequence[tuple[Learner, Lab]], report: Report | None) -> Iterator[Look]:
     kinds = {kind for _, lab in begun for kind in lab.kinds}
     cluster.add(kinds)
 
-    def one(pair: tuple[Learner, Lab]) -> Look:
-        learner, lab = pair
-        place = learner.place_of(lab)
-        try:
-            state = collect(
-                api,
-                place,
-                lab.observations,
-                kinds=lab.kinds,
-                listed=cluster.state(learner, lab),
-                further=lab.namespaces(place).values(),
-            )
-            return Look(learner, lab, state, judge(lab, state))
-        except Exception as error:  # of one learner: the others are judged all the same
-            return Look(learner, lab, why=str(error) or type(error).__name__)
-
     with ThreadPoolExecutor(LEARNERS_AT_A_TIME, thread_name_prefix="learner") as pool:
-        for number, look in enumerate(pool.map(one, begun), 1):
+        for number, look in enumerate(pool.map(lambda pair: look_at(api, cluster, *pair), begun), 1):
             yield look
             if report:
                 report(number, len(begun))
 
 
-class _Listed:
+def look_at(api: Api, objects: ClassObjects, learner: Learner, lab: Lab) -> Look:
+    """Observe what the objects of one learner's lab do not tell, and judge. A fault in it is told in the Look."""
+    place = learner.place_of(lab)
+    try:
+        state = collect(
+            api,
+            place,
+            lab.observations,
+            kinds=lab.kinds,
+            listed=state_of(objects, learner, lab),
+            further=lab.namespaces(place).values(),
+        )
+        return Look(learner, lab, state, judge(lab, state))
+    except Exception as error:  # of one learner: the others are judged all the same
+        return Look(learner, lab, why=str(error) or type(error).__name__)
+
+
+class Listed:
     """What is on the cluster, each kind listed once, by namespace."""
 
     def __init__(self, api: Api, name: str) -> None:
         """Raises Problem where namespaces cannot be listed."""
         self.api = api
-        self._namespaces = _namespaces(api, name)
-        self.learners = _of_namespaces(name, self._namespaces)
-        self._unlisted: dict[str, Reason] = {}
+        self.namespaces = _namespaces(api, name)
+        self.learners = learners_of(name, self.namespaces)
+        self.unlisted: dict[str, Reason] = {}
         self._objects: dict[str, dict[str, list[Manifest]]] = {}
         self._mine = {namespace for learner in self.learners for namespace in learner.namespaces}
         self.add(["ConfigMap"])  # which may hold the marks of `kubeclass start`
@@ -191,11 +169,11 @@ class _Listed:
 
     def add(self, kinds: Iterable[str]) -> None:
         """List these kinds, as far as they are not listed yet. Raises Problem where the cluster does not answer."""
-        wanted = [kind for kind in kinds if kind != "Namespace" and kind not in {*self._objects, *self._unlisted}]
+        wanted = [kind for kind in kinds if kind != "Namespace" and kind not in {*self._objects, *self.unlisted}]
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             for kind, found in zip(wanted, pool.map(self._list, wanted), strict=True):
                 if isinstance(found, ApiError):
-                    self._unlisted[kind] = found.why
+                    self.unlisted[kind] = found.why
                     continue
                 by_namespace = self._objects.setdefault(kind, {})
                 for raw in found:
@@ -203,6 +181,10 @@ class _Listed:
                     if not where or where in self._mine:
                         by_namespace.setdefault(where, []).append(raw)
         self.now = self.api.now
+
+    def of(self, kind: str, namespace: str) -> list[Manifest]:
+        """See ClassObjects."""
+        return self._objects.get(kind, {}).get(namespace, [])
 
     def _list(self, kind: str) -> list[Manifest] | ApiError:
         path = KINDS[kind].path() if kind == "Event" else KINDS[kind].paths("")[0]
@@ -212,43 +194,6 @@ class _Listed:
             if error.status in (0, 401):
                 raise refused(error) from None
             return error
-
-    def is_begun(self, learner: Learner, lab: Lab) -> bool:
-        """Whether `kubeclass start` has set this lab up at the learner's, and no other lab since."""
-        place = learner.place_of(lab)
-        namespace = self._namespaces.get(place)
-        maps = self._objects.get("ConfigMap", {}).get(place, [])
-        if not namespace:
-            return False
-        found = marks.with_marks(namespace, next((one for one in maps if marks.is_mark(one)), None))["metadata"]
-        is_started = STARTED in (found.get("annotations") or {})
-        return is_started and (found.get("labels") or {}).get(LAB) == lab.number
-
-    def state(self, learner: Learner, lab: Lab) -> State:
-        """The objects as this learner's own check would list them."""
-        place = learner.place_of(lab)
-        further = [name for name in lab.namespaces(place).values() if name in self._namespaces]
-        found: dict[str, list[Manifest]] = {}
-        for kind in lab.kinds - self._unlisted.keys():
-            objects = self._objects.get(kind, {})
-            if kind == "Namespace":
-                found[kind] = [self._namespaces[name] for name in (place, *further) if name in self._namespaces]
-            elif KINDS[kind].namespaced:
-                here = [place] if kind == "Event" else [place, *further]
-                found[kind] = [deepcopy(raw) for name in here for raw in objects.get(name, [])]
-            else:
-                found[kind] = [raw for raw in objects.get("", []) if _is_for(raw, (place, *further))]
-        unlisted = {kind: why for kind, why in self._unlisted.items() if kind in lab.kinds}
-        here_only = [kind for kind in lab.kinds if KINDS[kind].namespaced or kind == "Namespace"]
-        objects_by_kind, unseen = visible(found, unlisted, place)
-        request = request_of(lab.kinds, here_only, further, ())
-        return State(place, self.now, objects_by_kind, unseen, request=request)
-
-
-def _is_for(raw: Manifest, namespaces: Sequence[str]) -> bool:
-    """Whether an object of the whole cluster is bound to no other namespace, as a PersistentVolume may be."""
-    owner = (raw.get("spec") or {}).get("claimRef") or {}
-    return not owner or owner.get("namespace") in namespaces
 
 
 def _pages(api: Api, path: str) -> Iterator[Manifest]:
@@ -272,14 +217,5 @@ def _namespaces(api: Api, name: str) -> dict[str, Manifest]:
     return {one["metadata"]["name"]: one for one in found if "deletionTimestamp" not in one["metadata"]}
 
 
-def _of_namespaces(name: str, namespaces: dict[str, Manifest]) -> list[Learner]:
-    homes = homes_in(list(namespaces.values()))
-    return [
-        Learner(home.removeprefix(f"{name}-"), home, further, namespaces[home]["metadata"].get("uid", ""))
-        for home, further in homes.items()
-        if home in namespaces
-    ]
-
-
 def _learners(api: Api, name: str) -> list[Learner]:
-    return _of_namespaces(name, _namespaces(api, name))
+    return learners_of(name, _namespaces(api, name))

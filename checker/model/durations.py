@@ -33,6 +33,8 @@ TIME_OF_FLAPPING = 120
 TIME_FOR_LAST_CONTAINER = 60
 # The kubelet, to serve the last log lines of a container that has ended.
 TIME_FOR_LAST_LOG_LINES = 10
+# A terminating Pod, to end: the usual grace period of 30 seconds, and as much again.
+TIME_FOR_TERMINATION = 60
 # A busy kubelet, to send its events.
 TIME_FOR_KUBELET_EVENTS = 300
 # The kubelet, to repeat a mount that fails: it does so at least every two minutes.
@@ -48,6 +50,8 @@ TIME_FOR_FINALIZER = 10
 TIME_FOR_LOAD_BALANCER = 15
 # A provisioner, to make a volume, and the kubelet, to mount it.
 TIME_FOR_VOLUME = 30
+# A provisioner that has said that it begins to make a volume.
+TIME_FOR_PROVISIONER = 150
 # The CronJob controller, to start a run that is due, and to record that a run has ended.
 TIME_FOR_CRONJOB_CONTROLLER = 15
 # A controller, to create a Pod in place of a terminating Pod.

@@ -7,6 +7,7 @@ It is saved as JSON and loaded again. So fast tests replay what a real cluster d
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `star
 LOGS = "pods/log"  # stands among the forbidden kinds where this user has no right to read logs
 REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
+# annotation of a Secret, in a State only: the keys whose values begin or end with white space
+WHITE_SPACE = "kubeclass.dev/white-space"
 CLASS = "kubeclass.dev/class"  # label of what a class put into a learner's namespace: the class's name
 
 
@@ -525,7 +528,8 @@ def _with_phrases(value: Any) -> Any:
 def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, foreign: set[str]) -> Iterator[Object]:
     """What of a LIST may go into a State.
 
-    Left out are other people's namespaces, the values of Secrets, and large parts that no task reads.
+    Left out are other people's namespaces, the values of Secrets, and large parts that no task reads. Of a Secret's
+    value, it is kept whether there is white space around it (WHITE_SPACE).
     """
     for raw in items:
         metadata = raw["metadata"]
@@ -534,15 +538,28 @@ def visible_objects(kind: str, items: Iterable[dict[str, Any]], namespace: str, 
             continue
         if kind in ("ConfigMap", "Secret"):  # only when it was written last
             fields = metadata.pop("managedFields", None) or []
-            written = [e.get("time", "") for e in fields if {"f:data", "f:binaryData"} & set(e.get("fieldsV1") or {})]
+            # An entry that has only a time was kept by an earlier call: a Watch keeps what it has from here.
+            ours = [
+                e for e in fields if {"f:data", "f:binaryData"} & set(e.get("fieldsV1") or {}) or set(e) == {"time"}
+            ]
+            written = [e.get("time", "") for e in ours]
             metadata |= {"managedFields": [{"time": max(written)}]} if any(written) else {}
         elif kind != "Deployment":  # there they tell who wrote what (checker/grading/applied.py)
             metadata.pop("managedFields", None)
         if kind == "Secret":
+            blank = sorted(key for key, value in (raw.get("data") or {}).items() if _has_white_space(value))
+            if blank:
+                metadata["annotations"] = {**(metadata.get("annotations") or {}), WHITE_SPACE: " ".join(blank)}
             raw["data"] = dict.fromkeys(raw.get("data") or {}, "")
             # `kubectl apply` keeps a copy of the whole manifest, values and all, in this annotation.
             (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
         yield Object(kind, raw)
+
+
+def _has_white_space(encoded: str) -> bool:
+    """Whether a value of a Secret, in base64, begins or ends with white space."""
+    value = base64.b64decode(encoded)
+    return value != value.strip()
 
 
 def foreign_namespaces(namespaces: Iterable[Object], mine: str) -> set[str]:

@@ -48,16 +48,6 @@ def _namespace_option(help: str) -> Callable[[command.Decorated], command.Decora
 lab_argument = command.argument("lab", metavar="LAB", help="help-lab")
 namespace_option = _namespace_option("help-lab-namespace")
 any_namespace_option = _namespace_option("help-namespace")
-wait_option = command.option(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    metavar="SECONDS",
-    default=10.0,
-    envvar="KUBECLASS_WAIT",
-    show_default=True,
-    show_envvar=True,
-    help="help-wait",
-)
 why_option = command.option("--why", is_flag=True, help="help-why")
 seed_option = command.option(
     "--seed",
@@ -173,7 +163,7 @@ def started(lab: Lab, namespace: str, home: str = DEFAULT_NAMESPACE) -> str:
 @context_option
 @kubeconfig_option
 @as_json_option
-@wait_option
+@command.wait_option
 @why_option
 def check(lab: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float, why: bool) -> None:
     """Grade a lab. Exit status: 0 all passed, 1 something failed, 2 something could not be checked, 3 could not run."""
@@ -270,7 +260,7 @@ def picture(target: str, name: str, namespace: str, context: str, kubeconfig: st
 @context_option
 @kubeconfig_option
 @as_json_option
-@wait_option
+@command.wait_option
 def explain(target: str, name: str, namespace: str, context: str, kubeconfig: str, as_json: bool, wait: float) -> None:
     """Say what is broken at the root, lab or not. Exit status: 0 nothing is wrong, 1 something is,
     2 something could not be seen, 3 could not run."""
@@ -398,6 +388,22 @@ def progress(as_json: bool) -> None:
     if as_json:
         return _print_json(course().to_json())
     click.echo(repr(course()))
+
+
+@app.command(help="help-hand")
+@command.option("--down", is_flag=True, help="help-hand-down")
+def hand(down: bool) -> None:
+    """Raise a hand in a class, or take it down. Twice is safe. Exit status: 0 done, 3 could not run."""
+    from checker.classroom import hand as hands
+    from checker.classroom.target import target
+    from checker.collect.api import Api
+    from checker.model.catalogue import problem, say
+
+    cluster = target()
+    if cluster.kind != "class":
+        raise problem("hand-no-class")
+    (hands.take_down if down else hands.put_up)(Api(cluster), cluster.namespace)
+    click.echo(say("hand-down" if down else "hand-up"))
 
 
 app.add_command(report_fault, "report")

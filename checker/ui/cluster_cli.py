@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def up(metrics: bool) -> None:
     _require_own("up-in-class")
     stop_as_by_ctrl_c()
     cluster = bring_up(metrics=metrics)
+    if os.environ.get("KUBECONFIG") == str(cluster.kubeconfig):  # a lesson, or a terminal beside it (study.environment)
+        tell(say("up-ready-here", cluster=cluster.name))
+        return
     tell(say("up-ready", cluster=cluster.name))
     tell(say("up-kubectl", kubeconfig=cluster.kubeconfig))
 

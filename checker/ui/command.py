@@ -91,3 +91,15 @@ def option(*names: str, help: str, **settings: Any) -> Callable[[Decorated], Dec
 def argument(name: str, help: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """As click.argument. help: an id of ui.yaml."""
     return click.argument(name, cls=Argument, help=help, **settings)
+
+
+wait_option = option(
+    "--wait",
+    type=click.FloatRange(0, 300),
+    metavar="SECONDS",
+    default=10.0,
+    envvar="KUBECLASS_WAIT",
+    show_default=True,
+    show_envvar=True,
+    help="help-wait",
+)

@@ -23,23 +23,11 @@ _file = click.Path(path_type=Path)
 REPORT = Path("kubeclass-report.json")
 
 
-wait_option = command.option(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    metavar="SECONDS",
-    default=10.0,
-    envvar="KUBECLASS_WAIT",
-    show_default=True,
-    show_envvar=True,
-    help="help-wait",
-)
-
-
 @click.command("hand-in", cls=command.Command, help="help-hand-in")
 @command.argument("lab", metavar="LAB", help="help-lab")
 @command.option("--out", "file", metavar="FILE", type=_file, default=None, help="help-hand-in-out")
 @command.option("--namespace", "-n", metavar="NAME", default="", help="help-lab-namespace")
-@wait_option
+@command.wait_option
 @json_option
 def hand_in(lab: str, file: Path | None, namespace: str, wait: float, as_json: bool) -> None:
     """Write a receipt of what a lab has reached. Exit status: as of `check`."""
@@ -95,7 +83,7 @@ def report_fault(lab: str, file: Path, namespace: str) -> None:
 @command.option("--out", "folder", metavar="DIR", type=_file, required=True, help="help-class-collect-out")
 @context_option
 @kubeconfig_option
-@wait_option
+@command.wait_option
 @key_option
 @json_option
 def collect(
@@ -301,6 +289,44 @@ def report(
     if made.unknown:
         tell(f"? {say('report-unknown', tasks=made.unknown)}")
     sys.exit(2 if made.unknown else 0)
+
+
+@class_commands.command(help="help-class-watch")
+@name_argument
+@command.option("--roster", metavar="FILE.csv", type=_file, default=None, help="help-class-report-roster")
+@command.option(
+    "--port",
+    type=click.IntRange(1024, 65000),
+    metavar="PORT",
+    default=8931,
+    show_default=True,
+    help="help-class-watch-port",
+)
+@command.option("--browser/--no-browser", default=True, help="help-class-watch-browser")
+@context_option
+@kubeconfig_option
+def watch(name: str, roster: Path | None, port: int, browser: bool, context: str, kubeconfig: Path | None) -> None:
+    """Show a class live on a page, until Ctrl-C."""
+    import asyncio
+    import threading
+    import webbrowser
+
+    from checker.classroom.roster import read_roster
+    from checker.model.catalogue import say
+    from checker.ui.watch.server import serve
+    from cluster.progress import tell
+
+    enrolled = read_roster(roster) if roster else []
+    api, record = class_at(name, context, kubeconfig)
+
+    def is_up(address: str) -> None:
+        click.echo(say("watch-address", address=address))
+        tell(say("watch-stop"))
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    asyncio.run(serve(api, record, enrolled, port, is_up))
+    tell(say("watch-ended"))
 
 
 def _report(done: int, of: int) -> None:

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+# What a terminal takes as a command, and what no file can hold: a fact may be what a stranger wrote.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SLOT = re.compile(r"(#?)([a-z_][a-z0-9_]*)([&/]?)(?:\?([^:}]*))?(?::([^}|]+)(?:\|([^}]*))?)?")
 
 
@@ -147,4 +149,4 @@ def as_text(value: Any, joined_by: str = "", conjunctions: tuple[str, str] = ("a
         return ", ".join(items)
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value)
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value).replace("\r\n", "\n"))

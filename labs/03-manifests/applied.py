@@ -43,8 +43,18 @@ def applied(obj: Object) -> dict[str, Any] | None:
     """
     text = obj.annotations.get(LAST_APPLIED)
     outdated = any(_notes_what_was_applied(e) and e.get("manager") not in _KEEPERS for e in managers(obj, "Apply"))
-    manifest: dict[str, Any] | None = json.loads(text) if text and not outdated and not forgers(obj) else None
-    return manifest
+    return _manifest(text) if text and not outdated and not forgers(obj) else None
+
+
+def _manifest(text: str) -> dict[str, Any] | None:
+    """The manifest in an annotation, which anybody may edit; None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return found if all(isinstance(found.get(part) or {}, dict) for part in ("metadata", "spec")) else None
 
 
 def forgers(obj: Object) -> list[str]:

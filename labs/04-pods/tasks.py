@@ -1,7 +1,6 @@
 """Judging lab 04: which Pod answers, which containers keep running, and who writes the greeting of the app."""
 
 import posixpath
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -11,43 +10,15 @@ from checker.sdk import (
     Http,
     ImageName,
     Object,
-    PlainState,
-    PodsInside,
     State,
-    ask_in_pod,
     fail,
     is_late,
-    program,
     read_answers,
     task,
     unknown,
 )
 
-WATCHING = program(__file__, "watch_file")
-
-
-@dataclass(frozen=True)
-class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
-    """What answers at 127.0.0.1, and who writes while the app's file changes, asked in each running container of a Pod.
-
-    Read as {container: what programs/watch_file.py answers, or {"error": why}}.
-
-    The containers of a Pod share one network, so where one has no python3, another one's answer is as good.
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking
-    """
-
-    pod: str
-    url = "http://127.0.0.1:8080/hostname"
-
-    def question(self, state: PlainState) -> dict[str, Any] | None:
-        pod = state.find("Pod", self.pod)
-        running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
-        question = ask_in_pod(pod, {"url": self.url}) | {"program": WATCHING} if pod else {}
-        return self.ask({name: question | {"container": name} for name in running})
-
-    def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return seen
-
+from .watching import OnLocalhost
 
 LOCALHOST = OnLocalhost("guestbook")
 VARIABLE = "GREETING_FILE"

@@ -1,13 +1,26 @@
-"""Judging lab 05: the number of Pods, lost requests, replaced Pods and scaling.
+"""Judging lab 05: the number of Pods and who answers for the Service, a replaced Pod, and a scaling that loses nothing.
 
-The number of Pods comes from the objects, and everything else from the timeline.
+The first comes from the objects, and everything else from the timeline.
 """
 
 from math import inf
 
-from checker.sdk import NotPassed, Object, Scaling, State, Timeline, Traffic, fail, task, unknown
+from checker.sdk import (
+    ImageName,
+    NotPassed,
+    Object,
+    Redacted,
+    Scaling,
+    State,
+    Timeline,
+    Traffic,
+    fail,
+    task,
+    unknown,
+)
 
 TRAFFIC = Traffic("guestbook", "/hostname")
+SLOW = 4  # seconds that the app takes to start: STARTUP_SECONDS in files/guestbook.yaml
 REPLICAS = 5  # as many as the Deployment is scaled to
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
 PATIENCE = 30.0  # seconds within which every ready Pod has long been sent a request
@@ -18,13 +31,47 @@ def guestbook(state: State) -> Object:
     deployment = state.require("Deployment", "guestbook")
     state.require_working(deployment)
     state.require_image(deployment, "guestbook:v1")
+    fail_if_made_fast(state, deployment)
     return deployment
+
+
+def fail_if_made_fast(state: State, deployment: Object, replicaset: Object | None = None) -> None:
+    """Raise Failed where the app starts faster than in the manifest that the learner was given.
+
+    replicaset: one of the Deployment's, whose Pods became ready while it was scaled. Without it, the Deployment's Pod
+    template counts.
+    """
+    template = replicaset or deployment
+    for container in template.containers:
+        if ImageName.parse(container["image"]).without_path != "guestbook:v1":
+            continue
+        value = state.env(template, container).get("STARTUP_SECONDS", "")
+        if isinstance(value, Redacted):
+            unknown("not-observed", deployment, form="start-not-readable", start=SLOW)
+        if not is_slow(value):
+            form = "while-scaled" if replicaset else ""
+            fail("slow-start-removed", deployment, form=form, value=value, start=SLOW)
+
+
+def is_slow(seconds: str) -> bool:
+    """Whether a value of STARTUP_SECONDS is a number, and no smaller than in the learner's manifest."""
+    try:
+        return float(seconds) >= SLOW
+    except ValueError:
+        return False
 
 
 @task("three-replicas")
 def three_replicas_run(state: State) -> None:
     deployment = guestbook(state)
     require_replicas(state, deployment, 3)
+    state.fail_for_other_backends(working_service(state), deployment, set())
+
+
+def working_service(state: State) -> Object:
+    service = state.require("Service", "guestbook")
+    state.require_working(service)
+    return service
 
 
 def require_replicas(state: State, deployment: Object, wanted: int) -> None:
@@ -37,7 +84,6 @@ def require_replicas(state: State, deployment: Object, wanted: int) -> None:
 @task("one-replaced", observe=TRAFFIC)
 def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
-    state.require_working(state.require("Service", "guestbook"))
     if not timeline.replacements("guestbook"):
         timeline.require_watched(state)
         fail("pod-never-replaced", deployment, **watched(timeline))
@@ -46,8 +92,7 @@ def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
 @task("scaled-without-loss", observe=TRAFFIC)
 def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
-    service = state.require("Service", "guestbook")
-    state.require_working(service)
+    service = working_service(state)
     require_replicas(state, deployment, REPLICAS)
     state.fail_for_other_backends(service, deployment, set())
     scalings = [s for s in timeline.scalings(deployment) if 1 <= s.before < REPLICAS <= s.after]
@@ -67,12 +112,15 @@ def scaling_loses_no_request(state: State, timeline: Timeline) -> None:
 
 
 def require_no_loss(state: State, timeline: Timeline, deployment: Object, service: Object, scaling: Scaling) -> None:
-    """Raises Failed if requests were lost while the Deployment was scaled, or if other Pods answered.
+    """Raises Failed if requests were lost while the Deployment was scaled, if other Pods answered, or if the new Pods
+    started fast.
 
     Raises Unknown while not all replicas have answered.
     """
     finished = timeline.all_answer(deployment, min(scaling.after, deployment.spec["replicas"]), scaling.at)
     timeline.fail_for_other_backends(deployment, scaling.at, finished + SETTLE, replicas=int(scaling.after))
+    # The Pod template may have been changed since: the ReplicaSets keep the one of that time.
+    sets = timeline.sets_made_ready(state.owned("ReplicaSet", deployment), scaling.at, finished + SETTLE)
     lost = timeline.lost_between(scaling.at, finished + SETTLE)
     if lost:
         facts = {
@@ -82,12 +130,13 @@ def require_no_loss(state: State, timeline: Timeline, deployment: Object, servic
             "lost": sum(lost.values()),
             "errors": lost,
         }
-        # The Pod template may have been changed since: the ReplicaSets keep the one of that time.
-        for rs in timeline.sets_made_ready(state.owned("ReplicaSet", deployment), scaling.at, finished + SETTLE):
+        for rs in sets:
             bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
             if bare:
                 fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
         fail("requests-lost", deployment, **facts)
+    for rs in sets:
+        fail_if_made_fast(state, deployment, rs)
     if timeline.until < finished + SETTLE:
         silent = [pod for pod in state.ready_pods(deployment) if timeline.first_answer(pod.name, 0) == inf]
         if finished == inf:

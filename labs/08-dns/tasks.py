@@ -1,12 +1,14 @@
 """Judging lab 08: what DNS names resolve to in the learner's own Pods, and whether the apps behind them work."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from checker.sdk import (
+    Counted,
     DnsInside,
     ImageName,
     Lookup,
+    Lookups,
     Object,
     PlainState,
     PodsInside,
@@ -29,6 +31,23 @@ VARIABLE = "REDIS_HOST"
 PROGRAM = program(__file__, "ask_app")
 
 
+class Variable(TypedDict):
+    """REDIS_HOST in a container, and what it resolves to. kind: of a value that does not leave the container."""
+
+    value: str
+    kind: NotRequired[str]
+    addresses: list[str]
+    error: str
+
+
+class AppAnswers(TypedDict):
+    """What programs/ask_app.py answers."""
+
+    variable: Variable
+    names: Lookups
+    entries: Counted
+
+
 @dataclass(frozen=True)
 class RedisAddress(PodsInside[dict[str, Any]]):
     """In a running Pod of a Deployment: its app's REDIS_HOST, what that resolves to, and the app's answer to /entries.
@@ -37,6 +56,7 @@ class RedisAddress(PodsInside[dict[str, Any]]):
     """
 
     deployment: str
+    shapes = (AppAnswers,)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
@@ -47,6 +67,9 @@ class RedisAddress(PodsInside[dict[str, Any]]):
         question = {"variable": VARIABLE, "hidden": hidden, "names": ["kubernetes.default"]}
         program = {"program": PROGRAM, "container": app_of(state, pod)["name"]}
         return self.ask({"": ask_in_pod(pod, question) | program})
+
+    def is_whole(self, answers: dict[str, Any]) -> bool:
+        return "kubernetes.default" in answers["names"]
 
 
 GUESTBOOK, ARCHIVE = RedisAddress("guestbook"), RedisAddress("archive")

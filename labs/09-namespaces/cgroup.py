@@ -8,7 +8,7 @@ https://docs.kernel.org/scheduler/sched-bwc.html (nr_periods, nr_throttled).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from checker.sdk import PlainState, PodsInside, ask_in_pod, running_pods, unknown
 
@@ -33,6 +33,12 @@ def read_cpu_stat(pod: str, text: str, file: str = CPU_STAT) -> CpuStat:
     return CpuStat(pod, numbers.get("nr_periods", 0), numbers.get("nr_throttled", 0), file)
 
 
+class CpuShape(TypedDict):
+    """The text of each file of CPU_STAT and CPU_STAT_V1 that is there."""
+
+    cpu: dict[str, str | None]
+
+
 @dataclass(frozen=True)
 class CpuStatInside(PodsInside["CpuAccount"]):
     """The CPU account of the first container of one running Pod of a Deployment, read in there.
@@ -41,6 +47,7 @@ class CpuStatInside(PodsInside["CpuAccount"]):
     """
 
     deployment: str
+    shapes = (CpuShape,)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)

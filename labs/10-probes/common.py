@@ -8,6 +8,7 @@ from typing import Any
 
 from checker.sdk import (
     Answer,
+    AnswerShape,
     Failed,
     ImageName,
     NotReadyInterval,
@@ -38,6 +39,7 @@ class GuestbookAnswers(Observation[dict[str, Answer]]):
 
     deployment: str
     observed_by = "observer"
+    shapes = (dict[str, AnswerShape],)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)

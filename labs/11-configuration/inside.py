@@ -2,9 +2,11 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from checker.sdk import (
+    Count,
+    Counted,
     Object,
     PlainState,
     PodsInside,
@@ -75,9 +77,29 @@ class InsidePods(PodsInside[dict[str, Any]]):
         return seen  # `answers_of` tells which Pod could not be asked
 
 
+class InsideShape(TypedDict):
+    """The answers of one Pod to Inside."""
+
+    page: Counted
+    file: NotRequired[dict[str, str | None]]
+
+
+# What programs/compare_secrets.py says of a variable or a file.
+ComparisonShape = TypedDict("ComparisonShape", {"there": bool, "length": NotRequired[Count], "is": NotRequired[str]})
+
+
+class ComparedShape(TypedDict):
+    """The answers of one Pod to Compared."""
+
+    variable: ComparisonShape
+    file: ComparisonShape
+
+
 @dataclass(frozen=True)
 class Inside(InsidePods):
     """The app's front page in each Pod, and the text of its greeting file: {"page": [answer], "file": {path: text}}."""
+
+    shapes = (InsideShape,)
 
     def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
         path, page = greeting_file(state, pod), {"do": "http", "url": "http://127.0.0.1:8080/"}
@@ -94,8 +116,13 @@ class Compared(InsidePods):
     The answers: see programs/compare_secrets.py.
     """
 
+    shapes = (ComparedShape,)
+
     def own_program(self) -> dict[str, str]:
         return {"program": program(__file__, "compare_secrets")}
+
+    def is_whole(self, answers: dict[str, Any]) -> bool:
+        return all(not one["there"] or {"length", "is"} <= set(one) for one in answers.values())
 
     def questions(self, state: PlainState, pod: Object) -> dict[str, Any]:
         return {"variable": {"variable": VARIABLE, "expected": PASSWORD}, "file": {"file": FILE, "expected": PASSWORD}}

@@ -1,7 +1,7 @@
 """A second Pod, the backup, can read the files of Redis and cannot change them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from checker.sdk import (
     Object,
@@ -23,9 +23,24 @@ BACKUP, FOLDER = "backup", "/backup"
 RDB = "REDIS"
 
 
+class FolderShape(TypedDict):
+    """What is in a folder: the first characters of each file, and whether a file can be written there."""
+
+    files: dict[str, str]
+    writable: bool
+
+
+class FilesShape(TypedDict):
+    """What programs/ask_storage.py answers."""
+
+    folder: FolderShape
+
+
 @dataclass(frozen=True)
 class BackupFiles(StorageAnswers):
     """In a running Pod of the backup: the files in FOLDER. Read as {"files": {name: first characters}, "writable"}."""
+
+    shapes = (FilesShape,)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         backup = backup_of(state)

@@ -1,9 +1,10 @@
 """Redis keeps its data on a claim. The evidence: the objects, and the settings and counters that Redis reports."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from checker.sdk import (
+    Count,
     Object,
     PlainState,
     PodsInside,
@@ -44,9 +45,53 @@ def require_answers(answers: dict[str, Any]) -> None:
         unknown("pod-not-askable", in_progress=is_late(why), why=why)
 
 
+class AppShape(TypedDict):
+    """The app's answer."""
+
+    status: Count
+    text: str
+
+
+class RedisShape(TypedDict):
+    """What Redis reports (programs/ask_storage.py)."""
+
+    appendonly: str
+    countable: bool
+    dir: str
+    items: list[str]
+    length: Count
+    loaded: int  # -1 where Redis does not say
+    save: str
+    saving: str
+    uptime: Count
+    written: Count
+
+
+class ErrorShape(TypedDict):
+    """Why Redis reports nothing."""
+
+    error: str
+
+
+class WithRedis(TypedDict):
+    """The answers where Redis reports."""
+
+    redis: RedisShape
+    app: AppShape
+
+
+class WithoutRedis(TypedDict):
+    """The answers where Redis does not report."""
+
+    redis: ErrorShape
+    app: AppShape
+
+
 @dataclass(frozen=True)
 class RedisData(StorageAnswers):
     """In a running Pod of the guestbook: the report of Redis behind Service redis, and the app's answer to /entries."""
+
+    shapes = (WithRedis, WithoutRedis)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         guestbook, address = state.find("Deployment", "guestbook"), service_address(state, "redis")

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from checker.sdk import (
     Answer,
+    Counted,
+    Lookups,
     Object,
     Observation,
+    Phrase,
     PlainState,
     PodsInside,
     answers_from_pod,
@@ -30,8 +33,14 @@ class Enforcement(Observation[str]):
 
     observed_by = "observer"
 
+    shapes = (dict[str, str],)
+
     def question(self, state: PlainState) -> dict[str, Any] | None:
         return {"do": "tcp", "to": [WALL]}
+
+    def readable(self, seen: Any) -> Any:
+        found = super().readable(seen)
+        return found if WALL in found or "error" in found else {"error": Phrase("why-answer-unreadable")}
 
     def read(self, seen: Any) -> str:
         return str(seen[WALL])
@@ -145,6 +154,14 @@ class Attempts:
         return own not in (None, "open")
 
 
+class MatrixShape(TypedDict):
+    """The answers of one Pod to Matrix."""
+
+    tcp: dict[str, str]
+    names: NotRequired[Lookups]
+    page: NotRequired[Counted]
+
+
 @dataclass(frozen=True)
 class Matrix(PodsInside[Attempts]):
     """These connections, tried side by side inside the Pods where they begin; and those Pods' own ports.
@@ -154,6 +171,7 @@ class Matrix(PodsInside[Attempts]):
 
     connections: tuple[Connection, ...]
     extra: tuple[ExtraQuestions, ...] = ()
+    shapes = (MatrixShape,)
 
     @property
     def key(self) -> str:

@@ -1,10 +1,12 @@
 """The guestbook's entries are kept in the Redis of the handbook."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from checker.sdk import (
+    Counted,
     Lookup,
+    Lookups,
     Object,
     PlainState,
     PodsInside,
@@ -26,6 +28,22 @@ from .capstone_app import app, require_port, secret_with, variable
 PROGRAM = program(__file__, "ask_guestbook")
 
 
+class AskedShape(TypedDict):
+    """Whether Redis was asked while the app answered, or why this was not seen."""
+
+    asked: NotRequired[bool]
+    error: NotRequired[str]
+
+
+class EntriesShape(TypedDict):
+    """What programs/ask_guestbook.py answers."""
+
+    names: Lookups
+    entries: Counted
+    app: NotRequired[bool]
+    redis: NotRequired[AskedShape]
+
+
 @dataclass(frozen=True)
 class RedisEntries(PodsInside[dict[str, Any]]):
     """In the running Pods of the capstone: what REDIS_HOST resolves to, the app's answer to /entries, and whether this
@@ -35,6 +53,7 @@ class RedisEntries(PodsInside[dict[str, Any]]):
     """
 
     deployment: str
+    shapes = (EntriesShape,)
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         deployment = state.find("Deployment", self.deployment)
@@ -44,6 +63,9 @@ class RedisEntries(PodsInside[dict[str, Any]]):
             program = ask_in_pod(pod, {"names": [*([host] if host else []), "kubernetes.default"]})
             asks[pod.name if asks else ""] = program | {"container": app(pod)["name"], "program": PROGRAM}
         return self.ask(asks)
+
+    def is_whole(self, answers: dict[str, Any]) -> bool:
+        return "redis" not in answers or bool({"asked", "error"} & set(answers["redis"]))
 
     def read(self, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return seen  # the task reads it after it found the Pods working (see `answered`)
@@ -75,6 +97,8 @@ def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
     state.require_working(deployment)
     answers = answers_from_pod(seen[""])
     host = variable(state, pods[0], "REDIS_HOST").partition(":")[0]
+    if host not in answers["names"]:  # REDIS_HOST was another one then
+        unknown("not-observed", deployment, form="observation", observation=REDIS.key, in_progress=True)
     lookup = Lookup(**answers["names"][host])
     if lookup.error:
         state.explain_name(host, answers["names"], deployment)

@@ -143,6 +143,7 @@ class Breakage:
     either is right.
     script: what is run after the apply, with $NAMESPACE; for what no manifest says.
     remark: whether the right answer is only a remark.
+    since: the first seed that draws it. So an earlier seed breaks the same things as before.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Breakage:
     when: str = ""
     script: str = ""
     remark: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,12 +179,14 @@ class Broken:
 ALL: list[Breakage] = []
 
 
-def breakage(shapes: str, when: str = "", script: str = "", remark: bool = False) -> Callable[[Change], Change]:
+def breakage(
+    shapes: str, when: str = "", script: str = "", remark: bool = False, since: int = 0
+) -> Callable[[Change], Change]:
     """Put a function into the list of breakages. shapes: the names of the shapes that it can break."""
 
     def add(change: Change) -> Change:
         name, title = change.__name__.replace("_", "-"), (change.__doc__ or "").strip().rstrip(".")
-        ALL.append(Breakage(name, title, change, tuple(shapes.split()), when, script, remark))
+        ALL.append(Breakage(name, title, change, tuple(shapes.split()), when, script, remark, since))
         return change
 
     return add
@@ -201,10 +205,11 @@ def broken(one: Breakage, seed: str, facts: dict[str, str], shape: str = "") -> 
 
 def drawn(number: int, seed: str) -> list[Breakage]:
     """So many breakages in the order of a seed: all different, as long as there are enough."""
+    known = [one for one in ALL if not seed.isdigit() or one.since <= int(seed)]
     found: list[Breakage] = []
     turn = 0
     while len(found) < number:
-        found += Random(f"{seed} {turn}").sample(ALL, min(len(ALL), number - len(found)))
+        found += Random(f"{seed} {turn}").sample(known, min(len(known), number - len(found)))
         turn += 1
     return found
 

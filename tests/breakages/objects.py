@@ -371,7 +371,7 @@ def scaled_to_nothing(it: Manifests) -> str:
 def on_delete(it: Manifests) -> str:
     """A StatefulSet's update waits until somebody deletes its Pods."""
     stateful_set = it.named("StatefulSet", "shelf")
-    stateful_set["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    stateful_set["spec"]["updateStrategy"] = {"type": "OnDelete", "rollingUpdate": None}
     container(stateful_set)["env"].append({"name": "COLOUR", "value": "blue"})
     return root("rollout-on-delete", stateful_set)
 

@@ -107,10 +107,13 @@ def kept(
     rest = [one for one in outcomes_of(known or {}) if one.name not in new]
     ordered = sorted([*rest, *outcomes], key=lambda one: (one.name, one.shape))
     data = {"seed": seed, "date": date, "number": number, "outcomes": [asdict(one) for one in ordered]}
-    again = new & {one["name"] for one in (known or {}).get("outcomes", [])}
+    before = {one["name"] for one in (known or {}).get("outcomes", [])}
+    again = sorted({*(known or {}).get("again", []), *(new & before)})
     if known and again:
-        data["again"] = sorted({*known.get("again", []), *again})
-        data["first_try"] = known.get("first_try") or summary(outcomes_of(known))
+        data["again"] = again
+        first = known.get("first_try") or summary(outcomes_of(known))
+        added = summary([one for one in outcomes if one.name not in before])
+        data["first_try"] = {name: first.get(name, 0) + number for name, number in added.items()}
     return data
 
 

@@ -31,7 +31,7 @@ from checker.environments.namespace import NamespaceEnvironment
 from checker.model.explanation import Explanation
 from cluster import Problem, current
 from cluster.kubectl import kubectl
-from tests.breakages import containers, objects, services
+from tests.breakages import containers, later, objects, services
 from tests.breakages.breakage import ALL, Broken, Manifest, broken, changes, drawn
 from tests.breakages.outcome import Outcome, judged, kept, outcomes_of, summary
 from tests.conftest import HOME, cluster_missing
@@ -39,7 +39,7 @@ from tests.explain.case import remarks, roots
 from tests.explain.test_explain import run as run_script
 from tests.proof import table
 
-MODULES = (services, containers, objects)  # importing them fills the list of breakages
+MODULES = (services, containers, objects, later)  # importing them fills the list of breakages
 HEALTHY = 180  # seconds that a healthy namespace is given to work
 WAIT = 180  # seconds that a broken one is given to settle
 PAUSE = 3.0
@@ -160,6 +160,7 @@ def main() -> int:
     parser.add_argument(
         "--failed", action="store_true", help="only what the last run of this seed has not tried, or not told well"
     )
+    parser.add_argument("--most", type=int, help="how many are tried this time; --failed goes on with the others")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--prefix", default="random")
     options = parser.parse_args()
@@ -181,6 +182,7 @@ def main() -> int:
     known = known if (known.get("seed"), known.get("number")) == (options.seed, options.number) else {}
     well = {outcome.name for outcome in outcomes_of(known) if outcome.is_well}
     todo = [(one, name) for one, name in zip(chosen, names, strict=True) if one.breakage.name not in well]
+    todo = todo[: options.most]
     outcomes: list[Outcome] = []
     with _ingress_class():
         for outcome in run([one for one, _ in todo], [name for _, name in todo], options.workers):

@@ -47,7 +47,7 @@ def target_port_number(it: Manifests) -> str:
     """A Service's targetPort is another number."""
     service = it.one("Service", _has_port_number)
     service["spec"]["ports"][0]["targetPort"] += it.random.choice([1, 10, 1000])
-    return root("target-port-refused|service-ports-swapped|target-port-silent", service)
+    return root("target-port-refused|service-ports-swapped|target-port-silent|target-port-elsewhere", service)
 
 
 @breakage("web")
@@ -180,7 +180,7 @@ def policy_selects_others(it: Manifests) -> str:
     """The podSelector of a NetworkPolicy has a slip: it selects no Pod, and closes nothing."""
     policy = it.named("NetworkPolicy", "api-in")
     policy["spec"]["podSelector"]["matchLabels"]["app"] = it.slip("api")
-    return root("policy-selects-nothing", policy)
+    return root("policy-selects-nothing|policy-selects-nobody", policy)
 
 
 @breakage("store")

@@ -15,7 +15,7 @@ import yaml
 
 from checker.classroom.access import ClassAccess, read
 from checker.collect.api import Api
-from cluster import Cluster, current, paths, tools
+from cluster import Cluster, current, metrics_server, paths, tools
 
 NAME = "class-t"
 ROSTER = 'id,name,group\nada,Ada Lovelace,a\nBob,Bob,a\ncarl,"Carl, the third",b\n'
@@ -79,6 +79,7 @@ def classroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classroom]:
     home.mkdir()
     roster.write_text(ROSTER)
     cluster = current()
+    metrics_server.ensure(cluster)  # lab 15 needs it
     where = ("--context", cluster.context, "--kubeconfig", str(cluster.kubeconfig))
     made = command("create", NAME, "--roster", str(roster), *where, "--yes", "--json", home=home)
     assert made.returncode == 0, made.stderr

@@ -37,6 +37,7 @@ MISTAKES = {
     "12": "empty-dir",
     "13": "suspended",
     "14": "service-port",
+    "15": "target-typo",
     "16": "left-replicas",
 }
 SECONDS = 540  # for one case; the slowest lab's solution takes three minutes on a quiet machine

@@ -3,6 +3,7 @@
 make words                 the words of today, where they were those of HEAD
 make words SINCE=a6a4dc1   where they were those of this commit: after a merge, the one that the lesson was proven at
 
+The lesson that lists the labs gets their new goals. It is stale where a title, the minutes or the points changed.
 A verdict or a cause that is another one is no question of words: it is printed, and its recording stays as it is.
 A lesson whose code is another one stays as it is, too: its digest tells.
 """
@@ -14,6 +15,7 @@ import json
 import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +51,17 @@ def judge_anew(lab: Lab, path: Path) -> bool:
 VARIES = re.compile(r"-(?:[0-9a-f]{5,10}-[a-z0-9]{5}|hash\d+-\w+)\b|\d+ restarts?|ConfigMap objects: [^ \n]+")
 
 
+def lessons_with_lab() -> list[Path]:
+    """The lessons that start a lab: all but 00."""
+    return [path for path in lessons() if path.name[:2] in all_labs(drafts=True)]
+
+
 def lessons_with_report() -> list[Path]:
     """The lessons that end in a report which a recording can give.
 
     Not 01: its lab asks the engine.
     """
-    return [path for path in lessons() if path.name[:2] >= "02"]
+    return [path for path in lessons_with_lab() if path.name[:2] >= "02"]
 
 
 def last_report(path: Path) -> tuple[dict[str, Any], str]:
@@ -137,6 +144,46 @@ def lab_words_anew(path: Path, commit: str) -> bool:
     return True
 
 
+def with_goals_of(notebook: dict[str, Any], then: dict[str, LabSpec], now: dict[str, LabSpec]) -> bool:
+    """Put the labs' goals of today into the lesson that lists the labs, and into its digest.
+
+    notebook: its JSON; it is changed. then, now: the words of each lab, by its number. Returns False, and changes
+    nothing, where the lesson was not made from its code and the words of then, or where more has changed than goals.
+    """
+    about = notebook["metadata"].get(LESSON, {})
+    if about.get("made_from") != digests.of_lesson(notebook, then.__getitem__):
+        return False
+    goals = {number: (f"<br>{escape(then[number].goal)}", f"<br>{escape(now[number].goal)}") for number in then}
+    pages = [output["data"] for cell in notebook["cells"] for output in cell.get("outputs", []) if "data" in output]
+    lists = [(data, html) for data in pages if "<table>" in (html := "".join(data.get("text/html", [])))]
+    with_goals_of_now = {number: msgspec.structs.replace(spec, goal=now[number].goal) for number, spec in then.items()}
+    is_listed = bool(lists) and all(old in html for _, html in lists for old, _ in goals.values())
+    if not is_listed or digests.of_lesson(notebook, with_goals_of_now.__getitem__) != digests.of_lesson(notebook):
+        return False
+    for data, html in lists:
+        for old, new in goals.values():
+            html = html.replace(old, new)
+        data["text/html"] = html.splitlines(keepends=True)
+    about["made_from"] = digests.of_lesson(notebook)
+    return True
+
+
+def goals_anew(path: Path, commit: str) -> bool:
+    """Put the labs' goals of today into a lesson without a lab. commit: where the words of then are.
+
+    Returns False where that cannot be.
+    """
+    notebook = json.loads(path.read_text())
+    if notebook["metadata"].get(LESSON, {}).get("made_from") == digests.of_lesson(notebook):
+        return True
+    known = {number: spec_of_then(commit, number) for number in all_labs()}
+    then = {number: spec for number, spec in known.items() if spec}
+    if len(then) < len(known) or not with_goals_of(notebook, then, {n: load_lab(n).spec for n in then}):
+        return False
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    return True
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make words")
     parser.add_argument("--since", default="HEAD")
@@ -147,7 +194,8 @@ def main() -> int:
     ]
     unlike = [case.name for case in all_cases() if not explain_anew(case)]
     causes_page.PAGE.write_text(causes_page.page())
-    stale = [path for path in lessons_with_report() if not lab_words_anew(path, since)]
+    stale = [path for path in lessons_with_lab() if not lab_words_anew(path, since)]
+    stale += [path for path in lessons() if path not in lessons_with_lab() and not goals_anew(path, since)]
     for lesson in lessons_with_report():
         report_anew(lesson)
     for path in others:

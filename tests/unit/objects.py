@@ -133,7 +133,12 @@ def slice_of(name: str = "guestbook") -> Object:
     return obj(
         "EndpointSlice",
         f"{name}-x",
-        metadata={"labels": {"kubernetes.io/service-name": name}},
+        metadata={
+            "labels": {
+                "kubernetes.io/service-name": name,
+                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+            }
+        },
         endpoints=[{"addresses": ["10.244.1.1"], "conditions": {"ready": True}}],
     )
 

@@ -122,3 +122,11 @@ def test_what_is_tried_again_takes_the_place_of_the_first_try_whose_numbers_stay
     text = " ".join(lines(second))
     assert "At the first try, 2 breakages gave: 1 root first, 0 half, 1 missed, 1 untrue findings" in text
     assert "tried again: host-slip." in text
+    late = judged(broken(named("role-slip"), "1", FACTS), ["role-missing@RoleBinding/watcher"], [])
+    third = json.loads(json.dumps(kept([late], "26", "2026-01-03", 3, second)))  # the rest, tried for the first time
+    assert third["again"] == ["host-slip"]
+    assert {name: third["first_try"][name] for name in ("tried", "first", "missed")} == {
+        "tried": 3,
+        "first": 2,
+        "missed": 1,
+    }

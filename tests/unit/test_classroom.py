@@ -286,12 +286,13 @@ def test_a_quota_for_cpu_goes_with_a_default_request() -> None:
 
 
 def test_labs_that_a_cluster_cannot_do_are_named_with_the_reason() -> None:
-    assert left_out(LABS, ["policies", "workers=2"]) == {}
+    assert left_out(LABS, ["policies", "metrics", "workers=2"]) == {}
     assert left_out(LABS, ["workers=1"]) == {
         "02": "class-without-workers",
         "05": "class-without-workers",
         "07": "class-without-workers",
         "14": "class-without-policies",
+        "15": "class-without-metrics",
         "16": "class-without-workers",
     }
 

@@ -84,6 +84,8 @@ NOT_PRODUCED = {
         "takes nodes away from every other case: tests/unit/test_chains_nodes.py",
     ),
     "path-not-answering": "tests/unit/test_policy.py",
+    "autoscaler-without-request": "takes metrics-server: tests/unit/test_kinds_of_faults.py",
+    **dict.fromkeys(("target-port-elsewhere", "probe-asks-other-host"), "tests/breakages makes them at random"),
     "too-few-workers": "takes a worker away from every other case: tests/unit/test_labs_02.py",
     "policies-not-enforced": "tests/faults opens the observer's wall",
     "claim-waits-for-pod": "no fault: a claim that no Pod uses yet",

@@ -11,7 +11,7 @@ from checker.grading.grade import judge
 from checker.grading.labs import load_lab
 from checker.model.state import Object, State
 
-from .objects import pod
+from .objects import obj, pod
 
 DEPLOYMENTS, UPDATES = load_lab("05"), load_lab("06")
 
@@ -64,7 +64,20 @@ def pods_with(timeline: dict[str, Any], image: str) -> list[dict[str, Any]]:
 def test_a_stand_in_behind_the_service_of_a_scaled_deployment() -> None:
     state, _ = solved(DEPLOYMENTS)
     with_stand_in(state)
-    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "service-answers-wrong"}
+    assert causes(DEPLOYMENTS, state) == dict.fromkeys(
+        ("three-replicas", "scaled-without-loss"), "service-answers-wrong"
+    )
+
+
+def test_a_pod_is_replaced_while_the_service_selects_nothing() -> None:
+    state, _ = solved(DEPLOYMENTS)
+    (service,) = state.all("Service")
+    service.spec["selector"] = {"app": "guest"}
+    for piece in state.all("EndpointSlice"):
+        piece.raw["endpoints"] = []
+    assert causes(DEPLOYMENTS, state) == dict.fromkeys(
+        ("three-replicas", "scaled-without-loss"), "service-selects-nothing"
+    )
 
 
 def test_a_stand_in_that_answered_while_the_deployment_was_scaled() -> None:
@@ -146,6 +159,34 @@ def test_a_replica_that_never_answers(affinity: str, seconds: float, cause: str)
     del timeline["hosts"]["guestbook-hash1-pod5"]
     timeline["until"] += seconds
     assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": cause}
+
+
+@pytest.mark.parametrize(
+    "variable, cause",
+    [
+        ({"value": "4.5"}, ""),
+        ({"value": "3.9"}, "slow-start-removed"),
+        ({"value": "soon"}, "slow-start-removed"),
+        ({"name": "OTHER", "value": "4"}, "slow-start-removed"),
+        ({"valueFrom": {"configMapKeyRef": {"name": "slow", "key": "seconds"}}}, ""),
+        ({"valueFrom": {"secretKeyRef": {"name": "slow", "key": "seconds"}}}, "not-observed"),
+    ],
+)
+def test_the_app_starts_as_slowly_as_in_the_manifest_of_the_lab(variable: dict[str, Any], cause: str) -> None:
+    state, _ = solved(DEPLOYMENTS)
+    state.objects["ConfigMap"] = [obj("ConfigMap", "slow", data={"seconds": "4"})]
+    state.objects["Secret"] = [obj("Secret", "slow", data={"seconds": "NA=="})]
+    (deployment,) = state.all("Deployment")
+    deployment.containers[0]["env"] = [{"name": "STARTUP_SECONDS", **variable}]
+    tasks = ("three-replicas", "one-replaced", "scaled-without-loss")
+    assert causes(DEPLOYMENTS, state) == (dict.fromkeys(tasks, cause) if cause else {})
+
+
+def test_pods_that_start_fast_only_while_the_deployment_is_scaled() -> None:
+    state, _ = solved(DEPLOYMENTS)
+    (replicaset,) = state.all("ReplicaSet")
+    replicaset.containers[0]["env"] = [{"name": "STARTUP_SECONDS", "value": "0"}]
+    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "slow-start-removed"}
 
 
 # -- lab 06 ----------------------------------------------------------------------------------------------------------

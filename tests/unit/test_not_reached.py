@@ -57,6 +57,11 @@ def test_addresses_in_a_script(text: str, host: str, port: int) -> None:
     assert (host, port) in [(one.host, one.port) for one in addresses_in(text)]
 
 
+def test_a_word_in_code_that_is_a_variable_is_no_host() -> None:
+    assert addresses_in("socket.getaddrinfo(host, 80)") == []
+    assert [one.host for one in addresses_in("curl -s http://orders/list")] == ["orders"]
+
+
 def _asking(host: str, line: str, *others: Object, containers: int = 1) -> State:
     specs = [container("asks", env=[{"name": "SHOP_HOST", "value": host}], ports=[])]
     client = pod("client", containers=[*specs, *[container(f"c{n}") for n in range(1, containers)]])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checker.classroom import hand
 from checker.grading.labs import load_lab
 from checker.model.verdict import Result, Verdict
 from checker.ui import base_widget, panel, progress
 from checker.ui.panel.widget import LabPanel
 from checker.ui.report import text_report
-from cluster import Problem
+from cluster import Cluster, Problem
 
 
 class FakeSession:
@@ -227,6 +229,38 @@ def test_hints_come_one_at_a_time(shown: LabPanel) -> None:
         assert shown.view["tasks"][0]["hints"] == task.hints[:number]
     assert not shown.view["tasks"][0]["more_hints"]
     assert shown.view["tasks"][1]["more_hints"]
+
+
+def test_a_hand_is_raised_only_where_there_is_a_teacher(shown: LabPanel) -> None:
+    assert shown.view["hand"] == ""
+
+
+def test_a_hand_goes_up_and_down_and_may_be_taken_down_by_the_teacher(
+    noted: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up: list[str] = []
+    monkeypatch.setattr(panel, "target", lambda: Cluster("t", Path("none"), "t", "t-ada", "class"))
+    monkeypatch.setattr(panel, "Session", FakeSession)
+    monkeypatch.setattr(panel, "Live", FakeLive)
+    monkeypatch.setattr(panel, "Api", lambda cluster: None)
+    monkeypatch.setattr(hand, "put_up", lambda api, home: up.append(home))
+    monkeypatch.setattr(hand, "take_down", lambda api, home: up.remove(home))
+    monkeypatch.setattr(hand, "is_up", lambda api, home: home in up)
+    shown = LabPanel(panel.lab("07"))
+    assert shown.view["hand"] == "Raise your hand"
+    ask(shown, "hand")
+    assert up == ["t-ada"] and shown.view["hand_is_up"] and shown.view["hand"] == "Take your hand down"
+    assert shown.status == "Your hand is up. Your teacher sees it."
+    ask(shown, "hand")
+    assert not up and shown.view["hand"] == "Raise your hand"
+    ask(shown, "hand")
+    up.clear()  # the teacher took it down
+    ask(shown, "here")
+    end = time.monotonic() + 5
+    while shown.view["hand_is_up"]:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    shown.viewers.rest()
 
 
 def test_a_lab_that_has_passed_tells_its_debrief(shown: LabPanel, monkeypatch: pytest.MonkeyPatch) -> None:

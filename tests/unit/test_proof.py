@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from checker.environments import Environment
-from checker.grading.labs import Case, Lab, load_lab
+from checker.grading.labs import Case, Lab, all_labs, load_lab
 from checker.model.verdict import Result, Verdict
 from checker.ui.cli import started
 from cluster import Problem, paths
@@ -210,6 +211,27 @@ def test_a_lesson_with_other_code_gets_no_new_words() -> None:
     silent["cells"][1]["outputs"] = []
     assert not words_anew.with_words_of(silent, then, now)
     assert json.dumps(notebook) == before
+
+
+def test_new_goals_of_labs_come_into_the_lesson_that_lists_them() -> None:
+    now = {number: load_lab(number).spec for number in all_labs()}
+    then = now | {"11": replace(now["11"], goal="What <it> was.")}
+    rows = "".join(f"<tr><td>{spec.title}<br>{escape(spec.goal)}</td></tr>" for spec in then.values())
+    shown = {"output_type": "execute_result", "data": {"text/html": [f"<table>{rows}</table>"]}}
+    cell = {"cell_type": "code", "source": ["course()"], "metadata": {}, "outputs": [shown]}
+    notebook: dict[str, Any] = {"cells": [cell], "metadata": {"kubeclass": {}}}
+    about = notebook["metadata"]["kubeclass"]
+    about["made_from"] = made_then = digests.of_lesson(notebook, then.__getitem__)
+    other_minutes = then | {"12": replace(then["12"], minutes=then["12"].minutes + 1)}
+    assert not words_anew.with_goals_of(notebook, other_minutes, now)
+    assert about["made_from"] == made_then
+    about["made_from"] = digests.of_lesson(notebook, other_minutes.__getitem__)
+    assert not words_anew.with_goals_of(notebook, other_minutes, now)
+    about["made_from"] = made_then
+    assert words_anew.with_goals_of(notebook, then, now)
+    html = "".join(shown["data"]["text/html"])
+    assert escape(now["11"].goal) in html and "was." not in html
+    assert about["made_from"] == digests.of_lesson(notebook)
 
 
 def test_the_words_of_a_lab_at_a_commit_are_read_from_git() -> None:

@@ -330,6 +330,20 @@ def test_status_says_what_is_true_of_a_class(in_class: Cluster) -> None:
     assert "kubeclass leave" in output and "kubeclass up" not in output and "do not let you list nodes" in output
 
 
+def test_up_says_in_a_terminal_how_to_go_on_and_not_in_a_lesson(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = current()
+    monkeypatch.setattr("cluster.up.up", lambda metrics: cluster)
+    monkeypatch.setattr("cluster.up.stop_as_by_ctrl_c", lambda: None)
+    in_terminal = run("up").output
+    assert "kubeclass study" in in_terminal and f"export KUBECONFIG={cluster.kubeconfig}" in in_terminal
+    for name, value in study.environment(cluster).items():
+        monkeypatch.setenv(name, value)
+    in_lesson = run("up").output
+    assert cluster.name in in_lesson and "study" not in in_lesson and "export" not in in_lesson
+
+
 def test_a_token_that_has_ended_and_a_class_that_is_gone_are_told(in_class: Cluster, server: ClassServer) -> None:
     server.refuses_token = True
     for words in (["explain"], ["check", "07"], ["start", "07"]):

@@ -6,13 +6,15 @@ What a front end shows is panel.js and panel.css; what it is told and asks for i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from checker.classroom import hand
 from checker.classroom.needs import fitted, namespace_of
 from checker.classroom.target import target
-from checker.grading.labs import TaskSpec, load_lab
+from checker.collect.api import Api
+from checker.grading.labs import Lab, TaskSpec, load_lab
 from checker.live import Live
 from checker.model.catalogue import catalogue, say, texts
 from checker.model.verdict import Result, Verdict
@@ -46,6 +48,7 @@ class Panel:
         self.result: Result | None = None
         self.hints: dict[str, int] = {}  # task id: how many of its hints were asked for
         self.answers: dict[str, str] = {}  # task id: what was said of the suspect that was named last
+        self.hand_is_up = False  # in a class, as it was last seen
         self._widget: Any = None  # one for all the places where this panel is shown
         self._notify: Callable[[str], None] = lambda words: None
         self._live: Live | None = None
@@ -93,6 +96,28 @@ class Panel:
         self._take(result)
         return answer
 
+    # -- a raised hand, in a class ----------------------------------------------------------------------------------
+
+    @property
+    def has_hand(self) -> bool:
+        """Whether there is a teacher who could see a raised hand."""
+        return self._cluster.kind == "class"
+
+    def turn_hand(self) -> str:
+        """Raise the learner's hand, or take it down if it is up. Returns what is so now in a sentence. Raises Problem.
+
+        The teacher may have taken it down meanwhile. So what counts is what the learner saw.
+        """
+        turn = hand.take_down if self.hand_is_up else hand.put_up
+        turn(Api(self._cluster), self._cluster.namespace)
+        self.hand_is_up = not self.hand_is_up
+        return say("panel-hand-is-up" if self.hand_is_up else "panel-hand-is-down")
+
+    def look_at_hand(self) -> bool:
+        """See whether the hand is up. Returns whether that is news. Raises Problem."""
+        before, self.hand_is_up = self.hand_is_up, hand.is_up(Api(self._cluster), self._cluster.namespace)
+        return before != self.hand_is_up
+
     # -- live --------------------------------------------------------------------------------------------------------
 
     def follow(self, notify: Callable[[str], None]) -> Callable[[], None]:
@@ -139,42 +164,65 @@ class Panel:
         text: the same as text, for a notebook that is read without its kernel (checker/ui/contents.py).
         A task's `word` is the verdict as data; `shown` is the same in the chosen language. texts: see catalogue.texts.
         """
-        result = self.result
-        verdicts = {verdict.id: verdict for verdict in result.tasks} if result else {}
-        repeated = same_roots(result) if result else {}
         known = progress.suspects(self.lab.number, self.namespace) if self.finds_out else set()
-        named = {"lab": self.lab.number, "title": self.lab.spec.title}
-        points = {"score": result.score if result else 0, "max_score": sum(task.points for task in self.lab.spec.tasks)}
+        own = self.lab.tasks(self.namespace, self._cluster.namespace)
         return {
             "text": repr(self),
-            "number": self.lab.number,
-            "title": self.lab.spec.title,
-            "goal": self.lab.spec.goal,
-            "namespace": self.namespace,
-            **points,
-            "texts": texts("panel-", "widget-"),
-            "debrief": debrief(self.lab) if result and result.passed else [],
+            **lab_view(self.lab, own, self.result, self.namespace, known, self.hints, self.answers),
             "choices": suspects.choices() if self.finds_out else [],
-            "label": say("panel-label", **named),
-            "heading": say("panel-heading", **named, **points),
-            "points_of": say("panel-points-of", **points),
-            "reset_question": say("panel-reset-question", namespace=self.namespace),
-            "tasks": [
-                {
-                    "id": task.id,
-                    "title": task.title,
-                    "text": task.text,
-                    "points": task.points,
-                    "worth": say("panel-points", number=task.points),
-                    "why": say("panel-why", title=task.title),
-                    **_shown(verdicts.get(task.id)),
-                    "answer": self.answers.get(task.id, ""),
-                    **_why(verdicts.get(task.id), repeated.get(task.id), known),
-                    **_hints(task, self.hints.get(task.id, 0)),
-                }
-                for task in self.lab.tasks(self.namespace, self._cluster.namespace)
-            ],
+            "hand": say("panel-hand-lower" if self.hand_is_up else "panel-hand-raise") if self.has_hand else "",
+            "hand_is_up": self.hand_is_up,
         }
+
+
+def lab_view(
+    lab: Lab,
+    tasks: Sequence[TaskSpec],
+    result: Result | None,
+    namespace: str,
+    known: Collection[str],
+    hints: Mapping[str, int],
+    answers: Mapping[str, str],
+) -> dict[str, Any]:
+    """What a front end shows of a lab. tasks: in the words for this namespace. known: the roots that were named.
+
+    hints: how many of each task's are uncovered. answers: what was said of the suspect that was named last.
+    """
+    verdicts = {verdict.id: verdict for verdict in result.tasks} if result else {}
+    repeated = same_roots(result) if result else {}
+    named = {"lab": lab.number, "title": lab.spec.title}
+    points = {"score": result.score if result else 0, "max_score": sum(task.points for task in lab.spec.tasks)}
+    return {
+        "number": lab.number,
+        "title": lab.spec.title,
+        "goal": lab.spec.goal,
+        "namespace": namespace,
+        **points,
+        "texts": texts("panel-", "widget-"),
+        "debrief": debrief(lab) if result and result.passed else [],
+        "choices": [],
+        "hand": "",
+        "hand_is_up": False,
+        "label": say("panel-label", **named),
+        "heading": say("panel-heading", **named, **points),
+        "points_of": say("panel-points-of", **points),
+        "reset_question": say("panel-reset-question", namespace=namespace),
+        "tasks": [
+            {
+                "id": task.id,
+                "title": task.title,
+                "text": task.text,
+                "points": task.points,
+                "worth": say("panel-points", number=task.points),
+                "why": say("panel-why", title=task.title),
+                **_shown(verdicts.get(task.id)),
+                "answer": answers.get(task.id, ""),
+                **_why(verdicts.get(task.id), repeated.get(task.id), known),
+                **_hints(task, hints.get(task.id, 0)),
+            }
+            for task in tasks
+        ],
+    }
 
 
 def _shown(verdict: Verdict | None) -> dict[str, str]:

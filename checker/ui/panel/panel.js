@@ -123,12 +123,13 @@ function render({ model, el }) {
   const debrief = make("section", { class: "kc-debrief", "aria-label": texts["panel-debrief"] });
   const check = make("button", { type: "button", onclick: () => work("check") }, texts["panel-check"]);
   const reset = make("button", { type: "button", onclick: () => sureOrNot(true) }, texts["panel-reset"]);
+  const hand = make("button", { type: "button", onclick: () => work("hand") }); // in a class
   const question = make("p");
   const yes = make("button", { type: "button", onclick: () => { sureOrNot(false); work("reset"); } }, texts["panel-reset-yes"]);
   const no = make("button", { type: "button", onclick: () => sureOrNot(false) }, texts["panel-reset-no"]);
   const sure = make("div", { class: "kc-sure", role: "group", "aria-label": texts["panel-reset-label"], hidden: "" }, question, yes, no);
   const status = make("p", { role: "status", "aria-live": "polite" });
-  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset), sure, status);
+  const section = make("section", { class: "kc-panel" }, heading, goal, progress, list, debrief, make("div", {}, check, reset, hand), sure, status);
   const tasks = new Map();
 
   // A button that is at work keeps the focus: it is not taken away, and does nothing.
@@ -158,6 +159,8 @@ function render({ model, el }) {
     progress.setAttribute("aria-valuetext", view.points_of);
     bar.style.width = `${(100 * view.score) / view.max_score}%`;
     write(question, view.reset_question);
+    write(hand, `${view.hand_is_up ? "⚑ " : ""}${view.hand}`);
+    show(hand, view.hand);
     for (const task of view.tasks) {
       if (!tasks.has(task.id)) {
         tasks.set(task.id, makeTask(task.id, ask));
@@ -189,7 +192,7 @@ function render({ model, el }) {
   }
 
   function atWork() {
-    for (const button of [check, reset]) button.setAttribute("aria-disabled", model.get("busy"));
+    for (const button of [check, reset, hand]) button.setAttribute("aria-disabled", model.get("busy"));
   }
 
   el.append(section);

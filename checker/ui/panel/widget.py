@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,8 @@ class Panel(Protocol):
 
     result: Result | None
 
+    @property
+    def has_hand(self) -> bool: ...
     def view(self) -> dict[str, Any]: ...
     def follow(self, notify: Callable[[str], None]) -> Callable[[], None]: ...
     def next_hint(self, task_id: str) -> None: ...
@@ -30,6 +33,8 @@ class Panel(Protocol):
     def check(self) -> Result: ...
     def reset(self) -> None: ...
     def name_suspect(self, task_id: str, target: str, choice: str) -> str: ...
+    def turn_hand(self) -> str: ...
+    def look_at_hand(self) -> bool: ...
 
 
 class LabPanel(CourseWidget):
@@ -45,7 +50,7 @@ class LabPanel(CourseWidget):
         self.viewers = Viewers(lambda: panel.follow(self._show_news))
 
     def on_request(self, request: dict[str, Any]) -> None:
-        """Besides what every front end asks for: check, reset, hint (for a task), suspect (an object and a choice)."""
+        """Besides what every front end asks for: check, reset, hand, hint (for a task), suspect (object, choice)."""
         super().on_request(request)
         if request.get("do") == "hint":
             self._panel.next_hint(request["task"])
@@ -54,7 +59,8 @@ class LabPanel(CourseWidget):
             self._work(say("panel-looking"), self._check)
         elif request.get("do") == "reset":
             self._work(say("panel-resetting"), self._reset)
-
+        elif request.get("do") == "hand":
+            self._work(say("panel-looking"), self._panel.turn_hand)
         elif request.get("do") == "suspect":
             named = (request["task"], request["object"], request["choice"])
             self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
@@ -67,6 +73,14 @@ class LabPanel(CourseWidget):
             self.viewers.here()
         except Problem as problem:
             self.status = str(problem)
+        if self._panel.has_hand and not self.busy:
+            threading.Thread(target=self._look_at_hand, name="hand", daemon=True).start()
+
+    def _look_at_hand(self) -> None:
+        """The teacher may have taken the hand down."""
+        with suppress(Problem):  # the panel says already that the cluster does not answer
+            if self._panel.look_at_hand():
+                self.view = self._panel.view()
 
     def _show_news(self, words: str) -> None:
         self.view = self._panel.view()
