@@ -29,6 +29,9 @@ c.KubeSpawner.mem_guarantee, c.KubeSpawner.mem_limit = "384M", "1G"
 c.KubeSpawner.storage_capacity = "1Gi"
 kubeclass_hub.configure(c, os.environ["KUBECLASS_CLASS"])
 c.KubeSpawner.start_timeout = c.KubeSpawner.http_timeout = 300
+# Seconds. The hub must learn of activity more often than servers are culled. Both are 300 by default.
+c.JupyterHub.last_activity_interval = 10
+c.KubeSpawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "10"}
 
 c.JupyterHub.services = [
     {
