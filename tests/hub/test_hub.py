@@ -166,10 +166,17 @@ def test_a_learner_opens_no_other_server_in_the_browser(
 def test_a_learners_token_says_nothing_of_another_to_the_hub(
     pages: dict[str, Page], hub: Hub, user: str, other: str
 ) -> None:
-    ask = 'curl -s -o /dev/null -w "%{http_code}" -H "Authorization: token $JUPYTERHUB_API_TOKEN" $JUPYTERHUB_API_URL'
-    assert in_the_server(hub, user, "sh", "-c", f"{ask}/users/{user}") == "200"
-    for path in (f"users/{other}", f"users/{other}/server", "users", "proxy"):
-        assert in_the_server(hub, user, "sh", "-c", f"{ask}/{path}") in ("403", "404"), path
+    ask = 'curl -s -o /dev/null -w "%{http_code}" -H "Authorization: token $JUPYTERHUB_API_TOKEN" -X'
+    own = in_the_server(hub, user, "sh", "-c", f"{ask} GET $JUPYTERHUB_API_URL/users/{user}")
+    assert own == "200"
+    for asked in (
+        f"GET $JUPYTERHUB_API_URL/users/{other}",
+        f"POST $JUPYTERHUB_API_URL/users/{other}/server",
+        f"DELETE $JUPYTERHUB_API_URL/users/{other}/server",
+        "GET $JUPYTERHUB_API_URL/users",
+        "GET $JUPYTERHUB_API_URL/proxy",
+    ):
+        assert in_the_server(hub, user, "sh", "-c", f"{ask} {asked}") in ("403", "404"), asked
 
 
 @pytest.mark.parametrize(("user", "other"), [("ada", "bob"), ("bob", "ada")])
