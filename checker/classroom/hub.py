@@ -20,6 +20,10 @@ SERVER_PORT, API_PORT = 8888, 8081  # of a learner's server, and of the hub's AP
 HUB_PODS = {"component": "hub"}
 # What a server requests, and the most that it gets. hub/values.yaml says the same.
 CPU, MEMORY, MEMORY_LIMIT, STORAGE = "100m", "384Mi", "1Gi", "1Gi"
+# What the quota of a server's namespace gives: twice a server. A Pod that is terminating counts, and so does one that
+# KubeSpawner asks for again because the first answer was late. Without this room, the API server answers 403 (exceeded
+# quota) instead of 409 (the Pod exists), and KubeSpawner gives up. Both Pods have the same name, so one runs at most.
+ROOM = {"pods": "2", "requests.cpu": "200m", "requests.memory": "768Mi", "limits.memory": "2Gi"}
 # What the namespace of a server holds of the class.
 EXPECTED = (
     ("NetworkPolicy", WALL),
@@ -42,11 +46,7 @@ def contents(class_name: str, namespace: str, home: str, api_servers: Sequence[t
     The hub and its proxy reach the server, and nobody else does. The server reaches Pods of the same learner, the DNS,
     the hub's API, and the API server. api_servers: its addresses and ports.
     """
-    hard = {
-        "pods": "1",
-        "requests.cpu": CPU,
-        "requests.memory": MEMORY,
-        "limits.memory": MEMORY_LIMIT,
+    hard = ROOM | {
         "requests.storage": STORAGE,
         "persistentvolumeclaims": "1",
         "services": "0",

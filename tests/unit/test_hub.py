@@ -306,6 +306,9 @@ def test_the_values_of_the_chart_say_what_the_class_has_room_for() -> None:
     asked = {name: quantity(f"{amount}i") for name, amount in server["memory"].items()}
     assert asked == {"guarantee": quantity(hub.MEMORY), "limit": quantity(hub.MEMORY_LIMIT)}
     assert quantity(str(server["cpu"]["guarantee"])) == quantity(hub.CPU)
+    # The quota has room for a server that is terminating, and for the next one.
+    one = {"pods": "1", "requests.cpu": hub.CPU, "requests.memory": hub.MEMORY, "limits.memory": hub.MEMORY_LIMIT}
+    assert {name: quantity(room) for name, room in hub.ROOM.items()} == {k: 2 * quantity(v) for k, v in one.items()}
     assert quantity(home["capacity"]) == quantity(hub.STORAGE)
     assert (home["homeMountPath"], home["dynamic"]["pvcNameTemplate"]) == (kubeclass_hub.HOME, "home")
     assert (server["serviceAccountName"], server["cmd"]) == ("learner", ["kubeclass", "hub-server"])
