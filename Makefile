@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench words docs site fuzz hub clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench bench-scale words docs site fuzz hub clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -24,6 +24,7 @@ help:
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make fuzz      files, States and answers made at random, more than make test tries (N=1000 of each)"
 	@echo "make bench     measure, and put the figures into the README"
+	@echo "make bench-scale   measure a class of 500 on a control plane without nodes, and put the figures into docs/scale.md"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
 	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
 	@echo "make site      the lessons and docs/ as a static site, in build/site/html; every link is checked"
@@ -84,6 +85,10 @@ fuzz: $(VENV)/tests
 
 bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
+
+# A quarter of an hour; no kind cluster.
+bench-scale: $(VENV)/tests
+	@$(BIN)/python -m tests.bench.scale $(if $(COURSE),--course $(COURSE),--page)
 
 words: $(VENV)/tests
 	@$(BIN)/python -m tests.proof.words $(if $(SINCE),--since $(SINCE))

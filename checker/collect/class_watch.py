@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from checker.collect.api import Api, ApiError
+from checker.collect.big_answers import reading_big_answers
 from checker.collect.marks import HAND
 from checker.collect.watch import Watch
 from checker.model.fault import Phrase, Reason
@@ -96,6 +97,10 @@ class ClassWatch(Watch):
             return [kind.path()]
         not_system = ",".join(f"metadata.namespace!={name}" for name in SYSTEM_NAMESPACES)
         return [f"{kind.path()}?fieldSelector={not_system}"]
+
+    def _content(self, answer: httpx.Response) -> Any:
+        with reading_big_answers():
+            return super()._content(answer)
 
     async def _read_namespaces(self, client: httpx.AsyncClient, kind: Kind) -> str:
         """Not here: a teacher may list the Namespaces of a class. Raises ApiError."""

@@ -228,7 +228,7 @@ class Watch:
                 break
         if answer.status_code == 403 and kind.name == "Namespace":
             return path, await self._read_namespaces(client, kind)
-        listed = _json_of(answer)
+        listed = self._content(answer)
         with self._lock:
             before = self._listed.get(kind.name, {})
             after = {raw["metadata"]["uid"]: raw for raw in listed["items"] if self._is_seen(kind, raw)}
@@ -303,6 +303,10 @@ class Watch:
                 raise _MadeAnew
             if self._api.access.tls is not access.tls:
                 raise _NewCredentials
+
+    def _content(self, answer: httpx.Response) -> Any:
+        """The JSON of a list. Raises ApiError for any status but 200."""
+        return _json_of(answer)
 
     def _paths(self, kind: Kind) -> list[str]:
         """The paths by which a kind is listed, the first choice first."""

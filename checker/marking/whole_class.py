@@ -19,6 +19,7 @@ from checker.classroom.apply import AT_A_TIME, SECONDS, listed, refused
 from checker.classroom.needs import fitted_to_class, left_out
 from checker.classroom.record import Record
 from checker.collect.api import Api, ApiError
+from checker.collect.big_answers import reading_big_answers
 from checker.collect.collect import collect
 from checker.grading.grade import judge
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -170,7 +171,7 @@ class Listed:
     def add(self, kinds: Iterable[str]) -> None:
         """List these kinds, as far as they are not listed yet. Raises Problem where the cluster does not answer."""
         wanted = [kind for kind in kinds if kind != "Namespace" and kind not in {*self._objects, *self.unlisted}]
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
+        with reading_big_answers(), ThreadPoolExecutor(AT_A_TIME) as pool:
             for kind, found in zip(wanted, pool.map(self._list, wanted), strict=True):
                 if isinstance(found, ApiError):
                     self.unlisted[kind] = found.why

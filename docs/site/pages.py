@@ -22,7 +22,7 @@ COMMANDS, INDEX = "docs/commands.md", "index.md"  # pages that are in no file of
 REFERENCE = ("lessons/glossary.md", "docs/causes.md", COMMANDS, "docs/proof.md", "CHANGELOG.md")
 TEACHERS = (
     *("docs/class.md", "docs/class-learner.md", "docs/class-marks.md", "docs/class-security.md"),
-    "docs/hub.md",
+    *("docs/hub.md", "docs/scale.md"),
 )
 AUTHORS = ("docs/writing-a-lab.md", "docs/writing-a-course.md", "CONTRIBUTING.md", "SECURITY.md")
 

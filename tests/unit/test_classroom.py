@@ -365,6 +365,9 @@ class FakeApi:
         self.objects = {path_of(one): one for one in there}
         self.fails_after = fails_after
         self.writes = 0
+        self.without_account: set[str] = set()  # namespaces that the controller of accounts has not come to
+        self.accounts_made: list[str] = []
+        self.controller_is_faster = False
 
     def get(self, path: str) -> Any:
         import json
@@ -384,8 +387,20 @@ class FakeApi:
         if path == "/api/v1/serviceaccounts" and "fieldSelector" in query:
             namespaces = [one for one in self.objects.values() if one["kind"] == "Namespace"]
             return json.dumps(
-                {"items": [{"metadata": {"namespace": n["metadata"]["name"]}} for n in namespaces]}
+                {
+                    "items": [
+                        {"metadata": {"namespace": n["metadata"]["name"]}}
+                        for n in namespaces
+                        if n["metadata"]["name"] not in self.without_account
+                    ]
+                }
             ).encode()
+        if method == "POST":
+            assert body == {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+            self.accounts_made.append(path)
+            if self.controller_is_faster:
+                raise ApiError(409, "there already")
+            return json.dumps(body).encode()
         plural = path.rpartition("/")[2]
         items = [one for one in self.objects.values() if KINDS[one["kind"]][0] == plural]
         if "labelSelector" in query:
@@ -403,6 +418,14 @@ def test_the_same_class_twice_changes_nothing() -> None:
     assert create(api, plan) == apply.Done(same=len(objects(plan)))
     more = create(api, plan_of("ada", "bob", "carl"))
     assert more.created == len(objects(plan_of("ada", "bob", "carl"))) - len(objects(plan))
+
+
+@pytest.mark.parametrize("controller_is_faster", [False, True])
+def test_an_account_that_the_cluster_has_not_made_yet_is_made(controller_is_faster: bool) -> None:
+    api, plan = FakeApi(), plan_of("ada", "bob")
+    api.without_account, api.controller_is_faster = {"t-bob"}, controller_is_faster
+    assert create(api, plan) == apply.Done(created=len(objects(plan)))
+    assert api.accounts_made == ["/api/v1/namespaces/t-bob/serviceaccounts"]
 
 
 def test_a_class_that_was_stopped_goes_on() -> None:
