@@ -95,7 +95,7 @@ def address_of(hub: Hub, namespace: str, *which: str) -> str:
 
 def put_notebook(page: Page, user: str) -> None:
     """Save a notebook with CELLS into the learner's folder, by the learner's own session in the browser."""
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None, "id": f"c{n}"}
         for n, source in enumerate(CELLS)
     ]
