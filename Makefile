@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench bench-scale words docs site fuzz clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench bench-scale words docs site fuzz hub clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -18,6 +18,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
 	@echo "make machines  up on a machine that reaches a registry, with its Docker and the newest, and with Podman 4 and 5 (as root)"
+	@echo "make hub       JupyterHub for a class on the tests' cluster, and two learners in Chromium"
 	@echo "make browser   the panel and the picture in Chromium"
 	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
@@ -63,6 +64,10 @@ faults: $(VENV)/tests
 
 machines: $(VENV)/tests
 	@$(BIN)/python -m pytest -s tests/machines
+
+# The image of a learner's server, the hub and its proxy are built here. KUBECLASS_KEEP=1 leaves all on the cluster.
+hub: $(VENV)/tests
+	@$(BIN)/python -m pytest -s tests/hub
 
 browser: $(VENV)/tests
 	@$(BIN)/python -m pytest tests/browser

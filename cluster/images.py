@@ -87,7 +87,7 @@ def prepare(engine: str) -> None:
 def _is_there(engine: str, name: str) -> bool:
     if not succeeds(engine, "image", "inspect", name):
         return False
-    return not _label(engine, name, STANDS_IN_FOR) or _label(engine, name, MADE_FROM) == STAND_INS[name].made_from
+    return not label(engine, name, STANDS_IN_FOR) or label(engine, name, MADE_FROM) == STAND_INS[name].made_from
 
 
 def _have_base(engine: str, name: str) -> None:
@@ -121,7 +121,7 @@ def _build_guestbook(engine: str) -> None:
     content = b"".join((folder / name).read_bytes() for name in APP_FILES) + base.encode()
     source = hashlib.sha256(content).hexdigest()[:16]
     for name, version in GUESTBOOK.items():
-        if _label(engine, name, SOURCE) != source:
+        if label(engine, name, SOURCE) != source:
             with step(say("build-step", image=name)), tempfile.TemporaryDirectory() as context:
                 for file in APP_FILES:
                     shutil.copy(folder / file, context)
@@ -132,9 +132,10 @@ def _build_guestbook(engine: str) -> None:
                 docker_build(engine, Path(context), name)
 
 
-def _label(engine: str, image: str, label: str) -> str:
+def label(engine: str, image: str, name: str) -> str:
+    """The value of an image's label; empty where there is no such image or label."""
     try:
-        return run(engine, "image", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', image).strip()
+        return run(engine, "image", "inspect", "--format", f'{{{{index .Config.Labels "{name}"}}}}', image).strip()
     except Problem:
         return ""
 

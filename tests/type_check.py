@@ -1,4 +1,4 @@
-"""mypy on the command, the checker, the cluster, the site and every lab: `python -m tests.type_check`.
+"""mypy on the command, the checker, the cluster, the hub, the site and every lab: `python -m tests.type_check`.
 
 mypy takes no folder that is called 07-services for a package, and every lab has a module tasks. So each lab gets a
 folder of links that is called lab_07_services, and is checked as the package kubeclass_labs.lab_07_services. One run
@@ -37,7 +37,9 @@ def main() -> int:
     """mypy's exit status. Its words name the files as they are, not the links."""
     links = link_labs()
     packages = [
-        word for name in ("kubeclass", "checker", "cluster", "docs.site", PACKAGE) for word in ("--package", name)
+        word
+        for name in ("kubeclass", "checker", "cluster", "hub", "docs.site", PACKAGE)
+        for word in ("--package", name)
     ]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", *packages],

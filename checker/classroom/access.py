@@ -43,7 +43,8 @@ class ClassAccess(msgspec.Struct, frozen=True, kw_only=True):
     by suffix (`data` for what is `learn-data` at home). offers: what the class's cluster can give. registry: the prefix
     of the course's images there; empty where the nodes have them. expires: when the token ends, with a time zone.
     server: the API server's address. authority: the certificates that vouch for it (PEM, in base64), empty for those
-    that the machine trusts. token: what the learner shows.
+    that the machine trusts. token: what the learner shows. token_file: a file that holds the token instead, and that
+    the kubelet keeps up to date (mounted.py); a file that is handed out never names one.
     """
 
     name: Name
@@ -51,7 +52,8 @@ class ClassAccess(msgspec.Struct, frozen=True, kw_only=True):
     namespace: Name
     expires: Annotated[datetime, msgspec.Meta(tz=True)]
     server: Annotated[str, msgspec.Meta(pattern=r"^https://")]
-    token: Text
+    token: str = ""
+    token_file: str = ""
     authority: str = ""
     namespaces: dict[str, Name] = {}
     offers: list[str] = []
@@ -60,12 +62,13 @@ class ClassAccess(msgspec.Struct, frozen=True, kw_only=True):
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig with one context. Context, cluster and user have the class's name."""
         authority = {"certificate-authority-data": self.authority} if self.authority else {}
+        shown = {"tokenFile": self.token_file} if self.token_file else {"token": self.token}
         context = {"cluster": self.name, "user": self.name, "namespace": self.namespace}
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": self.name, "cluster": {"server": self.server, **authority}}],
-            "users": [{"name": self.name, "user": {"token": self.token}}],
+            "users": [{"name": self.name, "user": shown}],
             "contexts": [{"name": self.name, "context": context}],
             "current-context": self.name,
         }
@@ -128,7 +131,7 @@ class _Server(_Strict, rename="kebab"):
 
 
 class _User(_Strict):
-    token: str
+    token: Text
 
 
 class _Context(_Strict):

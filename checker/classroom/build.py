@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from checker.classroom.plan import Class, Cluster, closed_pods, places_for
+from checker.classroom.names import HUB
+from checker.classroom.plan import Class, Cluster, Place, closed_pods, places_for
 from checker.classroom.quota import Quota, too_little, use_of
 from checker.classroom.roster import Learner
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -25,14 +26,22 @@ def further_suffixes(labs: Sequence[Lab]) -> tuple[str, ...]:
     return tuple(place.role for place in places_for(labs) if place.role)
 
 
-def build(name: str, learners: Sequence[Learner], quota: Quota, cluster: Cluster, labs: Sequence[Lab]) -> Class:
-    """The class as it is meant to be."""
+def build(
+    name: str,
+    learners: Sequence[Learner],
+    quota: Quota,
+    cluster: Cluster,
+    labs: Sequence[Lab],
+    has_hub: bool = False,
+) -> Class:
+    """The class as it is meant to be. has_hub: whether each learner has room for a server in JupyterHub."""
     begun = {
         lab.number: [one for made in manifests(lab, "setup").values() for one in made]
         for lab in labs
         if not lab.spec.needs.engine
     }
-    return Class(name, tuple(learners), places_for(labs), quota, cluster, closed_pods(labs, begun))
+    places = (*places_for(labs), *([Place(HUB)] if has_hub else []))
+    return Class(name, tuple(learners), places, quota, cluster, closed_pods(labs, begun))
 
 
 def manifests(lab: Lab, *folders: str) -> dict[str, list[Manifest]]:

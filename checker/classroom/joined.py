@@ -45,7 +45,11 @@ def join(file: Path) -> JoinedClass:
 
     Raises Problem for a file that is none, or where the course's folder cannot be written.
     """
-    access = read(file)
+    return take_in(read(file))
+
+
+def take_in(access: ClassAccess) -> JoinedClass:
+    """As join, of a file that was read already."""
     place = folder() / access.name
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,6 +13,9 @@ OWN_BUDGET = "kubeclass.dev/own-budget"  # label of namespaces where the learner
 ACCOUNT = "learner"  # the ServiceAccount in a learner's first namespace
 OBSERVER = "kubeclass"  # the namespace of the observer
 POLICIES = "policies"  # the role of the namespace for labs about network policies
+HUB = "hub"  # the role of the namespace of a learner's server in JupyterHub
+HUB_NAMESPACE = "kubeclass-hub"  # the namespace of JupyterHub, where ServiceAccount `hub` is
+HUB_ACCOUNT = "hub"
 
 
 def shared(name: str, what: str = "") -> str:

@@ -77,6 +77,25 @@ def look(api: Api) -> Seen:
     )
 
 
+def api_servers(api: Api) -> tuple[tuple[str, int], ...]:
+    """The addresses and ports of the API server for Pods: the Service's, and those behind it. Raises Problem.
+
+    Network plugins differ in which of the two a policy must let through.
+    Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors
+    """
+    try:
+        service = api.get("/api/v1/namespaces/default/services/kubernetes")["spec"]
+        query = "labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes"
+        slices = api.get(f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?{query}")["items"]
+    except ApiError as error:
+        raise refused(error) from None
+    found = [(address, port["port"]) for address in service["clusterIPs"] for port in service["ports"]]
+    for one in slices:
+        addresses = [address for endpoint in one.get("endpoints") or [] for address in endpoint["addresses"]]
+        found += [(address, port["port"]) for address in addresses for port in one.get("ports") or []]
+    return tuple(sorted(set(found)))
+
+
 def may(api: Api, name: str) -> None:
     """Raises Problem where this user may not make a class: namespaces, rights and admission policies."""
     wanted = [

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from checker.classroom import rights, walls
-from checker.classroom.names import ACCOUNT, LEARNER, OWN_BUDGET, POLICIES, ROLE, WALLED, labelled
+from checker.classroom import hub, rights, walls
+from checker.classroom.names import ACCOUNT, HUB, LEARNER, OWN_BUDGET, POLICIES, ROLE, WALLED, labelled
 from checker.classroom.quota import Quota
 from checker.classroom.roster import Learner
 from checker.grading.labs import Lab
@@ -40,12 +40,13 @@ class Cluster:
 
     node_addresses: the nodes' own addresses, from which traffic for node ports arrives.
     highest_priority: of the Pods that name no PriorityClass. tiers: which kind of kinds.TIERS is served; empty
-    for none.
+    for none. api_servers: addresses and ports at which Pods reach the API server; empty where nobody asked.
     """
 
     node_addresses: tuple[str, ...] = ()
     highest_priority: int = 0
     tiers: str = ""
+    api_servers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ class Class:
     def suffixes(self) -> tuple[str, ...]:
         """The suffixes of the learners' further namespaces."""
         return tuple(place.role for place in self.places if place.role)
+
+    @property
+    def has_hub(self) -> bool:
+        """Whether the learners have servers in JupyterHub."""
+        return HUB in self.suffixes
+
+    def accounts(self, learner: Learner) -> list[str]:
+        """The namespaces with a ServiceAccount of the learner's: the first one, and that of the server."""
+        home = self.home(learner)
+        return [home, *([hub.namespace_of(home)] if self.has_hub else [])]
 
     def home(self, learner: Learner) -> str:
         """The learner's first namespace, which the names of the others begin with."""
@@ -125,8 +136,15 @@ def objects(plan: Class) -> list[Manifest]:
 
 
 def _guards(plan: Class) -> Iterator[Manifest]:
-    accounts = [f"system:serviceaccount:{plan.home(one)}:{ACCOUNT}" for one in plan.learners]
-    yield from walls.admission(plan.name, accounts, plan.suffixes, plan.cluster.highest_priority, plan.quota)
+    accounts = [f"system:serviceaccount:{place}:{ACCOUNT}" for one in plan.learners for place in plan.accounts(one)]
+    yield from walls.admission(
+        plan.name,
+        accounts,
+        [suffix for suffix in plan.suffixes if suffix != HUB],
+        plan.cluster.highest_priority,
+        plan.quota,
+        has_hub=plan.has_hub,
+    )
     if plan.cluster.tiers:
         yield from (walls.tier(plan.cluster.tiers, plan.name, plan.home(one)) for one in plan.learners)
 
@@ -139,7 +157,7 @@ def _namespace(plan: Class, learner: Learner, place: Place) -> Manifest:
         **({WALLED: "true"} if place.walled else {}),
         **({} if place.budget else {OWN_BUDGET: "true"}),
         # Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
-        "pod-security.kubernetes.io/enforce": "baseline",
+        "pod-security.kubernetes.io/enforce": "restricted" if place.role == HUB else "baseline",
     }
     annotations = {"kubeclass.dev/learner-id": learner.id, "kubeclass.dev/group": learner.group}
     return {
@@ -151,6 +169,9 @@ def _namespace(plan: Class, learner: Learner, place: Place) -> Manifest:
 
 def _contents(plan: Class, learner: Learner, place: Place) -> Iterator[Manifest]:
     namespace = _name(plan, learner, place)
+    if place.role == HUB:
+        yield from hub.contents(plan.name, namespace, plan.home(learner), plan.cluster.api_servers)
+        return
     yield from plan.quota.objects(plan.name, namespace, home=not place.role, budget=place.budget)
     if place.walled:
         yield walls.policy(plan.name, namespace, plan.home(learner), plan.closed, plan.cluster.node_addresses)
@@ -158,14 +179,20 @@ def _contents(plan: Class, learner: Learner, place: Place) -> Iterator[Manifest]
 
 
 def _rights(plan: Class) -> Iterator[Manifest]:
-    homes = [plan.home(one) for one in plan.learners]
-    for home in homes:
-        yield labelled("v1", "ServiceAccount", ACCOUNT, plan.name, home)
+    accounts = [place for one in plan.learners for place in plan.accounts(one)]
+    for account in accounts:
+        yield labelled("v1", "ServiceAccount", ACCOUNT, plan.name, account)
     for one in plan.learners:
         for place in plan.places:
-            yield from rights.in_namespace(plan.name, _name(plan, one, place), plan.home(one))
-    yield from rights.cluster_wide(plan.name, homes)
-    yield from rights.to_ask_the_observer(plan.name, homes)
+            namespace = _name(plan, one, place)
+            if place.role == HUB:  # where the learner has no rights
+                yield from hub.rights_of_the_hub(plan.name, namespace)
+            else:
+                yield from rights.in_namespace(plan.name, namespace, plan.accounts(one))
+    yield from rights.cluster_wide(plan.name, accounts)
+    yield from rights.to_ask_the_observer(plan.name, accounts)
+    if plan.has_hub:
+        yield from hub.right_to_read_the_record(plan.name)
 
 
 def _name(plan: Class, learner: Learner, place: Place) -> str:

@@ -12,18 +12,24 @@ from checker.classroom.kinds import collection, path_of
 from checker.classroom.names import OBSERVER, labelled, shared
 from checker.classroom.quota import Quota
 from checker.collect.api import Api, ApiError
+from checker.model.catalogue import say
 from checker.model.state import CLASS, parse_time
 
 
 @dataclass(frozen=True)
 class Record:
-    """ends: when the learners' tokens end. offers: what the cluster can give to labs. registry: the images' prefix."""
+    """ends: when the learners' tokens end. offers: what the cluster can give to labs. registry: the images' prefix.
+
+    further: the suffixes of the learners' further namespaces, where the class has a JupyterHub; else None. The hub
+    reads this object, too (hub/kubeclass_hub.py).
+    """
 
     name: str
     ends: datetime
     offers: tuple[str, ...] = ()
     registry: str = ""
     quota: Quota = field(default_factory=Quota)
+    further: tuple[str, ...] | None = None
 
     def manifest(self) -> dict[str, Any]:
         data = {
@@ -32,6 +38,9 @@ class Record:
             "registry": self.registry,
             "quota": json.dumps(asdict(self.quota)),
         }
+        if self.further is not None:
+            refusals = {"not-in-class": say("hub-not-in-class", name=self.name), "ended": say("hub-class-ended")}
+            data["hub"] = json.dumps({"further": self.further, "refusals": refusals})
         return labelled("v1", "ConfigMap", shared(self.name), self.name, OBSERVER, data=data)
 
 
@@ -63,6 +72,7 @@ def of_manifest(name: str, found: dict[str, Any]) -> Record:
         tuple(json.loads(data.get("offers") or "[]")),
         data.get("registry") or "",
         Quota(**json.loads(data.get("quota") or "{}")),
+        tuple(json.loads(data["hub"])["further"]) if data.get("hub") else None,
     )
 
 

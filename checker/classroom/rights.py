@@ -71,8 +71,8 @@ def _in_namespace(namespace: str) -> list[Manifest]:
     ]
 
 
-def in_namespace(class_name: str, namespace: str, home: str) -> Iterator[Manifest]:
-    """The Role in one of a learner's namespaces, and its binding. home: the namespace of the learner's account."""
+def in_namespace(class_name: str, namespace: str, homes: list[str]) -> Iterator[Manifest]:
+    """The Role in one of a learner's namespaces, and its binding. homes: the namespaces of the learner's accounts."""
     version = f"{RBAC}/v1"
     yield labelled(version, "Role", ACCOUNT, class_name, namespace, rules=_in_namespace(namespace))
     yield labelled(
@@ -82,7 +82,7 @@ def in_namespace(class_name: str, namespace: str, home: str) -> Iterator[Manifes
         class_name,
         namespace,
         roleRef={"apiGroup": RBAC, "kind": "Role", "name": ACCOUNT},
-        subjects=_accounts([home]),
+        subjects=_accounts(homes),
     )
 
 

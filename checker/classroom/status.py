@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from checker.classroom import hub
 from checker.classroom.apply import SECONDS, listed, refused
 from checker.classroom.names import LEARNER
 from checker.classroom.record import Record
@@ -36,6 +37,9 @@ def status_of(api: Api, record: Record) -> dict[str, Any]:
     learners, not_well = [], []
     for home, further in homes_in(list(namespaces.values())).items():
         missing = [f"{kind} {name}" for kind, name in EXPECTED if (kind, home, name) not in found]
+        if record.further is not None:
+            place = hub.namespace_of(home)
+            missing += [f"{kind} {place}/{name}" for kind, name in hub.EXPECTED if (kind, place, name) not in found]
         own = [pod for pod in pods if home_of.get(pod.namespace) == home]
         labels = namespaces[home]["metadata"]["labels"] if home in namespaces else {}
         learner = home.removeprefix(f"{record.name}-")

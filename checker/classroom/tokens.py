@@ -18,7 +18,7 @@ import yaml
 from checker.classroom.access import ClassAccess, write
 from checker.classroom.apply import AT_A_TIME, SECONDS, refused
 from checker.classroom.kinds import collection
-from checker.classroom.names import ACCOUNT, LEARNER, ROLE
+from checker.classroom.names import ACCOUNT, HUB, LEARNER, ROLE
 from checker.classroom.plan import HOME
 from checker.collect.api import Api, ApiError
 from checker.model.catalogue import problem
@@ -45,12 +45,15 @@ def token(api: Api, home: str, seconds: int) -> tuple[str, datetime]:
 
 
 def homes_in(namespaces: list[Manifest]) -> dict[str, dict[str, str]]:
-    """The learners of a class by their first namespace: {suffix: further namespace}. namespaces: the class's."""
+    """The learners of a class by their first namespace: {suffix: further namespace}. namespaces: the class's.
+
+    The namespace of a learner's server in JupyterHub is left out, as no lab is in it.
+    """
     found: dict[str, dict[str, str]] = {}
     for one in namespaces:
         labels = one["metadata"]["labels"]
         further = found.setdefault(labels.get(LEARNER, ""), {})
-        if labels.get(ROLE) != HOME:
+        if labels.get(ROLE) not in (HOME, HUB):
             further[labels.get(ROLE, "")] = one["metadata"]["name"]
     found.pop("", None)
     return dict(sorted(found.items()))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from checker.classroom.kinds import VERSIONS
-from checker.classroom.names import ACCOUNT, LEARNER, OBSERVER, OWN_BUDGET, WALLED, labelled, shared
+from checker.classroom.names import ACCOUNT, HUB, LEARNER, OBSERVER, OWN_BUDGET, ROLE, WALLED, labelled, shared
 from checker.classroom.quota import Quota
 from checker.grading.seeds import SEED
 from checker.model.catalogue import say
@@ -43,7 +43,7 @@ def policy(
     sources: list[Manifest] = [
         {"namespaceSelector": {"matchLabels": {LEARNER: home}}},
         {"namespaceSelector": {"matchLabels": {NAME: OBSERVER}}, "podSelector": {"matchLabels": {"app": "observer"}}},
-        *({"ipBlock": {"cidr": f"{address}/{128 if ':' in address else 32}"}} for address in node_addresses),
+        *({"ipBlock": {"cidr": one_address(address)}} for address in node_addresses),
     ]
     spec = {
         "podSelector": {"matchExpressions": left_out} if left_out else {},
@@ -55,20 +55,30 @@ def policy(
 
 def way_out(class_name: str, namespace: str, home: str) -> Manifest:
     """Whom the Pods of a namespace reach: Pods of the same learner, and the cluster's DNS."""
-    dns = [
-        {"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "In", "values": DNS_NAMESPACES}]}},
-        {"ipBlock": {"cidr": LOCAL_DNS}},
-    ]
-    ports = [{"port": port, "protocol": protocol} for port in DNS_PORTS for protocol in ("UDP", "TCP")]
     spec = {
         "podSelector": {},
         "policyTypes": ["Egress"],
         "egress": [
             {"to": [{"namespaceSelector": {"matchLabels": {LEARNER: home}}}]},
-            {"to": dns, "ports": ports},
+            to_dns(),
         ],
     }
     return labelled(NETWORKING, "NetworkPolicy", WAY_OUT, class_name, namespace, spec=spec)
+
+
+def to_dns() -> Manifest:
+    """The rule that lets Pods reach the cluster's DNS."""
+    dns = [
+        {"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "In", "values": DNS_NAMESPACES}]}},
+        {"ipBlock": {"cidr": LOCAL_DNS}},
+    ]
+    ports = [{"port": port, "protocol": protocol} for port in DNS_PORTS for protocol in ("UDP", "TCP")]
+    return {"to": dns, "ports": ports}
+
+
+def one_address(address: str) -> str:
+    """The block of addresses that holds just this one."""
+    return f"{address}/{128 if ':' in address else 32}"
 
 
 def tier(kind: str, class_name: str, home: str) -> Manifest:
@@ -91,12 +101,18 @@ def tier(kind: str, class_name: str, home: str) -> Manifest:
 
 
 def admission(
-    class_name: str, accounts: Sequence[str], suffixes: Sequence[str], highest_priority: int, quota: Quota
+    class_name: str,
+    accounts: Sequence[str],
+    suffixes: Sequence[str],
+    highest_priority: int,
+    quota: Quota,
+    has_hub: bool = False,
 ) -> Iterator[Manifest]:
     """The admission policies of a class and their bindings.
 
     accounts: the learners' user names. suffixes: of the learners' further namespaces.
     highest_priority: the priority of Pods that name no PriorityClass, which no Pod of the class may exceed.
+    has_hub: whether servers of JupyterHub run as the learners' own accounts, where no learner creates Pods.
     """
     # A list of names, and no pattern: nobody outside the class is concerned, whatever their names begin with.
     by_learner = {"name": "by-a-learner", "expression": f"request.userInfo.username in {json.dumps(list(accounts))}"}
@@ -154,7 +170,8 @@ def admission(
                 "priority",
             ),
             _valid(
-                f"!has(object.spec.serviceAccountName) || object.spec.serviceAccountName != '{ACCOUNT}'",
+                f"!has(object.spec.serviceAccountName) || object.spec.serviceAccountName != '{ACCOUNT}'"
+                + (f" || {_OF_THE_HUB}" if has_hub else ""),
                 "account",
             ),
             _valid(
@@ -229,6 +246,10 @@ _SAME_OWNERS = (
     "!has(object.metadata.ownerReferences) && has(object.metadata.finalizers) == has(oldObject.metadata.finalizers) && "
     "(!has(object.metadata.finalizers) || object.metadata.finalizers == oldObject.metadata.finalizers) && "
     "object.spec == oldObject.spec"
+)
+_OF_THE_HUB = (
+    f"(has(namespaceObject.metadata.labels) && '{ROLE}' in namespaceObject.metadata.labels"
+    f" && namespaceObject.metadata.labels['{ROLE}'] == '{HUB}')"
 )
 # The name's parts: Service, namespace, `svc`, and the cluster's domain.
 _OWN_NAME = (

@@ -50,6 +50,7 @@ def class_commands() -> None:
 )
 @command.option("--quota", metavar="pods=20,cpu=2,…", default="", help="help-class-quota")
 @command.option("--registry", metavar="PREFIX", default="", help="help-class-registry")
+@command.option("--hub", is_flag=True, help="help-class-hub")
 @yes_option
 @json_option
 def create(
@@ -60,12 +61,17 @@ def create(
     hours: float,
     quota: str,
     registry: str,
+    hub: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Make a class, or bring it to what the roster says. Twice changes nothing; after a stop it goes on."""
+    from dataclasses import replace
+
     from checker.classroom import apply, offers, record, where
+    from checker.classroom import hub as hub_room
     from checker.classroom.build import build, further_suffixes, labs_of_a_class, short_of
+    from checker.classroom.names import HUB
     from checker.classroom.needs import left_out
     from checker.classroom.quota import Quota, parse_quota
     from checker.classroom.registry import checked_prefix
@@ -76,7 +82,8 @@ def create(
     from cluster.progress import step, tell
 
     labs = labs_of_a_class()
-    learners = read_roster(roster, further_suffixes(labs))
+    further = further_suffixes(labs)
+    learners = read_roster(roster, (*further, HUB))
     cluster = where.cluster_of_class(checked_name(name), context, kubeconfig)
     api = Api(cluster)
     seen = offers.look(api)
@@ -84,7 +91,9 @@ def create(
     known = record.read(api, name)
     wanted = parse_quota(quota, known.quota if known else Quota())
     prefix = checked_prefix(registry) or (known.registry if known else "")
-    plan = build(name, learners, wanted, seen.known, labs)
+    has_hub = hub or bool(known and known.further is not None)  # once there, it stays
+    cluster_facts = replace(seen.known, api_servers=offers.api_servers(api)) if has_hub else seen.known
+    plan = build(name, learners, wanted, cluster_facts, labs, has_hub)
     if taken := apply.strangers(plan, apply.namespaces(api)):
         raise problem("class-namespaces-taken", name=name, namespaces=taken[:5], more=len(taken[5:]) or "")
     there = _homes(api, name)
@@ -92,10 +101,12 @@ def create(
     leaving = [home for home in there if home not in homes]
     for lab, resource, needed, given in short_of(labs, wanted, seen.workers):
         tell(say("class-quota-short", lab=lab, resource=resource, needed=needed, given=given))
-    most = wanted.pods * len(learners)
+    most = (wanted.pods + has_hub) * len(learners)
     facts = {"name": name, "context": cluster.context, "learners": len(learners), "new": len(set(homes) - set(there))}
     tell(say("class-plan", **facts, namespaces=len(homes) * len(plan.places), each=len(plan.places)))
     tell(say("class-plan-quota", pods=wanted.pods, cpu=wanted.cpu, memory=wanted.memory, storage=wanted.storage))
+    if has_hub:
+        tell(say("class-plan-hub", cpu=hub_room.CPU, memory=hub_room.MEMORY, storage=hub_room.STORAGE))
     tell(say("class-plan-room", most=most, pods=seen.pods, workers=seen.workers))
     if leaving:
         tell(say("class-plan-leaving", learners=[home.removeprefix(f"{name}-") for home in leaving]))
@@ -107,7 +118,7 @@ def create(
         is_enforced = offers.enforced(api)
     gives = (*seen.offers, *(["policies"] if is_enforced else []))
     ends = known.ends if known and known.ends > datetime.now(UTC) else datetime.now(UTC) + timedelta(hours=hours)
-    record.write(api, record.Record(name, ends, gives, prefix, wanted))
+    record.write(api, record.Record(name, ends, gives, prefix, wanted, further if has_hub else None))
     progress = _Progress()
     done = apply.create(api, plan, progress.of_step)
     gone_later: list[str] = []
@@ -133,7 +144,7 @@ def create(
         click.echo(say("class-no-walls" if is_enforced is False else "class-walls-unknown"))
     for lab, reason in not_here.items():
         click.echo(say("class-not-in", lab=lab, reason=say(reason)))
-    click.echo(say("class-created-next", name=name))
+    click.echo(say("class-created-next-hub" if has_hub else "class-created-next", name=name))
 
 
 @class_commands.command("list", help="help-class-list")

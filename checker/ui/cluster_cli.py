@@ -150,4 +150,15 @@ def study(lesson: str, no_browser: bool, port: int, plain: bool, folder: str) ->
     jupyter.study(target(), page, own, browser=not no_browser, port=port, plain=plain)
 
 
-COMMANDS = (up, down, status, doctor, study, join, leave)
+@click.command("hub-server", cls=command.Command, help="help-hub-server")
+def hub_server() -> None:
+    """What a learner's server in JupyterHub runs: join the class, bring the copies up to date, and serve them."""
+    from checker.classroom.joined import take_in
+    from checker.classroom.mounted import mounted
+    from checker.ui import study as jupyter
+
+    joined = take_in(mounted())
+    jupyter.serve_in_hub(joined.cluster, jupyter.page_to_open("00"), jupyter.learners_folder())
+
+
+COMMANDS = (up, down, status, doctor, study, join, leave, hub_server)

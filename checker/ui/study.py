@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from checker.classroom.target import registry_of, target
@@ -121,7 +122,7 @@ def study(
         engine.ensure()  # it may ask, and what goes on behind JupyterLab cannot
     token = secrets.token_hex(24)
     port = _free_port(port)
-    where = f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page, folder)}"
+    where = _first_page(page, folder, plain)
     words = [
         sys.executable,
         "-m",
@@ -129,19 +130,13 @@ def study(
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url={where}",
-        f"--LabApp.workspaces_dir={layout.folder()}",
-        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
-        "--ServerApp.contents_manager_class=checker.ui.contents.CourseContents",
+        *_options(folder),
         "--ServerApp.answer_yes=True",
-        "--log-level=WARN",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
-    configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
-    own = {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": configs, "KUBECLASS_FOLDER": str(folder)}
-    env = {**environment(cluster), **own}
+    env = {**environment(cluster), **_own_environment(folder), "JUPYTER_TOKEN": token}
     with _cluster_behind(cluster) if cluster.kind == "own" else _class_at_hand(cluster):
         # A terminal begins in the folder where the lessons' cells run, so that the same file names work.
         server = subprocess.Popen(words, env=env, cwd=folder)
@@ -157,6 +152,40 @@ def study(
         finally:
             if server.poll() is None:
                 server.kill()
+
+
+def serve_in_hub(cluster: Cluster, page: str, folder: Path) -> NoReturn:
+    """Become the learner's server in JupyterHub, with the same arrangement as `study`.
+
+    Address, port and access come from the hub, by the environment.
+    Source: https://jupyterhub.readthedocs.io/en/stable/howto/singleuser.html
+    """
+    page = copies.file_to_open(folder, page)
+    server = str(Path(sys.executable).parent / "jupyterhub-singleuser")
+    words = [server, f"--ServerApp.default_url={_first_page(page, folder)}", *_options(folder)]
+    os.chdir(folder)
+    os.execve(server, words, {**environment(cluster), **_own_environment(folder)})
+
+
+def _first_page(page: str, folder: Path, plain: bool = False) -> str:
+    """The address of a lesson on the server."""
+    return f"/lab/tree/{page}" if plain else f"/lab/workspaces/{layout.arrange(page, folder)}"
+
+
+def _options(folder: Path) -> list[str]:
+    """How JupyterLab shows the learner's folder."""
+    return [
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.workspaces_dir={layout.folder()}",
+        *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
+        "--ServerApp.contents_manager_class=checker.ui.contents.CourseContents",
+        "--log-level=WARN",
+    ]
+
+
+def _own_environment(folder: Path) -> dict[str, str]:
+    configs = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), str(DEFAULTS))))
+    return {"JUPYTER_CONFIG_PATH": configs, "KUBECLASS_FOLDER": str(folder)}
 
 
 @contextmanager

@@ -20,7 +20,10 @@ from docs.site import commands, notebook
 COMMANDS, INDEX = "docs/commands.md", "index.md"  # pages that are in no file of the repository
 # The pages of each part of the navigation, as they are named in the repository. The lessons come from their folder.
 REFERENCE = ("lessons/glossary.md", "docs/causes.md", COMMANDS, "docs/proof.md", "CHANGELOG.md")
-TEACHERS = ("docs/class.md", "docs/class-learner.md", "docs/class-marks.md", "docs/class-security.md", "docs/scale.md")
+TEACHERS = (
+    *("docs/class.md", "docs/class-learner.md", "docs/class-marks.md", "docs/class-security.md"),
+    *("docs/hub.md", "docs/scale.md"),
+)
 AUTHORS = ("docs/writing-a-lab.md", "docs/writing-a-course.md", "CONTRIBUTING.md", "SECURITY.md")
 
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1`*$", re.MULTILINE | re.DOTALL)

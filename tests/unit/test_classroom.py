@@ -224,7 +224,7 @@ def test_which_policies_of_the_cluster_are_served_is_seen(served: dict[str, list
 
 
 def test_no_role_gives_more_than_it_says() -> None:
-    made = [*rights.in_namespace("t", "t-ada", "t-ada"), *rights.cluster_wide("t", ["t-ada"])]
+    made = [*rights.in_namespace("t", "t-ada", ["t-ada"]), *rights.cluster_wide("t", ["t-ada"])]
     rules = [rule for one in made for rule in one.get("rules", [])]
     assert not [rule for rule in rules if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
     writing = {r for rule in rules for r in rule["resources"] if set(rule["verbs"]) - {"get", "list", "watch"}}

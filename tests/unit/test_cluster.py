@@ -214,7 +214,7 @@ def test_a_base_image_that_is_there_is_made_anew_only_where_its_recipe_changed(
     labels = {images.STANDS_IN_FOR: stands_in, images.MADE_FROM: made_from}
     monkeypatch.setitem(versions(), "course_images", ["redis:8"])
     monkeypatch.setattr(images, "succeeds", lambda *_: True)
-    monkeypatch.setattr(images, "_label", lambda engine, image, label: labels[label])
+    monkeypatch.setattr(images, "label", lambda engine, image, label: labels[label])
     monkeypatch.setattr(images, "_have_base", lambda engine, name: made.append(name))
     monkeypatch.setattr(images, "_build_guestbook", lambda engine: None)
     images.prepare("docker")

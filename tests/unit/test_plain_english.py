@@ -59,6 +59,7 @@ PAGES = (
     "docs/class.md",
     "docs/class-learner.md",
     "docs/class-marks.md",
+    "docs/hub.md",
     "docs/writing-a-course.md",
     "docs/writing-a-lab.md",
 )
