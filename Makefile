@@ -86,7 +86,7 @@ fuzz: $(VENV)/tests
 bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done
 
-# A quarter of an hour; no kind cluster.
+# Ten minutes; no kind cluster.
 bench-scale: $(VENV)/tests
 	@$(BIN)/python -m tests.bench.scale $(if $(COURSE),--course $(COURSE),--page)
 

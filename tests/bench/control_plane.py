@@ -93,7 +93,7 @@ def _copied(folder: Path, name: str, module: str) -> Path:
     try:
         run(engine.command(), "cp", f"{container}:/usr/local/bin/{name}", f"{there}.new", timeout=120)
     finally:
-        finish(engine.command(), "rm", container)
+        finish(engine.command(), "rm", container, timeout=60)
     Path(f"{there}.new").replace(there)
     return there
 
