@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -157,9 +157,13 @@ def chromium() -> str | None:
 
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    missing = {"cluster": cluster_missing, "engine": engine_missing, "browser": browser_missing}
+    missing: dict[str, Callable[[], str]] = {
+        "cluster": cluster_missing,
+        "engine": engine_missing,
+        "browser": browser_missing,
+    }
     needed = [name for name in missing if request.node.get_closest_marker(name)]
-    # Whoever is alone with a cluster may look often whether it is done; here each look takes from what is looked at.
+    # A learner has a cluster alone, and may ask it often. Here many tests share one, and each request slows it down.
     monkeypatch.setattr("checker.session.PAUSE", 1.5)
     alone = request.node.get_closest_marker("alone")
     shared = {*needed, *(alone.args if alone else ())} & {"cluster", "engine"}

@@ -19,10 +19,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from checker.grading.labs import all_labs
 from cluster import paths
@@ -261,7 +262,7 @@ def address_in(output: Path, command: subprocess.Popen[bytes]) -> tuple[str, str
 
 def on_a_cluster(installed: Installed) -> None:
     """`up`, lab 07 unsolved and solved, `explain`, `down`. What was built before is taken from the course's cache."""
-    more: Mapping[str, str] = {"KUBECLASS_CLUSTER": CLUSTER, "KUBECLASS_CACHE": str(paths.cache())}
+    more: dict[str, Any] = {"KUBECLASS_CLUSTER": CLUSTER, "KUBECLASS_CACHE": str(paths.cache())}
     try:
         installed.run("up", timeout=LONGEST, **more)
         status = json.loads(installed.run("status", "--json", **more))

@@ -1,4 +1,5 @@
-"""mypy on the command, the checker, the cluster, the hub, the site and every lab: `python -m tests.type_check`.
+"""mypy on the command, the checker, the cluster, the hub, the site, every lab, and the tests but unit tests:
+`python -m tests.type_check`.
 
 mypy takes no folder that is called 07-services for a package, and every lab has a module tasks. So each lab gets a
 folder of links that is called lab_07_services, and is checked as the package kubeclass_labs.lab_07_services. One run
@@ -41,18 +42,23 @@ def main() -> int:
         for name in ("kubeclass", "checker", "cluster", "hub", "docs.site", PACKAGE)
         for word in ("--package", name)
     ]
+    return max(mypy(links, *packages), mypy(links, "--explicit-package-bases", "tests"))
+
+
+def mypy(links: dict[str, str], *words: str) -> int:
+    """Run mypy with these words, and print what it says. Returns its exit status."""
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *packages],
+        [sys.executable, "-m", "mypy", *words],
         cwd=paths.COURSE,
         capture_output=True,
         text=True,
         env={**os.environ, "MYPYPATH": str(LINKS.parent)},
         check=False,
     )
-    words = done.stdout + done.stderr
+    said = done.stdout + done.stderr
     for link, lab in links.items():
-        words = words.replace(link, lab)
-    print(words, end="")
+        said = said.replace(link, lab)
+    print(said, end="")
     return done.returncode
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from functools import partial
 
+from checker.collect.api import Api
 from checker.collect.collect import collect
 from checker.grading.grade import judge
 from checker.model.kinds import KINDS
@@ -48,7 +49,7 @@ def by_script(number: str, script: str) -> float:
 
 
 def by_objects(session: Session) -> Result:
-    return judge(session.lab, collect(session.environment.api, session.environment.namespace))
+    return judge(session.lab, collect(Api(current()), session.environment.namespace))
 
 
 def main() -> None:

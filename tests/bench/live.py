@@ -15,6 +15,7 @@ import time
 from checker import lab
 from checker.collect.api import Api
 from checker.ui.panel.widget import LabPanel
+from cluster import current
 from tests.bench.measure import measured, solved
 
 CHANGES, QUIET = 200, 30
@@ -26,7 +27,7 @@ SHOWN = {  # whether it is a repair: what it is called in the table
 
 def main() -> None:
     with solved("07") as session:
-        follow(session.environment.namespace, session.environment.api)
+        follow(session.environment.namespace, Api(current()))
 
 
 def follow(namespace: str, api: Api) -> None:

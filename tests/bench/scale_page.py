@@ -109,8 +109,8 @@ STYLE = """
 
 def plot(found: Sequence[Figures]) -> str:
     """An SVG: each figure as a share of its aim, over the number of learners."""
-    most_learners = max(one["learners"] for one in found)
-    top = max(1.2, *(one[name] / aim for one in found for _, name, aim, _ in LINES)) * 1.05
+    most_learners: float = max(one["learners"] for one in found)
+    top: float = max(1.2, *(one[name] / aim for one in found for _, name, aim, _ in LINES)) * 1.05
 
     def x(learners: float) -> float:
         return LEFT + PLOT_WIDTH * learners / most_learners

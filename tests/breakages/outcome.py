@@ -123,10 +123,13 @@ def kept(
 def outcomes_of(data: dict[str, Any]) -> list[Outcome]:
     """The outcomes of a run that docs/proof.json keeps."""
     lists = ("roots", "told", "untrue", "early", "healthy")
-    return [
-        Outcome(**{name: tuple(value) if name in lists and value is not None else value for name, value in one.items()})
-        for one in data.get("outcomes", [])
-    ]
+    found = []
+    for one in data.get("outcomes", []):
+        fields: dict[str, Any] = {
+            name: tuple(value) if name in lists and value is not None else value for name, value in one.items()
+        }
+        found.append(Outcome(**fields))
+    return found
 
 
 def lines(runs: dict[str, dict[str, Any]]) -> list[str]:

@@ -72,7 +72,7 @@ def try_out(one: Broken, namespace: str) -> Outcome:
             seen = settled(namespace, HEALTHY, healthy=True)
             if seen[-1].in_progress:
                 raise RuntimeError(f"does not become healthy: {seen[-1].in_progress[0].message}")
-            healthy = dict.fromkeys(root for one_look in seen for root in roots(one_look))
+            healthy = tuple(dict.fromkeys(root for one_look in seen for root in roots(one_look)))
         wanted = changes([] if one.first else one.before, one.after)
         for gone in wanted.delete:
             kubectl(current(), "-n", namespace, "delete", gone["kind"], gone["metadata"]["name"], "--wait=false")
@@ -81,7 +81,7 @@ def try_out(one: Broken, namespace: str) -> Outcome:
             run_script(place, one.breakage.script)
         seen = settled(namespace, WAIT, remark=one.breakage.remark)
         before = [root for one_look in seen[:-1] for root in roots(one_look)]
-        return judged(one, roots(seen[-1]), remarks(seen[-1]), before, healthy and tuple(healthy), _since(begin))
+        return judged(one, roots(seen[-1]), remarks(seen[-1]), before, healthy, _since(begin))
     except Exception as why:  # whatever it is, it says nothing of `explain`, and the others go on
         kind = one.breakage
         words = " ".join(f"{type(why).__name__}: {why}".split())[:300]

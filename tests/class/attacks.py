@@ -172,8 +172,8 @@ def _ask_observer_without_token(who: Attacker) -> None:
     who.api.request("POST", ASK, asked, SECONDS)
 
 
-EVERYWHERE = [{"to": [{"namespaceSelector": {}}]}]
-ATTACKS: dict[str, Callable[[Attacker], None]] = {
+EVERYWHERE: list[dict[str, Any]] = [{"to": [{"namespaceSelector": {}}]}]
+ATTACKS: dict[str, Callable[[Attacker], object]] = {
     "Create a privileged Pod": lambda w: w.pod(w.me, {"securityContext": {"privileged": True}}),
     "Create a Pod with a hostPath volume": lambda w: w.pod(w.me, volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
     "Create a Pod in the node's network": lambda w: w.pod(w.me, hostNetwork=True),

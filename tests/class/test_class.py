@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -365,7 +366,7 @@ session.environment.clear(session.lab)  # the same again is no error
 
 def marks(classroom: Classroom, learner: str) -> dict[str, tuple[object, ...]]:
     """What the Namespaces of a learner say of themselves: labels, annotations and what is in them, by name."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for name in (f"{NAME}-{learner}", *classroom.access[learner].namespaces.values()):
         metadata = classroom.admin.get(f"/api/v1/namespaces/{name}")["metadata"]
         kinds = ("pods", "services", "configmaps", "secrets", "resourcequotas", "limitranges", "serviceaccounts")
@@ -406,7 +407,9 @@ def observer_reaches(admin: Api, where: str) -> bool:
     return bool(ask(admin, {"tcp": {"do": "tcp", "to": [where]}})["tcp"].get(where) == "open")
 
 
-def check_table(name: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], pytestconfig: pytest.Config) -> None:
+def check_table(
+    name: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], pytestconfig: pytest.Config
+) -> None:
     """The table of this name in docs/class-security.md says just this; with --record, it is written."""
     new = written(DOCUMENT.read_text(), name, heads, rows)
     if pytestconfig.getoption("--record"):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Learner
             made = kubectl(current(), "create", "namespace", namespace, "--dry-run=client", "-o", "yaml")
             kubectl(current(), "apply", "-f", "-", input=made)
             objects = OBJECTS.replace("NAMESPACE", namespace).replace("OTHER", other)
-            wait_until(lambda n=namespace: _has_account(n), 30, pause=0.2)
+            wait_until(partial(_has_account, namespace), 30, pause=0.2)
             kubectl(current(), "apply", "-n", namespace, "-f", "-", input=objects)
             words = ("--serviceaccount", f"{namespace}:learner", "--role", observer.USER_ROLE)
             bind = ("create", "rolebinding", namespace, *words, "--dry-run=client", "-o", "yaml")

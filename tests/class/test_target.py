@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from checker.classroom import joined
 from checker.classroom.access import ClassAccess, write
 from checker.classroom.target import target
-from checker.collect import collect as collecting
 from checker.collect.api import Api
 from checker.session import Session
 from checker.ui.cli import app
@@ -98,7 +97,7 @@ def run(*words: str) -> tuple[int, str]:
 def test_with_the_rights_to_view_one_namespace_explain_finds_its_pending_pod_and_says_what_it_did_not_see(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collecting.tools, "found", lambda name: None)  # there is no kubectl, and none is fetched
+    monkeypatch.setattr(tools, "found", lambda name: None)  # there is no kubectl, and none is fetched
     monkeypatch.setattr(tools, "fetch_tool", lambda name: pytest.fail(f"{name} was fetched"))
     named = ("--context", account.name, "--kubeconfig", str(account.kubeconfig))
     status, output = run("explain", *named, "--json", "--wait", "0")

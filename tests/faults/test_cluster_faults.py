@@ -34,7 +34,8 @@ pytestmark = ON_THE_SECOND_CLUSTER
 def solved(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
     """Lab 07, solved, in a namespace of its own."""
     namespace = f"tf-{request.node.name[5:40].replace('_', '-')}".rstrip("-")
-    session = Session("07", environment=NamespaceEnvironment(namespace, work=tmp_path))
+    place = NamespaceEnvironment(namespace, work=tmp_path)
+    session = Session("07", environment=place)
     try:
         session.start()
         session.solve()
@@ -42,7 +43,7 @@ def solved(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
         assert result.passed, [(task.id, task.cause, task.message) for task in result.tasks]
         yield session
     finally:
-        observer.forget(session.environment.api, namespace)
+        observer.forget(place.api, namespace)
         kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, "/etc/hub")
 import kubeclass_hub
 
-c = get_config()  # noqa: F821  (JupyterHub's)
+c = get_config()  # type: ignore[name-defined]  # noqa: F821  (JupyterHub puts it there)
 c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
 c.JupyterHub.bind_url = "http://0.0.0.0:8000"

@@ -100,7 +100,9 @@ def record(path: Path) -> str:
         cell.metadata = {key: kept for key, kept in cell.metadata.items() if key in OF_A_CELL}
     notebook.metadata[LESSON] = {**notebook.metadata.get(LESSON, {}), "made_from": of_lesson(notebook)}
     notebook.metadata.pop("widgets", None)  # where there is no kernel, the panel's text says more than its state
-    text = nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you") + "\n"
+    text: str = (
+        nbformat.writes(notebook).replace(current().name, "kubeclass").replace(str(Path.home()), "/home/you") + "\n"
+    )
     path.write_text(text)
     return text
 

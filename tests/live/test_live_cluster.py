@@ -28,10 +28,11 @@ pytestmark = [pytest.mark.cluster]
 def session(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
     """Lab 07, as it begins, in a namespace of its own."""
     namespace = f"tl-{request.node.name[5:40].replace('_', '-')}".rstrip("-")
-    begun = Session("07", environment=NamespaceEnvironment(namespace, work=tmp_path))
+    place = NamespaceEnvironment(namespace, work=tmp_path)
+    begun = Session("07", environment=place)
     begun.start()
     yield begun
-    observer.forget(begun.environment.api, namespace)
+    observer.forget(place.api, namespace)
     kubectl(current(), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 

@@ -144,8 +144,9 @@ def for_two_platforms(address: str, repository: str, tag: str) -> str:
         for content, of in ((ours, platform), (json.dumps(theirs).encode(), other)):
             digest = put(digest_of(content), content, f"{kind}.v2+json")
             manifests.append({"mediaType": f"{kind}.v2+json", "digest": digest, "size": len(content), "platform": of})
-        index = {"schemaVersion": 2, "mediaType": f"{kind}.list.v2+json", "manifests": manifests}
-        return put(tag, json.dumps(index).encode(), index["mediaType"])
+        media_type = f"{kind}.list.v2+json"
+        index = {"schemaVersion": 2, "mediaType": media_type, "manifests": manifests}
+        return put(tag, json.dumps(index).encode(), media_type)
 
 
 @contextmanager

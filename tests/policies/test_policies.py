@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import yaml
@@ -141,7 +142,7 @@ TABLE = [
 def world(workers: list[str]) -> str:
     """Two namespaces with two Pods each, and two Services, of which one has no Pods."""
 
-    def pod(name: str, namespace: str, labels: dict[str, str], node: str, **ports: int) -> dict:
+    def pod(name: str, namespace: str, labels: dict[str, str], node: str, **ports: int) -> dict[str, Any]:
         containers = [
             {
                 "name": key,
@@ -163,7 +164,7 @@ def world(workers: list[str]) -> str:
             "spec": spec,
         }
 
-    def service(name: str) -> dict:
+    def service(name: str) -> dict[str, Any]:
         return {
             "apiVersion": "v1",
             "kind": "Service",

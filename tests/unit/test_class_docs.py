@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +12,7 @@ from cluster import paths
 DOCUMENT = paths.COURSE / "docs" / "class-security.md"
 
 
-def written(text: str, name: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def written(text: str, name: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """The document with this table between its two marks, `<!-- NAME -->` and `<!-- end -->`."""
     lines = [heads, tuple("---" for _ in heads), *rows]
     table = "\n".join("| " + " | ".join(row) + " |" for row in lines)
