@@ -182,8 +182,8 @@ def _needs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def _share(name: str, alone: bool) -> Iterator[None]:
     """Use the cluster or the engine along with tests on other workers, or alone.
 
-    All go through a gate one by one, and whoever waits to be alone waits in it: else there would always be another one
-    that comes along with those who are at work.
+    All tests go through a gate, one by one. A test that waits to be alone waits in the gate, so no other test can begin
+    before it.
     """
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / f"{name}.tests").open("w") as lock:

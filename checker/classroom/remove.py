@@ -20,8 +20,8 @@ ORDER = ("RoleBinding", "ClusterRoleBinding", "Role", "ClusterRole", "ConfigMap"
 def to_delete(name: str, found: dict[Key, Manifest], homes: Iterable[str] | None = None) -> list[Manifest]:
     """Which of these objects are deleted, in this order: the rights first, the namespaces, and the guards last.
 
-    What is in a namespace of the class goes with the namespace. An object without this class's label stays, whoever
-    listed it. homes: the first namespaces of the learners who leave; None where the whole class is removed.
+    What is in a namespace of the class goes with the namespace. An object without this class's label stays.
+    homes: the first namespaces of the learners who leave; None where the whole class is removed.
     """
     ours = [one for one in found.values() if (one["metadata"].get("labels") or {}).get(CLASS) == name]
     namespaces = [one for one in ours if one["kind"] == "Namespace"]

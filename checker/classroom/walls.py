@@ -114,7 +114,7 @@ def admission(
     highest_priority: the priority of Pods that name no PriorityClass, which no Pod of the class may exceed.
     has_hub: whether servers of JupyterHub run as the learners' own accounts, where no learner creates Pods.
     """
-    # A list of names, and no pattern: nobody outside the class is concerned, whatever their names begin with.
+    # A list of names, and no pattern: the policy must not concern an account outside the class that has a similar name.
     by_learner = {"name": "by-a-learner", "expression": f"request.userInfo.username in {json.dumps(list(accounts))}"}
     own = [
         {

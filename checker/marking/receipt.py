@@ -238,7 +238,7 @@ def _finite(text: str) -> float:
 def check(receipt: Receipt, content: dict[str, Any], key: Key | None) -> None:
     """Return if nothing was changed since the receipt was written, and its signature is by this key.
 
-    A learner's own has no signature: whoever changes it can make a new digest. Raises Problem otherwise.
+    A learner's own receipt has no signature: somebody who changes it can make a new digest. Raises Problem otherwise.
     """
     signed = canonical({name: value for name, value in content.items() if name not in ("digest", "signature")})
     if content.get("digest") != _digest(signed):

@@ -263,7 +263,7 @@ def test_policies_and_paths(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("policies", ["[]", "[{podSelector: {}, policyTypes: [Egress], egress: [{}]}]"])
 def test_a_service_without_pods_refuses_connections(cluster: Cluster, policies: str) -> None:
-    """Whatever enforces policies must not let them out of the cluster, to whoever answers there."""
+    """No enforcer of policies lets these connections leave the cluster: another server could answer them there."""
     put(cluster, policies)
     ask = "import socket; print(socket.socket().connect_ex(('nobody', 80)))"
     deadline = time.monotonic() + PATIENCE

@@ -458,7 +458,7 @@ def test_a_pod_follows_when_it_says_another_thing_than_before_without_a_restart(
 
 
 def test_the_observer_keeps_what_each_pod_says_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two Pods by turns, one of them late: whoever never said anything else did not follow."""
+    """Two Pods by turns, one of them late: a Pod that always said the same did not follow."""
     monkeypatch.syspath_prepend(str(Path(observer.__file__).parent))
     server = importlib.import_module("server")
     monkeypatch.setattr(server.threading.Thread, "start", lambda self: None)
