@@ -292,7 +292,7 @@ def _paused(objects: Objects, right: Plan, seed: str) -> None:
 
 
 def _quota(objects: Objects, right: Plan, seed: str) -> None:
-    # Enough for the two Redises (64Mi), and never for one guestbook. So the order in which the Pods come makes no difference.
+    # Enough for the two Redises (64Mi), and never for one guestbook: the order of the Pods makes no difference.
     objects["ResourceQuota/house"]["spec"]["hard"]["limits.memory"] = f"{68 + pick(seed, 'hard', 24)}Mi"
 
 

@@ -35,7 +35,7 @@ def in_a_box(
         for path in (*shared, Path("/old")):
             (root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
         mounts = "".join(f"mount --rbind '{path}' '{root}{path}'\n" for path in shared)
-        # chroot alone is not enough: a process that enters a container's mount namespace comes out at this machine's root.
+        # chroot is not enough: a process that enters a container's mount namespace sees this machine's root.
         script = (
             f"ip link set lo up\nmount --bind '{root}' '{root}'\n{mounts}mount -t tmpfs tmpfs '{root}/run'\n"
             f"cd '{root}'\npivot_root . old\nexec chroot . sh -ec 'umount -l /old; exec \"$@\"' box \"$@\""
