@@ -40,6 +40,8 @@ from checker.model.fault import Failed, Fault, Unknown, fail, unknown
 from checker.model.spelling import is_address
 from checker.model.state import Object, State
 
+# A container that was restarted is well when it has run this number of times as long as before, and for these seconds.
+_TIMES_AS_LONG, _WELL_FOR = 2, 20
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
 _MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
@@ -87,11 +89,27 @@ def walk_complaints(state: State, pod: Object) -> None:
     for status in pod.container_statuses:
         spec = next((c for c in pod.lasting_containers if c["name"] == status["name"]), None)
         if spec and "running" in (status.get("state") or {}):
-            log = state.log_if_read(pod.name, spec["name"]) or ""
+            log, ages = state.log_if_read(pod.name, spec["name"]) or "", state.ages_of_lines(pod.name, spec["name"])
+            if _is_of_a_run_before(state, status, ages):
+                continue
             full = explain_no_space(pod, spec, "\n".join(log.rstrip().splitlines()[-LAST:]))
-            found = full or explain_complaints(state, pod, spec, complaints_that_last(log))
+            found = full or explain_complaints(state, pod, spec, complaints_that_last(log, ages))
             if found:
                 raise Failed(found)
+
+
+def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
+    """Whether a log is that of a container's run before, and the container is well for longer than that run was.
+
+    ages: of the lines, in seconds.
+    """
+    known, running = [age for age in ages if age is not None], (status.get("state") or {}).get("running") or {}
+    ended = (status.get("lastState") or {}).get("terminated") or {}
+    if not known or not status.get("ready") or not running.get("startedAt") or not ended.get("startedAt"):
+        return False
+    runs = state.age(running["startedAt"])
+    before = state.age(ended["startedAt"]) - state.age(ended["finishedAt"])
+    return min(known) > runs > max(_TIMES_AS_LONG * before, _WELL_FOR)
 
 
 def explain_log(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checker.diagnosis.addresses import addresses_in
-from checker.diagnosis.complaints import complaint_of, complaints_that_last
+from checker.diagnosis.complaints import complaint_of, complaints, complaints_that_last
 from checker.diagnosis.explain import explained
 from checker.model.state import REACH, Object, State
 
@@ -203,3 +203,68 @@ def test_an_endpoint_by_hand_must_be_an_address_that_somebody_has() -> None:
         found = explained(state(by_hand, alive, gone, slice_with("10.244.1.7", address)))
         assert [finding.root for finding in found.findings] == ["endpoint-address-of-nobody@Service/by-hand"]
         assert f"made by hand, holds {address}. No Pod" in found.findings[0].message
+
+
+# -- what is over ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        (f"{REFUSED}\n" * 3 + "connected to shop", True),
+        (f"{REFUSED}\n" * 3 + "shop: connection established", True),
+        (f"{REFUSED}\n" * 3 + "connected", True),
+        (f"{REFUSED}\n" * 3 + "GET http://shop/list: 200", True),
+        ("db: password authentication failed\n" * 3 + "db: 3 rows read\ndb: 3 rows read", True),
+        ("I main db: Connection refused\n" * 3 + "I main db: connected\nI main page served", True),
+        # not of the same thing, not yet, or not at all
+        (f"{REFUSED}\n" * 3 + "connected to cache", False),
+        (f"{REFUSED}\n" * 3 + "connecting to shop", False),
+        (f"{REFUSED}\n" * 3 + "not connected to shop", False),
+        (f"{REFUSED}\n" * 3 + '10.244.1.1 "GET /healthz HTTP/1.1" 200', False),
+        (f"{REFUSED}\n" * 3 + "retrying shop, waiting until it is ready", False),
+        ("I main db: Connection refused\n" * 3 + "I main cache: connected\nI main page served", False),
+        (f"connected to shop\n{REFUSED}", False),
+        # it comes and goes
+        (f"{REFUSED}\nconnected to shop\n" * 3, False),
+    ],
+)
+def test_a_complaint_is_over_where_a_later_line_says_the_contrary_of_the_same_thing(text: str, over: bool) -> None:
+    assert bool(complaints_that_last(text)) is not over
+    assert bool(complaints(text)) is not over
+
+
+@pytest.mark.parametrize(
+    ("ages_of_complaints", "ages_of_others", "lasts"),
+    [
+        ([50, 48, 46], [44, 30, 10], False),
+        ([50, 48, 46], [], False),  # nothing follows for a long time
+        ([18, 16, 14], [], True),  # nothing follows yet: the program may wait
+        ([8, 6, 4], [3, 2, 1], True),  # too early to tell
+        # every ten seconds, with six lines of other kinds between
+        ([54, 44, 34, 24, 14, 4], [52, 50, 48, 46, 42, 40, 38, 36, 32, 30, 28, 26, 22, 20, 18, 16, 12, 10, 8, 6], True),
+        ([50, 48, 44, 36, 20], [42, 40, 30, 25, 12, 10, 8, 6, 4, 2, 1], True),  # twice as long each time
+        ([50, 49.9], [40, 30, 20, 10, 5, 3], False),  # one try, which was told in two lines
+    ],
+)
+def test_the_times_of_lines_show_whether_a_complaint_comes_back(
+    ages_of_complaints: list[float], ages_of_others: list[float], lasts: bool
+) -> None:
+    lines = [(age, REFUSED) for age in ages_of_complaints] + [(age, "page served") for age in ages_of_others]
+    ordered = sorted(lines, reverse=True)
+    text = "\n".join(line for _, line in ordered)
+    assert bool(complaints_that_last(text, [age for age, _ in ordered])) is lasts
+
+
+def test_the_words_of_a_run_before_are_over_when_the_container_has_run_for_longer() -> None:
+    shop = obj("Service", "shop-web", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}})
+    spec = container("asks", env=[{"name": "SHOP_HOST", "value": "shop"}], ports=[])
+
+    def world(since: float, ended: float) -> State:
+        last = {"startedAt": ago(ended + 5), "finishedAt": ago(ended), "exitCode": 1}
+        client = pod("client", containers=[spec], last=last, restarts=1, since=since)
+        log = {"client/asks": "shop: Name or service not known"}
+        return state(client, shop, logs=log, log_ages={"client/asks": [ended]})
+
+    assert "name-unknown@Pod/client" not in _roots(world(since=60, ended=70))
+    assert "name-unknown@Pod/client" in _roots(world(since=5, ended=70))
