@@ -41,7 +41,8 @@ PREVIOUS = "previous=true"  # the words of the run before the one that is there 
 RECENT_LOG = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tab and line end
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))(?: |$)")  # the kubelet's, before a line
+# The time that the kubelet puts before a line.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))(?: |$)")
 LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlinks")  # in the kubelet's words
 
 

@@ -69,8 +69,9 @@ _TIMES_AS_LONG, _AT_LEAST = 3, 10.0
 _TIMES_IN_SILENCE, _AT_LEAST_IN_SILENCE = 6, 30.0
 # A line that says that something works. The first words are enough. The others must name what the complaint names.
 _WORKS = re.compile(
-    r"\b(?:re-?)?connected\b|\bconnection (?:is )?(?:re-?)?(?:established|restored|ok|successful|succeeded|opened|made)\b|"
-    r"\b(?:re-?)?established\b|\brecovered\b|\bauthenticated\b|\blogged in\b|\b(?:is|are) (?:back|reachable) ?(?:again|now)?\b",
+    r"\b(?:re-?)?(?:connected|established)\b|\brecovered\b|\bauthenticated\b|\blogged in\b|"
+    r"\bconnection (?:is )?(?:re-?)?(?:restored|ok|successful|succeeded|opened|made)\b|"
+    r"\b(?:is|are) (?:back|reachable) ?(?:again|now)?\b",
     re.I,
 )
 _ANSWERS = re.compile(
@@ -86,13 +87,14 @@ _DOES_NOT = re.compile(
 _IN_EVERY_LINE = 0.8  # of the lines: a word in so many of them, such as a logger's name, tells nothing
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*", re.I)
 # Words that tell nothing of what a line is about.
-_COMMON = frozenset(
-    "mon tue wed thu fri sat sun jan feb mar apr may jun jul aug sep oct nov dec get head put delete request "
-    "a an and after again all at be been but by can client connect connected connecting connection could database do "
-    "error errno established exception failed failure fatal for from get has have http https i in info info: io is it "
-    "level log main msg name now of ok on or over port post ready recovered refused restored server service since still "
-    "successfully tcp that the then time timed timeout to udp unknown warn warning was were with".split()
-)
+_COMMON_WORDS = """
+    mon tue wed thu fri sat sun jan feb mar apr may jun jul aug sep oct nov dec get head put delete request
+    a an and after again all at be been but by can client connect connected connecting connection could database do
+    error errno established exception failed failure fatal for from get has have http https i in info io is it level
+    log main msg name now of ok on or over port post ready recovered refused restored server service since still
+    successfully tcp that the then time timed timeout to udp unknown warn warning was were with
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 @dataclass(frozen=True)

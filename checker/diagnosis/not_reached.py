@@ -49,6 +49,13 @@ _OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)"
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
 )
+# A line of a connection that was tried: to the address of a name, or by a system call that wants one.
+_IS_RESOLVED = re.compile(
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::(?!53\b)\d+|(?![\d:]))|errno[ =:]*110|connection timed out|etimedout|"
+    r"connect(?:ion)? to \S+ port \d+",
+    re.I,
+)
+_OF_DNS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}:53\b|\blookup \S+ on\b|resolving timed out", re.I)
 # Why a certificate is refused, by form of the cause: it is over, or it is for another name.
 _CERTIFICATE = {
     "expired": re.compile(r"expired", re.I),
@@ -208,7 +215,7 @@ def _explain(attempt: Attempt) -> None:
     if is_address(host):
         _explain_address(attempt)
         return
-    if attempt.complaint.kind == "name" and not outside_policy(pod.spec):
+    if _may_be_unresolved(attempt):
         _explain_dns_closed(attempt)
     if _is_outside(state, pod, host):
         _explain_way_out(attempt, host)
@@ -335,13 +342,33 @@ def _explain_local(attempt: Attempt) -> None:
         fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
 
 
+def _may_be_unresolved(attempt: Attempt) -> bool:
+    """Whether a container that complains of a name may not have got an address for it from the cluster's DNS.
+
+    Where the container only waits, and says no more, the query to the DNS is the first thing that it waits for.
+    """
+    pod, host, complaint = attempt.pod, attempt.address.host, attempt.complaint
+    in_file = any(host in (alias.get("hostnames") or []) for alias in pod.spec.get("hostAliases") or [])
+    if in_file or outside_policy(pod.spec):
+        return False
+    waits = complaint.kind == "timeout" and not _IS_RESOLVED.search(complaint.line)
+    return complaint.kind == "name" or waits or bool(_OF_DNS.search(complaint.line))
+
+
 def _explain_dns_closed(attempt: Attempt) -> None:
     """The policies of a Pod that does not resolve a name do not let it ask the cluster's DNS."""
     if "NetworkPolicy" in attempt.state.unlisted:
         return
     path = PolicyPath(attempt.state, end_of(attempt.state, attempt.pod), cluster_dns(attempt.state), 53, "UDP")
-    if not path.out.is_open:
+    if path.out.is_open or any("ipBlock" in item for rule in path.out.rules for item in rule.peers):
+        return  # a rule that names addresses may mean those of the DNS
+    try:
         explain_closed(path)
+    except Failed as end:
+        fault = end.fault
+        if fault.cause == "dns-egress-missing":
+            fault = fault.but(facts={**fault.facts, "host": attempt.address.host})
+        raise Failed(fault) from None
 
 
 def _check_external_name(attempt: Attempt, service: Object) -> None:

@@ -261,7 +261,7 @@ class State:
     # Those of the unlisted kinds that this user has no right to list; LOGS where logs may not be read.
     forbidden: frozenset[str] = frozenset()
     unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
-    # "pod/container": how many seconds old each line of its log is. A log, or a line, whose times are not known has none.
+    # "pod/container": how many seconds old each line of its log is; none where the times are not known
     log_ages: dict[str, list[float | None]] = field(default_factory=dict)
 
     # -- questions about objects ---------------------------------------------------------------------------------------

@@ -268,3 +268,49 @@ def test_the_words_of_a_run_before_are_over_when_the_container_has_run_for_longe
 
     assert "name-unknown@Pod/client" not in _roots(world(since=60, ended=70))
     assert "name-unknown@Pod/client" in _roots(world(since=5, ended=70))
+
+
+# -- names that a policy keeps a Pod from resolving --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "egress", "wanted"),
+    [
+        ("shop does not answer: timed out", [], "dns-egress-missing"),
+        ("context deadline exceeded", [], "dns-egress-missing"),
+        ("shop: Temporary failure in name resolution", [], "dns-egress-missing"),
+        # the name has led to an address
+        ("dial tcp 10.96.0.9:80: i/o timeout", [], "path-not-allowed"),
+        ("shop: [Errno 110] Connection timed out", [], "path-not-allowed"),
+        # DNS is allowed
+        ("shop does not answer: timed out", [{"ports": [{"port": 53, "protocol": "UDP"}]}], "path-not-allowed"),
+        # the addresses may be those of the DNS
+        (
+            "shop does not answer: timed out",
+            [{"to": [{"ipBlock": {"cidr": "10.99.0.0/16"}}], "ports": [{"port": 53, "protocol": "UDP"}]}],
+            "path-not-allowed",
+        ),
+    ],
+)
+def test_a_policy_that_closes_all_egress_closes_dns_first(line: str, egress: list[object], wanted: str) -> None:
+    server = pod("shop-1", labels={"app": "shop"}, ip="10.244.1.9")
+    ports = [{"port": 80, "targetPort": 8080}]
+    shop = obj("Service", "shop", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}, "ports": ports})
+    spec = {"podSelector": {"matchLabels": {"app": "guestbook"}}, "policyTypes": ["Egress"], "egress": egress}
+    policy = obj("NetworkPolicy", "quiet", spec=spec)
+    world = _asking("shop", line, server, shop, slice_of("shop"), policy)
+    world.observations = {REACH: {"10.244.1.9:8080": "open"}}
+    found = explained(world).findings
+    assert [one.cause for one in found] == [wanted]
+    assert ("the name shop is not resolved" in found[0].message) is (wanted == "dns-egress-missing")
+
+
+def test_a_name_of_the_pods_own_hosts_file_needs_no_dns() -> None:
+    client = pod(
+        "client", containers=[container("asks", env=[{"name": "SHOP_HOST", "value": "store.example.com"}], ports=[])]
+    )
+    client.raw["spec"]["hostAliases"] = [{"ip": "203.0.113.5", "hostnames": ["store.example.com"]}]
+    spec = {"podSelector": {}, "policyTypes": ["Egress"]}
+    log = {"client/asks": "store.example.com does not answer: timed out\n" * 4}
+    world = state(client, obj("NetworkPolicy", "quiet", spec=spec), logs=log)
+    assert "dns-egress-missing" not in [one.cause for one in explained(world).findings]
