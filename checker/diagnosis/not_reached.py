@@ -215,9 +215,12 @@ def _explain(attempt: Attempt) -> None:
     if is_address(host):
         _explain_address(attempt)
         return
+    is_outside = _is_outside(state, pod, host)
+    if is_outside and pod.is_ready and not _is_in(host, attempt.complaint.line):
+        return  # a program that works need not mean this host, and nothing shows whether the host answers
     if _may_be_unresolved(attempt):
         _explain_dns_closed(attempt)
-    if _is_outside(state, pod, host):
+    if is_outside:
         _explain_way_out(attempt, host)
         return
     explain_pod_name(state, host, pod, attempt.address.variable, attempt.spec["name"])

@@ -305,6 +305,14 @@ def test_a_policy_that_closes_all_egress_closes_dns_first(line: str, egress: lis
     assert ("the name shop is not resolved" in found[0].message) is (wanted == "dns-egress-missing")
 
 
+def test_a_host_outside_that_a_ready_program_does_not_name_is_not_told() -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Egress"]}
+    policy = obj("NetworkPolicy", "quiet", spec=spec)
+    assert _roots(_asking("docs.example.com", "row 7: deadline exceeded, skipped", policy)) == []
+    named = _asking("docs.example.com", "docs.example.com: deadline exceeded", policy)
+    assert _roots(named) == ["dns-egress-missing@NetworkPolicy/quiet"]
+
+
 def test_a_name_of_the_pods_own_hosts_file_needs_no_dns() -> None:
     client = pod(
         "client", containers=[container("asks", env=[{"name": "SHOP_HOST", "value": "store.example.com"}], ports=[])]
