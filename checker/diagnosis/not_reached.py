@@ -28,6 +28,7 @@ from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
+    explain_encoded_twice,
     explain_older_than_source,
     explain_variable,
     has_secret_host,
@@ -172,6 +173,8 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
     settings = [one for one in configured_settings(state, pod, spec) if one.host not in {a.host for a in addresses}]
     addresses += [one for one in settings if _is_in(one.host, line)] or (settings if len(settings) == 1 else [])
     explain_variable(state, pod, spec, line, credentials=complaint.kind == "credentials")
+    if complaint.kind == "name":
+        explain_encoded_twice(state, pod, spec, line)
     named = [address for address in addresses if _is_in(address.host, line)]
     state.all("Service", pod.namespace)  # raises Unknown
     for service in state.seen("Service"):
@@ -420,7 +423,10 @@ def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Obj
 def _check_port(attempt: Attempt, service: Object) -> None:
     """The Service takes TCP requests on the port that the container asks."""
     ports = service.spec.get("ports") or []
-    if attempt.complaint.kind not in ("refused", "timeout") or not ports or service.spec.get("clusterIP") == "None":
+    if attempt.complaint.kind not in ("refused", "timeout") or not ports:
+        return
+    if service.spec.get("clusterIP") == "None":
+        _explain_headless_port(attempt, service)
         return
     tcp = sorted({p["port"] for p in ports if p.get("protocol", "TCP") == "TCP"})
     written = [f"{p['port']}/{p.get('protocol', 'TCP')}" for p in ports]
@@ -437,6 +443,19 @@ def _check_port(attempt: Attempt, service: Object) -> None:
         fail("service-protocol-other", service, **facts)
     if port and port not in tcp:
         fail("service-port-unknown", attempt.pod, form="" if attempt.address.variable else "told", **facts)
+
+
+def _explain_headless_port(attempt: Attempt, service: Object) -> None:
+    """Raise Failed where a container asks a port of a headless Service that is another one in its Pods.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#headless-services
+    """
+    port, behind = attempt.address.port, [pod for pod in pods_behind(attempt.state, service) if pod.is_ready]
+    numbers = {number for pod in behind for number in target_ports(service, pod).values()}
+    known = numbers | {number for pod in behind for number in declared_ports(pod)}
+    if port in {p["port"] for p in service.spec["ports"]} and numbers and port not in known:
+        facts = {"service": service.name, "service_namespace": service.namespace, "ports": sorted(numbers)}
+        fail("service-port-unknown", attempt.pod, form="headless", port=port, **facts, **attempt.facts)
 
 
 def _check_chain(attempt: Attempt, service: Object) -> None:
