@@ -145,3 +145,25 @@ def test_a_post_start_hook_that_does_not_end_is_told(since: float, found: list[s
     started = event(hangs, "Started", "Started container app")
     started.raw["lastTimestamp"] = ago(since)
     assert _roots(state(hangs, started)) == found
+
+
+@pytest.mark.parametrize(
+    ("volume", "security", "form"),
+    [
+        ({"secret": {"secretName": "keys", "defaultMode": 0o400}}, {"runAsUser": 1000}, "may not read /keys/key.pem"),
+        ({"configMap": {"name": "keys", "defaultMode": 400}}, {"runAsUser": 1000}, "sets mode 0620"),  # 400 is no octal
+        ({"secret": {"secretName": "keys", "defaultMode": 0o400}}, {"runAsUser": 1, "fsGroup": 2}, "limits its rights"),
+        ({"secret": {"secretName": "keys", "defaultMode": 0o444}}, {"runAsUser": 1000}, "limits its rights"),
+    ],
+)
+def test_a_mode_that_keeps_a_containers_user_from_a_file_is_told(
+    volume: dict[str, Any], security: dict[str, Any], form: str
+) -> None:
+    log = "PermissionError: [Errno 13] Permission denied: '/keys/key.pem'"
+    mounts = [{"name": "keys", "mountPath": "/keys"}]
+    world = _ended(log, volumes=[{"name": "keys", **volume}], volumeMounts=mounts)
+    world.objects["Pod"][0].spec["securityContext"] = security
+    world.objects["Secret"] = [obj("Secret", "keys", data={"key.pem": ""})]
+    world.objects["ConfigMap"] = [obj("ConfigMap", "keys", data={"key.pem": ""})]
+    assert _roots(world) == ["container-not-permitted@Pod/web-1"]
+    assert form in _found(world)[0][1]
