@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,18 +27,22 @@ from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import LOGS, Object, Request, State, foreign_namespaces, visible_objects
+from checker.model.state import LOGS, Object, Request, State, foreign_namespaces, parse_time, visible_objects
 from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
 MAX_LOGS = 10  # containers whose last lines are read in one look
 MAX_LOGS_WHOLE = 40  # the same where a whole namespace is explained
-LOG_LINES = "tailLines=10&limitBytes=4096"
+LOG_LINES = "tailLines=10&limitBytes=4096&timestamps=true"
+# Of a container that works: its other lines may stand between its complaints.
+LOG_LINES_AT_WORK = "tailLines=30&limitBytes=16384&timestamps=true"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
 # Seconds: older log lines of a container that works may tell of a fault that is long repaired.
 RECENT_LOG = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tab and line end
+# The time that the kubelet puts before a line.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))(?: |$)")
 LOG_GONE = ("unable to retrieve container logs", "failed to try resolving symlinks")  # in the kubelet's words
 
 
@@ -220,7 +225,10 @@ def _observe(
     batch = pool.submit(observer.ask, api, questions, _namespaces(state))
     containers = containers_in_trouble(state)[:MAX_LOGS]
     if logs == "all":
-        containers = (containers_in_trouble(state) + containers_at_work(state))[:MAX_LOGS_WHOLE]
+        at_work = containers_at_work(state)
+        known = {(pod.uid, name) for pod, name, _ in at_work}
+        troubled = [one for one in containers_in_trouble(state) if (one[0].uid, one[1]) not in known]
+        containers = (troubled + at_work)[:MAX_LOGS_WHOLE]
     last_lines = {f"{pod.name}/{name}": pool.submit(_log, api, pod, name, which) for pod, name, which in containers}
     refusals = pool.submit(_refusals, api, state, manifests, every_manifest)
     state.observations |= batch.result()
@@ -229,10 +237,11 @@ def _observe(
             state.observations[key] = job.result()
         except Problem as problem:
             state.observations[key] = {"error": reason_of(problem)}
-    state.logs, state.unread_logs = {}, {}
+    state.logs, state.log_ages, state.unread_logs = {}, {}, {}
     for key, job in last_lines.items():
         try:
-            state.logs[key] = job.result()
+            state.logs[key], ages = without_stamps(job.result(), state.now)
+            state.log_ages |= {key: ages} if any(age is not None for age in ages) else {}
         except ApiError as error:
             state.unread_logs[key] = error.why
             state.forbidden |= {LOGS} if error.status == 403 else set()
@@ -259,11 +268,15 @@ def containers_in_trouble(state: State) -> list[tuple[Object, str, str]]:
 
 
 def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
-    """Containers that run and were never restarted, those that are not ready first: one of each name for each owner."""
+    """Containers that run, those that are not ready first: one of each name for each owner.
+
+    They were never restarted, or once, and have been ready for a while since.
+    """
     found: dict[tuple[str, str], tuple[bool, Object, str]] = {}
     for pod in state.all("Pod") if state.can_see("Pod") else []:
         for status in pod.container_statuses:
-            if "running" in (status.get("state") or {}) and not status.get("restartCount"):
+            running = (status.get("state") or {}).get("running")
+            if running and (not status.get("restartCount") or _has_recovered(state, status, running)):
                 key = (min(pod.owner_uids, default=pod.uid), status["name"])
                 ready = bool(status.get("ready"))
                 if key not in found or (found[key][0] and not ready):
@@ -274,8 +287,15 @@ def containers_at_work(state: State) -> list[tuple[Object, str, str]]:
     ]
 
 
+def _has_recovered(state: State, status: dict[str, Any], running: dict[str, Any]) -> bool:
+    """Whether a container was restarted once, and has run for longer than its recent log lines are old."""
+    since = running.get("startedAt")
+    once = status.get("restartCount") == 1 and status.get("ready")
+    return bool(once and since and state.age(since) > RECENT_LOG)
+
+
 def _log(api: Api, pod: Object, container: str, which: str) -> str:
-    """The last lines of a container's log. Raises ApiError where it cannot be read.
+    """The last lines of a container's log, each behind its time. Raises ApiError where it cannot be read.
 
     Where the container's first run has ended and the log is empty, the kubelet may have started the container again
     since it was listed. Then the lines are those of the run before. (The kubelet waits ten seconds and more before a
@@ -297,7 +317,8 @@ def _log(api: Api, pod: Object, container: str, which: str) -> str:
 
 def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
     """The last lines of one run. Raises ApiError, also where the kubelet has deleted the log."""
-    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{LOG_LINES}&{which}"
+    lines = LOG_LINES_AT_WORK if which.startswith("sinceSeconds") else LOG_LINES
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{lines}&{which}"
     text = readable(api.request("GET", path))
     if text.startswith(LOG_GONE):
         raise ApiError(404, text.strip())
@@ -309,6 +330,19 @@ def readable(log: bytes) -> str:
     return _NO_TEXT.sub(
         "\N{REPLACEMENT CHARACTER}", _COLOURS.sub("", log.decode(errors="replace").replace("\r\n", "\n"))
     )
+
+
+def without_stamps(text: str, now: datetime) -> tuple[str, list[float | None]]:
+    """The lines of a log without the kubelet's times, and how many seconds before `now` each was written.
+
+    None of a line without a time.
+    """
+    lines, ages = [], []
+    for line in text.split("\n"):
+        stamp = _STAMP.match(line)
+        lines.append(line[stamp.end() :] if stamp else line)
+        ages.append(round((now - parse_time(stamp[1])).total_seconds(), 1) if stamp else None)
+    return "\n".join(lines), ages
 
 
 def _refusals(api: Api, state: State, manifests: list[Path], every: bool) -> list[dict[str, str]]:

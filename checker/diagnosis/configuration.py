@@ -392,7 +392,8 @@ def explain_missing_file(
     own = [m for m in container.get("volumeMounts") or [] if not m["name"].startswith(_OWN_VOLUME)]
     volumes = {volume["name"]: volume for volume in pod.spec.get("volumes") or []}
     for path in dict.fromkeys(paths):
-        if any(_within(path, mount["mountPath"]) is not None for mount in own):
+        if inside := [mount for mount in own if _within(path, mount["mountPath"]) is not None]:
+            _explain_empty_volume(pod, container, path, inside[0], in_progress)
             continue
         file, folder = posixpath.basename(path), posixpath.dirname(path)
         facts: dict[str, Any] = {"container": container["name"], "path": path, "file": file, "folder": folder}
@@ -430,6 +431,26 @@ def explain_missing_file(
                     source=holder,
                     **facts,
                 )
+
+
+def _explain_empty_volume(
+    pod: Object, container: dict[str, Any], path: str, mount: dict[str, Any], in_progress: bool
+) -> None:
+    """Raise Failed where a file is missing in an emptyDir that no other container of the Pod mounts.
+
+    Another volume may have the file, from an init container. Otherwise the volume hides what the image has there.
+    """
+    name, file = mount["name"], posixpath.basename(path)
+    volume = next((v for v in pod.spec.get("volumes") or [] if v["name"] == name), {})
+    others = [c for c in [*(pod.spec.get("initContainers") or []), *pod.containers] if c["name"] != container["name"]]
+    if "emptyDir" not in volume or any(m["name"] == name for c in others for m in c.get("volumeMounts") or []):
+        return
+    facts = {"container": container["name"], "path": path, "volume": name, "mount_path": mount["mountPath"]}
+    for other in pod.spec.get("volumes") or []:
+        if other["name"] != name and _written_below(pod, other["name"], file):
+            form = "written-elsewhere"
+            fail("volume-hides-files", pod, form=form, in_progress=in_progress, file=file, other=other["name"], **facts)
+    fail("volume-hides-files", pod, in_progress=in_progress, **facts)
 
 
 def _written_below(pod: Object, volume: str, file: str) -> bool:

@@ -232,6 +232,10 @@ def _explain_failure(state: State, job: Object, condition: dict[str, Any]) -> No
     fail("job-failed", job, form=form, **facts)
 
 
+# A CronJob's run goes on for too long when this number of later runs has been skipped. More than the second number are
+# not counted.
+OFTEN_SKIPPED, MANY_SKIPPED = 2, 100
+
 # -- CronJobs --------------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +280,13 @@ def walk_cron_job(state: State, cron_job: Object) -> None:
     active = [job for job in seen if not is_finished(job)]
     finished = [job for job in seen if is_finished(job)]
     for job in active:
-        _walk_run(state, cron_job, job)
+        try:
+            _walk_run(state, cron_job, job)
+        except Failed as end:
+            if end.fault.in_progress:
+                _explain_skipped(state, cron_job, job, schedule)
+            raise
+        _explain_skipped(state, cron_job, job, schedule)
     _require_in_time(state, cron_job, bool(active))
     if finished:
         _walk_run(state, cron_job, finished[0])
@@ -331,6 +341,22 @@ def _require_in_time(state: State, cron_job: Object, is_active: bool) -> None:
         last=f"{since:%H:%M:%S}" if last else "",
         quote=next((e["message"] for reason in _WHY_NOT for e in state.events(cron_job, reason)), ""),
     )
+
+
+def _explain_skipped(state: State, cron_job: Object, job: Object, schedule: Schedule | None) -> None:
+    """Raises Failed where a run goes on for so long that the controller has skipped several later runs.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#concurrency-policy
+    """
+    if cron_job.spec.get("concurrencyPolicy") != "Forbid" or not schedule:
+        return
+    since, end = job.created, state.now - timedelta(seconds=TIME_FOR_CRONJOB_CONTROLLER)
+    skipped = 0
+    while skipped < MANY_SKIPPED and (due := schedule.after(since)) and due <= end:
+        skipped, since = skipped + 1, due
+    if skipped >= OFTEN_SKIPPED:
+        minutes, many = round(state.age(job.created) / 60), "at least" if skipped == MANY_SKIPPED else ""
+        fail("cronjob-run-goes-on", cron_job, job=job.name, minutes=minutes, skipped=skipped, many=many)
 
 
 def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> None:

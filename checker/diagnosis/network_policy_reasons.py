@@ -295,7 +295,7 @@ def _explain_port(side: PathSide, rule: Rule) -> NoReturn:
     """The rule matches the other end, and allows other ports."""
     path, facts = side.path, _rule(side, rule)
     if path.target == cluster_dns(path.state):
-        fail("dns-egress-missing", rule.policy, form="other-port", **facts)
+        fail("dns-egress-missing", rule.policy, form="other-port", host="", **facts)
     numbers = {p.get("port") for p in rule.ports}
     services = [
         (service, port)
@@ -382,7 +382,7 @@ def _explain_peer_typo(side: PathSide, rule: Rule, item: dict[str, Any]) -> None
 
 def _explain_dns(side: PathSide) -> NoReturn:
     policy = _nearest_policy(side)
-    fail("dns-egress-missing", policy, policies=_names(side.policies), **_policy(side, policy))
+    fail("dns-egress-missing", policy, host="", policies=_names(side.policies), **_policy(side, policy))
 
 
 def _nearest_policy(side: PathSide) -> Object:

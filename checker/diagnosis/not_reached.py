@@ -28,6 +28,7 @@ from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
+    explain_encoded_twice,
     explain_older_than_source,
     explain_variable,
     has_secret_host,
@@ -40,6 +41,8 @@ from checker.model.fault import Failed, Fault, Unknown, fail, unknown
 from checker.model.spelling import is_address
 from checker.model.state import Object, State
 
+# A container that was restarted is well when it has run this number of times as long as before, and for these seconds.
+_TIMES_AS_LONG, _WELL_FOR = 2, 20
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
 _MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
@@ -47,6 +50,13 @@ _OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)"
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
 )
+# A line of a connection that was tried: to the address of a name, or by a system call that wants one.
+_IS_RESOLVED = re.compile(
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::(?!53\b)\d+|(?![\d:]))|errno[ =:]*110|connection timed out|etimedout|"
+    r"connect(?:ion)? to \S+ port \d+",
+    re.I,
+)
+_OF_DNS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}:53\b|\blookup \S+ on\b|resolving timed out", re.I)
 # Why a certificate is refused, by form of the cause: it is over, or it is for another name.
 _CERTIFICATE = {
     "expired": re.compile(r"expired", re.I),
@@ -87,11 +97,27 @@ def walk_complaints(state: State, pod: Object) -> None:
     for status in pod.container_statuses:
         spec = next((c for c in pod.lasting_containers if c["name"] == status["name"]), None)
         if spec and "running" in (status.get("state") or {}):
-            log = state.log_if_read(pod.name, spec["name"]) or ""
+            log, ages = state.log_if_read(pod.name, spec["name"]) or "", state.ages_of_lines(pod.name, spec["name"])
+            if _is_of_a_run_before(state, status, ages):
+                continue
             full = explain_no_space(pod, spec, "\n".join(log.rstrip().splitlines()[-LAST:]))
-            found = full or explain_complaints(state, pod, spec, complaints_that_last(log))
+            found = full or explain_complaints(state, pod, spec, complaints_that_last(log, ages))
             if found:
                 raise Failed(found)
+
+
+def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
+    """Whether a log is that of a container's run before, and the container is well for longer than that run was.
+
+    ages: of the lines, in seconds.
+    """
+    known, running = [age for age in ages if age is not None], (status.get("state") or {}).get("running") or {}
+    ended = (status.get("lastState") or {}).get("terminated") or {}
+    if not known or not status.get("ready") or not running.get("startedAt") or not ended.get("startedAt"):
+        return False
+    runs = state.age(running["startedAt"])
+    before = state.age(ended["startedAt"]) - state.age(ended["finishedAt"])
+    return min(known) > runs > max(_TIMES_AS_LONG * before, _WELL_FOR)
 
 
 def explain_log(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
@@ -147,6 +173,8 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
     settings = [one for one in configured_settings(state, pod, spec) if one.host not in {a.host for a in addresses}]
     addresses += [one for one in settings if _is_in(one.host, line)] or (settings if len(settings) == 1 else [])
     explain_variable(state, pod, spec, line, credentials=complaint.kind == "credentials")
+    if complaint.kind == "name":
+        explain_encoded_twice(state, pod, spec, line)
     named = [address for address in addresses if _is_in(address.host, line)]
     state.all("Service", pod.namespace)  # raises Unknown
     for service in state.seen("Service"):
@@ -190,9 +218,12 @@ def _explain(attempt: Attempt) -> None:
     if is_address(host):
         _explain_address(attempt)
         return
-    if attempt.complaint.kind == "name" and not outside_policy(pod.spec):
+    is_outside = _is_outside(state, pod, host)
+    if is_outside and pod.is_ready and not _is_in(host, attempt.complaint.line):
+        return  # a program that works need not mean this host, and nothing shows whether the host answers
+    if _may_be_unresolved(attempt):
         _explain_dns_closed(attempt)
-    if _is_outside(state, pod, host):
+    if is_outside:
         _explain_way_out(attempt, host)
         return
     explain_pod_name(state, host, pod, attempt.address.variable, attempt.spec["name"])
@@ -317,13 +348,33 @@ def _explain_local(attempt: Attempt) -> None:
         fail("localhost-is-the-pod", pod, port=port, services=services, **attempt.facts)
 
 
+def _may_be_unresolved(attempt: Attempt) -> bool:
+    """Whether a container that complains of a name may not have got an address for it from the cluster's DNS.
+
+    Where the container only waits, and says no more, the query to the DNS is the first thing that it waits for.
+    """
+    pod, host, complaint = attempt.pod, attempt.address.host, attempt.complaint
+    in_file = any(host in (alias.get("hostnames") or []) for alias in pod.spec.get("hostAliases") or [])
+    if in_file or outside_policy(pod.spec):
+        return False
+    waits = complaint.kind == "timeout" and not _IS_RESOLVED.search(complaint.line)
+    return complaint.kind == "name" or waits or bool(_OF_DNS.search(complaint.line))
+
+
 def _explain_dns_closed(attempt: Attempt) -> None:
     """The policies of a Pod that does not resolve a name do not let it ask the cluster's DNS."""
     if "NetworkPolicy" in attempt.state.unlisted:
         return
     path = PolicyPath(attempt.state, end_of(attempt.state, attempt.pod), cluster_dns(attempt.state), 53, "UDP")
-    if not path.out.is_open:
+    if path.out.is_open or any("ipBlock" in item for rule in path.out.rules for item in rule.peers):
+        return  # a rule that names addresses may mean those of the DNS
+    try:
         explain_closed(path)
+    except Failed as end:
+        fault = end.fault
+        if fault.cause == "dns-egress-missing":
+            fault = fault.but(facts={**fault.facts, "host": attempt.address.host})
+        raise Failed(fault) from None
 
 
 def _check_external_name(attempt: Attempt, service: Object) -> None:
@@ -372,7 +423,10 @@ def explain_circle(state: State, pod: Object, spec: dict[str, Any], service: Obj
 def _check_port(attempt: Attempt, service: Object) -> None:
     """The Service takes TCP requests on the port that the container asks."""
     ports = service.spec.get("ports") or []
-    if attempt.complaint.kind not in ("refused", "timeout") or not ports or service.spec.get("clusterIP") == "None":
+    if attempt.complaint.kind not in ("refused", "timeout") or not ports:
+        return
+    if service.spec.get("clusterIP") == "None":
+        _explain_headless_port(attempt, service)
         return
     tcp = sorted({p["port"] for p in ports if p.get("protocol", "TCP") == "TCP"})
     written = [f"{p['port']}/{p.get('protocol', 'TCP')}" for p in ports]
@@ -389,6 +443,19 @@ def _check_port(attempt: Attempt, service: Object) -> None:
         fail("service-protocol-other", service, **facts)
     if port and port not in tcp:
         fail("service-port-unknown", attempt.pod, form="" if attempt.address.variable else "told", **facts)
+
+
+def _explain_headless_port(attempt: Attempt, service: Object) -> None:
+    """Raise Failed where a container asks a port of a headless Service that is another one in its Pods.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#headless-services
+    """
+    port, behind = attempt.address.port, [pod for pod in pods_behind(attempt.state, service) if pod.is_ready]
+    numbers = {number for pod in behind for number in target_ports(service, pod).values()}
+    known = numbers | {number for pod in behind for number in declared_ports(pod)}
+    if port in {p["port"] for p in service.spec["ports"]} and numbers and port not in known:
+        facts = {"service": service.name, "service_namespace": service.namespace, "ports": sorted(numbers)}
+        fail("service-port-unknown", attempt.pod, form="headless", port=port, **facts, **attempt.facts)
 
 
 def _check_chain(attempt: Attempt, service: Object) -> None:

@@ -45,6 +45,7 @@ from checker.diagnosis.resources import (
 from checker.diagnosis.scheduling import explain_unscheduled
 from checker.diagnosis.walking import remembered
 from checker.model.durations import (
+    LONG_DELAY,
     TIME_FOR_INIT_CONTAINER,
     TIME_FOR_KUBELET_EVENTS,
     TIME_FOR_POD_CONTROLLER,
@@ -189,6 +190,7 @@ def _explain_start_error(
 
 
 # What a container runtime writes into the log of a container whose command it could not execute.
+_SHELL = re.compile(r"(?:/\S*/)?(?:ba|da|a)?sh")
 _EXEC_FAILED = re.compile(r"^exec \S+: (no such file or directory|exec format error|permission denied)\s*$", re.M)
 
 
@@ -279,6 +281,7 @@ def explain_exit(
     if which:
         explain_restarts(state, pod, status, spec, which, pending=in_progress)
     in_progress = in_progress or may_be_a_probe(state, spec, ended)
+    _explain_shell_words(pod, spec, end_of_log)
     unstarted = _EXEC_FAILED.search(log)
     if unstarted:
         _explain_not_executable(state, pod, spec, unstarted[1], in_progress)
@@ -301,6 +304,20 @@ def explain_exit(
     signal = {137: "SIGKILL", 143: "SIGTERM"}.get(code or 0, "")
     form = of_shell or ("with-log" if end_of_log else "silent")
     fail("container-crashes", pod, form=form, in_progress=in_progress, code=code, signal=signal, **facts)
+
+
+def _explain_shell_words(pod: Object, spec: dict[str, Any], quote: str) -> None:
+    """Raise Failed where a shell gets a command in several words after -c, of which it takes the first one only.
+
+    Source: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/sh.html (command_name)
+    """
+    words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+    if len(words) < 4 or not _SHELL.fullmatch(words[0]) or words[1] != "-c":
+        return
+    script, rest = words[2], words[3:]
+    if re.fullmatch(r"[\w./-]+", script):
+        facts = {"container": spec["name"], "shell": words[0], "script": script, "words": " ".join(rest)[:200]}
+        fail("shell-takes-one-word", pod, quote=quote, **facts)
 
 
 # -- readiness -------------------------------------------------------------------------------------------------------
@@ -330,6 +347,10 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
 def _explain_probe(
     state: State, pod: Object, spec: dict[str, Any], which: str, probe: dict[str, Any], running_for: float
 ) -> NoReturn:
+    delay = probe.get("initialDelaySeconds", 0)
+    if running_for < delay and delay >= LONG_DELAY:
+        facts = {"container": spec["name"], "which": which, "probe": describe_probe(probe)}
+        fail("probe-asks-late", pod, delay=delay, seconds=round(running_for), **facts)
     patience = (
         probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3) + 2
     )

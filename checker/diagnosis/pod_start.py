@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from checker.diagnosis.component_words import in_one_line
-from checker.model.durations import TIME_FOR_MOUNT_RETRY, TIME_FOR_POD_START
+from checker.model.durations import TIME_FOR_HOOK, TIME_FOR_MOUNT_RETRY, TIME_FOR_POD_START
 from checker.model.fault import Fault, Ref
 from checker.model.state import Object, State
 
@@ -89,7 +89,7 @@ def explain_post_start_hook(state: State, pod: Object) -> Fault | None:
     # memory.
     killed = [c for c in hooks if not c.get("livenessProbe") and _killed(pod, c["name"])]
     if not hooks or not (failed or killed):
-        return None
+        return _explain_hook_without_end(state, pod, hooks)
     command = ((hooks[0]["lifecycle"]["postStart"].get("exec")) or {}).get("command") or []
     message = in_one_line(failed[0].get("message", ""), 250) if failed else ""
     return Fault(
@@ -97,6 +97,28 @@ def explain_post_start_hook(state: State, pod: Object) -> Fault | None:
         Ref.of(pod),
         {"container": hooks[0]["name"], "command": " ".join(command), "message": message},
     )
+
+
+def _explain_hook_without_end(state: State, pod: Object, hooks: list[dict[str, Any]]) -> Fault | None:
+    """The fault of a container that the kubelet does not call started, as its postStart hook goes on.
+
+    The kubelet's event says that it has started the container. The container's status does not say so yet.
+    """
+    waiting = {
+        status["name"]
+        for status in pod.status.get("containerStatuses") or []
+        if ((status.get("state") or {}).get("waiting") or {}).get("reason") in ("ContainerCreating", "PodInitializing")
+    }
+    started = state.events(pod, "Started")
+    for hook in hooks:
+        if hook["name"] not in waiting or not started or not started[0].get("lastTimestamp"):
+            continue
+        seconds = round(state.age(started[0]["lastTimestamp"]))
+        if seconds > TIME_FOR_HOOK and len(pod.containers) == 1:
+            command = ((hook["lifecycle"]["postStart"].get("exec")) or {}).get("command") or []
+            facts = {"container": hook["name"], "command": " ".join(command), "seconds": seconds, "message": ""}
+            return Fault("post-start-hook-fails", Ref.of(pod), facts, form="hangs")
+    return None
 
 
 def _killed(pod: Object, name: str) -> bool:

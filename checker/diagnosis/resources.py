@@ -235,7 +235,9 @@ def _exceeded(found: re.Match[str]) -> Refusal:
         many = is_cpu(resource) and quantity(amount) > 10 * max(quantity(allowed), Decimal(1))
         if many or is_slip(resource, amount):
             return Refusal(slip_cause(resource), {**facts, **slip_facts(resource, amount)}, "quota-request")
-    return Refusal("quota-exceeded", {"quota": found["name"], "limited": limited, "used": used, "requested": requested})
+    of_claims = all(resource.endswith(("requests.storage", "persistentvolumeclaims")) for resource in requested)
+    facts = {"quota": found["name"], "limited": limited, "used": used, "requested": requested}
+    return Refusal("quota-exceeded", facts, "claim" if of_claims else "")
 
 
 def _out_of_bounds(found: re.Match[str]) -> Refusal:

@@ -10,6 +10,7 @@ from checker.model.durations import (
     TIME_FOR_NODE_TO_COME_BACK,
     TIME_TO_FORGET_RESTARTS,
     TIME_TO_RECOVER_FROM_RESTARTS,
+    TIME_TO_RECOVER_FROM_START,
 )
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
@@ -18,6 +19,9 @@ from checker.model.verdict import Failed, fail
 # over. One that has ended more often may also end at long intervals: it is a fault until it has run this number of
 # times as long as it did on average.
 OFTEN, OFTEN_AT_LONG_INTERVALS, TIMES_AS_LONG = 2, 3, 2
+# A container that ended several times at the start of its Pod is well when it has run this number of times as long as
+# that start took: what it waited for was not there yet.
+TIMES_THE_START = 3
 
 
 def walk_restarts(state: State, pod: Object) -> None:
@@ -58,12 +62,13 @@ def _is_over(state: State, pod: Object, status: dict[str, Any], ended: dict[str,
     """Whether a container that has ended before is well now, by the time for which it has run since."""
     runs: float = state.age(ended["finishedAt"])
     restarts: int = status.get("restartCount", 0)
+    began = pod.status.get("startTime") or pod.created
+    before = state.age(began) - runs  # the time of all runs before, and between them
     if runs <= TIME_TO_RECOVER_FROM_RESTARTS:
-        return False
+        return bool(status.get("ready")) and runs > max(TIMES_THE_START * before, TIME_TO_RECOVER_FROM_START)
     if restarts < OFTEN_AT_LONG_INTERVALS or runs > TIME_TO_FORGET_RESTARTS:
         return True
-    began = pod.status.get("startTime") or pod.created
-    return runs > TIMES_AS_LONG * (state.age(began) - runs) / restarts
+    return runs > TIMES_AS_LONG * before / restarts
 
 
 def _lost_with_its_node(ended: dict[str, Any]) -> bool:

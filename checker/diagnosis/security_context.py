@@ -27,6 +27,9 @@ def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault 
     name, previous = spec["name"], previous_option(pod, spec["name"])
     if re.search(r"read-only file system|EROFS", log_line, re.I):
         return Fault("file-system-read-only", Ref.of(pod), {"container": name, "quote": log_line, "previous": previous})
+    by_mode = _explain_file_mode(pod, spec, context, log_line) if log_line else None
+    if by_mode:
+        return by_mode
     restricting = {field: context[field] for field in _RESTRICTING if field in context}
     if log_line and restricting:
         return Fault(
@@ -38,6 +41,28 @@ def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault 
     if log_line and pod.spec.get("hostNetwork"):
         node = pod.spec.get("nodeName", "")
         return Fault("host-port-taken", Ref.of(pod), {"node": node, "quote": log_line}, form="host-network")
+    return None
+
+
+def _explain_file_mode(pod: Object, spec: dict[str, Any], context: dict[str, Any], log_line: str) -> Fault | None:
+    """The fault of a file from a ConfigMap or Secret whose mode lets only its user and group read it; None for others.
+
+    The files belong to root. With an fsGroup they belong to that group, which may read them.
+
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#set-the-security-context-for-a-pod
+    """
+    if "fsGroup" in context or not re.search("permission denied|EACCES", log_line, re.I):
+        return None
+    for mount in spec.get("volumeMounts") or []:
+        volume = next((v for v in pod.spec.get("volumes") or [] if v["name"] == mount["name"]), {})
+        source = volume.get("secret") or volume.get("configMap") or {}
+        path = re.search(rf"{re.escape(mount['mountPath'].rstrip('/'))}/[\w./-]*\w", log_line)
+        mode = next((i["mode"] for i in source.get("items") or [] if "mode" in i), source.get("defaultMode", 0o644))
+        if source and path and not mode & 0o004:
+            user = {field: context[field] for field in ("runAsUser", "runAsGroup") if field in context}
+            facts = {"container": spec["name"], "path": path[0], "volume": volume["name"], "mode": f"{mode:04o}"}
+            own = {"context": _fields(user), "quote": log_line, "previous": previous_option(pod, spec["name"])}
+            return Fault("container-not-permitted", Ref.of(pod), {**facts, **own}, form="file-mode")
     return None
 
 

@@ -6,11 +6,13 @@ https://kubernetes.io/docs/concepts/services-networking/service/#environment-var
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
 from checker.diagnosis.addresses import NAMES_A_HOST
 from checker.diagnosis.configuration import environment_references, source_of_variable
+from checker.model.fault import Ref
 from checker.model.spelling import nearest
 from checker.model.state import WHITE_SPACE, Object, Redacted, State, parse_time
 from checker.model.verdict import fail
@@ -20,6 +22,7 @@ _QUOTED = re.compile(r"(?:\bat |\bhost (?:name )?|[\"'(<]|lookup |resolve |ENOTF
 _NO_URL = re.compile(r"unknown url type|unsupported protocol|no scheme|missing protocol|no host|invalid ?ur[il]", re.I)
 _IS_URL = re.compile(r"URL|URI|ENDPOINT", re.I)
 _IN_ARGUMENT = re.compile(r"(?<!\$)\$\(([A-Z_][A-Z0-9_]*)\)")
+_OF_SHELL = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 # How the C library, Go, Java, Node.js and common clients quote a name that does not resolve.
 UNRESOLVED = re.compile(
     r"(?:ENOTFOUND |EAI_AGAIN |lookup |bad address ['\"]|can't find |UnknownHostException: |host not found: |"
@@ -49,6 +52,11 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str, 
             kind, name = (source.kind, source.name) if source else ("", "")
             facts = {"container": spec["name"], "variable": variable, "written": repr(value)}
             fail("variable-has-white-space", pod, **facts, source_kind=kind, source=name, quote=log)
+        if relevant and len(value) > 2 and value[0] == value[-1] and value[0] in "\"'":
+            source = source_of_variable(state, pod, spec, variable)
+            kind, name = (source.kind, source.name) if source else ("", "")
+            facts = {"container": spec["name"], "variable": variable, "written": value}
+            fail("variable-has-quotes", pod, **facts, source_kind=kind, source=name, quote=log)
         if _NO_URL.search(log) and _IS_URL.search(variable) and not re.match(r"[a-z][a-z0-9+.-]*://[^/]", value):
             facts = {"container": spec["name"], "variable": variable, "written": value, "quote": log}
             fail("variable-is-no-url", pod, **facts)
@@ -59,6 +67,7 @@ def explain_variable(state: State, pod: Object, spec: dict[str, Any], log: str, 
 
 def explain_not_replaced(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
     """Raise Failed where a program was given a $(NAME) that the kubelet did not replace, and names it in its log."""
+    _explain_shell_variable(state, pod, spec, log)
     for wanted in dict.fromkeys(_REFERENCE.findall(log)):
         for variable, value in state.env(pod, spec).items():
             if f"$({wanted})" in value:
@@ -66,6 +75,17 @@ def explain_not_replaced(state: State, pod: Object, spec: dict[str, Any], log: s
         for text in _arguments(spec):
             if wanted in _IN_ARGUMENT.findall(text):
                 _explain_argument(state, pod, spec, text, wanted)
+
+
+def _explain_shell_variable(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+    """Raise Failed where a program was given a variable as a shell writes it, and says so."""
+    given = [("", text) for text in _arguments(spec)] + list(state.env(pod, spec).items())
+    for variable, text in given:
+        found = None if isinstance(text, Redacted) else _OF_SHELL.fullmatch(text)
+        line = next((line.strip() for line in log.splitlines() if found and found[0] in line), "")
+        if found and line:
+            facts = {"container": spec["name"], "variable": variable, "written": text, "wanted": found[1] or found[2]}
+            fail("variable-not-replaced", pod, form="shell", quote=line[:300], **facts)
 
 
 def _arguments(spec: dict[str, Any]) -> list[str]:
@@ -98,6 +118,33 @@ def _explain_blank_secret(
         return
     facts = {"container": spec["name"], "variable": variable, "key": source.key, "quote": log}
     fail("variable-has-white-space", pod, form="secret", source_kind="Secret", source=secret.name, **facts)
+
+
+def explain_encoded_twice(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+    """Raise Failed where a name that does not resolve is the name of a Service in base64, from a Secret."""
+    services = {service.name for service in state.all("Service", pod.namespace)}
+    words = {word: _decoded(word) for word in re.findall(r"[A-Za-z0-9+/]{4,}={0,2}", log)}
+    for word, text in words.items():
+        host = re.sub(r"^[a-z+]+://", "", text).split(":")[0].split(".")[0]
+        for variable, value in state.env(pod, spec).items() if host in services and word not in services else ():
+            source = source_of_variable(state, pod, spec, variable) if isinstance(value, Redacted) else None
+            if source and source.kind == "Secret" and NAMES_A_HOST.search(variable):
+                about = {
+                    "container": spec["name"],
+                    "pod": pod.name,
+                    "variable": variable,
+                    "key": source.key or variable,
+                }
+                secret = Ref("Secret", source.name, pod.namespace)
+                fail("secret-base64-twice", secret, form="host", host=word, service=text, quote=log, **about)
+
+
+def _decoded(word: str) -> str:
+    """What a word holds in base64; empty where it holds no text."""
+    try:
+        return base64.b64decode(word, validate=True).decode("ascii").strip()
+    except ValueError:
+        return ""
 
 
 def _is_shared(state: State, pod: Object, secret: str, key: str) -> bool:
@@ -152,6 +199,7 @@ def explain_not_set(state: State, pod: Object, spec: dict[str, Any], log: str) -
     a value of that name.
     """
     env = state.env(pod, spec)
+    _explain_field_not_set(pod, spec, env, log)
     for line in reversed([line.strip() for line in log.splitlines() if _NOT_SET.search(line)]):
         for name in ["".join(found) for found in _NAME_OF_VARIABLE.findall(line)]:
             if name in env:
@@ -167,6 +215,27 @@ def explain_not_set(state: State, pod: Object, spec: dict[str, Any], log: str) -
                 source_kind, source = (holders[0].kind, holders[0].name) if holders and not near else ("", "")
                 own = {"variable": name, "near": near, "source_kind": source_kind, "source": source}
                 fail("variable-not-set", pod, container=spec["name"], quote=line[:300], **own)
+
+
+def _explain_field_not_set(pod: Object, spec: dict[str, Any], env: dict[str, str], log: str) -> None:
+    """Raise Failed where a program names a variable that is empty, as the Pod lacks the label that it comes from.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields
+    """
+    for entry in spec.get("env") or []:
+        path = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath", "")
+        found = re.fullmatch(r"metadata\.(label|annotation)s\['(.+)'\]", path)
+        line = next((one.strip() for one in log.splitlines() if re.search(rf"\b{re.escape(entry['name'])}\b", one)), "")
+        if found and line and not env.get(entry["name"]):
+            known = pod.labels if found[1] == "label" else pod.annotations
+            if found[2] not in known:
+                facts = {
+                    "variable": entry["name"],
+                    "field": found[1],
+                    "key": found[2],
+                    "near": nearest(found[2], known),
+                }
+                fail("variable-not-set", pod, form="field", container=spec["name"], quote=line[:300], **facts)
 
 
 def hidden_source(state: State, pod: Object, spec: dict[str, Any], variable: str) -> str:

@@ -13,8 +13,14 @@ TIME_TO_LISTEN = 20
 TIME_TO_RECOVER = 60
 # A container that has ended several times: how long it must have run before that counts as over.
 TIME_TO_RECOVER_FROM_RESTARTS = 600
+# The same, where it has ended only at the start of its Pod: what it needed may not have been there yet.
+TIME_TO_RECOVER_FROM_START = 60
 # The same, where it ends at long intervals. A run of a day is as good as one that never ends.
 TIME_TO_FORGET_RESTARTS = 86_400
+# A postStart hook, before it counts as one that does not end.
+TIME_FOR_HOOK = 30
+# The delay of a probe from which on it is told: a container that needs so long to start has a startup probe.
+LONG_DELAY = 600
 # A node that was away and is ready again: how long its Pods may find things missing.
 TIME_FOR_NODE_TO_COME_BACK = 120
 # A container of the Docker lab, to listen after its start.

@@ -261,6 +261,8 @@ class State:
     # Those of the unlisted kinds that this user has no right to list; LOGS where logs may not be read.
     forbidden: frozenset[str] = frozenset()
     unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
+    # "pod/container": how many seconds old each line of its log is; none where the times are not known
+    log_ages: dict[str, list[float | None]] = field(default_factory=dict)
 
     # -- questions about objects ---------------------------------------------------------------------------------------
 
@@ -446,6 +448,10 @@ class State:
         """The same, but None where the log was not read: for what a log can only make more exact."""
         return self.logs.get(f"{pod}/{container}")
 
+    def ages_of_lines(self, pod: str, container: str) -> list[float | None]:
+        """How many seconds old each line of a container's log is; empty where that is not known."""
+        return self.log_ages.get(f"{pod}/{container}", [])
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def age(self, time: str | datetime) -> float:
@@ -486,6 +492,7 @@ class State:
             "request": self.request.to_json(),
             "forbidden": sorted(self.forbidden),
             "unread_logs": _plain(self.unread_logs),
+            **({"log_ages": self.log_ages} if self.log_ages else {}),
         }
 
     @classmethod
@@ -500,6 +507,7 @@ class State:
             request=Request.from_json(data["request"]),
             forbidden=frozenset(data["forbidden"]),
             unread_logs=_with_phrases(data.get("unread_logs", {})),
+            log_ages=data.get("log_ages", {}),
         )
         if "unread_logs" not in data and state.request.logs:  # an earlier recording, which kept no log without text
             pods = state.objects.get("Pod", [])

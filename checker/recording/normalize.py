@@ -57,10 +57,13 @@ def normalised(state: State) -> dict[str, Any]:
     for kind, items in objects.items():
         where = "name" if kind == "Namespace" else "namespace"
         objects[kind] = [o for o in items if kind == "Node" or o["metadata"].get(where, "").startswith(state.namespace)]
+    has_hooks = "postStart" in json.dumps(objects.get("Pod", []))
     telling = [
         e
         for e in objects.get("Event", [])
-        if e.get("type") == "Warning" or re.search(r"probe|replica set \S+ from \d+ to 0$", e.get("message", ""))
+        if e.get("type") == "Warning"
+        or re.search(r"probe|replica set \S+ from \d+ to 0$", e.get("message", ""))
+        or (e.get("reason") == "Started" and has_hooks)
     ]
     objects["Event"] = telling
     for kind, items in storage.items():

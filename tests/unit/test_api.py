@@ -20,13 +20,13 @@ import yaml
 from checker.collect import api as api_module
 from checker.collect import kubeconfig as kubeconfig_module
 from checker.collect.api import Api, ApiError
-from checker.collect.collect import MAX_LOGS, collect
+from checker.collect.collect import MAX_LOGS, collect, containers_at_work
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
-from checker.model.state import LOGS
+from checker.model.state import LOGS, State
 from checker.model.verdict import Unknown
 from cluster import Cluster, Problem
-from tests.unit.objects import pod, state
+from tests.unit.objects import ago, pod, state
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -254,6 +254,29 @@ def test_what_may_not_be_listed_makes_unknown_and_nothing_falls_over(
     assert "passed" not in {task.verdict for task in result.tasks}
     if number == "07":
         assert {task.verdict for task in result.tasks} == {"unknown"}
+
+
+def test_the_kubelets_times_are_taken_off_the_lines_of_a_log(tmp_path: Path, server: Server) -> None:
+    server.log = (200, b"2026-01-01T11:59:50.5123456Z asked\n2026-01-01T11:59:58Z \n2026-01-01T12:00:00Z done\nleft\n")
+    seen = collect(
+        Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", logs="all", listed=state(pod("web-1"))
+    )
+    assert seen.logs["web-1/app"] == "asked\n\ndone\nleft\n"
+    assert seen.ages_of_lines("web-1", "app") == [9.5, 2.0, 0.0, None, None]
+    again = State.from_json(json.loads(json.dumps(seen.to_json())))
+    assert again.log_ages == seen.log_ages
+    server.log = (200, b"without times\n")
+    seen = collect(
+        Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", logs="all", listed=state(pod("web-1"))
+    )
+    assert seen.log_ages == {}
+
+
+def test_a_container_that_was_restarted_once_and_is_well_is_read_as_it_is_now() -> None:
+    last = {"startedAt": ago(130), "finishedAt": ago(121), "exitCode": 1}
+    for since, restarts, previous in ((120, 1, False), (30, 1, True), (120, 2, True)):
+        world = state(pod("web-1", since=since, restarts=restarts, last=last))
+        assert bool(containers_at_work(world)) is not previous
 
 
 def test_last_words_are_found_where_the_container_was_started_again_after_it_was_listed(

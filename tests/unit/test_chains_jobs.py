@@ -312,9 +312,10 @@ def cron_job(
     zone: str = "",
     deadline: int | None = None,
     suspend: bool = False,
+    policy: str = "Allow",
     **status: Any,
 ) -> Object:
-    spec = {"schedule": schedule, "suspend": suspend, "concurrencyPolicy": "Allow", "jobTemplate": {}}
+    spec = {"schedule": schedule, "suspend": suspend, "concurrencyPolicy": policy, "jobTemplate": {}}
     spec |= {"timeZone": zone} if zone else {}
     spec |= {"startingDeadlineSeconds": deadline} if deadline is not None else {}
     return obj("CronJob", "backup", age=age, metadata=metadata or {}, spec=spec, status=status)
@@ -394,6 +395,16 @@ CRON_JOB_WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
         "cronjob-run-failed",
         True,
         lambda: state(cron_job(lastScheduleTime=ago(3), lastSuccessfulTime=ago(55))),
+    ),
+    "a run goes on, and two later runs have been skipped": (
+        "cronjob-run-goes-on",
+        False,
+        lambda: with_runs(cron_job(policy="Forbid", lastScheduleTime=ago(200)), lambda c: ran(c, 200)),
+    ),
+    "a run goes on, and one later run has been skipped": (
+        "",
+        False,
+        lambda: with_runs(cron_job(policy="Forbid", lastScheduleTime=ago(120)), lambda c: ran(c, 120)),
     ),
     "it never ran when it was due": ("cronjob-missed", False, lambda: state(cron_job("58 11 * * *"))),
     "it did not run again": (

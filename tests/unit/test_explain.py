@@ -390,6 +390,23 @@ def test_a_container_that_has_come_back_again_and_again_is_not_believed_when_it_
     assert found_in(sidecar) == ["container-restarts-often@Pod/guestbook-1"]
 
 
+@pytest.mark.parametrize(
+    ("runs", "start", "found"),
+    [
+        (90, 20, []),  # it ended twice in the first twenty seconds, and has run for much longer since
+        (50, 10, ["container-restarts-often@Pod/guestbook-1"]),
+        (90, 40, ["container-restarts-often@Pod/guestbook-1"]),
+    ],
+)
+def test_a_container_that_ended_only_at_the_start_of_its_pod_is_well_after_a_while(
+    runs: float, start: float, found: list[str]
+) -> None:
+    last = {"exitCode": 1, "reason": "Error", "finishedAt": ago(runs)}
+    late = pod(since=runs - 10, last=last, restarts=2, age=runs + start)
+    late.status["startTime"] = ago(runs + start)
+    assert found_in(late) == found
+
+
 @pytest.mark.parametrize("log, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
 def test_a_lab_names_the_same_cause_of_restarts_as_explain(log: str, cause: str) -> None:
     again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checker.diagnosis.addresses import addresses_in
-from checker.diagnosis.complaints import complaint_of, complaints_that_last
+from checker.diagnosis.complaints import complaint_of, complaints, complaints_that_last
 from checker.diagnosis.explain import explained
 from checker.model.state import REACH, Object, State
 
@@ -203,3 +203,122 @@ def test_an_endpoint_by_hand_must_be_an_address_that_somebody_has() -> None:
         found = explained(state(by_hand, alive, gone, slice_with("10.244.1.7", address)))
         assert [finding.root for finding in found.findings] == ["endpoint-address-of-nobody@Service/by-hand"]
         assert f"made by hand, holds {address}. No Pod" in found.findings[0].message
+
+
+# -- what is over ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        (f"{REFUSED}\n" * 3 + "connected to shop", True),
+        (f"{REFUSED}\n" * 3 + "shop: connection established", True),
+        (f"{REFUSED}\n" * 3 + "connected", True),
+        (f"{REFUSED}\n" * 3 + "GET http://shop/list: 200", True),
+        ("db: password authentication failed\n" * 3 + "db: 3 rows read\ndb: 3 rows read", True),
+        ("I main db: Connection refused\n" * 3 + "I main db: connected\nI main page served", True),
+        # not of the same thing, not yet, or not at all
+        (f"{REFUSED}\n" * 3 + "connected to cache", False),
+        (f"{REFUSED}\n" * 3 + "connecting to shop", False),
+        (f"{REFUSED}\n" * 3 + "not connected to shop", False),
+        (f"{REFUSED}\n" * 3 + '10.244.1.1 "GET /healthz HTTP/1.1" 200', False),
+        (f"{REFUSED}\n" * 3 + "retrying shop, waiting until it is ready", False),
+        ("I main db: Connection refused\n" * 3 + "I main cache: connected\nI main page served", False),
+        (f"connected to shop\n{REFUSED}", False),
+        # it comes and goes
+        (f"{REFUSED}\nconnected to shop\n" * 3, False),
+    ],
+)
+def test_a_complaint_is_over_where_a_later_line_says_the_contrary_of_the_same_thing(text: str, over: bool) -> None:
+    assert bool(complaints_that_last(text)) is not over
+    assert bool(complaints(text)) is not over
+
+
+@pytest.mark.parametrize(
+    ("ages_of_complaints", "ages_of_others", "lasts"),
+    [
+        ([50, 48, 46], [44, 30, 10], False),
+        ([50, 48, 46], [], False),  # nothing follows for a long time
+        ([18, 16, 14], [], True),  # nothing follows yet: the program may wait
+        ([8, 6, 4], [3, 2, 1], True),  # too early to tell
+        # every ten seconds, with six lines of other kinds between
+        ([54, 44, 34, 24, 14, 4], [52, 50, 48, 46, 42, 40, 38, 36, 32, 30, 28, 26, 22, 20, 18, 16, 12, 10, 8, 6], True),
+        ([50, 48, 44, 36, 20], [42, 40, 30, 25, 12, 10, 8, 6, 4, 2, 1], True),  # twice as long each time
+        ([50, 49.9], [40, 30, 20, 10, 5, 3], False),  # one try, which was told in two lines
+    ],
+)
+def test_the_times_of_lines_show_whether_a_complaint_comes_back(
+    ages_of_complaints: list[float], ages_of_others: list[float], lasts: bool
+) -> None:
+    lines = [(age, REFUSED) for age in ages_of_complaints] + [(age, "page served") for age in ages_of_others]
+    ordered = sorted(lines, reverse=True)
+    text = "\n".join(line for _, line in ordered)
+    assert bool(complaints_that_last(text, [age for age, _ in ordered])) is lasts
+
+
+def test_the_words_of_a_run_before_are_over_when_the_container_has_run_for_longer() -> None:
+    shop = obj("Service", "shop-web", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}})
+    spec = container("asks", env=[{"name": "SHOP_HOST", "value": "shop"}], ports=[])
+
+    def world(since: float, ended: float) -> State:
+        last = {"startedAt": ago(ended + 5), "finishedAt": ago(ended), "exitCode": 1}
+        client = pod("client", containers=[spec], last=last, restarts=1, since=since)
+        log = {"client/asks": "shop: Name or service not known"}
+        return state(client, shop, logs=log, log_ages={"client/asks": [ended]})
+
+    assert "name-unknown@Pod/client" not in _roots(world(since=60, ended=70))
+    assert "name-unknown@Pod/client" in _roots(world(since=5, ended=70))
+
+
+# -- names that a policy keeps a Pod from resolving --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "egress", "wanted"),
+    [
+        ("shop does not answer: timed out", [], "dns-egress-missing"),
+        ("context deadline exceeded", [], "dns-egress-missing"),
+        ("shop: Temporary failure in name resolution", [], "dns-egress-missing"),
+        # the name has led to an address
+        ("dial tcp 10.96.0.9:80: i/o timeout", [], "path-not-allowed"),
+        ("shop: [Errno 110] Connection timed out", [], "path-not-allowed"),
+        # DNS is allowed
+        ("shop does not answer: timed out", [{"ports": [{"port": 53, "protocol": "UDP"}]}], "path-not-allowed"),
+        # the addresses may be those of the DNS
+        (
+            "shop does not answer: timed out",
+            [{"to": [{"ipBlock": {"cidr": "10.99.0.0/16"}}], "ports": [{"port": 53, "protocol": "UDP"}]}],
+            "path-not-allowed",
+        ),
+    ],
+)
+def test_a_policy_that_closes_all_egress_closes_dns_first(line: str, egress: list[object], wanted: str) -> None:
+    server = pod("shop-1", labels={"app": "shop"}, ip="10.244.1.9")
+    ports = [{"port": 80, "targetPort": 8080}]
+    shop = obj("Service", "shop", spec={"clusterIP": "10.96.0.9", "selector": {"app": "shop"}, "ports": ports})
+    spec = {"podSelector": {"matchLabels": {"app": "guestbook"}}, "policyTypes": ["Egress"], "egress": egress}
+    policy = obj("NetworkPolicy", "quiet", spec=spec)
+    world = _asking("shop", line, server, shop, slice_of("shop"), policy)
+    world.observations = {REACH: {"10.244.1.9:8080": "open"}}
+    found = explained(world).findings
+    assert [one.cause for one in found] == [wanted]
+    assert ("the name shop is not resolved" in found[0].message) is (wanted == "dns-egress-missing")
+
+
+def test_a_host_outside_that_a_ready_program_does_not_name_is_not_told() -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Egress"]}
+    policy = obj("NetworkPolicy", "quiet", spec=spec)
+    assert _roots(_asking("docs.example.com", "row 7: deadline exceeded, skipped", policy)) == []
+    named = _asking("docs.example.com", "docs.example.com: deadline exceeded", policy)
+    assert _roots(named) == ["dns-egress-missing@NetworkPolicy/quiet"]
+
+
+def test_a_name_of_the_pods_own_hosts_file_needs_no_dns() -> None:
+    client = pod(
+        "client", containers=[container("asks", env=[{"name": "SHOP_HOST", "value": "store.example.com"}], ports=[])]
+    )
+    client.raw["spec"]["hostAliases"] = [{"ip": "203.0.113.5", "hostnames": ["store.example.com"]}]
+    spec = {"podSelector": {}, "policyTypes": ["Egress"]}
+    log = {"client/asks": "store.example.com does not answer: timed out\n" * 4}
+    world = state(client, obj("NetworkPolicy", "quiet", spec=spec), logs=log)
+    assert "dns-egress-missing" not in [one.cause for one in explained(world).findings]
