@@ -31,10 +31,10 @@ from checker.model.state import CLASS, visible_objects
 from checker.ui.watch.server import BEHIND, _give
 from checker.ui.watch.view import change, panel_view, view_of, whole
 from cluster import Problem
+from tests.unit.fake_api_server import BREAK, Cluster, until
 from tests.unit.fake_class import NAME, NOW, RECORD, FakeClass
 from tests.unit.live_class import TOKEN, MadeUpLive, Served, roster, served
 from tests.unit.test_api import kubeconfig
-from tests.unit.test_live import BREAK, Cluster, until
 
 LEARNERS: dict[str, tuple[str, str] | None] = {
     "ada": ("07", "solution"),
@@ -53,15 +53,6 @@ def nobody_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 # -- the watch --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as found:
-        yield found
-        found.awake.set()
-        found.send("*", BREAK)
-        found.shutdown()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from checker.classroom.roster import Learner as Enrolled
 from checker.collect.api import Api
 from checker.marking.live_class import LiveClass
 from checker.model.catalogue import problem, say
+from checker.ui import marks_page
 from checker.ui.base_widget import module, style
 from checker.ui.picture.drawing import Places
 from checker.ui.watch.view import View, change, panel_view, picture_view, view_of, whole
@@ -156,8 +157,8 @@ class _File(_Handler):
 
 
 FILES: dict[str, Callable[[], str]] = {
-    "page.css": lambda: (HERE / "page.css").read_text(),
-    "page.js": lambda: (HERE / "page.js").read_text(),
+    "page.css": lambda: marks_page.style(HERE / "page.css"),
+    "page.js": lambda: module(HERE / "page.js"),
     "panel.css": lambda: style(UI / "panel" / "panel.css"),
     "panel.js": lambda: module(UI / "panel" / "panel.js"),
     "picture.css": lambda: style(UI / "picture" / "picture.css"),
