@@ -124,6 +124,54 @@ def test_it_tells_whose_object_changed_and_whether_somebody_changed_it(
     until(lambda: told[-1] == ("Deployment", "t-ada", True) and not watch.of("Deployment", "t-ada"))
 
 
+def test_of_an_object_that_is_too_large_only_its_name_is_kept(cluster: Cluster, watch: ClassWatch) -> None:
+    home(cluster, "ada")
+    put(cluster, "deployments", "small", "t-ada", spec={"replicas": 1})
+    put(cluster, "deployments", "web", "t-ada", spec={"note": "x" * class_watch.LARGEST})
+    watched(cluster, watch)
+    assert watch.too_large(["t-ada", "t-bob"]) == ["Deployment web"] and watch.too_large(["t-bob"]) == []
+    assert [one["metadata"]["name"] for one in watch.of("Deployment", "t-ada")] == ["small"]
+    assert "note" not in json.dumps(watch._by_place["Deployment", "t-ada"])
+    put(cluster, "deployments", "web", "t-ada", "MODIFIED", spec={"note": "x"})
+    until(lambda: not watch.too_large(["t-ada"]))
+    assert [one["metadata"]["name"] for one in watch.of("Deployment", "t-ada")] == ["small", "web"]
+    put(cluster, "deployments", "web", "t-ada", "MODIFIED", metadata={"annotations": {"a": "x" * class_watch.LARGEST}})
+    until(lambda: watch.too_large(["t-ada"]))
+    put(cluster, "deployments", "web", "t-ada", "DELETED", spec={"note": "x" * class_watch.LARGEST})
+    until(lambda: not watch.too_large(["t-ada"]))
+
+
+def test_a_lab_with_an_object_that_is_too_large_is_not_judged_and_the_page_says_so(
+    live: LiveClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged(live)
+    assert words(live, "bob")
+    large = ["ConfigMap big"]
+    monkeypatch.setattr(live, "_watch", Large(large))
+    live.take("ConfigMap", "t-bob", True)
+    until(lambda: (look := live.look("bob", "07")) and look.why)
+    look = live.look("bob", "07")
+    assert look and "ConfigMap big" in look.why and look.result is None
+    large.clear()
+    live.take("ConfigMap", "t-bob", True)
+    until(lambda: (look := live.look("bob", "07")) and look.result)
+
+
+class Large:
+    """A watch that knows nothing but which objects of bob's are too large."""
+
+    is_complete, away = True, ""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def too_large(self, namespaces: tuple[str, ...]) -> list[str]:
+        return self.names if "t-bob" in namespaces else []
+
+    def stop(self) -> None:
+        pass
+
+
 def test_a_nodes_heartbeat_is_no_change(cluster: Cluster, watch: ClassWatch, told: list[tuple[str, str, bool]]) -> None:
     def beat(at: str, ready: str = "True") -> None:
         condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": at}
