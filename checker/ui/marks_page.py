@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from checker.marking.exports import evidence_of
-from checker.marking.report import NOT_BEGUN, Cell, ClassReport, OfLab, Row, time_text
+from checker.marking.report import NOT_BEGUN, CauseCount, Cell, ClassReport, OfLab, Row, time_text
 from checker.model.catalogue import say
 from checker.ui.report import SYMBOL, TO_DO, WAITING
 from cluster.language import language
@@ -100,10 +100,14 @@ def _causes(of_lab: OfLab) -> str:
     for one in of_lab.causes:
         words = say("marking-page-of", learners=one.learners, of=of_lab.begun, title=one.title)
         counts = "".join(_heat(one.by_task.get(task.id, 0), of_lab.begun) for task in tasks)
-        rows.append(f'<th scope="row">{escape(words)}</th>{counts}<td>{escape(one.lesson)}</td>')
+        rows.append(f'<th scope="row">{escape(words)}</th>{counts}<td>{escape(_lesson(one))}</td>')
     return _table(
         f"causes-{of_lab.lab.number}", say("marking-page-causes", lab=of_lab.lab.number), "causes", head, rows
     )
+
+
+def _lesson(one: CauseCount) -> str:
+    return say("watch-lesson", lesson=one.lesson, section=one.section) if one.lesson else ""
 
 
 def _heat(count: int, of: int) -> str:

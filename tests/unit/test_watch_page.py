@@ -491,7 +491,8 @@ def test_a_lab_that_is_begun_and_not_judged_yet_waits() -> None:
 def test_the_causes_are_those_of_the_report_with_the_lesson_to_show() -> None:
     (first, *_) = view(MadeUpLive(7))["labs"]["07"]["causes"]
     assert first["words"] == "2 of 6: The Service selects no Pod"
-    assert first["lesson"] == "lesson 07 (kubeclass study 07)" and first["meaning"]
+    assert first["lesson"] == "Lesson 07: A Service: one name for many Pods" and first["meaning"]
+    assert first["address"] == "lesson?lesson=07&section=A+Service%3A+one+name+for+many+Pods"
 
 
 def test_what_is_shown_without_names_names_nobody() -> None:

@@ -156,7 +156,7 @@ function drawCauses(shown) {
     make("th", { scope: "row" }, one.words),
     ...one.counts.map((count) => heat(count, shown.number_begun)),
     make("td", {}, one.meaning),
-    make("td", {}, one.lesson)));
+    make("td", {}, one.address ? make("a", { href: one.address, target: "_blank" }, one.lesson) : one.lesson)));
 }
 
 function heat(count, of) {
