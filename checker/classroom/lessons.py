@@ -63,18 +63,18 @@ class InClass:
                 return found[0]
             return "\n".join(f"!kubectl delete all --all -n {name} {found[2]}" for name in doomed)
 
-        # Lesson 14 has a namespace of its own, and the lessons after it are in the learner's first namespace again.
-        begin = "!kubeclass clear --yes --namespace {0}\n!kubectl config set-context --current --namespace {0}"
-        text = _CLEAR.sub(begin.format(names["learn"]), text)
         text = _DELETE.sub(emptied, _CREATE.sub(is_there, text))
         text = re.sub(r"(?<![\w-])learn-[a-z]+(?![\w-])", own, text)
-        return _ALONE.sub(own, text)
+        text = _ALONE.sub(own, text)
+        # Lesson 14 has a namespace of its own, and the lessons after it are in the learner's first namespace again.
+        begin = "!kubeclass clear --yes --namespace {0}\n!kubectl config set-context --current --namespace {0}"
+        return _CLEAR.sub(begin.format(names["learn"]), text)
 
     def _names(self, number: str) -> dict[str, str]:
         """The namespaces of a lesson that the learner has under another name."""
         known = {"": self.home, **self.further}
-        roles = {"learn": "", **{f"learn-{suffix}": suffix for suffix in self.further}, **ROLES.get(number, {})}
-        return {name: known[role] for name, role in roles.items() if role in known}
+        roles = {**{f"learn-{suffix}": suffix for suffix in self.further}, **ROLES.get(number, {})}
+        return {"learn": self.home} | {name: known[role] for name, role in roles.items() if role in known}
 
 
 def in_class(cluster: Cluster) -> InClass:

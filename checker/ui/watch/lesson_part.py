@@ -72,7 +72,7 @@ def html_of(lesson: str, heading: str) -> str:
         f'<!doctype html>\n<html lang="{escape(language())}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<title>{title}</title>\n<link rel="stylesheet" href="page.css">\n</head>\n<body class="lesson">\n<main>\n'
-        f"<p>{title}</p>\n{_body(cells)}\n</main>\n</body>\n</html>\n"
+        f"<p>{escape(say('watch-lesson', lesson=lesson, section=''))}</p>\n{_body(cells)}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -82,19 +82,23 @@ def _body(cells: list[Cell]) -> str:
 
     shown = {"cells": [_shown(cell) for cell in cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     notebook = reads_json(json.dumps(shown))  # type: ignore[no-untyped-call]
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True
+    )
     exporter.exclude_anchor_links = True
     body: str = exporter.from_notebook_node(notebook)[0]
-    return _BESIDE.sub(r"\1", body)
+    # Long lines scroll, by keyboard too.
+    return _BESIDE.sub(r"\1", body).replace("<pre>", '<pre tabindex="0">')
 
 
 def _shown(cell: Cell) -> Cell:
-    """A cell without what is not for all to see, which is the answer of a prediction, and with widgets as text."""
+    """A cell as it is for all to see: of a prediction, only the question; and widgets as text."""
     cell = copy.deepcopy(cell)
-    if ((cell.get("metadata") or {}).get("jupyter") or {}).get("source_hidden"):
-        cell["source"] = ""
     for output in cell.get("outputs", []):
         output.get("data", {}).pop(VIEW, None)
+    if ((cell.get("metadata") or {}).get("jupyter") or {}).get("source_hidden"):
+        asked = ["".join(one.get("data", {}).get("text/plain", "")) for one in cell["outputs"]]
+        return {"cell_type": "markdown", "id": cell["id"], "metadata": {}, "source": "\n\n".join(asked)}
     return cell
 
 
