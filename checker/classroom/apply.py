@@ -16,6 +16,7 @@ from checker.classroom.plan import Class, steps
 from checker.collect.api import Api, ApiError
 from checker.model.catalogue import problem
 from checker.model.state import CLASS
+from cluster.waiting import wait_until
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -73,6 +74,25 @@ def namespaces(api: Api) -> list[Manifest]:
     except ApiError as error:
         raise refused(error) from None
     return found
+
+
+def wait_for_ending(api: Api, plan: Class, waiting: Callable[[], None], timeout: float = 300) -> None:
+    """Wait until no namespace of the plan is being deleted, as after a `class remove` that was stopped.
+
+    waiting: called once where one is. timeout: in seconds. Raises Problem after it, and where the API server refuses.
+    """
+    wanted = {name for one in plan.learners for name in (plan.home(one), *plan.namespaces(one).values())}
+
+    def ending() -> list[str]:
+        there = {one["metadata"]["name"] for one in namespaces(api) if "deletionTimestamp" in one["metadata"]}
+        return sorted(wanted & there)
+
+    if not ending():
+        return
+    waiting()
+    wait_until(lambda: not ending(), timeout, pause=2)
+    if left := ending():
+        raise problem("class-still-ending", name=plan.name, namespaces=left[:5], more=len(left[5:]) or "")
 
 
 def create(api: Api, plan: Class, report: Callable[[str, int, int], None]) -> Done:

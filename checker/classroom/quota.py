@@ -13,6 +13,8 @@ from checker.model.quantity import quantity
 
 Manifest = dict[str, Any]
 NAME = "class"
+# Bytes in one ConfigMap or Secret, and in the annotations of one object. `kubectl apply` keeps the manifest in one.
+LARGEST_DATA, LARGEST_ANNOTATIONS = 32 * 1024, 64 * 1024
 ROOM = 5  # Pods beside those that the manifests name: of a rollout, of a Job, or scaled by hand
 
 
@@ -60,6 +62,11 @@ class Quota:
             "count/jobs.batch": "40",
             "count/cronjobs.batch": "10",
             "count/networkpolicies.networking.k8s.io": "40",
+            "count/replicasets.apps": "250",  # a Deployment keeps ten old ones
+            "count/poddisruptionbudgets.policy": "10",
+            "count/horizontalpodautoscalers.autoscaling": "10",
+            "resourcequotas": "10",
+            "count/limitranges": "10",
         }
         if budget:
             hard |= {"requests.cpu": most.cpu, "requests.memory": most.memory}

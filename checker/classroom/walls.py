@@ -15,7 +15,7 @@ from typing import Any
 
 from checker.classroom.kinds import VERSIONS
 from checker.classroom.names import ACCOUNT, HUB, LEARNER, OBSERVER, OWN_BUDGET, ROLE, WALLED, labelled, shared
-from checker.classroom.quota import Quota
+from checker.classroom.quota import LARGEST_ANNOTATIONS, LARGEST_DATA, Quota
 from checker.grading.seeds import SEED
 from checker.model.catalogue import say
 from checker.model.state import CLASS, LAB, STARTED
@@ -135,7 +135,7 @@ def admission(
         "kept",
         [
             _on(
-                ["", "apps", "batch", "networking.k8s.io", "policy", "autoscaling", "rbac.authorization.k8s.io"],
+                [*_LEARNERS_GROUPS, "rbac.authorization.k8s.io"],
                 ["*"],
                 ["CREATE", "UPDATE", "DELETE"],
             )
@@ -209,6 +209,20 @@ def admission(
     )
     yield from _guard(
         class_name,
+        "annotations",
+        [_on(_LEARNERS_GROUPS, ["*"], ["CREATE", "UPDATE"])],
+        [_valid(_small("metadata.annotations", LARGEST_ANNOTATIONS), "large-annotations", most=LARGEST_ANNOTATIONS)],
+        conditions=[by_learner],
+    )
+    yield from _guard(
+        class_name,
+        "data",
+        [_on([""], ["configmaps", "secrets"], ["CREATE", "UPDATE"])],
+        [_valid(_small(field, LARGEST_DATA), "large-data", most=LARGEST_DATA) for field in ("data", "binaryData")],
+        conditions=[by_learner],
+    )
+    yield from _guard(
+        class_name,
         "egress",
         [_on(["networking.k8s.io"], ["networkpolicies"], ["CREATE", "UPDATE"])],
         [
@@ -228,6 +242,18 @@ _NOT_THE_CLASSES = (
     f"(object == null || !has(object.metadata.labels) || !('{CLASS}' in object.metadata.labels)) && "
     f"(oldObject == null || !has(oldObject.metadata.labels) || !('{CLASS}' in oldObject.metadata.labels))"
 )
+
+
+# The API groups of what a learner may create (rights.py).
+_LEARNERS_GROUPS = ["", "apps", "batch", "networking.k8s.io", "policy", "autoscaling"]
+
+
+def _small(field: str, most: int) -> str:
+    """Whether the texts in a map of an object have at most so many characters together.
+
+    Source: https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-list-library
+    """
+    return f"!has(object.{field}) || object.{field}.map(key, size(object.{field}[key])).sum() <= {most}"
 
 
 def _same(field: str, *but: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -22,6 +23,10 @@ Raw = dict[str, Any]
 # Parts of an object that change although nobody has changed the object.
 _MARKS_OF_A_WRITE = ("resourceVersion", "managedFields")
 BY_STATUS = "why-http-status"  # the API server answered, with a status and without a message
+# Bytes of an object, as JSON, that are kept. The class's admission policies and this bound keep a learner from filling
+# the memory of the teacher's page (checker/classroom/walls.py).
+LARGEST = 128 * 1024
+_TOO_LARGE = "kubeclass.dev/too-large"  # beside the metadata of an object of which nothing else is kept
 _HEARTBEATS = ("lastHeartbeatTime", "lastUpdateTime")
 
 
@@ -43,6 +48,7 @@ class ClassWatch(Watch):
         super().__init__(api, "", lambda: changed("", "", False), kinds)
         self._prefix, self._class, self._tell = f"{name}-", name, changed
         self._by_place: dict[tuple[str, str], dict[str, Raw]] = {}  # (kind, namespace): uid: object
+        self._large: dict[str, tuple[str, str]] = {}  # uid: (namespace, "ConfigMap big")
         self._namespaces: dict[str, Raw] = {}  # never changed, only replaced: others may be reading it
 
     # -- for other threads -------------------------------------------------------------------------------------------
@@ -85,8 +91,14 @@ class ClassWatch(Watch):
     def of(self, kind: str, namespace: str) -> list[Raw]:
         """The objects of a kind in a namespace, by name; to be read only."""
         with self._lock:
-            found = list(self._by_place.get((kind, namespace), {}).values())
+            found = [raw for raw in self._by_place.get((kind, namespace), {}).values() if not raw.get(_TOO_LARGE)]
         return sorted(found, key=lambda raw: str(raw["metadata"]["name"]))
+
+    def too_large(self, namespaces: Iterable[str]) -> list[str]:
+        """The objects in these namespaces that are larger than LARGEST: "ConfigMap big". `of` leaves them out."""
+        wanted = set(namespaces)
+        with self._lock:
+            return sorted(name for namespace, name in self._large.values() if namespace in wanted)
 
     # -- the watching thread -----------------------------------------------------------------------------------------
 
@@ -109,16 +121,18 @@ class ClassWatch(Watch):
     def _is_seen(self, kind: Kind, raw: Raw) -> bool:
         where = raw["metadata"].get("namespace") or (raw["metadata"]["name"] if kind.name == "Namespace" else "")
         if raw["metadata"]["name"] == HAND:  # nothing else of it is read, and a learner may have put anything into it
-            kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
-            metadata = {key: raw["metadata"][key] for key in kept if key in raw["metadata"]}
-            raw.clear()
-            raw["metadata"] = metadata
-        return (not where or where.startswith(self._prefix)) and super()._is_seen(kind, raw)
+            _reduce(raw)
+        is_seen = (not where or where.startswith(self._prefix)) and super()._is_seen(kind, raw)
+        if is_seen and raw["metadata"].get("namespace") and len(json.dumps(raw, ensure_ascii=False)) > LARGEST:
+            _reduce(raw)
+            raw[_TOO_LARGE] = True
+        return is_seen
 
     def _forget(self) -> None:
         super()._forget()
         with self._lock:
             self._by_place.clear()
+            self._large.clear()
             self._namespaces = {}
         self._changed()
 
@@ -137,8 +151,11 @@ class ClassWatch(Watch):
         where = metadata.get("namespace", "")
         with self._lock:
             place = self._by_place.setdefault((kind.name, where), {})
+            self._large.pop(metadata["uid"], None)
             if after:
                 place[metadata["uid"]] = after
+                if after.get(_TOO_LARGE):
+                    self._large[metadata["uid"]] = (where, f"{kind.name} {metadata['name']}")
             else:
                 place.pop(metadata["uid"], None)
                 if not place:
@@ -159,6 +176,14 @@ class ClassWatch(Watch):
 def all_kinds() -> tuple[str, ...]:
     """The kinds that are watched: all that a check or an explanation may read."""
     return tuple(KINDS)
+
+
+def _reduce(raw: Raw) -> None:
+    """Keep only what tells an object from others, and its times."""
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+    metadata = {key: raw["metadata"][key] for key in kept if key in raw["metadata"]}
+    raw.clear()
+    raw["metadata"] = metadata
 
 
 def _version(raw: Raw) -> str:

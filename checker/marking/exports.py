@@ -108,6 +108,7 @@ def _lab(of_lab: OfLab) -> dict[str, Any]:
                 "cause": one.cause,
                 "title": one.title,
                 "lesson": one.lesson,
+                "section": one.section,
                 "learners": one.learners,
                 "tasks": one.by_task,
             }

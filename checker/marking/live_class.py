@@ -20,6 +20,7 @@ from checker.collect.class_watch import ClassWatch, all_kinds
 from checker.grading.labs import Lab
 from checker.marking.class_objects import ClassObjects, Learner, is_begun, learners_of, state_at
 from checker.marking.whole_class import LEARNERS_AT_A_TIME, Look, Seen, labs_named, look_at
+from checker.model.catalogue import say
 from checker.model.fault import Reason
 from checker.model.state import State
 
@@ -234,12 +235,16 @@ class LiveClass:
                     return
                 learner, lab = self._learners[pair[0]], next(x for x in self._begun[pair[0]] if x.number == pair[1])
                 self._at_work.add(pair)
-            look = look_at(self.api, self._objects, learner, lab)
+            large = self._watch.too_large(learner.namespaces) if self._watch else []
+            if large:
+                look = Look(learner, lab, why=say("watch-too-large", objects=large[:3]))
+            else:
+                look = look_at(self.api, self._objects, learner, lab)
             with self._ready:
                 self._at_work.discard(pair)
                 is_there = self._learners.get(pair[0]) == learner and lab in self._begun.get(pair[0], ())
                 if is_there and not self.away:
-                    self._keep(pair, look)
+                    self._keep(pair, look, is_final=bool(large))
                 self._ready.notify_all()
             self._changed()
 
@@ -259,9 +264,10 @@ class LiveClass:
                 return pair
         return None
 
-    def _keep(self, pair: Pair, look: Look) -> None:
+    def _keep(self, pair: Pair, look: Look, is_final: bool) -> None:
+        """is_final: another look at the same objects would say the same."""
         before, known = self._looks.get(pair), self._courses.get(pair)
-        if look.why and before and before.result:
+        if look.why and not is_final and before and before.result:
             look = replace(before, why="")  # the last verdicts stay until there are others
             pause = AGAIN
         else:

@@ -45,11 +45,15 @@ class Row:
 
 @dataclass(frozen=True)
 class CauseCount:
-    """One cause in one lab. learners: how many have it. by_task: how many at each task, by its id. lesson: about it."""
+    """One cause in one lab. learners: how many have it. by_task: how many at each task, by its id.
+
+    lesson, section: what covers it. section: a heading of the lesson; empty where none is known.
+    """
 
     cause: str
     title: str
     lesson: str
+    section: str
     learners: int
     by_task: dict[str, int]
 
@@ -154,7 +158,9 @@ def _of_lab(lab: Lab, rows: list[Row], hide_names: bool) -> OfLab:
 
 def _count(lab: Lab, cause: str, learners: int, by_task: dict[str, int]) -> CauseCount:
     entry = lab.causes.get(cause)
-    return CauseCount(cause, entry.title if entry else cause, entry.lesson if entry else "", learners, by_task)
+    if not entry:
+        return CauseCount(cause, cause, "", "", learners, by_task)
+    return CauseCount(cause, entry.title, entry.lesson, entry.section, learners, by_task)
 
 
 def _notes(seen: Seen, roster: dict[str, Enrolled], shown: dict[str, str], hide_names: bool) -> Iterable[str]:

@@ -1,4 +1,4 @@
-// What the panel and the picture share in a front end: it is put before either of them (base_widget.py).
+// What the widgets and the teacher's page share in a front end: it is put before each of them (base_widget.py).
 
 const EVERY = 15_000; // milliseconds between two words to the kernel that somebody is looking
 

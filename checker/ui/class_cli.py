@@ -14,6 +14,7 @@ import click
 from checker.ui import command
 
 if TYPE_CHECKING:
+    from checker.classroom.lock import Holder
     from checker.classroom.record import Record
     from checker.collect.api import Api
 
@@ -71,6 +72,7 @@ def create(
     from checker.classroom import apply, offers, record, where
     from checker.classroom import hub as hub_room
     from checker.classroom.build import build, further_suffixes, labs_of_a_class, short_of
+    from checker.classroom.lock import locked, require_free
     from checker.classroom.names import HUB
     from checker.classroom.needs import left_out
     from checker.classroom.quota import Quota, parse_quota
@@ -88,6 +90,7 @@ def create(
     api = Api(cluster)
     seen = offers.look(api)
     offers.may(api, name)
+    require_free(api, name, "create", waits_for=("create",))
     known = record.read(api, name)
     wanted = parse_quota(quota, known.quota if known else Quota())
     prefix = checked_prefix(registry) or (known.registry if known else "")
@@ -117,13 +120,19 @@ def create(
         _install_observer(cluster, prefix)
         is_enforced = offers.enforced(api)
     gives = (*seen.offers, *(["policies"] if is_enforced else []))
-    ends = known.ends if known and known.ends > datetime.now(UTC) else datetime.now(UTC) + timedelta(hours=hours)
-    record.write(api, record.Record(name, ends, gives, prefix, wanted, further if has_hub else None))
-    progress = _Progress()
-    done = apply.create(api, plan, progress.of_step)
     gone_later: list[str] = []
-    if leaving and (yes or _confirmed(say("class-leaving-question", learners=len(leaving)), yes)):
-        gone_later = remove_learners(api, name, progress.of("class-step-leaving"), leaving)
+    with locked(api, name, "create", _waits_for(name), waits_for=("create",)) as require_lock:
+        if (latest := record.read(api, name)) and latest.ends > datetime.now(UTC):
+            ends = latest.ends
+        else:
+            ends = datetime.now(UTC) + timedelta(hours=hours)
+        apply.wait_for_ending(api, plan, lambda: tell(f"… {say('class-step-ending')}"))
+        record.write(api, record.Record(name, ends, gives, prefix, wanted, further if has_hub else None))
+        progress = _Progress(require_lock)
+        done = apply.create(api, plan, progress.of_step)
+        leaving = [home for home in leaving if home in _homes(api, name)]
+        if leaving and (yes or _confirmed(say("class-leaving-question", learners=len(leaving)), yes)):
+            gone_later = remove_learners(api, name, progress.of("class-step-leaving"), leaving)
     not_here = left_out(labs, gives)
     if as_json:
         return _print(
@@ -265,6 +274,7 @@ def remove(name: str, context: str, kubeconfig: Path | None, yes: bool, as_json:
     """Delete exactly what carries the class's label."""
     from checker.classroom import where
     from checker.classroom.apply import listed
+    from checker.classroom.lock import locked, require_free
     from checker.classroom.remove import leftovers, stays
     from checker.classroom.remove import remove as remove_class
     from checker.collect.api import Api
@@ -272,6 +282,7 @@ def remove(name: str, context: str, kubeconfig: Path | None, yes: bool, as_json:
 
     cluster = where.cluster_of_class(name, context, kubeconfig)
     api = Api(cluster)
+    require_free(api, name, "remove")
     found = listed(api, name)
     if not found:
         where.remember(name, None)
@@ -280,8 +291,9 @@ def remove(name: str, context: str, kubeconfig: Path | None, yes: bool, as_json:
     question = say("class-remove-question", name=name, context=cluster.context, namespaces=namespaces)
     if not _confirmed(question, yes):
         raise problem("class-not-removed", name=name, exit_code=1)
-    remaining = remove_class(api, name, _Progress().of("class-step-remove"))
-    left = leftovers(api, name)
+    with locked(api, name, "remove", _waits_for(name)) as require_lock:
+        remaining = remove_class(api, name, _Progress(require_lock).of("class-step-remove"))
+        left = leftovers(api, name)
     if not left:
         where.remember(name, None)
     if as_json:
@@ -405,13 +417,24 @@ def _install_observer(cluster: Any, registry: str) -> None:
         observer.install(cluster, registry=registry)
 
 
+def _waits_for(name: str) -> Callable[[Holder], None]:
+    """Tells that this command waits for another one."""
+    from checker.model.catalogue import say
+    from cluster.progress import tell
+
+    return lambda holder: tell(
+        say("class-waits-for", name=name, who=holder.who, since=f"{holder.since.astimezone(UTC):%H:%M:%S UTC}")
+    )
+
+
 class _Progress:
     """Tells how far a step is: at its first and last object, and every few seconds."""
 
     PAUSE = 3.0  # seconds between two lines
 
-    def __init__(self) -> None:
-        self._last_report = 0.0
+    def __init__(self, require: Callable[[], None] = lambda: None) -> None:
+        """require: raises Problem where the step must not go on."""
+        self._last_report, self._require = 0.0, require
 
     def of_step(self, step: str, done: int, of: int) -> None:
         self._tell(f"class-step-{step}", done, of)
@@ -426,6 +449,7 @@ class _Progress:
         from checker.model.catalogue import say
         from cluster.progress import tell
 
+        self._require()
         if done == of or time.monotonic() - self._last_report > self.PAUSE:
             self._last_report = time.monotonic()
             tell(f"{'✔' if done == of else '…'} {say(sentence)} ({done}/{of})")

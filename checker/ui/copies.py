@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from checker.classroom.lessons import InClass
 from checker.model.catalogue import problem, say
 from checker.ui.lesson_files import (
     UNREADABLE,
@@ -28,6 +29,7 @@ from cluster import paths
 from cluster.versions import course_version
 
 MANIFEST = ".kubeclass.json"
+OWN = InClass()  # the learner's own cluster
 LINKED = ("guestbook", "work")
 
 
@@ -49,16 +51,16 @@ class Manifest(msgspec.Struct):
     old_work: bool = False
 
 
-def bring_up_to_date(folder: Path, pages: Iterable[str], registry: str = "") -> list[str]:
+def bring_up_to_date(folder: Path, pages: Iterable[str], here: InClass = OWN) -> list[str]:
     """Put the course's files into the learner's folder. No file that the learner has changed is overwritten.
 
-    pages: the files of the lessons. registry: the prefix of the images' names in them (lesson_files.py). Returns what
-    to tell the learner, in sentences. Raises Problem where the folder cannot be used or the disk is full; then every
+    pages: the files of the lessons. here: how a class names images and namespaces in them. Returns what to tell the
+    learner, in sentences. Raises Problem where the folder cannot be used or the disk is full; then every
     file is either the old one or the new one.
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        wanted = course_files(pages, registry)
+        wanted = course_files(pages, here)
         told = [] if opened.is_known else [say("copies-first", folder=folder), *opened.take_over_old_lessons(wanted)]
         told += [sentence for name, content in wanted.items() if (sentence := opened.update(name, content))]
         opened.forget_all_but(wanted)
@@ -68,15 +70,15 @@ def bring_up_to_date(folder: Path, pages: Iterable[str], registry: str = "") -> 
         return told
 
 
-def reset(folder: Path, page: str, registry: str = "") -> str:
-    """Put a lesson back as the course has it. registry: as for bring_up_to_date.
+def reset(folder: Path, page: str, here: InClass = OWN) -> str:
+    """Put a lesson back as the course has it. here: as for bring_up_to_date.
 
     Returns the name of the file that keeps what the learner had changed, or "" where nothing was changed. Raises
     Problem as bring_up_to_date.
     """
     with _problems_of(folder):
         opened = _Folder(folder)
-        backup = opened.put_back(page, lesson(page, registry))
+        backup = opened.put_back(page, lesson(page, here))
         opened.save()
         return backup
 

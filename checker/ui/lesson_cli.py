@@ -16,7 +16,8 @@ def lesson() -> None:
 @command.argument("lesson", metavar="LESSON", help="help-lesson-number")
 def reset(lesson: str) -> None:
     """Put a lesson back as the course has it. What the learner has changed is kept under another name."""
-    from checker.classroom.target import registry_of, target
+    from checker.classroom.lessons import in_class
+    from checker.classroom.target import target
     from checker.model.catalogue import say
     from checker.ui import copies
     from checker.ui.study import page_to_open
@@ -24,6 +25,6 @@ def reset(lesson: str) -> None:
 
     page = page_to_open(lesson)
     folder = paths.folder()
-    backup = copies.reset(folder, page, registry_of(target()))
+    backup = copies.reset(folder, page, in_class(target()))
     click.echo(say("lesson-reset-done", page=page, folder=folder, backup=backup))
     click.echo(say("lesson-reset-open"))

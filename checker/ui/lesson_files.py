@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from checker.classroom.registry import prefixed
+from checker.classroom.lessons import InClass
 from checker.grading.labs import load_lab
 from cluster import Problem, paths
 from cluster.process import finish
@@ -21,29 +21,30 @@ _LAB = re.compile(r'\blab\("(\d\d)"\)')
 UNREADABLE = "unreadable"  # in place of the digest of a notebook that is not JSON
 
 
-def course_files(pages: Iterable[str], registry: str = "") -> dict[str, bytes]:
-    """What is laid into a folder: names and contents. registry: see `lesson`."""
+def course_files(pages: Iterable[str], here: InClass) -> dict[str, bytes]:
+    """What is laid into a folder: names and contents. here: see `lesson`."""
     lessons = paths.lessons()
-    found = {page: lesson(page, registry) for page in pages}
+    found = {page: lesson(page, here) for page in pages}
     for path in sorted(path for pattern in BESIDE_LESSONS for path in lessons.glob(pattern)):
         if path.is_file() and not path.name.startswith("."):
             found[str(path.relative_to(lessons))] = path.read_bytes()
     return found
 
 
-def lesson(page: str, registry: str = "") -> bytes:
+def lesson(page: str, here: InClass) -> bytes:
     """A lesson as a learner gets it, without outputs.
 
-    registry: the prefix of the course's images, in a class that names one. Commands and manifests of the copy have it.
-    A lesson whose lab is in the learner's own container engine stays as it is.
+    here: how the class names images and namespaces. A lesson whose lab is in the learner's own container engine stays
+    as it is.
     """
     data = json.loads((paths.lessons() / page).read_bytes())
-    prefix = "" if _is_of_the_engine(data) else registry
+    fit = InClass() if _is_of_the_engine(data) else here
     for cell in data["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
-        if prefix:
-            cell["source"] = prefixed("".join(cell["source"]), prefix).splitlines(keepends=True)
+        source = "".join(cell["source"])
+        if (fitted := fit.text(page[:2], source, cell["cell_type"] == "code")) != source:
+            cell["source"] = fitted.splitlines(keepends=True)
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
 
 

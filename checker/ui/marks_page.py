@@ -11,26 +11,32 @@ from html import escape
 from pathlib import Path
 
 from checker.marking.exports import evidence_of
-from checker.marking.report import NOT_BEGUN, Cell, ClassReport, OfLab, Row, time_text
+from checker.marking.report import NOT_BEGUN, CauseCount, Cell, ClassReport, OfLab, Row, time_text
 from checker.model.catalogue import say
 from checker.ui.report import SYMBOL, TO_DO, WAITING
 from cluster.language import language
 
+HERE = Path(__file__).parent
 SYMBOLS = {**SYMBOL, "waiting": WAITING, NOT_BEGUN: TO_DO}
 # The file may load and run nothing but its own style. Source: https://www.w3.org/TR/CSP3/
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+def style(path: Path) -> str:
+    """The style sheet of a page with marks: what all share (marks_base.css), and its own."""
+    return (HERE / "marks_base.css").read_text() + path.read_text()
+
+
 def html_of(report: ClassReport) -> str:
     """The whole file."""
-    style = (Path(__file__).parent / "marks_page.css").read_text()
+    shown_as = style(HERE / "marks_page.css")
     title = escape(say("marking-page-title", name=report.name))
     labs = "".join(_lab(report, one) for one in report.labs) or _paragraph(say("marking-page-nothing"))
     return (
         f'<!doctype html>\n<html lang="{escape(language())}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+        f"<title>{title}</title>\n<style>\n{shown_as}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
         f"{_paragraph(say('marking-page-time', time=time_text(report.time), learners=len(report.learners)))}"
         f"{_notes(report.notes)}{_contents(report)}{labs}</main>\n</body>\n</html>\n"
     )
@@ -94,10 +100,14 @@ def _causes(of_lab: OfLab) -> str:
     for one in of_lab.causes:
         words = say("marking-page-of", learners=one.learners, of=of_lab.begun, title=one.title)
         counts = "".join(_heat(one.by_task.get(task.id, 0), of_lab.begun) for task in tasks)
-        rows.append(f'<th scope="row">{escape(words)}</th>{counts}<td>{escape(one.lesson)}</td>')
+        rows.append(f'<th scope="row">{escape(words)}</th>{counts}<td>{escape(_lesson(one))}</td>')
     return _table(
         f"causes-{of_lab.lab.number}", say("marking-page-causes", lab=of_lab.lab.number), "causes", head, rows
     )
+
+
+def _lesson(one: CauseCount) -> str:
+    return say("watch-lesson", lesson=one.lesson, section=one.section) if one.lesson else ""
 
 
 def _heat(count: int, of: int) -> str:

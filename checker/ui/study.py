@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from checker.classroom.target import registry_of, target
+from checker.classroom.lessons import in_class
+from checker.classroom.target import target
 from checker.collect.kubeconfig import access_of
 from checker.model.catalogue import problem, say
 from checker.ui import copies, layout
@@ -98,7 +99,7 @@ def learners_folder(chosen: str = "") -> Path:
     chosen: a folder that the learner names; it is kept for later calls. Raises Problem where it cannot be used.
     """
     folder = Path(chosen).expanduser().absolute() if chosen else paths.folder()
-    for sentence in copies.bring_up_to_date(folder, pages(), registry_of(target())):
+    for sentence in copies.bring_up_to_date(folder, pages(), in_class(target())):
         tell(sentence)
     if chosen:
         copies.choose(folder)

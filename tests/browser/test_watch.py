@@ -53,6 +53,22 @@ def test_the_page_is_readable_and_whole(scheme: str, browser_page: Page, live_pa
     keep_screenshot(page, f"watch-{scheme}-hidden")
 
 
+def test_the_section_of_a_lesson_opens_as_a_page_for_all(browser_page: Page, live_page: Served) -> None:
+    page = opened(browser_page, live_page)
+    link = page.get_by_role("link", name="Lesson 07: A Service: one name for many Pods").first
+    with page.context.expect_page() as opening:
+        link.click()
+    shown = opening.value
+    expect(shown.get_by_role("heading", name="A Service: one name for many Pods")).to_be_visible()
+    expect(shown.get_by_text("service/demo created")).to_be_visible()
+    keep_screenshot(shown, "watch-lesson")
+    assert serious_faults(shown, "main") == []
+    shown.goto(f"{live_page.url}/lesson?lesson=07&section=Which+component+spreads+the+requests%3F")
+    expect(shown.locator("main")).to_contain_text("kube-proxy")
+    assert shown.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    shown.close()
+
+
 def test_the_page_follows_and_keeps_the_focus(browser_page: Page, live_page: Served) -> None:
     page, live = opened(browser_page, live_page), live_page.live
     row = page.get_by_role("row", name="learner001")

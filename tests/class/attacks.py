@@ -23,9 +23,13 @@ NETWORKING = "/apis/networking.k8s.io/v1"
 
 @dataclass(frozen=True)
 class Attacker:
-    """Who attacks, and whom. me, other: first namespaces. address: of a Pod in the namespace `other`, with its port."""
+    """Who attacks, and whom. name: the class's. me, other: first namespaces.
+
+    address: of a Pod in the namespace `other`, with its port.
+    """
 
     api: Api
+    name: str
     me: str
     other: str
     address: str
@@ -43,12 +47,12 @@ class Attacker:
             spec={"containers": [one], "nodeSelector": {"nowhere": "true"}, **spec},
         )
 
-    def service(self, **spec: Any) -> None:
+    def service(self, annotations: dict[str, str] | None = None, **spec: Any) -> None:
         self.create(
             f"/api/v1/namespaces/{self.me}/services",
             apiVersion="v1",
             kind="Service",
-            metadata={"name": "attack"},
+            metadata={"name": "attack", "annotations": annotations or {}},
             spec={"ports": [{"port": 80}]} | spec,
         )
 
@@ -139,6 +143,18 @@ def _many_pods(who: Attacker) -> None:
             )
     finally:
         who.delete(f"{pods}?labelSelector=attack%3Dmany&gracePeriodSeconds=0")
+
+
+def _many(who: Attacker, version: str, kind: str, plural: str, **content: Any) -> None:
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    path = f"{root}/namespaces/{who.me}/{plural}"
+    labels = {"attack": "many"}
+    try:
+        for number in range(200):
+            name = f"attack-{number}"
+            who.create(path, apiVersion=version, kind=kind, metadata={"name": name, "labels": labels}, **content)
+    finally:
+        who.delete(f"{path}?labelSelector=attack%3Dmany")
 
 
 def _quota_of_cpu(who: Attacker) -> None:
@@ -236,7 +252,7 @@ ATTACKS: dict[str, Callable[[Attacker], object]] = {
         egress=[{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
     ),
     "Add a network policy that lets Pods out to everybody": lambda w: w.policy(egress=[{}]),
-    "Create an object with the class's label": lambda w: w.policy({"kubeclass.dev/class": "class-t"}),
+    "Create an object with the class's label": lambda w: w.policy({"kubeclass.dev/class": w.name}),
     "Take the class's label from one's namespace": lambda w: w.patch(
         f"/api/v1/namespaces/{w.me}", {"metadata": {"labels": {"kubeclass.dev/class": None}}}
     ),
@@ -248,7 +264,7 @@ ATTACKS: dict[str, Callable[[Attacker], object]] = {
     ),
     "Delete one's namespace": lambda w: w.delete(f"/api/v1/namespaces/{w.me}"),
     "Create a namespace": lambda w: w.create(
-        "/api/v1/namespaces", apiVersion="v1", kind="Namespace", metadata={"name": "class-t-attack"}
+        "/api/v1/namespaces", apiVersion="v1", kind="Namespace", metadata={"name": f"{w.name}-attack"}
     ),
     "Create an EndpointSlice with another learner's address": _slice,
     "Create a Service with an external IP": lambda w: w.service(externalIPs=["10.96.0.10"]),
@@ -256,12 +272,31 @@ ATTACKS: dict[str, Callable[[Attacker], object]] = {
     "Create an ExternalName that leads to another learner's Service": lambda w: w.service(
         type="ExternalName", externalName=f"guestbook.{w.other}.svc.cluster.local"
     ),
-    "Use a node's proxy": lambda w: w.api.get("/api/v1/nodes/class-t-node/proxy/pods"),
+    "Use a node's proxy": lambda w: w.api.get(f"/api/v1/nodes/{w.name}-node/proxy/pods"),
     "Register an admission webhook": _webhook,
     "Delete the class's admission policy": lambda w: w.delete(
-        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kubeclass-class-class-t-kept"
+        f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kubeclass-class-{w.name}-kept"
     ),
     "Create Pods until the cluster is full": _many_pods,
+    "Create ConfigMaps until the cluster's store is full": lambda w: _many(w, "v1", "ConfigMap", "configmaps"),
+    "Create disruption budgets until the cluster's store is full": lambda w: _many(
+        w, "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", spec={"minAvailable": 0, "selector": {}}
+    ),
+    "Create a ConfigMap of 200 kB": lambda w: w.create(
+        f"/api/v1/namespaces/{w.me}/configmaps",
+        apiVersion="v1",
+        kind="ConfigMap",
+        metadata={"name": "attack"},
+        data={f"{number}": "x" * 20_000 for number in range(10)},
+    ),
+    "Create a Secret of 200 kB": lambda w: w.create(
+        f"/api/v1/namespaces/{w.me}/secrets",
+        apiVersion="v1",
+        kind="Secret",
+        metadata={"name": "attack"},
+        stringData={"attack": "x" * 200_000},
+    ),
+    "Write 200 kB into the annotations of a Service": lambda w: w.service(annotations={"attack": "x" * 200_000}),
     "Reserve the CPU of the whole cluster": _quota_of_cpu,
 }
 

@@ -85,16 +85,16 @@ def test_a_file_is_handed_out_for_its_learner_only(classroom: Classroom, tmp_pat
 
 
 def test_a_namespace_of_somebody_elses_stops_the_command_and_stays(classroom: Classroom, tmp_path: Path) -> None:
-    kubectl(classroom.admin.cluster, "create", "namespace", "class-t-dora")
+    kubectl(classroom.admin.cluster, "create", "namespace", f"{NAME}-dora")
     try:
         roster = tmp_path / "roster.csv"
         roster.write_text(classroom.roster.read_text() + "dora,Dora,b\n")
         made = classroom.run("create", NAME, "--roster", str(roster), "--yes")
-        assert made.returncode == 3 and "class-t-dora exists and does not belong" in made.stderr
-        assert CLASS not in (classroom.admin.get("/api/v1/namespaces/class-t-dora")["metadata"].get("labels") or {})
+        assert made.returncode == 3 and f"{NAME}-dora exists and does not belong" in made.stderr
+        assert CLASS not in (classroom.admin.get(f"/api/v1/namespaces/{NAME}-dora")["metadata"].get("labels") or {})
         assert not [key for key in listed(classroom.admin, NAME) if "dora" in key[1] + key[2]]
     finally:
-        kubectl(classroom.admin.cluster, "delete", "namespace", "class-t-dora", "--wait=false")
+        kubectl(classroom.admin.cluster, "delete", "namespace", f"{NAME}-dora", "--wait=false")
 
 
 READ_BY_ALL = {
@@ -209,7 +209,7 @@ def test_every_attack_is_refused(classroom: Classroom, pytestconfig: pytest.Conf
 
 
 def attack_all(classroom: Classroom, pytestconfig: pytest.Config) -> None:
-    who = Attacker(classroom.api("ada"), f"{NAME}-ada", f"{NAME}-bob", address(classroom, f"{NAME}-bob"))
+    who = Attacker(classroom.api("ada"), NAME, f"{NAME}-ada", f"{NAME}-bob", address(classroom, f"{NAME}-bob"))
     # So that a refusal is the observer's own. The network plugin may need some seconds until it knows a new Pod.
     assert wait_until(lambda: observer_reaches(classroom.admin, who.address), 30, pause=1)
     rows = []

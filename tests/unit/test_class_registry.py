@@ -17,6 +17,7 @@ from checker import recording
 from checker.classroom import joined
 from checker.classroom.access import ClassAccess
 from checker.classroom.access import write as write_access
+from checker.classroom.lessons import InClass
 from checker.classroom.needs import fitted
 from checker.classroom.registry import (
     checked_prefix,
@@ -150,12 +151,12 @@ SHORT = re.compile(r"(?<![\w/.-])(?:guestbook|redis|python):v?\d")
 def test_commands_and_manifests_of_a_lesson_have_the_prefix(page: str) -> None:
     code = [
         line
-        for cell in json.loads(lesson(page, PREFIX))["cells"]
+        for cell in json.loads(lesson(page, InClass(PREFIX)))["cells"]
         if cell["cell_type"] == "code"
         for line in "".join(cell["source"]).splitlines()
     ]
     if page.startswith("01"):  # it is about the learner's own container engine
-        assert lesson(page, PREFIX) == lesson(page)
+        assert lesson(page, InClass(PREFIX)) == lesson(page, InClass())
     else:
         assert [line for line in code if SHORT.search(line) and "docker" not in line] == []
 

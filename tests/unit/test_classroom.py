@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +14,20 @@ import pytest
 from checker.classroom import apply, offers, record, rights, tokens, where
 from checker.classroom.access import ClassAccess
 from checker.classroom.access import write as write_access
-from checker.classroom.build import build, further_suffixes, labs_of_a_class, short_of
+from checker.classroom.build import build, further_suffixes, labs_of_a_class, manifests, short_of
 from checker.classroom.joined import join
 from checker.classroom.kinds import KINDS, TIERS, key_of, path_of
 from checker.classroom.names import LEARNER
 from checker.classroom.needs import fitted, left_out, namespace_of
 from checker.classroom.plan import Class, Cluster, objects, steps
-from checker.classroom.quota import Quota, parse_quota, use_of
+from checker.classroom.quota import LARGEST_ANNOTATIONS, LARGEST_DATA, Quota, parse_quota, use_of
 from checker.classroom.remove import to_delete
 from checker.classroom.roster import LONGEST_CLASS, LONGEST_ID, Learner, checked_name, id_of, parse_roster, read_roster
 from checker.collect.api import ApiError
-from checker.grading.labs import load_lab
+from checker.collect.class_watch import LARGEST
+from checker.grading.labs import Lab, load_lab
 from checker.model.fault import Unknown
+from checker.model.kinds import KINDS as OBJECTS
 from checker.model.state import CLASS, Object, Request, State
 from checker.ui.command import Group
 from checker.ui.overview import course
@@ -246,6 +250,36 @@ def test_no_role_gives_more_than_it_says() -> None:
 
 def test_the_default_quota_is_enough_for_every_lab() -> None:
     assert short_of(LABS, Quota(), workers=2) == []
+
+
+def test_the_number_of_objects_leaves_every_lab_room_for_four_times_as_many() -> None:
+    """Of each kind that a learner may create, but for those that the quota counts by what they use."""
+    plurals = {name: plural for name, (plural, _) in KINDS.items()} | {one.name: one.plural for one in OBJECTS.values()}
+    hard = next(one for one in Quota().objects("t", "t-ada", home=False, budget=True) if one["kind"] == "ResourceQuota")
+    numbers = {key: int(most) for key, most in hard["spec"]["hard"].items() if str(most).isdigit()}
+    counted = {key.removeprefix("count/").partition(".")[0]: numbers[key] for key in sorted(numbers, reverse=True)}
+    rules = [rule for rule in rights._in_namespace("t-ada") if "create" in rule["verbs"]]
+    assert {one for rule in rules for one in rule["resources"] if "/" not in one} <= {*counted}
+    for lab in LABS:
+        for made in manifests(lab, "setup", "solution", *accepted(lab)).values():
+            for kind, number in Counter(one["kind"] for one in made).items():
+                if kind not in ("Pod", "PersistentVolumeClaim", "Namespace"):
+                    assert 4 * number <= counted[plurals[kind]], (lab.number, kind, number)
+
+
+def accepted(lab: Lab) -> list[str]:
+    return [f"accepted/{path.name}" for path in sorted((lab.folder / "accepted").glob("*")) if path.is_dir()]
+
+
+def test_no_manifest_of_a_lab_is_near_the_largest_that_a_class_takes() -> None:
+    for lab in LABS:
+        for made in manifests(lab, "setup", "solution", *accepted(lab)).values():
+            for one in made:
+                assert 4 * len(json.dumps(one)) <= LARGEST_DATA, (lab.number, one["kind"], one["metadata"]["name"])
+
+
+def test_the_teachers_page_keeps_every_config_map_that_a_class_takes() -> None:
+    assert LARGEST_DATA + LARGEST_ANNOTATIONS < LARGEST
 
 
 def test_a_lab_that_needs_more_than_the_quota_is_told() -> None:

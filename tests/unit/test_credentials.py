@@ -23,7 +23,7 @@ from checker.collect.api import Api, ApiError
 from checker.collect.watch import Watch
 from cluster import Cluster, Problem
 
-from .test_live import until
+from .fake_api_server import until
 
 VERSION = "client.authentication.k8s.io/v1"
 

@@ -22,7 +22,7 @@ from checker.classroom.joined import current_class, folder, take_in
 from checker.classroom.plan import Class, Cluster, objects
 from checker.classroom.quota import Quota
 from checker.classroom.record import Record, of_manifest
-from checker.classroom.roster import Learner
+from checker.classroom.roster import Learner, id_of
 from checker.collect.kubeconfig import access_of
 from checker.model.quantity import quantity
 from checker.model.state import CLASS
@@ -315,6 +315,19 @@ def test_the_values_of_the_chart_say_what_the_class_has_room_for() -> None:
     (way_in,) = values["hub"]["networkPolicy"]["ingress"]
     assert way_in["from"] == [{"namespaceSelector": {"matchLabels": {names.ROLE: names.HUB}}}]
     compile(values["hub"]["extraConfig"]["kubeclass"], "values.yaml", "exec")
+
+
+def test_the_example_of_a_login_fits_the_values_and_holds_no_secret() -> None:
+    text = (paths.COURSE / "hub" / "login.yaml").read_text()
+    login, values = yaml.safe_load(text), yaml.safe_load((paths.COURSE / "hub" / "values.yaml").read_text())
+    assert set(login) <= set(values)
+    config, (host,) = login["hub"]["config"], login["proxy"]["https"]["hosts"]
+    assert config["JupyterHub"] == values["hub"]["config"]["JupyterHub"] == {"authenticator_class": "generic-oauth"}
+    own = config["GenericOAuthenticator"]
+    assert own["oauth_callback_url"] == f"https://{host}/hub/oauth_callback" and "client_secret" not in own
+    assert all(own[name].startswith("https://") for name in ("authorize_url", "token_url", "userdata_url"))
+    assert {id_of(id) for id in own["username_map"].values()} == set(own["username_map"].values())
+    assert "--values hub/login.yaml" in (paths.COURSE / "docs" / "hub.md").read_text()
 
 
 # -- the server -------------------------------------------------------------------------------------------------------

@@ -688,7 +688,7 @@ def test_the_page_can_be_read_by_screen_reader_and_keyboard(report: ClassReport)
 
 def test_the_page_is_readable_in_light_and_dark() -> None:
     """At least 4.5:1. Source: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
-    style = (paths.COURSE / "checker" / "ui" / "marks_page.css").read_text()
+    style = (paths.COURSE / "checker" / "ui" / "marks_base.css").read_text()
     light, dark = (
         dict(re.findall(r"--(\w+): #(\w{6})", part)) for part in style.split("@media (prefers-color-scheme")[:2]
     )

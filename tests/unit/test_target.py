@@ -35,8 +35,8 @@ from checker.ui import study
 from checker.ui.cli import app
 from cluster import Cluster, Problem, current, tools
 
+from .fake_api_server import until
 from .test_access import ACCESS
-from .test_live import until
 
 HERE = "autumn-ada"  # the learner's namespace
 BESIDE = "autumn-ada-data"

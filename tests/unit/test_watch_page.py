@@ -31,10 +31,10 @@ from checker.model.state import CLASS, visible_objects
 from checker.ui.watch.server import BEHIND, _give
 from checker.ui.watch.view import change, panel_view, view_of, whole
 from cluster import Problem
+from tests.unit.fake_api_server import BREAK, Cluster, until
 from tests.unit.fake_class import NAME, NOW, RECORD, FakeClass
 from tests.unit.live_class import TOKEN, MadeUpLive, Served, roster, served
 from tests.unit.test_api import kubeconfig
-from tests.unit.test_live import BREAK, Cluster, until
 
 LEARNERS: dict[str, tuple[str, str] | None] = {
     "ada": ("07", "solution"),
@@ -53,15 +53,6 @@ def nobody_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 # -- the watch --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as found:
-        yield found
-        found.awake.set()
-        found.send("*", BREAK)
-        found.shutdown()
 
 
 @pytest.fixture
@@ -131,6 +122,54 @@ def test_it_tells_whose_object_changed_and_whether_somebody_changed_it(
     until(lambda: told[-1] == ("Pod", "t-ada", False))
     put(cluster, "deployments", "web", "t-ada", "DELETED")
     until(lambda: told[-1] == ("Deployment", "t-ada", True) and not watch.of("Deployment", "t-ada"))
+
+
+def test_of_an_object_that_is_too_large_only_its_name_is_kept(cluster: Cluster, watch: ClassWatch) -> None:
+    home(cluster, "ada")
+    put(cluster, "deployments", "small", "t-ada", spec={"replicas": 1})
+    put(cluster, "deployments", "web", "t-ada", spec={"note": "x" * class_watch.LARGEST})
+    watched(cluster, watch)
+    assert watch.too_large(["t-ada", "t-bob"]) == ["Deployment web"] and watch.too_large(["t-bob"]) == []
+    assert [one["metadata"]["name"] for one in watch.of("Deployment", "t-ada")] == ["small"]
+    assert "note" not in json.dumps(watch._by_place["Deployment", "t-ada"])
+    put(cluster, "deployments", "web", "t-ada", "MODIFIED", spec={"note": "x"})
+    until(lambda: not watch.too_large(["t-ada"]))
+    assert [one["metadata"]["name"] for one in watch.of("Deployment", "t-ada")] == ["small", "web"]
+    put(cluster, "deployments", "web", "t-ada", "MODIFIED", metadata={"annotations": {"a": "x" * class_watch.LARGEST}})
+    until(lambda: watch.too_large(["t-ada"]))
+    put(cluster, "deployments", "web", "t-ada", "DELETED", spec={"note": "x" * class_watch.LARGEST})
+    until(lambda: not watch.too_large(["t-ada"]))
+
+
+def test_a_lab_with_an_object_that_is_too_large_is_not_judged_and_the_page_says_so(
+    live: LiveClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged(live)
+    assert words(live, "bob")
+    large = ["ConfigMap big"]
+    monkeypatch.setattr(live, "_watch", Large(large))
+    live.take("ConfigMap", "t-bob", True)
+    until(lambda: (look := live.look("bob", "07")) and look.why)
+    look = live.look("bob", "07")
+    assert look and "ConfigMap big" in look.why and look.result is None
+    large.clear()
+    live.take("ConfigMap", "t-bob", True)
+    until(lambda: (look := live.look("bob", "07")) and look.result)
+
+
+class Large:
+    """A watch that knows nothing but which objects of bob's are too large."""
+
+    is_complete, away = True, ""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def too_large(self, namespaces: tuple[str, ...]) -> list[str]:
+        return self.names if "t-bob" in namespaces else []
+
+    def stop(self) -> None:
+        pass
 
 
 def test_a_nodes_heartbeat_is_no_change(cluster: Cluster, watch: ClassWatch, told: list[tuple[str, str, bool]]) -> None:
@@ -452,7 +491,8 @@ def test_a_lab_that_is_begun_and_not_judged_yet_waits() -> None:
 def test_the_causes_are_those_of_the_report_with_the_lesson_to_show() -> None:
     (first, *_) = view(MadeUpLive(7))["labs"]["07"]["causes"]
     assert first["words"] == "2 of 6: The Service selects no Pod"
-    assert first["lesson"] == "lesson 07 (kubeclass study 07)" and first["meaning"]
+    assert first["lesson"] == "Lesson 07: A Service: one name for many Pods" and first["meaning"]
+    assert first["address"] == "lesson?lesson=07&section=A+Service%3A+one+name+for+many+Pods"
 
 
 def test_what_is_shown_without_names_names_nobody() -> None:

@@ -7,7 +7,7 @@ An entry of a cause:
       title: The Service selects no Pod
       meaning: …                      # what it means, in a sentence or two
       look: kubectl get pods          # a command that shows the evidence; {name} is the object's name
-      lesson: "07"                    # the lesson that covers it
+      lesson: "07"                    # the lesson that covers it; sections.yaml names the section
       message: Service {service} selects no Pod. …       # the evidence, with the fault's facts in it; never the fix
       expected: …
       observed: …
@@ -45,6 +45,7 @@ from cluster.language.templates import TemplateError, fill, parse, slots
 
 ENGLISH = Path(__file__).parent / "en"
 UI = "ui.yaml"
+SECTIONS = Path(__file__).parent / "sections.yaml"  # which section of its lesson covers a cause
 WORDS = ("message", "expected", "observed", "look")
 
 
@@ -92,6 +93,11 @@ class Cause:
             return own
         found = self.forms[name]
         return Form(*(getattr(found, word) or getattr(own, word) for word in WORDS))
+
+    @property
+    def section(self) -> str:
+        """The heading of the lesson's section that covers the cause; empty where only the lesson is known."""
+        return _sections().get((self.lesson, self.id), "")
 
     @property
     def where_to_look(self) -> str:
@@ -235,6 +241,13 @@ def _catalogue(chosen: str) -> Catalogue:
             entries[id] = entry
     english = Catalogue(entries)
     return english.translated(translation(chosen).get("causes") or {})
+
+
+@cache
+def _sections() -> dict[tuple[str, str], str]:
+    """SECTIONS: (lesson, cause) to heading."""
+    lessons = load(SECTIONS.read_text())
+    return {(lesson, id): heading for lesson, parts in lessons.items() for heading, ids in parts.items() for id in ids}
 
 
 def catalogue() -> Catalogue:

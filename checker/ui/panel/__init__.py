@@ -272,7 +272,7 @@ def _why(verdict: Verdict | None, root: Verdict | None, known: Collection[str]) 
         known |= {
             "meaning": cause.meaning,
             "lesson": cause.lesson,
-            "lesson_link": say("panel-lesson", lesson=cause.lesson),
+            "lesson_link": say("panel-lesson", lesson=cause.lesson, section=cause.section),
             "page": page_of(cause.lesson),
         }
     return {**seen, **{name: text for name, text in known.items() if text}}

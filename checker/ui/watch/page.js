@@ -1,5 +1,6 @@
 // The teacher's page. It gets the whole view when it opens, and then only what has changed. It keeps what is on the page and
-// changes only what differs, so that the focus, a selection and an open learner stay where they are.
+// changes only what differs, so that the focus, a selection and an open learner stay where they are. server.py puts
+// base_widget.js before it.
 
 import panel from "./panel.js";
 import picture from "./picture.js";
@@ -16,20 +17,6 @@ let last = Date.now();
 let lost = false;
 const rows = new Map(); // key: { element, cells, … }
 const open = new Map(); // key: the row below a learner's
-
-function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
 
 /** A widget's model (anywidget) of which only the page knows. */
 function modelOf(known) {
@@ -169,7 +156,7 @@ function drawCauses(shown) {
     make("th", { scope: "row" }, one.words),
     ...one.counts.map((count) => heat(count, shown.number_begun)),
     make("td", {}, one.meaning),
-    make("td", {}, one.lesson)));
+    make("td", {}, one.address ? make("a", { href: one.address, target: "_blank" }, one.lesson) : one.lesson)));
 }
 
 function heat(count, of) {
@@ -258,7 +245,7 @@ function drawRow(key, row, named, grouped) {
 }
 
 function makeRow(key) {
-  const button = make("button", { type: "button", onclick: () => (open.has(key) ? close(key) : show(key)) });
+  const button = make("button", { type: "button", onclick: () => (open.has(key) ? close(key) : showLearner(key)) });
   const mark = make("span", { class: "hand-mark" });
   const known = { element: make("tr", {}, make("th", { scope: "row" }, button, mark)), button, mark, row: null, drawn: "" };
   rows.set(key, known);
@@ -273,7 +260,7 @@ function forget(key) {
 
 // -- one learner ------------------------------------------------------------------------------------------------------
 
-function show(key) {
+function showLearner(key) {
   const words = make("p", { role: "status" }, texts["watch-panel-loading"]);
   const its = make("div");
   const drawn = make("div");

@@ -31,8 +31,10 @@ from checker.classroom.roster import Learner as Enrolled
 from checker.collect.api import Api
 from checker.marking.live_class import LiveClass
 from checker.model.catalogue import problem, say
+from checker.ui import marks_page
 from checker.ui.base_widget import module, style
 from checker.ui.picture.drawing import Places
+from checker.ui.watch import lesson_part
 from checker.ui.watch.view import View, change, panel_view, picture_view, view_of, whole
 from cluster import Problem
 from cluster.language import language
@@ -47,6 +49,8 @@ BEHIND = 30  # changes that wait for a page; one that takes more is asleep, and 
 PICTURES_AT_A_TIME = 2
 # The page loads and asks only this server. Source: https://www.w3.org/TR/CSP3/
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'"
+# A section of a lesson runs no script. Outputs and pictures in it have styles of their own.
+LESSON_POLICY = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 class Pages:
@@ -156,8 +160,8 @@ class _File(_Handler):
 
 
 FILES: dict[str, Callable[[], str]] = {
-    "page.css": lambda: (HERE / "page.css").read_text(),
-    "page.js": lambda: (HERE / "page.js").read_text(),
+    "page.css": lambda: marks_page.style(HERE / "page.css"),
+    "page.js": lambda: module(HERE / "page.js"),
     "panel.css": lambda: style(UI / "panel" / "panel.css"),
     "panel.js": lambda: module(UI / "panel" / "panel.js"),
     "picture.css": lambda: style(UI / "picture" / "picture.css"),
@@ -197,6 +201,26 @@ class _Panel(_Handler):
         if not view:
             raise HTTPError(404)
         self.answer(view)
+
+
+class _Lesson(_Handler):
+    async def get(self) -> None:
+        asked = (self.get_query_argument("lesson"), self.get_query_argument("section"))
+        text = await asyncio.to_thread(lesson_part.html_of, *asked)
+        if not text:
+            raise HTTPError(404)
+        self.set_header("Content-Security-Policy", LESSON_POLICY)
+        self.finish(text)
+
+
+class _Figure(_Handler):
+    def get(self, name: str) -> None:
+        found = lesson_part.figure(name)
+        if found is None:
+            raise HTTPError(404)
+        self.set_header("Content-Type", "image/svg+xml")
+        self.set_header("Content-Security-Policy", LESSON_POLICY)
+        self.finish(found)
 
 
 class _Picture(_Handler):
@@ -243,6 +267,8 @@ def application(pages: Pages, token: str, port: int) -> Application:
         (rf"/({names})", _File, known),
         (r"/events", _Events, known),
         (r"/panel", _Panel, known),
+        (r"/lesson", _Lesson, known),
+        (lesson_part.FIGURES, _Figure, known),
         (r"/picture", _Picture, known),
         (r"/hand-down", _HandDown, known),
     ]

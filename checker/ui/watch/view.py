@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from checker.classroom.hand import Hand
 from checker.classroom.roster import Learner as Enrolled
@@ -114,7 +115,8 @@ def _causes(of_lab: OfLab) -> list[View]:
             "share": round(100 * one.learners / of_lab.begun) if of_lab.begun else 0,
             "counts": [one.by_task.get(task.id, 0) for task in of_lab.lab.spec.tasks],
             "meaning": known[one.cause].meaning if one.cause in known else "",
-            "lesson": say("watch-lesson", lesson=one.lesson) if page_of(one.lesson) else "",
+            "lesson": say("watch-lesson", lesson=one.lesson, section=one.section) if page_of(one.lesson) else "",
+            "address": f"lesson?{urlencode({'lesson': one.lesson, 'section': one.section})}" if one.section else "",
         }
         for one in of_lab.causes
     ]
