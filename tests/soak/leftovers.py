@@ -15,7 +15,11 @@ from cluster.process import run
 
 MARK = "KUBECLASS_SOAK"  # in the environment of all that the soak starts, and of what that starts
 # What a learner has after a lesson, too: README, "What it does to your machine". Names in the course's home.
-KEPT = ("folder/*", "progress.json*", "kubeclass-*/*", "bin/*", "jupyter/*", "screenshots/*")
+# And what JupyterLab keeps.
+KEPT = (
+    *("folder/*", "progress.json", "progress.lock", "kubeclass-*/*", "bin/*", "screenshots/*"),
+    *("jupyterlab/*", "jupyter/jupyter_cookie_secret"),
+)
 
 Things = dict[str, set[str]]
 
@@ -60,12 +64,19 @@ def processes() -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             marked = f"{MARK}=".encode() in (process / "environ").read_bytes()
-            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:  # it has ended, or is another user's
             continue
-        if marked and words and process.name != str(os.getpid()):
+        if marked and (words := command_line(process)) and process.name != str(os.getpid()):
             found.append(f"{process.name} {words}"[:200])
     return found
+
+
+def command_line(process: Path) -> str:
+    """The command line of a process, by its folder in /proc; "" where it has ended."""
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def left(before: Things, after: Things) -> list[str]:

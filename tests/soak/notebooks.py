@@ -15,10 +15,11 @@ from playwright.sync_api import Page, expect, sync_playwright
 from cluster import paths
 from cluster.waiting import wait_until
 from tests.browser.conftest import Study
-from tests.browser.jupyterlab import PATIENCE, ask, panel_of, run_all
+from tests.browser.jupyterlab import ask, panel_of, run_all
 from tests.conftest import chromium
-from tests.soak.leftovers import number_in
+from tests.soak.leftovers import command_line, number_in
 
+PATIENCE = 180_000  # milliseconds, for what a page must show: lessons run beside it
 SILENCE = 40  # seconds after which a widget knows that nobody looks; a learner's has SILENCE of base_widget.py
 CELLS = (
     f"import checker.ui.base_widget as base\nbase.SILENCE = {SILENCE}",
@@ -48,21 +49,22 @@ class Notebooks:
 
     def process(self, name: str) -> Path:
         """The folder in /proc of a notebook's kernel. Raises StopIteration where it does not run."""
-        wanted = f"kernel-{self.kernel(name)}".encode()
-        return next(path for path in Path("/proc").glob("[0-9]*") if wanted in (path / "cmdline").read_bytes())
+        wanted = f"kernel-{self.kernel(name)}"
+        return next(path for path in Path("/proc").glob("[0-9]*") if wanted in command_line(path))
 
     def memory(self, process: Path) -> tuple[str, float]:
         """The kernel's process and its memory in MB."""
         return process.name, number_in((process / "status").read_text(), "VmRSS") / 1024
 
     def threads(self, name: str) -> list[str]:
-        """The names of the threads in a notebook's kernel, without their numbers."""
+        """The names of the threads in a notebook's kernel, without their numbers, and without those of subshells.
+
+        JupyterLab asks for a subshell, which handles the messages of widgets. It ends with the kernel.
+        """
         said: list[str] = []
-        folder = re.search(
-            rb"\S*kernel-[\w-]+\.json", (self.process(name) / "cmdline").read_bytes().replace(b"\0", b" ")
-        )
-        assert folder
-        client = BlockingKernelClient(connection_file=folder.group().decode())
+        file = re.search(r"\S*kernel-[\w-]+\.json", command_line(self.process(name)))
+        assert file
+        client = BlockingKernelClient(connection_file=file.group())
         client.load_connection_file()
         client.start_channels()
         try:
@@ -74,7 +76,8 @@ class Notebooks:
             )
         finally:
             client.stop_channels()
-        return sorted(NUMBERED.sub("", one) for one in "".join(said).split("\n") if one)
+        names = [one for one in "".join(said).split("\n") if one and not one.startswith("subshell")]
+        return sorted(NUMBERED.sub("", one) for one in names)
 
     def restart(self) -> None:
         """Restart the kernel of the second notebook, and run its cells again."""
@@ -103,7 +106,7 @@ class Notebooks:
 @contextmanager
 def open_notebooks() -> Iterator[Notebooks]:
     """JupyterLab as `kubeclass study` starts it, and the two notebooks, their cells run."""
-    own = paths.home() / "jupyter"
+    own = paths.home() / "jupyterlab"
     folder = paths.folder() / "work" / "soak"
     own.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
