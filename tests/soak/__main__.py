@@ -95,13 +95,12 @@ class Soak:
 
     def soak(self, folders: tuple[Path, ...]) -> None:
         before, threads = things(folders), threads_of_observer()
-        ends = time.monotonic() + self.hours * 3600
         kubeclass("start", "07", "--yes")
         with open_notebooks() as notebooks:
             process = notebooks.process(KEPT)
             sampler = Sampler({"kernel": lambda: notebooks.memory(process), "observer": memory_of_observer})
             try:
-                self.use(notebooks, ends)
+                self.use(notebooks, time.monotonic() + self.hours * 3600)
             finally:
                 sampler.stop()
             if more := notebooks.close():
