@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench bench-scale words docs site fuzz hub clean
+.PHONY: help study test smoke package prove gate lint faults machines browser screenshots mutants bench bench-scale words docs site fuzz soak hub clean
 VENV := .venv
 BIN := $(VENV)/bin
 # Cases that run side by side on the cluster; most of their time is waiting for it.
@@ -23,6 +23,7 @@ help:
 	@echo "make screenshots   the README's pictures, from the running course"
 	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
 	@echo "make fuzz      files, States and answers made at random, more than make test tries (N=1000 of each)"
+	@echo "make soak      lessons and labs for hours, in random order: what is left behind, and what grows? (HOURS=2 SEED=7)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make bench-scale   measure a class of 500 on a control plane without nodes, and put the figures into docs/scale.md"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
@@ -82,6 +83,10 @@ mutants: $(VENV)/tests
 
 fuzz: $(VENV)/tests
 	@KUBECLASS_FUZZ=$(or $(N),1000) $(BIN)/python -m pytest -q -n auto tests/unit/fuzz
+
+# What it has seen is in build/soak.
+soak: $(VENV)/tests
+	@$(BIN)/python -m tests.soak --hours $(or $(HOURS),2) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/tests
 	@for b in explain check live picture observer up; do echo "== $$b"; $(BIN)/python -m tests.bench.$$b || exit 1; done

@@ -66,8 +66,8 @@ class TimelineShape(TypedDict):
     pods: dict[str, PodShape]
     replicas: dict[str, ReplicasShape]
     nodes: NotRequired[dict[str, list[tuple[Number, bool, bool]]]]
-    said: NotRequired[dict[str, list[tuple[Number, Number, str]]]]
-    texts: NotRequired[list[tuple[Number, str]]]
+    said: dict[str, list[tuple[Number, Number, str]]]
+    texts: list[tuple[Number, str]]
 
 
 Counted = Annotated[list[AnswerShape], msgspec.Meta(min_length=1)]

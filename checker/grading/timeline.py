@@ -218,7 +218,7 @@ class Timeline:
 
     def texts(self) -> list[tuple[float, str]]:
         """Each change of the answers' first line: when, and the new line, oldest first."""
-        return [(at, text) for at, text in self._seen.get("texts", [])]
+        return [(at, text) for at, text in self._seen["texts"]]
 
     def first_lines(self) -> dict[str, list[FirstLineInterval]]:
         """The first lines of each Pod's answers, by its name: one entry for each change, oldest first."""

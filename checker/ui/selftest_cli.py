@@ -11,7 +11,7 @@ import click
 
 from checker.ui import command
 
-LABS = ("01", "07")  # the container engine; a Deployment and a Service
+LABS = ("01", "07", "14")  # the container engine; a Deployment and a Service; NetworkPolicies
 
 
 @click.command(cls=command.Command, help="help-selftest")

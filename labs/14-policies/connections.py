@@ -197,5 +197,14 @@ class Matrix(PodsInside[Attempts]):
             asks[name] = ask_in_pod(pod, questions)
         return self.ask(asks)
 
+    def readable(self, seen: Any) -> Any:
+        """As ever; and where a Pod was asked for names, its answer holds all of them."""
+        found = super().readable(seen)
+        for more in self.extra:
+            answers = found.get(more.source)
+            if isinstance(answers, dict) and not set(more.names) <= set(answers.get("names", more.names)):
+                found[more.source] = {"error": Phrase("why-answer-unreadable")}
+        return found
+
     def read(self, seen: Any) -> Attempts:
         return Attempts(seen)

@@ -441,6 +441,15 @@ def test_comparing_lets_no_value_out(tmp_path: Path) -> None:
 FOLLOWS = load_module(load_lab("11").folder, "follows")
 
 
+def test_a_timeline_without_the_answers_first_lines_is_unknown() -> None:
+    lab = load_lab("11")
+    seen, _ = recording.load(lab.folder / "recorded" / "solution.json")
+    key = next(key for key in seen.observations if key.startswith("Traffic"))
+    del seen.observations[key]["said"]
+    verdicts = {task.verdict: task.cause for task in judge(lab, seen).tasks}
+    assert set(verdicts) == {"passed", "unknown"} and verdicts["unknown"] != "checker-crashed"
+
+
 def follows(*runs: tuple[float, float, str], restarts: Sequence[tuple[float, int]] = ()) -> bool:
     """Whether lab 11 says that a Pod followed to “new”. runs: its answers; restarts: times of container restarts."""
     pod = {"name": "a", "changes": [[0.0, True, 0], *([at, True, count] for at, count in restarts)]}

@@ -9,14 +9,12 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from checker.grading.labs import all_labs
 from checker.ui import layout, study
@@ -412,19 +410,6 @@ def test_progress_as_json(tmp_path: Path) -> None:
         (lab, 0, 0, None) for lab in all_labs()
     ]
     assert len(rows) > 2
-
-
-def test_environment_yml_says_the_same_as_pyproject() -> None:
-    project = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())["project"]
-    conda = yaml.safe_load((paths.COURSE / "environment.yml").read_text())["dependencies"]
-    named = {"kubernetes": "python-kubernetes"}
-    ours = {
-        re.sub(r"^[a-z0-9-]+", lambda m: named.get(m.group(), m.group()), entry) for entry in project["dependencies"]
-    }
-    theirs = {entry for entry in conda if isinstance(entry, str)}
-    assert ours | {f"python{project['requires-python']}"} <= theirs
-    beyond = {re.match(r"[a-z-]+", entry).group() for entry in theirs - ours}
-    assert beyond == {"python", "kubernetes-kind", "kubernetes-client", "pip"}
 
 
 @pytest.mark.parametrize("name", ["07", "7", "07-services", "07-services.ipynb", "services"])

@@ -210,3 +210,12 @@ def test_a_question_that_failed_in_the_pod_is_unknown(question: str) -> None:
     state.observations[key]["guestbook"][question] = {"error": "RuntimeError: can't start new thread"}
     egress = next(task for task in judge(LAB, state).tasks if task.id == "egress")
     assert (egress.verdict, egress.cause) == ("unknown", "pod-not-askable")
+
+
+def test_an_answer_without_a_name_that_was_asked_for_is_unknown() -> None:
+    state = copy.copy(STATE)
+    state.observations = copy.deepcopy(STATE.observations)
+    key = next(key for key in state.observations if key.startswith("Matrix"))
+    del state.observations[key]["guestbook"]["names"]["redis"]
+    egress = next(task for task in judge(LAB, state).tasks if task.id == "egress")
+    assert (egress.verdict, egress.cause) == ("unknown", "pod-not-askable")

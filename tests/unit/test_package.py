@@ -11,13 +11,16 @@ import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from checker.authoring.new import new_lab
 from checker.grading.labs import all_labs
-from cluster import Problem, paths
+from checker.ui import study
+from checker.ui.cli import app
+from cluster import Problem, doctor, paths
 from cluster.versions import course_version
 
 PROJECT = tomllib.loads((paths.COURSE / "pyproject.toml").read_text())
@@ -154,16 +157,74 @@ def test_no_lab_is_made_in_an_installed_course(tmp_path: Path, monkeypatch: pyte
     assert new_lab("42", "answers").is_dir()
 
 
+def run_as_the_service(step: dict[str, Any], folder: Path, **variables: str) -> None:
+    """Run a shell step of the workflow in a folder, with the options of bash that GitHub gives.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
+    """
+    words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    subprocess.run(words, cwd=folder, env={**os.environ, **variables}, check=True)
+
+
 def test_the_nightly_proof_has_a_part_for_each_finished_lab(tmp_path: Path) -> None:
     """The shell step of the workflow that lists the parts, run as the service runs it."""
     workflow = yaml.safe_load((paths.COURSE / ".github" / "workflows" / "ci.yml").read_text())
     (step,) = (step for step in workflow["jobs"]["parts"]["steps"] if step.get("id") == "list")
     output = tmp_path / "output"
-    words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-    subprocess.run(words, cwd=paths.COURSE, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
+    run_as_the_service(step, paths.COURSE, GITHUB_OUTPUT=str(output))
     parts = json.loads(output.read_text().removeprefix("parts="))
     assert [part["lab"] for part in parts if "lab" in part] == all_labs()
     assert [part["part"] for part in parts if "lab" not in part] == ["lesson-00", "explain"]
+
+
+def test_the_nightly_proof_shows_what_the_recordings_have_changed(tmp_path: Path) -> None:
+    """The shell step of the workflow, in a small clone with one recording that has changed."""
+    workflow = yaml.safe_load((paths.COURSE / ".github" / "workflows" / "ci.yml").read_text())
+    (step,) = (step for step in workflow["jobs"]["prove"]["steps"] if "recordings.diff" in step.get("run", ""))
+    recording = tmp_path / "labs" / "07-services" / "recorded" / "setup.json"
+    for folder in ("labs/07-services/recorded", "lessons", "tests", "docs"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "kept").touch()
+    recording.write_text("before\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    recording.write_text("after\n")
+    summary = tmp_path / "summary"
+    run_as_the_service(step, tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    assert "labs/07-services/recorded/setup.json | 2 +-" in summary.read_text()
+    assert "-before\n+after\n" in (tmp_path / "recordings.diff").read_text()
+
+
+def test_the_services_run_commands_that_the_makefile_has() -> None:
+    workflow = yaml.safe_load((paths.COURSE / ".github" / "workflows" / "ci.yml").read_text())
+    github = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    jobs = yaml.safe_load((paths.COURSE / ".gitlab-ci.yml").read_text()).values()
+    gitlab = [line for job in jobs if isinstance(job, dict) for line in job.get("script", [])]
+    makefile = (paths.COURSE / "Makefile").read_text()
+    commands = re.search("^[.]PHONY: (.*)$", makefile, re.MULTILINE)
+    assert commands
+    for steps in (github, gitlab):
+        called = {step.removeprefix("make ") for step in steps if step.startswith("make ")}
+        assert {"test", "package", "smoke", "prove"} <= called <= set(commands[1].split())
+
+
+def test_the_development_container_runs_what_there_is() -> None:
+    """The properties are those of the published schema: containers.dev/implementors/json_reference."""
+    text = (paths.COURSE / ".devcontainer" / "devcontainer.json").read_text()
+    container = json.loads(re.sub("^ *//.*$", "", text, flags=re.MULTILINE))
+    at_creation, *later = (container[f"post{moment}Command"] for moment in ("Create", "Start", "Attach"))
+    target = at_creation.removeprefix("make ")
+    assert f"\n{target.replace('.venv', '$(VENV)')}:" in (paths.COURSE / "Makefile").read_text()
+    for command in later:
+        program, name, *options = command.split()
+        assert program == ".venv/bin/kubeclass"
+        known = {option for parameter in app.commands[name].params for option in parameter.opts}
+        assert set(options) <= known
+    assert container["forwardPorts"] == [study.PORT] and list(container["portsAttributes"]) == [str(study.PORT)]
+    # The engine runs in it, as root (cluster/engine.py), and its layers are on a volume.
+    assert container["privileged"] and "remoteUser" not in container
+    assert [mount for mount in container["mounts"] if "target=/var/lib/docker,type=volume" in mount]
+    assert int(container["hostRequirements"]["memory"].removesuffix("gb")) * doctor.GIB >= doctor.GOOD_MEMORY
 
 
 def test_gitlab_proves_the_same_parts() -> None:
