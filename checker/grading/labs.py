@@ -93,7 +93,7 @@ class LabSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """lab.yaml.
 
     In texts and hints `{namespace}` stands for the lab's namespace, and `{files}` for the folder of the learner's files
-    in `work` of the learner's folder (texts may say lessons/work: links lead there).
+    in `work` of the learner's folder. Texts name it as JupyterLab shows it: `work/{files}`.
 
     minutes: about how long the lab and its lesson take.
     draft: the lab is not finished. No learner sees it, and it needs no proof.

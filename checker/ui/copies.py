@@ -207,7 +207,7 @@ class _Folder:
         return [say("copies-work", old=old, new=work, unread=unread)]
 
     def link_old_paths(self) -> None:
-        """Have `lessons/work/03` and `lessons/guestbook`, which texts of labs name, lead to the same files here."""
+        """Have `lessons/work/03` and `lessons/guestbook`, the names in earlier courses, lead to the same files here."""
         links = self.folder / "lessons"
         if not os.path.lexists(links):
             with suppress(OSError):  # not every file system has symbolic links

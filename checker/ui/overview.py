@@ -67,7 +67,7 @@ class Row:
 
 
 START = "00"  # the one lesson without a lab
-START_MINUTES = 20
+START_MINUTES = 25
 
 
 class Course:

@@ -30,9 +30,19 @@ def test_few_outputs_are_not_compared_and_each_says_why(path: Path) -> None:
         reason = cell["metadata"].get("kubeclass", {}).get("reason", "")
         remark = "# Output not compared by the tests: " in "".join(cell["source"])
         assert remark or reason.startswith("Output not compared by the tests: ")
-    for tag in ("nbval-skip", "raises-exception"):
-        assert not [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
+    assert not [cell for cell in cells if "nbval-skip" in cell["metadata"].get("tags", [])]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in lessons()])
+def test_a_cell_fails_only_where_it_is_meant_to(path: Path) -> None:
+    """Then it has the tag `raises-exception`, and its last command is what failed."""
+    for cell in code_cells(path):
+        failed = [output for output in cell["outputs"] if output["output_type"] == "error"]
+        assert bool(failed) == ("raises-exception" in cell["metadata"].get("tags", []))
+        if failed:
+            assert failed == cell["outputs"][-1:] and failed[0]["ename"] == "CalledProcessError"
+            assert "".join(cell["source"]).splitlines()[-1].removeprefix("!") in failed[0]["evalue"]
 
 
 def test_exported_as_a_page_a_lesson_has_its_picture() -> None:
