@@ -441,7 +441,7 @@ def _explain_empty_volume(
     Another volume may have the file, from an init container. Otherwise the volume hides what the image has there.
     """
     name, file = mount["name"], posixpath.basename(path)
-    volume = next((v for v in pod.spec.get("volumes") or [] if v["name"] == name), {})
+    volume: dict[str, Any] = next((v for v in pod.spec.get("volumes") or [] if v["name"] == name), {})
     others = [c for c in [*(pod.spec.get("initContainers") or []), *pod.containers] if c["name"] != container["name"]]
     if "emptyDir" not in volume or any(m["name"] == name for c in others for m in c.get("volumeMounts") or []):
         return

@@ -54,12 +54,12 @@ def _explain_file_mode(pod: Object, spec: dict[str, Any], context: dict[str, Any
     if "fsGroup" in context or not re.search("permission denied|EACCES", log_line, re.I):
         return None
     for mount in spec.get("volumeMounts") or []:
-        volume = next((v for v in pod.spec.get("volumes") or [] if v["name"] == mount["name"]), {})
+        volume: dict[str, Any] = next((v for v in pod.spec.get("volumes") or [] if v["name"] == mount["name"]), {})
         source = volume.get("secret") or volume.get("configMap") or {}
         path = re.search(rf"{re.escape(mount['mountPath'].rstrip('/'))}/[\w./-]*\w", log_line)
         mode = next((i["mode"] for i in source.get("items") or [] if "mode" in i), source.get("defaultMode", 0o644))
         if source and path and not mode & 0o004:
-            user = {field: context[field] for field in ("runAsUser", "runAsGroup") if field in context}
+            user: dict[str, Any] = {field: context[field] for field in ("runAsUser", "runAsGroup") if field in context}
             facts = {"container": spec["name"], "path": path[0], "volume": volume["name"], "mode": f"{mode:04o}"}
             own = {"context": _fields(user), "quote": log_line, "previous": previous_option(pod, spec["name"])}
             return Fault("container-not-permitted", Ref.of(pod), {**facts, **own}, form="file-mode")

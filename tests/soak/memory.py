@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -84,7 +84,7 @@ PLOT_WIDTH, PLOT_HEIGHT = 470, 190
 DASHES = ("none", "8 4", "2 4")
 
 
-def plot(found: dict[str, Sequence[Sample]]) -> str:
+def plot(found: Mapping[str, Sequence[Sample]]) -> str:
     """An SVG: MB over minutes, a line for each life."""
     every = [one for samples in found.values() for one in samples]
     last, top = max((one.minute for one in every), default=1), max((one.mb for one in every), default=1) * 1.1
