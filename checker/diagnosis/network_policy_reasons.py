@@ -31,7 +31,7 @@ from checker.diagnosis.selectors import selector_words, selects, wished
 from checker.model.fault import Fault
 from checker.model.spelling import nearest, nearest_labels
 from checker.model.state import Object, State
-from checker.model.verdict import Failed, fail
+from checker.model.verdict import Failed, Unknown, fail
 
 # -- facts -----------------------------------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ def explain_closed(path: PolicyPath) -> NoReturn:
 
     Call it only for a path that the policies close.
     """
-    closed = [side for side in (path.out, path.into) if not side.is_open]
+    closed = _closed_sides(path)
     for side in closed:
         if side.other.namespace != NOWHERE:
             _explain_near_miss(side)
@@ -260,6 +260,17 @@ def explain_closed(path: PolicyPath) -> NoReturn:
         fail("policy-one-direction", policy, form="one-end", allowing=allowing, **facts)
     rules = sum(len(rules_of(p, side.direction)) for p in side.policies)
     fail("path-not-allowed", policy, rules=rules, **facts)
+
+
+def _closed_sides(path: PolicyPath) -> list[PathSide]:
+    """The ends at which a path is closed. Beside a closed one, the other counts only if its policies were listed."""
+    closed = [] if path.out.is_open else [path.out]
+    try:
+        return closed if path.into.is_open else [*closed, path.into]
+    except Unknown:
+        if closed:
+            return closed
+        raise
 
 
 def _explain_near_miss(side: PathSide) -> None:
