@@ -290,8 +290,8 @@ WORLDS: dict[str, tuple[str, bool, Callable[[], State]]] = {
         False,
         lambda: crash(NO_APP, {**MOUNT, "mountPath": "/etc/app"}, config_map()),
     ),
-    "a file is missing in a volume that is none of ours": (
-        "container-crashes",
+    "a file is missing in an empty volume": (
+        "volume-hides-files",
         False,
         lambda: crash(NO_APP, MOUNT, {"name": "v", "emptyDir": {}}),
     ),
