@@ -114,7 +114,7 @@ def test_a_receipt_that_was_tampered_with_is_told(
 
 
 def test_a_learners_own_file_is_no_teachers_receipt(at_work: Classroom, receipts: Path, tmp_path: Path) -> None:
-    """bob hands in the State of ada's as his own: it proves nothing. With `by: teacher` it has no signature."""
+    """It proves nothing. With the words `by: teacher` in it, it is told, because its digest is another one."""
     home = at_work.learner_home("bob")
     folder = tmp_path / "bob"
     done = command("hand-in", LAB, "--out", str(folder / "bob.json"), home=home, group=())

@@ -26,7 +26,7 @@ from checker.diagnosis.explain import explained
 from checker.grading.grade import judge
 from checker.grading.labs import Debrief, all_labs, load_lab
 from checker.model import catalogue as catalogue_module
-from checker.model.catalogue import ENGLISH, UI
+from checker.model.catalogue import ENGLISH, UI, catalogue
 from checker.model.explanation import Explanation
 from checker.model.fault import Fault, Phrase, Unknown, Words
 from checker.model.state import Request, State
@@ -224,9 +224,13 @@ def texts_of(shown: Any) -> Iterator[str]:
 
 
 def facts_of(state: State, shown_faults: list[tuple[Fault, Words]]) -> list[str]:
-    """What may stand in plain letters: names of objects, facts, commands, and the ids of causes."""
+    """What may stand in plain letters: names of objects, facts, commands, the ids of causes, and headings of lessons.
+
+    A learner finds a section by its heading, and the lessons are in English.
+    """
     of_faults = (value for fault, words in shown_faults for value in (*values(fault), words.look, fault.cause))
-    return [*names(state), *of_faults]
+    headings = (catalogue()[fault.cause].section for fault, _ in shown_faults if fault.cause in catalogue())
+    return [*names(state), *of_faults, *headings]
 
 
 @pytest.mark.parametrize("number, path", LABS, ids=[f"{number}-{path.stem}" for number, path in LABS])
