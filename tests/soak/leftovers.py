@@ -17,7 +17,7 @@ MARK = "KUBECLASS_SOAK"  # in the environment of all that the soak starts, and o
 # What a learner has after a lesson, too: README, "What it does to your machine". Names in the course's home.
 # And what JupyterLab keeps.
 KEPT = (
-    *("folder/*", "progress.json", "progress.lock", "kubeclass-*/*", "bin/*", "screenshots/*"),
+    *("folder/*", "work/*", "progress.json", "progress.lock", "kubeclass-*/*", "bin/*", "screenshots/*"),
     *("jupyterlab/*", "jupyter/jupyter_cookie_secret"),
 )
 
