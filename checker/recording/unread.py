@@ -55,7 +55,7 @@ UNREAD = (
     Unread("metadata", ("annotations",), kinds=("Node",)),
     Unread("metadata", ("annotations", "labels", "creationTimestamp"), kinds=("StorageClass",)),
     Unread("metadata", ("creationTimestamp",), kinds=("Event",)),
-    Unread("metadata.annotations", (APPLIED,), but=("Deployment",)),
+    Unread("metadata.annotations", (APPLIED,), but=("Deployment", "ConfigMap")),
     Unread("metadata.managedFields[]", kept=("manager", "operation", "subresource", "fieldsV1"), kinds=("Deployment",)),
     *_of_pod_spec("spec", kinds=("Pod",)),
     *_of_pod_spec("spec.template.spec", kinds=(), but=("Pod",)),

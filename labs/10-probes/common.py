@@ -29,6 +29,7 @@ from checker.sdk import (
 )
 
 EVENTS_LAST = 3000  # seconds after which the kubelet's events may be gone
+SHELLS = ("sh", "bash", "dash")
 SICK = "status 500"  # what the observer's stream notes of an answer from a sick guestbook
 TRAFFIC = Traffic("guestbook", "/healthz")
 
@@ -104,6 +105,19 @@ def event_messages(state: State, of: Restart | NotReadyInterval, reason: str, wo
 def killed(state: State, restart: Restart) -> bool:
     """Whether an event of the kubelet says that it ended this Pod's container because of its liveness probe."""
     return bool(event_messages(state, restart, "Killing", "failed liveness probe"))
+
+
+def seen_to_fail(state: State, restart: Restart, probe: dict[str, Any]) -> bool:
+    """Whether a liveness probe failed before this restart, if it had the time to fail.
+
+    A command of the learner's own may hide that it failed: `redis-cli ping | cat`. Then an event of the kubelet must
+    say that it failed, or the events may be gone by now.
+    """
+    command = (probe.get("exec") or {}).get("command") or []
+    own_code = "-c" in command or any(word.rpartition("/")[2] in SHELLS for word in command)
+    if not own_code or state.now.timestamp() - restart.at > EVENTS_LAST:
+        return True
+    return bool(event_messages(state, restart, "Unhealthy", "Liveness probe failed"))
 
 
 def unknown_if_events_gone(state: State, pod: str, at: float) -> None:

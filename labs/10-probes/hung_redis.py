@@ -31,6 +31,7 @@ from .common import (
     probe_then,
     require_probe,
     same_probe,
+    seen_to_fail,
     unknown_if_events_gone,
 )
 
@@ -61,9 +62,10 @@ def hung_redis_is_restarted(state: State, timeline: Timeline, answers: dict[str,
         if restart is restarts[-1] and not killed(state, restart) and ended_by_itself(state, restart, container):
             continue  # the log is that of the last run
         hung = hung_before(timeline, restart, front)
-        if (killed(state, restart) and (asks or hung)) or (
-            asks and hung and hung >= least_seconds_to_fail(probe_then(state, restart, liveness))
-        ):
+        if killed(state, restart) and (asks or hung):
+            return
+        had_time = hung and hung >= least_seconds_to_fail(probe_then(state, restart, liveness))
+        if asks and had_time and seen_to_fail(state, restart, liveness):
             return
     timeline.require_watched(state)
     if restarts := [restart for restart in restarts if restart.had_been_ready]:

@@ -32,6 +32,7 @@ from .common import (
     probe_then,
     require_probe,
     same_probe,
+    seen_to_fail,
     sees,
     unknown_if_events_gone,
 )
@@ -55,8 +56,8 @@ def sick_before(timeline: Timeline, restart: Restart) -> float | None:
 def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> bool:
     """Whether this container was restarted because its liveness probe failed while the guestbook was sick.
 
-    The kubelet's events may be late, lost or gone. Then a probe counts that checks /healthz and had the time to fail
-    failureThreshold times.
+    The event of the restart may be late, lost or gone. Then a probe counts that checks /healthz and had the time to
+    fail failureThreshold times. A command that may hide its failure must have been seen to fail.
     """
     asks = sees(probe, "healthz")
     if killed(state, restart) and (
@@ -65,7 +66,8 @@ def healed_by_probe(state: State, timeline: Timeline, restart: Restart, probe: d
     ):
         return True
     lasted = sick_before(timeline, restart)
-    return asks and lasted is not None and lasted >= least_seconds_to_fail(probe_then(state, restart, probe))
+    had_time = lasted is not None and lasted >= least_seconds_to_fail(probe_then(state, restart, probe))
+    return asks and had_time and seen_to_fail(state, restart, probe)
 
 
 @task("sick-restarted", observe=(TRAFFIC, ANSWERS))
@@ -97,7 +99,7 @@ def sick_one_is_restarted(state: State, timeline: Timeline, answers: dict[str, A
 def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, probe: dict[str, Any]) -> None:
     """Raises Failed where a sick guestbook was restarted, and not by its liveness probe.
 
-    Either the probe does not check /healthz, or it had no time to fail.
+    Either the probe does not check /healthz, or it had no time to fail, or its command hid the failure.
     """
     probe, lasted = probe_then(state, restart, probe), sick_before(timeline, restart)
     if lasted is None:
@@ -109,12 +111,15 @@ def fail_if_not_by_probe(state: State, timeline: Timeline, restart: Restart, pro
     facts = {"seconds": round(lasted), "probe": describe_probe(probe)}
     if not sees(probe, "healthz"):
         fail("probe-sees-nothing", pod, form="not-for-sick", in_progress=soon and "exec" in probe, **facts)
+    least = least_seconds_to_fail(probe)
+    if lasted >= least:
+        fail("restarted-otherwise", pod, form="no-failure", in_progress=soon, **facts)
     fail(
         "restarted-otherwise",
         pod,
         form="too-early",
         in_progress=soon,
-        least=round(least_seconds_to_fail(probe)),
+        least=round(least),
         threshold=probe.get("failureThreshold", 3),
         **facts,
     )

@@ -38,6 +38,9 @@ def fail_if_in_the_open(state: State) -> None:
         for key, text in {**(config_map.raw.get("data") or {}), **binary}.items():
             if any(spelling in text for spelling in spellings):
                 fail("secret-in-config-map", config_map, key=key)
+        for path, text in texts_in(config_map.annotations, "metadata.annotations"):
+            if any(spelling in text for spelling in spellings):
+                fail("secret-in-config-map", config_map, form="field", path=path)
     for workload in state.all("Deployment"):
         for container in workload.containers:
             values = [variable.get("value", "") for variable in container.get("env") or []]

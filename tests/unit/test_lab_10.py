@@ -137,6 +137,22 @@ def test_a_redis_was_restarted_because_it_hung() -> None:
     assert cause("hung-restarted", patient, without_events("liveness probe")) == "restarted-otherwise"
 
 
+@pytest.mark.parametrize(
+    "words", [("sh", "-c", "timeout 1 redis-cli ping | cat"), ("/bin/bash", "/probes/redis-cli.sh")]
+)
+def test_a_command_that_may_hide_its_failure_must_have_been_seen_to_fail(words: tuple[str, ...]) -> None:
+    hidden = template("redis", livenessProbe=command(*words))
+    assert cause("hung-restarted", hidden, without_events("liveness probe")) == "", "an event says that it failed"
+    assert cause("hung-restarted", hidden, without_events("iveness probe")) == "restarted-otherwise"
+    assert cause("hung-restarted", hidden, without_events("iveness probe"), later) == ""
+    code = "python3 ask.py http://127.0.0.1:8080/healthz | cat"
+    well = template("guestbook", livenessProbe={**command("sh", "-c", code), "failureThreshold": 3})
+    assert cause("sick-restarted", well, without_events("liveness probe")) == ""
+    by_hand = judged("sick-restarted", well, without_events("iveness probe"))
+    assert by_hand.fault
+    assert (by_hand.cause, by_hand.fault.form) == ("restarted-otherwise", "no-failure")
+
+
 def test_of_a_restart_long_ago_nothing_is_known_but_what_was_seen() -> None:
     gone = without_events("iveness probe")
     assert cause("hung-restarted", gone, later) == ""

@@ -82,7 +82,7 @@ def test_only_tolerations_that_somebody_asked_for_are_kept() -> None:
 
 @pytest.mark.parametrize("unread", UNREAD, ids=lambda unread: f"{','.join(unread.kinds) or 'all'}:{unread.path}")
 def test_what_is_declared_is_left_out(unread: Unread) -> None:
-    kind = (unread.kinds or ("ConfigMap",))[0]
+    kind = (unread.kinds or ("Service",))[0]
     part: dict[str, Any] = dict.fromkeys((*unread.fields, *unread.kept, *(["more"] if unread.kept else [])))
     raw: Any = dict(part)
     for step in reversed(unread.path.split(".") if unread.path else []):
