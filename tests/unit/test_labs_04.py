@@ -240,6 +240,19 @@ def test_the_program_sees_who_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert (len(seen["changed"]), seen["last"], seen["same"], seen["time"]) == (1, "two", False, False)
 
 
+def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With shareProcessNamespace, /proc shows the processes of all containers of the Pod."""
+    for number, namespace in {"self": "mnt:[1]", "7": "mnt:[1]", "8": "mnt:[2]", "9": ""}.items():
+        (tmp_path / number / "ns").mkdir(parents=True)
+        (tmp_path / number / "cmdline").write_text("python3\0app.py\0" if number == "8" else "sh\0")
+        (tmp_path / number / "io").write_text("rchar: 5\nwchar: 6\n")
+        if namespace:
+            (tmp_path / number / "ns" / "mnt").symlink_to(namespace)
+    monkeypatch.setattr(WATCHING, "PROCESSES", tmp_path)
+    assert WATCHING.written(set()) == {"7": 6, "9": 6}, "the namespace of process 9 cannot be read"
+    assert WATCHING.app_process() is None, "the app runs in another container"
+
+
 @pytest.mark.parametrize(
     "looks, said, same",
     [

@@ -39,9 +39,28 @@ DIGITS = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?!\d)")
 SINCE_1970 = re.compile(r"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
 
 
+def own_processes() -> list[Path]:
+    """The folders below /proc of the processes of this container, in the order of their numbers.
+
+    With shareProcessNamespace, /proc shows the processes of every container of the Pod. Each container has a mount
+    namespace of its own. A process whose namespace cannot be read stays in the list.
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/
+    """
+    own = mount_namespace(PROCESSES / "self")
+    processes = sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name))
+    return [process for process in processes if mount_namespace(process) in (own, None)]
+
+
+def mount_namespace(process: Path) -> Path | None:
+    try:
+        return (process / "ns" / "mnt").readlink()
+    except OSError:  # another user's process, or one that has ended
+        return None
+
+
 def app_process() -> Path | None:
     """The folder of the guestbook's process below /proc."""
-    for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
+    for process in own_processes():
         try:
             words = (process / "cmdline").read_text(errors="replace").split("\0")
         except OSError:  # it has ended
@@ -62,7 +81,7 @@ def written(without: set[str]) -> dict[str, int] | None:
     Source: https://docs.kernel.org/filesystems/proc.html (3.3, /proc/<pid>/io)
     """
     found = {}
-    for process in PROCESSES.glob("[0-9]*"):
+    for process in own_processes():
         if process.name in without:
             continue
         try:
