@@ -1,8 +1,8 @@
-"""The capstone: a guestbook as it should be, made from a seed, and the same one broken in four places.
+"""The capstone: the objects of a guestbook, made from a seed, and the same objects with four faults.
 
-Pure, and nothing but Python's standard library: a seed in, objects out. What is right depends on the seed, so one
-learner's repair is not another's. `python3 setup.py SEED` prints it as it should be, `--leave FAULT` with a fault left
-in place.
+This module uses only Python's standard library, and it does no I/O except its command line. The right values depend on
+the seed, so the repairs of two learners are different. `python3 setup.py SEED` prints the objects without a fault.
+`--leave FAULT` keeps one fault.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ Objects = dict[str, dict[str, Any]]  # by Kind/name
 
 
 def pick(seed: str, what: str, number: int) -> int:
-    """A number from 0 to below `number` that the seed gives to this purpose. Others' purposes do not change it."""
+    """A number from 0 to number - 1 for this seed and this purpose. Each purpose has a number of its own."""
     return int(hashlib.sha256(f"{seed}/{what}".encode()).hexdigest()[:12], 16) % number
 
 
 def slip(word: str, seed: str, what: str) -> str:
-    """A word with a slip of the finger in it: a letter left out, or two that changed places. The first letter stays."""
+    """The word with a typing error: one letter is missing, or two letters are exchanged. The first letter stays."""
     places = [
         i for i in range(1, len(word) - 1) if word[i].isalnum() and word[i + 1].isalnum() and word[i] != word[i + 1]
     ]
@@ -62,21 +62,21 @@ def slip(word: str, seed: str, what: str) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is right for one seed."""
+    """The right values for one seed."""
 
     greeting: str
     config: str  # the ConfigMap that holds the greeting
     key: str
-    port: int  # where the Service takes requests
-    listens: int  # where the app does
+    port: int  # of the Service
+    listens: int  # the port of the app
     port_name: str
     version: str
     replicas: int
     colour: str  # in the Pods' label
     store: str  # the name of Redis' Deployment and Service
     store_port: int
-    memory: str  # that one guestbook may use
-    quota: str  # of memory, for all
+    memory: str  # limit of one guestbook
+    quota: str  # of memory, for the namespace
 
     @property
     def labels(self) -> dict[str, str]:
@@ -92,7 +92,7 @@ class Plan:
 
 
 def plan(seed: str) -> Plan:
-    """What is right for this seed."""
+    """The right values for this seed."""
     of = partial(pick, seed)
     street = COLOURS[of("street", len(COLOURS))].capitalize()
     return Plan(
@@ -119,7 +119,7 @@ CACHE = {"app": "cache"}
 
 
 def whole(seed: str) -> Objects:
-    """The guestbook as it should be, with what lives beside it."""
+    """All objects of the lab without a fault: the guestbook, its Redis, and the objects of the other team."""
     right = plan(seed)
     guestbook = {
         "name": "guestbook",
@@ -202,7 +202,7 @@ def _redis(memory: str) -> dict[str, Any]:
 
 
 def handbook(right: Plan) -> str:
-    """What whoever looks after this guestbook has to know."""
+    """The text of ConfigMap handbook: how the guestbook must work, for one seed."""
     return f"""The guestbook
   Service guestbook takes requests on port {right.port}.
   It says: {right.greeting}
@@ -225,7 +225,7 @@ Beside it
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to break it. group: what it is about; cause: what names it once it is all that is left."""
+    """One way to break the guestbook. group: its subject; cause: the id of its cause, if no other fault is left."""
 
     id: str
     group: str
@@ -292,7 +292,7 @@ def _paused(objects: Objects, right: Plan, seed: str) -> None:
 
 
 def _quota(objects: Objects, right: Plan, seed: str) -> None:
-    # Enough for the two Redises (64Mi), and never for one guestbook: the order of the Pods makes no difference.
+    # Enough for the two Redis servers (64Mi), but not for one guestbook, so the order of creation does not matter.
     objects["ResourceQuota/house"]["spec"]["hard"]["limits.memory"] = f"{68 + pick(seed, 'hard', 24)}Mi"
 
 
@@ -344,9 +344,9 @@ FAULTS = {
 
 
 def faults(seed: str) -> list[Fault]:
-    """Which faults a seed chooses: BROKEN of them, no more than AT_MOST of a group.
+    """The faults of a seed: BROKEN of them, and at most AT_MOST of each group.
 
-    One of them keeps the Pods from being ready, so that nothing works at the beginning.
+    At least one of them prevents the Pods from becoming ready, so nothing works at the beginning.
     """
     chosen: list[Fault] = []
     ranked = sorted(FAULTS.values(), key=lambda fault: (pick(seed, f"rank/{fault.id}", 2**40), fault.id))
@@ -358,11 +358,11 @@ def faults(seed: str) -> list[Fault]:
 
 
 def with_faults(seed: str, left: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """The guestbook with these faults, by suffix of the namespace that an object belongs into ("" is the lab's own)."""
+    """The objects with these faults, by the suffix of their namespace ("" is the namespace of the lab)."""
     objects = copy.deepcopy(whole(seed))
     for id in left:
         FAULTS[id].put(objects, plan(seed), seed)
-    # What holds others back comes first, so that it does so from the beginning.
+    # Objects that affect Pods come first, so that they have an effect from the beginning.
     ordered = sorted(objects.values(), key=lambda o: (o["kind"] not in ("ResourceQuota", "ConfigMap", "Service"),))
     found: dict[str, list[dict[str, Any]]] = {}
     for one in ordered:
@@ -371,7 +371,7 @@ def with_faults(seed: str, left: Iterable[str]) -> dict[str, list[dict[str, Any]
 
 
 def broken(seed: str) -> dict[str, list[dict[str, Any]]]:
-    """What the capstone begins with for a seed."""
+    """The objects at the beginning of the capstone, for one seed."""
     return with_faults(seed, [fault.id for fault in faults(seed)])
 
 
