@@ -683,6 +683,7 @@ def failover(
         "until": NOW.timestamp(),
         "sent": 1,
         "hosts": hosts or {},
+        "said": {},
         "texts": [],
         "lost": [[BEGIN + first, error, count, BEGIN + first + 0.9] for first, error, count in lost or []],
         "nodes": {name: at(changes) for name, changes in nodes.items()},
