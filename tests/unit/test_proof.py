@@ -247,3 +247,14 @@ def test_the_tests_that_need_a_cluster_can_be_collected() -> None:
     ignored = ["--ignore=tests/unit"]
     done = subprocess.run([*words, *ignored], cwd=paths.COURSE, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("lesson", words_anew.lessons_with_lab(), ids=lambda path: path.stem)
+def test_a_lesson_shows_the_words_of_its_lab_as_they_are_today(lesson: Path) -> None:
+    """A merge takes a digest from one side and an output from the other; so the digest alone does not show this."""
+    lab = load_lab(lesson.name[:2])
+    outputs = [out for cell in json.loads(lesson.read_text())["cells"] for out in cell.get("outputs", [])]
+    shown = "\n".join("".join(out.get("data", {}).get("text/plain", out.get("text", []))) for out in outputs)
+    shown = shown.replace("\r\n", "\n")
+    assert started(lab, "learn") in shown
+    assert words_anew.to_do(lab) in shown
