@@ -873,6 +873,19 @@ def test_the_program_that_asks_goes_by_the_guestbooks_process(monkeypatch: pytes
     assert (seen["app"], seen["redis"], seen["entries"][0]["error"]) == (True, {"asked": False}, "refused")
 
 
+def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With shareProcessNamespace, /proc shows the processes of all containers of the Pod."""
+    for number, namespace in {"self": "mnt:[1]", "7": "mnt:[2]", "8": "mnt:[1]"}.items():
+        (tmp_path / number / "ns").mkdir(parents=True)
+        (tmp_path / number / "ns" / "mnt").symlink_to(namespace)
+        (tmp_path / number / "cmdline").write_text("python3\0app.py\0" if number == "7" else "sh\0")
+        (tmp_path / number / "environ").write_text("PORT=1\0")
+    monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
+    assert ASKING.process() is None, "the app runs in another container"
+    (tmp_path / "8" / "cmdline").write_text("python3\0app.py\0")
+    assert ASKING.process() == {"PORT": "1"}
+
+
 class FakeRedis(threading.Thread):
     """A Redis that knows MONITOR, and repeats one command of a client at an address."""
 
