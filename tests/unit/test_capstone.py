@@ -339,6 +339,7 @@ def test_redis_is_asked_for_by_the_handbooks_name_and_port() -> None:
     assert changed("1", host(f"other:{right.store_port}")) == {"entries": "service-is-externalname"}
     assert changed("1", port) == {"entries": "service-port-missing"}
     assert changed("1", host(f"{right.store}.learn.svc.cluster.local.:{right.store_port}")) == {}
+    assert changed("1", host(f"{right.store}:6379")) == changed("1", host(right.store)) == {"entries": "value-wrong"}
 
 
 def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
