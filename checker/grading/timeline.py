@@ -15,6 +15,7 @@ from checker.model.durations import (
     TIME_FOR_ENDPOINT_REMOVAL,
     TIME_FOR_IMAGE_TAKEOVER,
     TIME_FOR_OBSERVER_TO_BEGIN,
+    TIME_FOR_ONE_STEP,
     TIME_FOR_REPLACEMENT_POD,
 )
 from checker.model.fault import Ref
@@ -343,10 +344,17 @@ class Timeline:
             )
 
         def follows(uid: str, at: float) -> bool:
-            """Whether this ReplicaSet replaced the image `since` when it began."""
+            """Whether this ReplicaSet replaced the image `since` when it began.
+
+            Of several ReplicaSets with Pods, the one that began last had the Deployment's template before.
+            """
             others = {other: last_until(other, at) for other in sets if other != uid}
             latest = max(others.values(), default=-inf)
-            return latest > at - TIME_FOR_IMAGE_TAKEOVER and any(others.get(other) == latest for other in of(since))
+            if latest <= at - TIME_FOR_IMAGE_TAKEOVER or latest not in {others.get(other) for other in of(since)}:
+                return False
+            replaced = [other for other in others.keys() - of(image) if others[other] > latest - TIME_FOR_ONE_STEP]
+            newest = max(replaced, key=lambda other: max((when for when in begins[other] if when < at), default=-inf))
+            return newest in of(since)
 
         candidates = [at for uid in of(image) for at in begins[uid] if not since or follows(uid, at)]
         return self._rollout(sets, of(image), max(candidates)) if candidates else None

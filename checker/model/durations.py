@@ -64,6 +64,8 @@ TIME_FOR_CRONJOB_CONTROLLER = 15
 TIME_FOR_REPLACEMENT_POD = 5
 # A Deployment, to go from the Pods of one image to the Pods of another.
 TIME_FOR_IMAGE_TAKEOVER = 60
+# The Deployment controller, to scale the ReplicaSets after one change of the template.
+TIME_FOR_ONE_STEP = 0.5
 
 # -- requests --------------------------------------------------------------------------------------------------------
 

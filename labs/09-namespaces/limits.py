@@ -81,3 +81,14 @@ def require_limit(state: State, deployment: Object, resource: str, most: str) ->
             fail_if_wrong_unit(resource, limit, deployment, form=form, container=name)
             facts = {"container": name, "field": f"limits.{resource}", "value": limit, "most": most}
             fail("limit-too-large", deployment, form=form, usual=usual_unit(resource, limit), **facts)
+
+
+def fail_if_only_resized(state: State, deployment: Object) -> None:
+    """Raise Failed where a running Pod has a larger memory limit than its template: the next Pod lacks the memory."""
+    template = {container["name"]: limit_of(container, "memory") for container in deployment.containers}
+    for pod in state.pods_of(deployment):
+        for container in pod.containers:
+            has, gets = limit_of(container, "memory"), template.get(container["name"])
+            if has and gets and quantity(has) > quantity(gets):
+                facts = {"container": container["name"], "value": has, "limit": gets}
+                fail("limit-too-small", deployment, form="resized", pod=pod.name, **facts)

@@ -19,7 +19,7 @@ from .defaults import (
     require_memory_within,
     require_no_numbers,
 )
-from .limits import require_limit, require_program
+from .limits import fail_if_only_resized, require_limit, require_program
 
 CPU_OF_BUSY = CpuStatInside("busy")
 OFTEN = 10  # times that a container is made to wait before it counts as slowed down: the start alone brings a few
@@ -71,6 +71,7 @@ def report_has_the_memory_that_it_needs(state: State) -> None:
     require_program(deployment)
     state.require_working(deployment)
     require_limit(state, deployment, "memory", MOST_MEMORY)
+    fail_if_only_resized(state, deployment)
 
 
 @task("throttled", observe=CPU_OF_BUSY)

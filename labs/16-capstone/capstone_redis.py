@@ -132,6 +132,11 @@ def entries_are_kept_in_redis(state: State, seen: dict[str, Any]) -> None:
     if answer["status"] != 200:
         text, new = answer["text"] or answer["error"], state.changed_within(20, pods[0])
         fail("redis-not-answering", deployment, form="app-answer", host=host, answer=text, in_progress=new)
+    for pod in pods:
+        port = variable(state, pod, "REDIS_HOST").partition(":")[2] or "6379"
+        if port != str(right.store_port):
+            facts = {"store": right.store, "port": port, "wanted": right.store_port}
+            fail("value-wrong", deployment, form="redis-port", pod=pod.name, **facts)
     for name, report in seen.items():
         require_from_redis(deployment, name or pods[0].name, host, answers_from_pod(report))
 

@@ -339,6 +339,7 @@ def test_redis_is_asked_for_by_the_handbooks_name_and_port() -> None:
     assert changed("1", host(f"other:{right.store_port}")) == {"entries": "service-is-externalname"}
     assert changed("1", port) == {"entries": "service-port-missing"}
     assert changed("1", host(f"{right.store}.learn.svc.cluster.local.:{right.store_port}")) == {}
+    assert changed("1", host(f"{right.store}:6379")) == changed("1", host(right.store)) == {"entries": "value-wrong"}
 
 
 def test_what_stands_beside_the_guestbook_says_nothing_of_it() -> None:
@@ -871,6 +872,19 @@ def test_the_program_that_asks_goes_by_the_guestbooks_process(monkeypatch: pytes
     (tmp_path / "7" / "environ").write_text("PORT=1\0")
     seen = ASKING.answers({"names": []})
     assert (seen["app"], seen["redis"], seen["entries"][0]["error"]) == (True, {"asked": False}, "refused")
+
+
+def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With shareProcessNamespace, /proc shows the processes of all containers of the Pod."""
+    for number, namespace in {"self": "mnt:[1]", "7": "mnt:[2]", "8": "mnt:[1]"}.items():
+        (tmp_path / number / "ns").mkdir(parents=True)
+        (tmp_path / number / "ns" / "mnt").symlink_to(namespace)
+        (tmp_path / number / "cmdline").write_text("python3\0app.py\0" if number == "7" else "sh\0")
+        (tmp_path / number / "environ").write_text("PORT=1\0")
+    monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
+    assert ASKING.process() is None, "the app runs in another container"
+    (tmp_path / "8" / "cmdline").write_text("python3\0app.py\0")
+    assert ASKING.process() == {"PORT": "1"}
 
 
 class FakeRedis(threading.Thread):

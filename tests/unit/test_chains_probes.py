@@ -437,6 +437,23 @@ def test_the_way_back_is_to_a_new_template_or_to_one_that_had_gone_altogether() 
     assert rollback([[T + 42, 0], [T + 50, 1]], [], [[T + 40, 1], [T + 52, 0]]) is None, "v1, long after v3 had gone"
 
 
+def test_a_release_by_way_of_another_image_does_not_replace_the_first_one() -> None:
+    def begin(v3: list[list[float]], v1: list[list[float]]) -> float | None:
+        changes = {"v1": [[T - 60, 3], *v1, [T + 40, 0]], "v3": [[T, 1], *v3], "v2": [[T + 20, 1], [T + 30, 3]]}
+        sets = {
+            uid: {"kind": "ReplicaSet", "name": f"web-{number}", "images": [f"web:{uid}"], "changes": some}
+            for number, (uid, some) in enumerate(changes.items())
+        }
+        seen = {"since": T - 60, "until": T + 90, "sent": 900, "hosts": {}, "lost": [], "pods": {}, "replicas": sets}
+        rollout = Timeline(seen).last_rollout("web", "web:v2", since="web:v1")
+        return rollout.begin if rollout else None
+
+    assert begin([[T + 19.9, 0]], []) is None, "v3 never became ready, and v2 was next"
+    assert begin([[T + 20.1, 0]], []) is None
+    assert begin([[T + 18, 0]], []) == T + 20, "v3 was undone, and v1 had kept its Pods"
+    assert begin([[T + 19.9, 0]], [[T + 5, 0], [T + 15, 3]]) == T + 20, "v1 was there again"
+
+
 def test_what_was_taken_away_for_another_template_before_is_no_part_of_a_release() -> None:
     changes = {"v1": [[T - 60, 3], [T, 0]], "v1-anew": [[T + 2, 3], [T + 30, 0]], "v2": [[T + 32, 3]]}
     sets = {

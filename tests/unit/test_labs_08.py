@@ -271,6 +271,19 @@ def test_the_program_that_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     ]
 
 
+def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With shareProcessNamespace, /proc shows the processes of all containers of the Pod."""
+    monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
+    process(tmp_path, 7, "python3 app.py", "REDIS_HOST=another")
+    process(tmp_path, 8, "python3 app.py", "REDIS_HOST=own")
+    for number, namespace in {"self": "mnt:[1]", "7": "mnt:[2]", "8": "mnt:[1]"}.items():
+        (tmp_path / number / "ns").mkdir(parents=True)
+        (tmp_path / number / "ns" / "mnt").symlink_to(namespace)
+    assert ASKING.environment()["REDIS_HOST"] == "own"
+    (tmp_path / "7" / "ns" / "mnt").unlink()
+    assert ASKING.environment()["REDIS_HOST"] == "another", "the namespace of process 7 cannot be read"
+
+
 def test_fields_of_the_pod_are_known_as_variables() -> None:
     fields = (
         "metadata.name",

@@ -195,3 +195,8 @@ ALTERED: dict[str, tuple[dict[str, str], Callable[[State], Any], str]] = {
 @pytest.mark.parametrize("expected, change, case", ALTERED.values(), ids=list(ALTERED))
 def test_an_altered_recording(expected: dict[str, str], change: Callable[[State], Any], case: str) -> None:
     assert causes(change, case) == expected
+
+
+def test_memory_of_the_running_pod_alone_does_not_repair_the_deployment() -> None:
+    assert causes(template_limit("report", memory="40Mi")) == {"killed": "limit-too-small"}
+    assert causes(template_limit("report", memory="128Mi")) == {}

@@ -23,9 +23,28 @@ TIMEOUT = 2.0  # seconds for one connection or request
 PROCESSES = Path("/proc")
 
 
+def own_processes() -> list[Path]:
+    """The folders below /proc of the processes of this container, in the order of their numbers.
+
+    With shareProcessNamespace, /proc shows the processes of every container of the Pod. Each container has a mount
+    namespace of its own. A process whose namespace cannot be read stays in the list.
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/
+    """
+    own = mount_namespace(PROCESSES / "self")
+    processes = sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name))
+    return [process for process in processes if mount_namespace(process) in (own, None)]
+
+
+def mount_namespace(process: Path) -> Path | None:
+    try:
+        return (process / "ns" / "mnt").readlink()
+    except OSError:  # another user's process, or one that has ended
+        return None
+
+
 def environment() -> dict[str, str]:
     """The variables of the guestbook's process, which its command may have set; else those of the container."""
-    for process in sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name)):
+    for process in own_processes():
         try:
             runs, has = ((process / what).read_text(errors="replace").split("\0") for what in ("cmdline", "environ"))
         except OSError:  # it has ended, or is somebody else's
