@@ -96,10 +96,14 @@ def last_sick(timeline: Timeline, until: float, within: float = 120) -> tuple[fl
 
 
 def event_messages(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> str:
-    """The kubelet's events on a Pod with this reason and these words, one a line. Events may be gone by now."""
+    """The messages of the kubelet's events on a Pod with this reason and these words, one a line."""
+    return "\n".join(event["message"] for event in events_of(state, of, reason, words))
+
+
+def events_of(state: State, of: Restart | NotReadyInterval, reason: str, words: str) -> list[dict[str, Any]]:
+    """The kubelet's events on a Pod with this reason and these words. Events may be gone by now."""
     pod = Object("Pod", {"metadata": {"name": of.pod, "uid": of.uid, "namespace": state.namespace}})
-    messages = [event.get("message", "") for event in state.events(pod, reason)]
-    return "\n".join(message for message in messages if words in message)
+    return [event for event in state.events(pod, reason) if words in event.get("message", "")]
 
 
 def killed(state: State, restart: Restart) -> bool:
@@ -110,14 +114,16 @@ def killed(state: State, restart: Restart) -> bool:
 def seen_to_fail(state: State, restart: Restart, probe: dict[str, Any]) -> bool:
     """Whether a liveness probe failed before this restart, if it had the time to fail.
 
-    A command of the learner's own may hide that it failed: `redis-cli ping | cat`. Then an event of the kubelet must
-    say that it failed, or the events may be gone by now.
+    A command of the learner's own may hide that it failed: `redis-cli ping | cat`. Then the kubelet's events must tell
+    of failureThreshold failures, or the events may be gone by now. One failure is too few: a command also fails where
+    its container ends meanwhile.
     """
     command = (probe.get("exec") or {}).get("command") or []
     own_code = "-c" in command or any(word.rpartition("/")[2] in SHELLS for word in command)
     if not own_code or state.now.timestamp() - restart.at > EVENTS_LAST:
         return True
-    return bool(event_messages(state, restart, "Unhealthy", "Liveness probe failed"))
+    failures = sum(event.get("count") or 1 for event in events_of(state, restart, "Unhealthy", "Liveness probe failed"))
+    return failures >= probe_then(state, restart, probe).get("failureThreshold", 3)
 
 
 def unknown_if_events_gone(state: State, pod: str, at: float) -> None:

@@ -72,11 +72,6 @@ NOT_PRODUCED = {
         ("claim-lost", "provisioning-failed", "volume-attached-elsewhere", "volume-missing", "volume-not-removed"),
         "takes a storage system that this cluster has not: tests/unit/test_chains_storage.py",
     ),
-    **dict.fromkeys(
-        ("variable-has-quotes", "shell-takes-one-word", "volume-hides-files", "probe-asks-late"),
-        "not recorded yet: tests/unit/test_settings_not_as_meant.py",
-    ),
-    "cronjob-run-goes-on": "takes minutes, and is not recorded yet: tests/unit/test_chains_jobs.py",
     **dict.fromkeys(("limit-range-ratio", "request-above-limit"), "tests/unit/test_chains_resources.py"),
     **dict.fromkeys(
         (
