@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from cluster import tools
+from cluster.files import in_one_step
 from cluster.language import say
 from cluster.problem import Problem
 from cluster.process import succeeds
@@ -36,6 +37,5 @@ def ensure(engine: str) -> None:
 
 def _put(program: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(program, new := place.with_suffix(".new"))
-    new.chmod(0o755)
-    new.rename(place)
+    with in_one_step(place, 0o755) as new:
+        shutil.copyfile(program, new)

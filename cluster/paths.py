@@ -9,6 +9,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from cluster.files import in_one_step
+
 # lessons/ and labs/ are in it. It is the clone, or kubeclass/course/ in site-packages: see kubeclass/__init__.py.
 COURSE = Path(__file__).resolve().parent.parent
 
@@ -79,9 +81,8 @@ def choose_folder(folder: Path) -> None:
     """Keep the learner's folder for later calls. Raises OSError where that fails."""
     file = _chosen_folder()
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_text(f"{folder}\n")
-    new.replace(file)
+    with in_one_step(file, 0o644) as new:
+        new.write_text(f"{folder}\n")
 
 
 def _chosen_folder() -> Path:

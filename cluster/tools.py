@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cluster import paths, programs
+from cluster.files import in_one_step
 from cluster.language import problem, say
 from cluster.network import NoAnswer, fetch
 from cluster.problem import Problem
@@ -136,9 +137,8 @@ def fetch_tool(name: str) -> Path:
         if not programs.place(name).exists() and not shutil.which("go"):
             raise problem("tool-unavailable", tool=name, version=version, why=why) from None
     built = programs.build(name)  # Go's checksum database vouches for the source
-    shutil.copyfile(built, new := target.with_suffix(".new"))
-    new.chmod(0o755)
-    new.rename(target)
+    with in_one_step(target, 0o755) as new:
+        shutil.copyfile(built, new)
     return target
 
 
@@ -152,7 +152,5 @@ def download(url: str, checksum_url: str, target: Path) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != published:
         raise problem("checksum-differs", url=url, found=found, published=published)
-    new = target.with_suffix(".new")
-    new.write_bytes(content)
-    new.chmod(0o755)
-    new.rename(target)
+    with in_one_step(target, 0o755) as new:
+        new.write_bytes(content)

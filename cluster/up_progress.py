@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.context import Cluster
+from cluster.files import in_one_step
 from cluster.language import say
 from cluster.problem import Problem
 
@@ -31,10 +32,9 @@ class _Report:
     stage: str = ""
 
     def write(self, content: dict[str, object]) -> None:
-        with contextlib.suppress(OSError):  # a full disk: the stage itself will fail and say so
-            new = self.file.with_suffix(".new")
+        # A full disk: the stage itself will fail and say so.
+        with contextlib.suppress(OSError), in_one_step(self.file, 0o644) as new:
             new.write_text(json.dumps(content))
-            new.replace(self.file)
 
 
 _report: _Report | None = None  # of this process, within `reporting`

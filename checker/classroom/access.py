@@ -20,7 +20,6 @@ Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +28,7 @@ import msgspec
 import yaml
 
 from checker.model.catalogue import problem, say
+from cluster.files import in_one_step
 from cluster.language.not_yaml import NOT_YAML
 
 # A namespace's name. Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
@@ -90,11 +90,8 @@ def write(path: Path, access: ClassAccess) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file with mode 0600 and put it in place in one step. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
+    with in_one_step(path, 0o600) as new:
+        new.write_text(text)
 
 
 def read(path: Path) -> ClassAccess:

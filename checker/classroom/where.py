@@ -11,6 +11,7 @@ from pathlib import Path
 from checker.classroom.target import target
 from checker.model.catalogue import problem
 from cluster import Cluster, paths
+from cluster.files import in_one_step
 
 
 def _memory() -> Path:
@@ -37,9 +38,8 @@ def remember(name: str, cluster: Cluster | None) -> None:
         known[name] = cluster
     entries = {one: {"context": where.context, "kubeconfig": str(where.kubeconfig)} for one, where in known.items()}
     _memory().parent.mkdir(parents=True, exist_ok=True)
-    new = _memory().with_suffix(".new")
-    new.write_text(json.dumps(entries, indent=1) + "\n")
-    new.replace(_memory())
+    with in_one_step(_memory(), 0o644) as new:
+        new.write_text(json.dumps(entries, indent=1) + "\n")
 
 
 def cluster_of_class(name: str, context: str, kubeconfig: Path | None) -> Cluster:

@@ -14,6 +14,7 @@ from typing import Any
 from checker.model.catalogue import say
 from checker.model.verdict import Result
 from cluster import paths
+from cluster.files import in_one_step
 
 PAUSE = 600  # seconds without a sign of somebody at work that are a pause
 # The capstone was lab 15 when the course had fifteen labs. It had these points, at home and in a class.
@@ -98,9 +99,8 @@ def keep_prediction(lesson: str, question: str, predicted: str, revealed: bool) 
 
 
 def _write(data: dict[str, Any]) -> None:
-    new = _file().with_suffix(".new")
-    new.write_text(json.dumps(data, indent=1) + "\n")
-    new.replace(_file())
+    with in_one_step(_file(), 0o644) as new:
+        new.write_text(json.dumps(data, indent=1) + "\n")
 
 
 @contextmanager

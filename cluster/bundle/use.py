@@ -13,6 +13,7 @@ from typing import IO
 from cluster import engine, tools
 from cluster.bundle import archive, contents
 from cluster.bundle.archive import Bundle, Manifest, Member
+from cluster.files import in_one_step
 from cluster.language import problem, say
 from cluster.process import run
 from cluster.progress import step
@@ -121,9 +122,6 @@ def _place(bundle: Bundle, member: Member) -> str:
     target = tools.folder() / name
     with step(say("bundle-place-step", tool=name)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_suffix(".new")
-        with new.open("wb") as file:
+        with in_one_step(target, 0o755) as new, new.open("wb") as file:
             file.writelines(bundle.content(member))
-        new.chmod(0o755)
-        new.replace(target)
     return name
