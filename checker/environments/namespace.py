@@ -223,7 +223,7 @@ class NamespaceEnvironment:
         for namespace in (self.namespace, *lab.namespaces(self.namespace).values()):
             if is_free(namespace):
                 continue
-            facts = {"namespace": namespace, "lab": lab.number}
+            facts: dict[str, Any] = {"namespace": namespace, "lab": lab.number}
             if self.cluster.kind != "own":
                 raise problem("namespace-taken-back", **facts)
             with step(say("start-namespace-step", namespace=namespace)):

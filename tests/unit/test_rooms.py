@@ -319,7 +319,7 @@ def test_every_piece_of_programs_is_shared_and_brings_all_that_is_imported_from_
     pieces = {path.stem: path for path in (ROOMS / "collect" / "programs").glob("[!_]*.py")}
     for name in uses:
         piece, _, part = name.removeprefix("checker.collect.programs.").partition(".")
-        assert re.search(rf"^(def {part}\(|{part}\b.* = )", pieces[piece].read_text(), re.MULTILINE), name
+        assert re.search(rf"^((def|class) {part}\b|{part}\b.* = )", pieces[piece].read_text(), re.MULTILINE), name
     assert {name.split(".")[3] for name in uses} == set(pieces)
 
 
