@@ -20,13 +20,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from checker.grading.labs import all_labs
 from cluster import paths
+from cluster.progress import step
 from cluster.versions import course_version
 
 OLDEST, NEWER = "3.11", ("3.14", "3.13", "3.12")
@@ -105,26 +105,18 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kubeclass-package-") as work:
         folder = Path(work).resolve()
-        with stage("The sdist, and from it the wheel"):
+        with step("The sdist, and from it the wheel"):
             wheel = build(folder / "dist")
         for number, python in enumerate(pythons()):
-            with stage(f"The wheel in an environment of its own: {python}"):
+            with step(f"The wheel in an environment of its own: {python}"):
                 installed = install(wheel, folder / f"env{number}", python)
-            with stage(f"Without a cluster: {python}"):
+            with step(f"Without a cluster: {python}"):
                 without_a_cluster(installed)
             if "--cluster" in sys.argv and not number:
-                with stage("On a cluster"):
+                with step("On a cluster"):
                     on_a_cluster(installed)
     print(f"\nThe package is well ({time.monotonic() - began:.0f} s).")
     return 0
-
-
-@contextmanager
-def stage(title: str) -> Iterator[None]:
-    begin = time.monotonic()
-    print(f"== {title}", flush=True)
-    yield
-    print(f"   {time.monotonic() - begin:.0f} s", flush=True)
 
 
 def uv(*words: str, timeout: float = 600) -> str:

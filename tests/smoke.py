@@ -11,13 +11,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import Problem, engine
 from cluster.process import run
-from cluster.progress import tell
+from cluster.progress import step, tell
 from tests.conftest import chromium
 
 NAME = "kubeclass-gate"
@@ -35,14 +33,6 @@ PAGE = "tests/browser/test_panel.py::test_a_task_turns_green_without_a_click"
 DECOY = "apiVersion: v1\nkind: Config\ncurrent-context: somebody-elses\n"
 
 
-@contextmanager
-def stage(title: str) -> Iterator[None]:
-    begin = time.monotonic()
-    print(f"\n== {title} ({time.strftime('%H:%M:%S')})", flush=True)
-    yield
-    print(f"== {title}: {time.monotonic() - begin:.0f} s", flush=True)
-
-
 def main() -> int:
     decoy = HOME / "decoy-kubeconfig"
     decoy.parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +46,11 @@ def main() -> int:
     own = Path.home() / ".kube" / "config"
     before = digest(own)
     try:
-        with stage("The engine"):
+        with step("The engine"):
             command = engine.ensure()
             if os.environ.get("CI") == "true":
                 delete_all_kind_clusters(command)
-        with stage("A cluster from nothing"):
+        with step("A cluster from nothing"):
             from_nothing()
     except Problem as problem:
         print(problem)

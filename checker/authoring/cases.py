@@ -34,7 +34,14 @@ def cases_of(lab: Lab) -> Iterator[tuple[str, str, Case]]:
 
 
 def bring_about(session: Session, kind: str, case: Case) -> tuple[Result, State]:
-    """Start the lab, do what the case says, and check. Raises Problem where a script fails."""
+    """Start the lab, do what the case says, and check. Raises Problem where a script fails.
+
+    What an earlier run of the case left may still be terminating (see put_away). `start` waits for the lab's
+    namespaces.
+    """
+    if not session.lab.spec.needs.engine:
+        other = f"namespace/{beside(session)}"
+        kubectl(current(), "wait", "--for=delete", other, f"--timeout={WAIT}s", timeout=WAIT + 10)
     session.start()
     if kind == "solution":
         session.solve()
@@ -69,6 +76,11 @@ def _listed(causes: dict[str, str]) -> list[str]:
     return [f"{task}: {cause}" for task, cause in sorted(causes.items())]
 
 
+def beside(session: Session) -> str:
+    """The namespace that a case's script may make beside those of the lab."""
+    return f"{session.environment.namespace}-other"
+
+
 def put_away(session: Session, *further: str) -> None:
     """Delete what a case made, with its namespaces. further: namespaces that its script made."""
     if session.lab.spec.needs.engine:
@@ -76,7 +88,7 @@ def put_away(session: Session, *further: str) -> None:
     else:
         namespace = session.environment.namespace
         observer.forget(Api(current()), namespace)  # or it would go on asking for what is no longer there
-        gone = [f"{namespace}-other", *further, *session.lab.namespaces(namespace).values(), namespace]
+        gone = [beside(session), *further, *session.lab.namespaces(namespace).values(), namespace]
         kubectl(current(), "delete", "namespace", *gone, "--ignore-not-found", "--wait=false")
 
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,14 @@ from checker.diagnosis.taints import is_worker
 from checker.environments.base import hand_over, run_script
 from checker.grading.labs import Lab
 from checker.grading.seeds import SEED, bound, checked, seed_in
-from checker.model.catalogue import problem
+from checker.model.catalogue import problem, say
 from checker.model.fault import Phrase
 from checker.model.kinds import KINDS
 from checker.model.state import CLASS, LAB, STARTED, Object, State
 from cluster import Cluster, engine, paths
 from cluster.context import in_namespace
 from cluster.kubectl import kubectl
+from cluster.progress import step
 from cluster.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ LEARNERS_CONFIG_MAPS = (
     "configmaps",
     f"--field-selector=metadata.name!=kube-root-ca.crt,metadata.name!={marks.HAND}",
 )
+TERMINATING = "deletionTimestamp"  # in the metadata of a namespace: it is terminating
 CLEARED_AT = "kubeclass.dev/cleared"  # annotation of a namespace of the course: when `clear` emptied it, RFC 3339
 
 # Before a script in a class: there, nobody but the teacher makes namespaces, and those that a lab asks for exist.
@@ -156,15 +159,20 @@ class NamespaceEnvironment:
 
     def leftovers(self, lab: Lab) -> str:
         """The number of the other lab that was started in this namespace before; empty where there was none."""
-        labels = (self._namespace().get("metadata") or {}).get("labels") or {}
+        metadata = self._namespace().get("metadata") or {}
+        labels = metadata.get("labels") or {}
+        if TERMINATING in metadata:
+            return ""  # `prepare` waits until all is deleted
         return labels[LAB] if labels.get(LAB, lab.number) != lab.number else ""
 
     def prepare(self, lab: Lab) -> None:
         """Make the namespace the lab's, and put there what the lab begins with. Doing it twice changes nothing.
 
-        Raises Problem where the cluster has not what the lab needs.
+        If a namespace of the lab is terminating, wait until it is deleted. Raises Problem where the cluster has not
+        what the lab needs.
         """
         self._require(lab)
+        self._await_deletion(lab)
         metadata = self._namespace().get("metadata") or {}
         begun = (metadata.get("annotations") or {}).get(STARTED)
         same = (metadata.get("labels") or {}).get(LAB) == lab.number
@@ -198,6 +206,29 @@ class NamespaceEnvironment:
         for further in lab.namespaces(self.namespace).values() if self.cluster.kind != "own" else ():
             if not self._get(f"/api/v1/namespaces/{further}", 403, absent=404):
                 raise problem("lab-namespace-missing", lab=lab.number, namespace=further)
+
+    def _await_deletion(self, lab: Lab, timeout: float = 120) -> None:
+        """Wait until those of the lab's namespaces that are terminating are deleted, and tell so meanwhile.
+
+        The API server creates no object in a terminating namespace.
+        timeout: in seconds. Raises Problem for a namespace that is not deleted in time, and for one that this user
+        cannot create again.
+        Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespacelifecycle
+        """
+
+        def is_free(namespace: str) -> bool:
+            found = self._get(f"/api/v1/namespaces/{namespace}", 403, absent=404)
+            return TERMINATING not in (found.get("metadata") or {})
+
+        for namespace in (self.namespace, *lab.namespaces(self.namespace).values()):
+            if is_free(namespace):
+                continue
+            facts: dict[str, Any] = {"namespace": namespace, "lab": lab.number}
+            if self.cluster.kind != "own":
+                raise problem("namespace-taken-back", **facts)
+            with step(say("start-namespace-step", namespace=namespace)):
+                if not wait_until(partial(is_free, namespace), timeout, pause=1):
+                    raise problem("namespace-terminating", seconds=f"{timeout:.0f}", **facts)
 
     def _generate(self, lab: Lab, started: str, kept: str, begun: bool) -> None:
         """Create what the lab makes from its seed, once: a second `start` must not break what was repaired meanwhile.
@@ -277,6 +308,7 @@ class NamespaceEnvironment:
         metadata = self._namespace().get("metadata") or {}
         if (metadata.get("labels") or {}).get(LAB) == lab.number:
             self.seed = self.seed or seed_in(metadata)  # `clear` may delete it
+        self._await_deletion(lab)
         self.clear(lab)
         self.prepare(lab)
 

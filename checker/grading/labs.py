@@ -34,6 +34,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 _LOADS = count(1)
+# What programs that run in learners' containers share, and the line by which a program names a piece of it.
+PIECES = paths.COURSE / "checker" / "collect" / "programs"
+SHARED_PIECE = re.compile(r"^from checker\.collect\.programs\.(\w+) import .*\n", re.MULTILINE)
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,8 +187,13 @@ def load_module(folder: Path, name: str) -> ModuleType:
 
 def program(module_file: str, name: str) -> str:
     """The text of a Python program that a lab has run in learners' Pods (see `ask_in_pod`): programs/NAME.py beside a
-    module of the lab, which passes its own `__file__`. The program must need nothing but Python's standard library."""
-    return (Path(module_file).parent / "programs" / f"{name}.py").read_text()
+    module of the lab, which passes its own `__file__`.
+
+    The program needs Python's standard library, and pieces that programs share (checker/collect/programs/). A container
+    does not have these pieces. So the text of a piece stands in the place of the line that imports it.
+    """
+    text = (Path(module_file).parent / "programs" / f"{name}.py").read_text()
+    return SHARED_PIECE.sub(lambda line: (PIECES / f"{line[1]}.py").read_text(), text)
 
 
 @dataclass(frozen=True)

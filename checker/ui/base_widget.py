@@ -71,19 +71,17 @@ class CourseWidget(anywidget.AnyWidget):
     status = traitlets.Unicode().tag(sync=True)
     viewings = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:
+    def __init__(self, begin: Callable[[], None] = lambda: None, **traits: Any) -> None:
+        """begin: begins what is shown, if it does not run yet. It is called whenever the front end reports a viewer."""
         super().__init__(**traits)
+        self._begin = begin
         self.on_msg(lambda widget, request, buffers: self.on_request(request))
 
     def on_request(self, request: dict[str, Any]) -> None:
         """Do what the front end asks for: `{"do": "here"}`, and what a subclass knows."""
         if request.get("do") == "here":
             self.viewings += 1
-            self.on_viewer()
-
-    def on_viewer(self) -> None:
-        """Begin what is shown, where it is not at work: each subclass has its own."""
-        raise NotImplementedError
+            self._begin()
 
     def shown(self) -> dict[str, Any]:
         """The MIME bundle by which a front end finds this widget."""

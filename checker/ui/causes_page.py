@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from checker.grading.labs import Lab, all_labs, load_lab
 from checker.model.catalogue import Cause, catalogue
@@ -24,13 +25,14 @@ _HEAD = """# Causes
 Every cause that a check or `kubeclass explain` can name. The evidence is an example: \
 the message of that cause on a real cluster
 in one of the tests' cases, where names are made the same from run to run. \
-A cause is listed under the lesson that covers it. Causes that only one lab names
+A cause is listed under the lesson that covers it. *Section* is the section
+of the lesson that teaches it. Causes that only one lab names
 are listed under that lab, and so are the messages in its own words.
 
 This page is made by `make docs` from `checker/model/catalogue/en/`, the labs' `causes.yaml` and the recordings: \
 change those, never the page.
 """
-_TABLE = ["| Cause | What it means | Evidence | Where to look |", "|---|---|---|---|"]
+_TABLE = ["| Cause | What it means | Evidence | Where to look | Section |", "|---|---|---|---|---|"]
 _MESSAGES = """
 Messages of this lab. A name in braces stands for a value, and a part in brackets is left out where its value is empty.
 
@@ -60,7 +62,7 @@ def page() -> str:
     known = examples(recordings())
     lines = [_HEAD]
     for lesson in sorted({cause.lesson for cause in catalogue().values()}):
-        notebook = next((paths.COURSE / "lessons").glob(f"{lesson}-*.ipynb"), None)
+        notebook = _notebook(lesson)
         title = f"Lesson {lesson}"
         lines.append(f"\n## {f'[{title}](../lessons/{notebook.name})' if notebook else title}\n")
         lines += _TABLE
@@ -96,8 +98,24 @@ def _message_row(cause: Cause, form: str) -> str:
 
 
 def _row(cause: Cause, example: str) -> str:
-    cells = (f"{cause.title}<br>`{cause.id}`", cause.meaning, example, f"`{cause.where_to_look}`")
+    cells = (f"{cause.title}<br>`{cause.id}`", cause.meaning, example, f"`{cause.where_to_look}`", _section(cause))
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _section(cause: Cause) -> str:
+    """A link to the section of the lesson that covers a cause; empty if no section covers it.
+
+    JupyterLab makes the anchor of a heading in the same way: a hyphen for each blank.
+    """
+    notebook = _notebook(cause.lesson)
+    if not cause.section or not notebook:
+        return ""
+    return f"[{cause.section}](../lessons/{notebook.name}#{quote(cause.section.replace(' ', '-'))})"
+
+
+def _notebook(lesson: str) -> Path | None:
+    """The notebook of a lesson, by the lesson's number; None if there is no such lesson."""
+    return next((paths.COURSE / "lessons").glob(f"{lesson}-*.ipynb"), None)
 
 
 def _cell(text: str) -> str:

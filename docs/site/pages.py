@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from checker.ui.study import pages as lessons
 from cluster import paths
@@ -76,13 +77,23 @@ def _linked(page: Path, drawn: set[str], shown: set[Path], prose: str) -> str:
         file = (paths.COURSE / page.parent / link[1]).resolve()
         path = file.relative_to(paths.COURSE) if file.is_relative_to(paths.COURSE) else None
         if path and str(path) in _names():
-            return re.sub(r"\.ipynb$", ".md", link[1]) + (link[2] or "")
+            if path.suffix == ".ipynb":
+                return link[1].removesuffix(".ipynb") + ".md" + _heading_anchor(link[2] or "")
+            return link[1] + (link[2] or "")
         if not path or not file.is_file():
             raise FileNotFoundError(f"{page} links to {link[1]}, which is no file of the course")
         shown.add(path)
         return link[0] if _is_picture(path) else f"{link[1]}.md"
 
     return _LINK.sub(address, _ANCHOR.sub("", prose))
+
+
+def _heading_anchor(anchor: str) -> str:
+    """The site's anchor of a heading, from the one that JupyterLab gives it: `#When-a-container-ends`, percent-encoded.
+
+    Source: https://myst-parser.readthedocs.io/en/latest/syntax/optional.html#auto-generated-header-anchors
+    """
+    return re.sub(r"[^\w#-]", "", unquote(anchor).lower())
 
 
 def _markdown(name: str) -> tuple[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """What is seen in the containers of the Pod while the app's file changes (programs/watch_file.py)."""
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from checker.sdk import (
     Count,
@@ -64,12 +64,13 @@ class OnLocalhost(PodsInside[dict[str, dict[str, Any]]]):
 
     pod: str
     shapes = (WithApp, WithoutApp)
-    url = "http://127.0.0.1:8080/hostname"
+    get: ClassVar[dict[str, Any]] = {"port": 8080, "path": "/hostname"}
+    url = f"http://127.0.0.1:{get['port']}{get['path']}"
 
     def question(self, state: PlainState) -> dict[str, Any] | None:
         pod = state.find("Pod", self.pod)
         running = [s["name"] for s in pod.container_statuses if "running" in (s.get("state") or {})] if pod else []
-        question = ask_in_pod(pod, {"url": self.url}) | {"program": WATCHING} if pod else {}
+        question = ask_in_pod(pod, self.get) | {"program": WATCHING} if pod else {}
         return self.ask({name: question | {"container": name} for name in running})
 
     def is_whole(self, answers: dict[str, Any]) -> bool:

@@ -99,15 +99,31 @@ def needs_metrics(subject: Subject) -> bool:
     return what == "lab" and load_lab(number).spec.needs.metrics
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options. One that takes names may stand several times, and each time with several names."""
+    made = argparse.ArgumentParser(
+        prog="python -m tests.proof",
+        description="Produce cases, lessons and explanations on the real cluster, and record them. Without an option: "
+        "all that is stale.",
+        epilog="Several cases: --case typo port, or --case typo --case port.",
+    )
+    helps = {
+        "lab": "the number of a lab, also of a draft",
+        "lesson": "the number of a lesson, also of a draft",
+        "case": "only these cases of the labs that are named, or of --explain",
+    }
+    for name, words in helps.items():
+        made.add_argument(f"--{name}", nargs="+", action="extend", default=[], metavar=name.upper(), help=words)
+    made.add_argument("--explain", action="store_true", help="what `kubeclass explain` finds")
+    made.add_argument("--failed", action="store_true", help="what failed when it was last tried")
+    made.add_argument("--all", action="store_true", help="everything but drafts")
+    made.add_argument("--times", type=int, default=1, help="how often; what fails now and then is a race in the course")
+    made.add_argument("--workers", type=int, default=3, help="how many cases run side by side (default: %(default)s)")
+    return made
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make prove")
-    for name in ("lab", "lesson", "case"):
-        parser.add_argument(f"--{name}", nargs="+", default=[])
-    for name in ("explain", "failed", "all"):
-        parser.add_argument(f"--{name}", action="store_true")
-    parser.add_argument("--times", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=3)
-    options = parser.parse_args()
+    options = parser().parse_args()
 
     subjects = chosen(options, all_subjects())
     if not subjects:

@@ -17,8 +17,35 @@ END, BREAK = (
 )  # of a watch: as the API server ends each one after some minutes, and as a connection breaks
 
 
-class Handler(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
+    """Answers requests in JSON, and logs nothing."""
+
     protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: Any) -> None:
+        """body: bytes are sent as they are, None is an empty answer, everything else is sent as JSON."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Listening(ThreadingHTTPServer):
+    """A server at `url`, a free port of 127.0.0.1, that answers as soon as it is made."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[Answering]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(Answering):
     server: Cluster
 
     def do_GET(self) -> None:
@@ -36,13 +63,6 @@ class Handler(BaseHTTPRequestHandler):
                 version = str(self.server.version)
             self.answer(200, {"metadata": {"resourceVersion": version}, "items": items})
 
-    def answer(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
     def stream(self, plural: str) -> None:
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -57,15 +77,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
-        pass
 
-
-class Cluster(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Cluster(Listening):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []
         self.objects: dict[str, dict[str, Any]] = {}
         self.watchers: list[tuple[str, queue.Queue[Any]]] = []
@@ -73,8 +87,7 @@ class Cluster(ThreadingHTTPServer):
         self.lock, self.version = threading.Lock(), 1
         self.awake = threading.Event()
         self.awake.set()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
     def put(self, plural: str, name: str, namespace: str = "learn", event: str = "ADDED", **content: Any) -> None:
         with self.lock:

@@ -8,10 +8,8 @@ import re
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,10 +24,13 @@ from checker.grading.labs import all_labs, load_lab
 from checker.model.state import LOGS, State
 from checker.model.verdict import Unknown
 from cluster import Cluster, Problem
+from tests.unit.fake_api_server import Answering, Listening
 from tests.unit.objects import ago, pod, state
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
+    protocol_version = "HTTP/1.0"  # each answer ends its connection
+
     def do_GET(self) -> None:
         self.server.requests.append(self.path)  # type: ignore[attr-defined]
         self.server.shown.append(self.headers.get("Authorization", ""))  # type: ignore[attr-defined]
@@ -44,34 +45,23 @@ class Handler(BaseHTTPRequestHandler):
                 "/gone": (404, {"message": "not found"}),
             }.get(self.path, (200, {"items": []}))
         )
-        content = json.dumps(body).encode()
         if "/log?" in self.path:  # of a container that ended and was just started again
-            status, content = self.server.log or (  # type: ignore[attr-defined]
+            status, body = self.server.log or (  # type: ignore[attr-defined]
                 200,
                 b"address already in use" if "previous=true" in self.path else b"",
             )
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.answer(status, body)
 
     do_CONNECT = do_POST = do_GET
 
-    def log_message(self, *_: object) -> None:
-        pass
 
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Server(Listening):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []
         self.shown: list[str] = []  # who asked, as the Authorization header says
         self.forbids = False  # Services and Deployments
         self.log: tuple[int, bytes] | None = None  # the answer to a request for any log
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
 
 @pytest.fixture

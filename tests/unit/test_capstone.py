@@ -27,6 +27,7 @@ from checker.recording.normalize import normalised
 from checker.sdk import State
 from cluster import Problem
 from tests.unit.objects import NOW, ago, deployment, node, obj, pod, replica_set, service, slice_of, state
+from tests.unit.programs import as_sent
 
 LAB = load_lab("16")
 capstone = load_module(LAB.folder, "setup")
@@ -858,7 +859,7 @@ def test_what_a_replica_does_counts_and_not_what_its_pod_is_given(more: dict[str
     assert capstone_causes(seen) == causes
 
 
-ASKING = load_module(LAB.folder / "programs", "ask_guestbook")
+ASKING = as_sent(LAB, "ask_guestbook")
 
 
 def test_the_program_that_asks_goes_by_the_guestbooks_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -882,9 +883,9 @@ def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest
         (tmp_path / number / "cmdline").write_text("python3\0app.py\0" if number == "7" else "sh\0")
         (tmp_path / number / "environ").write_text("PORT=1\0")
     monkeypatch.setattr(ASKING, "PROCESSES", tmp_path)
-    assert ASKING.process() is None, "the app runs in another container"
+    assert ASKING.app_variables() is None, "the app runs in another container"
     (tmp_path / "8" / "cmdline").write_text("python3\0app.py\0")
-    assert ASKING.process() == {"PORT": "1"}
+    assert ASKING.app_variables() == {"PORT": "1"}
 
 
 class FakeRedis(threading.Thread):

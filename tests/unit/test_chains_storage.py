@@ -14,7 +14,7 @@ import pytest
 from checker.collect.exec import ask_inside
 from checker.diagnosis.mounts import volume_at, walk_data
 from checker.diagnosis.storage import allows
-from checker.grading.labs import load_lab, load_module
+from checker.grading.labs import load_lab, program
 from checker.model.state import Object
 from checker.model.verdict import NotPassed
 from checker.recording.normalize import normalised
@@ -22,10 +22,11 @@ from checker.sdk import State
 from cluster import Cluster
 
 from .objects import ago, container, event, node, obj, pod, service, state
+from .programs import as_sent
 from .test_chains import broken, waiting
 
-PROGRAMS = load_lab("12").folder / "programs"
-ask_storage = load_module(PROGRAMS, "ask_storage")
+LAB = load_lab("12")
+ask_storage = as_sent(LAB, "ask_storage")
 LATE, AT_ONCE = "WaitForFirstConsumer", "Immediate"
 
 
@@ -491,9 +492,9 @@ def test_who_does_not_answer_is_an_error_and_no_crash() -> None:
 
 
 def test_it_runs_by_itself_as_in_a_pod(tmp_path: Path) -> None:
-    program = (PROGRAMS / "ask_storage.py").read_text()
+    text = program(str(LAB.folder / "tasks.py"), "ask_storage")
     question = json.dumps({"a": {"do": "folder", "path": str(tmp_path)}})
-    done = subprocess.run([sys.executable, "-I", "-c", program, question], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", text, question], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"a": {"files": {}, "writable": True}}
 
 

@@ -10,7 +10,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +22,25 @@ from checker.collect.api import Api, ApiError
 from checker.collect.watch import Watch
 from cluster import Cluster, Problem
 
-from .fake_api_server import until
+from .fake_api_server import Answering, Listening, until
 
 VERSION = "client.authentication.k8s.io/v1"
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Handler(Answering):
     def do_GET(self) -> None:
         shown = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.server.shown.append(shown)  # type: ignore[attr-defined]
         accepted = self.server.accepts(shown)  # type: ignore[attr-defined]
         body = {"metadata": {"resourceVersion": "1"}, "items": []} if accepted else {"message": "Unauthorized"}
-        content = b"" if accepted and "watch=1" in self.path else json.dumps(body).encode()
-        self.send_response(200 if accepted else 401)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.answer(200 if accepted else 401, None if accepted and "watch=1" in self.path else body)
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Server(Listening):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.shown: list[str] = []
         self.accepts: Callable[[str], bool] = lambda token: bool(token)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
 
 @pytest.fixture

@@ -855,6 +855,16 @@ def test_the_page_has_every_cause_once(page: str) -> None:
         assert page.count(f"<br>`{cause}` |") == 1, cause
 
 
+def test_the_page_links_to_the_section_of_the_lesson_that_teaches_a_cause(page: str) -> None:
+    rows = {line.partition("<br>`")[2].partition("`")[0]: line for line in page.splitlines() if "<br>`" in line}
+    assert rows["service-selects-nothing"].endswith(
+        "| [A Service: one name for many Pods](../lessons/07-services.ipynb#A-Service%3A-one-name-for-many-Pods) |"
+    )
+    assert rows["engine-unreachable"].endswith("|  |"), "no section covers it"
+    for id, cause in catalogue().items():
+        assert (f"| [{cause.section}](" in rows[id]) == bool(cause.section), id
+
+
 @pytest.mark.parametrize("number", all_labs(drafts=True))
 def test_the_page_has_the_causes_and_forms_of_each_lab(number: str, page: str) -> None:
     lab = load_lab(number)

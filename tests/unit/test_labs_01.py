@@ -20,7 +20,7 @@ from checker.diagnosis.host_container import Container
 from checker.environments import container_engine
 from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab
+from checker.grading.labs import load_lab, program
 from checker.model.verdict import Verdict
 from cluster.process import DidNotEnd
 
@@ -140,9 +140,9 @@ class Redis(StreamRequestHandler):
 
 
 def answers_inside(**variables: str) -> dict[str, Any]:
-    program = (LAB.folder / "programs" / "ask_guestbook.py").read_text()
+    text = program(str(LAB.folder / "tasks.py"), "ask_guestbook")
     env = {"PATH": os.environ["PATH"], "PORT": "1", **variables}
-    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, env=env)
+    done = subprocess.run([sys.executable, "-I", "-c", text], capture_output=True, text=True, check=True, env=env)
     answers: dict[str, Any] = json.loads(done.stdout)
     return answers
 

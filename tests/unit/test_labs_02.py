@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from checker import recording
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab
@@ -80,3 +82,13 @@ def test_what_a_pod_requested_is_given_back_when_it_has_ended() -> None:
     state = recorded()
     found(state, "heavy").status["phase"] = "Succeeded"
     assert verdicts(state)["reserved"] == "container-ends"
+
+
+@pytest.mark.parametrize(
+    "spelling, verdict", [("2", "passed"), ("2000m", "passed"), ("2.0", "passed"), ("2k", "value-wrong")]
+)
+def test_every_spelling_of_the_same_quantity_is_right(spelling: str, verdict: str) -> None:
+    state = recorded()
+    assert {node.status["allocatable"]["cpu"] for node in state.everywhere("Node")} == {"2"}
+    found(state, "survey").labels["cpu"] = spelling
+    assert verdicts(state)["survey"] == verdict

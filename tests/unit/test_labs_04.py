@@ -20,10 +20,12 @@ from checker.grading.labs import load_lab, load_module
 from checker.model.state import REACH, Object
 from checker.sdk import State
 
+from .programs import as_sent
+
 LAB = load_lab("04")
 TASKS = load_module(LAB.folder, "tasks")
 LOCALHOST = TASKS.LOCALHOST
-WATCHING = load_module(LAB.folder / "programs", "watch_file")
+WATCHING = as_sent(LAB, "watch_file")
 HEARD = {"app": [{"count": 1, "error": "", "host": "guestbook", "status": 200, "text": "guestbook", "version": "v1"}]}
 REFUSED = {"app": [{"count": 1, "error": "refused", "host": "", "status": 0, "text": "", "version": ""}]}
 NO_PYTHON = {"error": "Pod guestbook could not be asked: exec: python3: executable file not found in $PATH"}
@@ -250,7 +252,7 @@ def test_processes_of_the_pods_other_containers_are_left_out(monkeypatch: pytest
             (tmp_path / number / "ns" / "mnt").symlink_to(namespace)
     monkeypatch.setattr(WATCHING, "PROCESSES", tmp_path)
     assert WATCHING.written(set()) == {"7": 6, "9": 6}, "the namespace of process 9 cannot be read"
-    assert WATCHING.app_process() is None, "the app runs in another container"
+    assert WATCHING.app_processes() == [], "the app runs in another container"
 
 
 @pytest.mark.parametrize(

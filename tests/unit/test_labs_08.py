@@ -10,16 +10,17 @@ import pytest
 
 from checker import recording
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab, load_module
+from checker.grading.labs import load_lab
 from checker.grading.observations import answered
 from checker.model.fault import Phrase
 from checker.model.state import Object, State
 from checker.model.verdict import Unknown, Verdict
 
 from .objects import container, obj, pod, service, state
+from .programs import as_sent
 
 LAB = load_lab("08")
-ASKING = load_module(LAB.folder / "programs", "ask_app")
+ASKING = as_sent(LAB, "ask_app")
 CONTROL = {"kubernetes.default": {"addresses": ["10.96.0.1"], "error": ""}}
 
 

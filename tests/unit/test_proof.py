@@ -22,7 +22,7 @@ from cluster import Problem, paths
 from tests.labs.looks import without_evidence
 from tests.proof import digests, table
 from tests.proof import words as words_anew
-from tests.proof.__main__ import blank_looks, outcomes
+from tests.proof.__main__ import blank_looks, chosen, outcomes, parser
 from tests.proof.subjects import Subject, all_subjects
 
 SUBJECTS = all_subjects()
@@ -258,3 +258,21 @@ def test_a_lesson_shows_the_words_of_its_lab_as_they_are_today(lesson: Path) -> 
     shown = shown.replace("\r\n", "\n")
     assert started(lab, "learn") in shown
     assert words_anew.to_do(lab) in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--lab 07 --case selector-typo other-spelling", "--lab 7 --case selector-typo --case other-spelling"],
+)
+def test_several_cases_may_be_named_in_either_way(words: str) -> None:
+    found = chosen(parser().parse_args(words.split()), SUBJECTS)
+    assert {(subject.group, subject.name) for subject in found} == {
+        ("lab 07", "selector-typo"),
+        ("lab 07", "other-spelling"),
+    }
+
+
+def test_several_labs_may_be_named_in_either_way() -> None:
+    apart, together = (parser().parse_args(words.split()).lab for words in ("--lab 07 --lab 08", "--lab 07 08"))
+    assert apart == together == ["07", "08"]
+    assert "--case typo --case port" in parser().format_help()

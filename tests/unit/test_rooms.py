@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from checker.grading.labs import program
 from checker.model import catalogue
 from cluster import context, language, paths
 from cluster.language.templates import slots
@@ -305,8 +306,21 @@ def test_no_module_of_a_lab_is_long(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", PROGRAMS, ids=lab_module)
-def test_a_program_of_a_lab_needs_only_the_standard_library(module: Path) -> None:
-    assert {name.partition(".")[0] for name in imported(module)} <= sys.stdlib_module_names
+def test_a_program_of_a_lab_needs_only_the_standard_library(module: Path, tmp_path: Path) -> None:
+    """As it is sent: with the pieces that programs share in the place of their imports."""
+    sent = tmp_path / module.name
+    sent.write_text(program(str(module.parent.parent / "tasks.py"), module.stem))
+    compile(sent.read_text(), module.name, "exec")
+    assert {name.partition(".")[0] for name in imported(sent)} <= sys.stdlib_module_names
+
+
+def test_every_piece_of_programs_is_shared_and_brings_all_that_is_imported_from_it() -> None:
+    uses = [name for path in PROGRAMS for name in imported(path) if is_in(name, "checker.collect.programs")]
+    pieces = {path.stem: path for path in (ROOMS / "collect" / "programs").glob("[!_]*.py")}
+    for name in uses:
+        piece, _, part = name.removeprefix("checker.collect.programs.").partition(".")
+        assert re.search(rf"^((def|class) {part}\b|{part}\b.* = )", pieces[piece].read_text(), re.MULTILINE), name
+    assert {name.split(".")[3] for name in uses} == set(pieces)
 
 
 def test_the_sdk_comes_from_pure_rooms_and_everything_in_it_is_used() -> None:

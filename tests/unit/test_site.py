@@ -39,6 +39,20 @@ def test_pages_are_laid_with_all_that_they_refer_to(tmp_path: Path) -> None:
     assert '<a id="' not in (tmp_path / "lessons" / "glossary.md").read_text()  # the headings are the anchors
 
 
+def test_a_link_to_a_section_of_a_lesson_has_the_anchor_of_the_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MyST gives headings the anchors that GitHub gives them; JupyterLab gives them others."""
+    links = (
+        "[a](lessons/14-policies.ipynb#%22And%22-and-%22or%22) [b](lessons/07-services.ipynb#From-outside%3A-NodePort)"
+    )
+    monkeypatch.setattr(pages, "_index", lambda: links)
+    pages.lay(tmp_path)
+    assert (tmp_path / "index.md").read_text() == (
+        "[a](lessons/14-policies.md#and-and-or) [b](lessons/07-services.md#from-outside-nodeport)"
+    )
+
+
 def test_a_link_to_no_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "[here](CONTRIBUTING.md)\n```\n[code](no-link.md)\n```\n[there](../outside.md)"
     monkeypatch.setattr(pages, "_index", lambda: text)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +33,16 @@ from checker.ui import study
 from checker.ui.cli import app
 from cluster import Cluster, Problem, current, tools
 
-from .fake_api_server import until
+from .fake_api_server import Answering, Listening, until
 from .test_access import ACCESS
 
 HERE = "autumn-ada"  # the learner's namespace
 BESIDE = "autumn-ada-data"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
     """An API server of a class: who asks has the rights of ClusterRole `admin` in two namespaces, and no others."""
 
-    protocol_version = "HTTP/1.1"
     server: ClassServer
 
     def do_GET(self) -> None:
@@ -93,29 +90,15 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(201, {"status": {"resourceRules": rules}})
         self.answer(403, {"message": "forbidden"})
 
-    def answer(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode() if body is not None else b""
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class ClassServer(ThreadingHTTPServer):
-    daemon_threads = True
-
+class ClassServer(Listening):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str]] = []
         self.namespaces = {HERE, BESIDE}
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.refuses_token = self.takes_marks = False
         self.marks: dict[str, dict[str, dict[str, str]]] = {}  # namespace: its labels and annotations
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
     def mark(self, namespace: str, metadata: dict[str, Any]) -> None:
         """Merge labels and annotations into a Namespace; None deletes one."""

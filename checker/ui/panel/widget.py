@@ -45,7 +45,7 @@ class LabPanel(CourseWidget):
     busy = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, panel: Panel) -> None:
-        super().__init__(view=panel.view())
+        super().__init__(self._begin_to_follow, view=panel.view())
         self._panel = panel
         self.viewers = Viewers(lambda: panel.follow(self._show_news))
 
@@ -65,7 +65,7 @@ class LabPanel(CourseWidget):
             named = (request["task"], request["object"], request["choice"])
             self._work(say("panel-looking"), lambda: self._panel.name_suspect(*named))
 
-    def on_viewer(self) -> None:
+    def _begin_to_follow(self) -> None:
         if not self._panel.result and not self.status:
             self.status = say("panel-looking")
         self._panel.seen()

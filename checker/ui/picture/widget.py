@@ -27,11 +27,11 @@ class LivePicture(CourseWidget):
     _css = style(HERE / "picture.css")
 
     def __init__(self, picture: Picture) -> None:
-        super().__init__(view=picture.view, status=picture.view["away"])
+        super().__init__(self._begin_to_follow, view=picture.view, status=picture.view["away"])
         self._picture = picture
         self.viewers = Viewers(lambda: picture.follow(self._show_change))
 
-    def on_viewer(self) -> None:
+    def _begin_to_follow(self) -> None:
         try:
             self.viewers.here()
         except Problem as problem:

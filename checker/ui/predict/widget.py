@@ -39,9 +39,6 @@ class PredictionWidget(CourseWidget):
             self._prediction.reveal()
         self.view = self._prediction.view()
 
-    def on_viewer(self) -> None:
-        """Nothing has to begin: a prediction changes only when the learner acts."""
-
     def next_cell_ran(self) -> None:
         self._prediction.next_cell_ran = True
         self.view = self._prediction.view()

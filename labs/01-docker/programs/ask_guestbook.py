@@ -7,33 +7,11 @@ written: how many commands added entries since this Redis process began. Only st
 
 import json
 import os
-import socket
 import urllib.error
 import urllib.request
 from typing import Any
 
-
-class Redis:
-    """One connection, in Redis' own protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/"""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.stream = socket.create_connection((host, port), timeout=2).makefile("rwb")
-
-    def ask(self, *words: str) -> Any:
-        encoded = [word.encode() for word in words]
-        self.stream.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded))
-        self.stream.flush()
-        return self.answer()
-
-    def answer(self) -> Any:
-        line = self.stream.readline().decode().strip()
-        if line[:1] == "*":
-            return [self.answer() for _ in range(int(line[1:]))]
-        if line[:1] == "$":
-            return self.stream.read(int(line[1:]) + 2)[:-2].decode()
-        if line[:1] == "-":
-            raise OSError(line[1:])
-        return line[1:]
+from checker.collect.programs.redis import Redis
 
 
 def ready() -> list[Any]:
@@ -55,17 +33,13 @@ def redis() -> dict[str, Any] | None:
         return None
     try:
         connection = Redis(host, int(port or 6379))
-        calls = [
-            line.split("calls=")[1].split(",")[0]
-            for line in connection.ask("INFO", "commandstats").splitlines()
-            if line.startswith(("cmdstat_rpush:", "cmdstat_lpush:"))
-        ]
+        calls = connection.calls()
         return {
             "entries": int(connection.ask("LLEN", "entries")),
-            "written": sum(map(int, calls)),
-            "dir": connection.ask("CONFIG", "GET", "dir")[1],
+            "written": sum(calls.get(name, 0) for name in ("rpush", "lpush")),
+            "dir": connection.settings("dir")["dir"],
         }
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return {"error": str(error)}
 
 

@@ -1,8 +1,8 @@
 """Asking on localhost, and watching who writes the app's file, inside a container that has python3.
 
 `python3 -c THIS QUESTION` prints the answers, both as JSON. Only standard library, as in cluster/observer/asking.py.
-Nothing is written. The question is {"url": URL}. The answers are "app": [{"status", "text", ...}], the answer at that
-URL, as asking.py's "http" gives it; and "watched":
+Nothing is written. The question is {"port": number, "path": text}. The answers are "app": [{"status", "text", ...}],
+the answer to GET at this port of 127.0.0.1, as asking.py's "http" gives it; and "watched":
   "app"      whether the guestbook's process runs in this container
   "wrote"    in how many looks the other processes of this container had written since the look before; null where that
              cannot be read
@@ -26,53 +26,16 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from checker.collect.programs.guestbook import TIMEOUT, answer_at, app_processes, own_processes, variables_of
 
 SECONDS, PAUSE = 3.3, 0.15  # for which the file is watched, and between two looks
 TOGETHER = 0.4  # seconds: changes that are nearer to each other are one, as of a shell that empties a file and fills it
-TIMEOUT = 2.0
 LONGEST = 200  # characters of a line
-PROCESSES = Path("/proc")
 ZONES = 15 * 60  # seconds: time zones differ by whole quarters of an hour
 CLOCK = re.compile(r"(?<!\d)(?<!\d[:.hm-])([01]?\d|2[0-3])[:.h-]([0-5]\d)(?:[:.m-]([0-5]\d))?(?!\d)")
 DIGITS = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?!\d)")
 SINCE_1970 = re.compile(r"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
-
-
-def own_processes() -> list[Path]:
-    """The folders below /proc of the processes of this container, in the order of their numbers.
-
-    With shareProcessNamespace, /proc shows the processes of every container of the Pod. Each container has a mount
-    namespace of its own. A process whose namespace cannot be read stays in the list.
-    Source: https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/
-    """
-    own = mount_namespace(PROCESSES / "self")
-    processes = sorted(PROCESSES.glob("[0-9]*"), key=lambda path: int(path.name))
-    return [process for process in processes if mount_namespace(process) in (own, None)]
-
-
-def mount_namespace(process: Path) -> Path | None:
-    try:
-        return (process / "ns" / "mnt").readlink()
-    except OSError:  # another user's process, or one that has ended
-        return None
-
-
-def app_process() -> Path | None:
-    """The folder of the guestbook's process below /proc."""
-    for process in own_processes():
-        try:
-            words = (process / "cmdline").read_text(errors="replace").split("\0")
-        except OSError:  # it has ended
-            continue
-        if "python" in words[0] and any(word.endswith("app.py") for word in words):
-            return process
-    return None
-
-
-def variables_of(process: Path) -> dict[str, str]:
-    entries = (process / "environ").read_text(errors="replace").split("\0")
-    return dict(entry.partition("=")[::2] for entry in entries if entry)
 
 
 def written(without: set[str]) -> dict[str, int] | None:
@@ -166,29 +129,9 @@ def compared(file: Path, port: str) -> dict[str, Any]:
     }
 
 
-def answer_to(url: str) -> dict[str, Any]:
-    """The answer to one GET, as asking.py gives it."""
-    parts = urlsplit(url)
-    answer: dict[str, Any] = {"status": 0, "text": "", "host": "", "version": "", "error": "", "count": 1}
-    try:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
-        connection.request("GET", parts.path, headers={"Connection": "close"})
-        got = connection.getresponse()
-        host, version = (got.headers.get(f"X-Guestbook-{name}", "") for name in ("Host", "Version"))
-        answer |= {"status": got.status, "text": got.read(4096).decode(errors="replace").strip()}
-        answer |= {"host": host, "version": version}
-    except ConnectionRefusedError:
-        answer["error"] = "refused"
-    except TimeoutError:
-        answer["error"] = "timeout"
-    except (OSError, http.client.HTTPException) as error:
-        answer["error"] = type(error).__name__
-    return answer
-
-
 def watched() -> dict[str, Any]:
     """What is seen of the app's file, and of who writes it."""
-    app = app_process()
+    app = next(iter(app_processes()), None)
     variables = variables_of(app) if app else {}
     name = variables.get("GREETING_FILE", "")
     file = Path(os.path.normpath((app / "cwd").readlink() / name)) if app and name else None
@@ -215,4 +158,5 @@ def watched() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"app": [answer_to(json.loads(sys.argv[1])["url"])], "watched": watched()}))
+    question = json.loads(sys.argv[1])
+    print(json.dumps({"app": [answer_at(question["port"], question["path"])], "watched": watched()}))

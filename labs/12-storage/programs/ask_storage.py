@@ -11,12 +11,13 @@ Nothing is written. A question is one of
 
 import json
 import os
-import socket
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from checker.collect.programs.redis import Redis
 
 Question = dict[str, Any]
 
@@ -43,41 +44,6 @@ UNCOUNTABLE = (
 ADDING = ("rpush", "lpush", "rpushx", "lpushx", "linsert")
 
 
-class Redis:
-    """One connection, in Redis' own protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/"""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.stream = socket.create_connection((host, port), timeout=TIMEOUT).makefile("rwb")
-
-    def ask(self, *words: str) -> Any:
-        self.stream.write(b"*%d\r\n" % len(words))
-        for word in map(str.encode, words):
-            self.stream.write(b"$%d\r\n%s\r\n" % (len(word), word))
-        self.stream.flush()
-        return self.answer()
-
-    def answer(self) -> Any:
-        line = self.stream.readline().decode().strip()
-        kind, rest = line[:1], line[1:]
-        if kind == "*":
-            return [self.answer() for _ in range(int(rest))]
-        if kind == "$":
-            return self.stream.read(int(rest) + 2)[:-2].decode(errors="replace")
-        if kind in ("+", ":"):
-            return rest
-        raise OSError(rest or "Redis hung up")
-
-    def settings(self, *names: str) -> dict[str, str]:
-        """Some of its settings, by name."""
-        answered = self.ask("CONFIG", "GET", *names)
-        return dict(zip(answered[::2], answered[1::2], strict=True))
-
-    def info(self, section: str) -> dict[str, str]:
-        """One section of what it tells of itself: {name: text}."""
-        lines = self.ask("INFO", section).splitlines()
-        return dict(line.partition(":")[::2] for line in lines if ":" in line)
-
-
 def ask_redis(question: Question) -> dict[str, Any]:
     """{"items", "length", "written", "countable", "loaded", "uptime", "dir", "save", "appendonly", "saving"}.
 
@@ -87,11 +53,7 @@ def ask_redis(question: Question) -> dict[str, Any]:
     """
     host, _, port = question["at"].rpartition(":")
     redis = Redis(host, int(port))
-    calls = {
-        name.removeprefix("cmdstat_").lower(): int(line.partition("calls=")[2].partition(",")[0])
-        for name, line in redis.info("commandstats").items()
-        if name.startswith("cmdstat_")
-    }
+    calls = redis.calls()
     saving = redis.info("persistence")
     return {
         "items": redis.ask("LRANGE", question["key"], "0", str(ITEMS - 1)),
