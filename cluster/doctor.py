@@ -298,8 +298,8 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
 def as_text(found: list[Finding], short: bool = False) -> str:
     """The findings for people, a remedy below its finding.
 
-    short: for a machine that is fit, one line, and a second one that says whether the course was tried on a machine like
-        it. A machine that is not fit needs all its findings.
+    short: for a machine that is fit, one line, and a second one that says whether the course was tried on a machine
+        like it. A machine that is not fit needs all its findings.
     """
     if short and exit_code(found) == 0:
         return "\n".join([say("doctor-fit-short"), *(finding.observed for finding in found if finding.id == "tried")])
