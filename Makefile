@@ -10,7 +10,7 @@ help:
 	@echo "make study     everything that is needed, then JupyterLab at the first lesson"
 	@echo "make test      lint, types, unit tests, every recording judged again: no engine, no cluster"
 	@echo
-	@echo "make smoke     one real cluster from nothing, and a handful of cases on it"
+	@echo "make smoke     the wheel, one real cluster from nothing, and a handful of cases on it"
 	@echo "make package   the wheel and the sdist, and the wheel tried with no clone near (PYTHONS=\"3.12 3.13\"; CLUSTER=1: on a cluster, too)"
 	@echo "make prove     produce on the real cluster what is stale, and record it (LAB=07 CASE=typo LESSON=07 EXPLAIN=1 FAILED=1 ALL=1 TIMES=5)"
 	@echo "               EXPLAIN=random N=60: healthy namespaces broken at random (SEED=26 CASE=host-slip)"

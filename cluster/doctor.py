@@ -298,12 +298,11 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
 def as_text(found: list[Finding], short: bool = False) -> str:
     """The findings for people, a remedy below its finding.
 
-    short: one line where the machine is fit, and a second one where it is like none on which the course was tried. A
-        machine that is not fit needs all its findings.
+    short: for a machine that is fit, one line, and a second one that says whether the course was tried on a machine
+        like it. A machine that is not fit needs all its findings.
     """
     if short and exit_code(found) == 0:
-        untried = [finding.observed for finding in found if finding.id == "tried" and finding.level != "well"]
-        return "\n".join([say("doctor-fit-short"), *untried])
+        return "\n".join([say("doctor-fit-short"), *(finding.observed for finding in found if finding.id == "tried")])
     lines = []
     for finding in found:
         lines.append(f"{say(f'level-{finding.level}'):<9}  {finding.id}: {finding.observed}")

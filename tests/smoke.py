@@ -1,7 +1,8 @@
 """`make smoke`: one real cluster from nothing, and on it a handful of cases that rest on state and not on timing.
 
-Stages: the engine, the cluster (once more from nothing where it does not come up), the tests. On CI (CI=true) all kind
-clusters that the engine still has are deleted first. The learner's own kubeconfig is a decoy: nothing may change it.
+Stages: the wheel in an environment of its own with this Python, the engine, the cluster (once more from nothing where
+it does not come up), the tests. On CI (CI=true) all kind clusters that the engine still has are deleted first. The
+learner's own kubeconfig is a decoy: nothing may change it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def main() -> int:
     }
     own = Path.home() / ".kube" / "config"
     before = digest(own)
+    with stage("The package"):  # `make package` tries more Pythons and, with CLUSTER=1, a cluster
+        env = {**os.environ, "PYTHONS": sys.executable}
+        if subprocess.run([sys.executable, "-m", "tests.package"], env=env, check=False).returncode:
+            return 1
     try:
         with step("The engine"):
             command = engine.ensure()

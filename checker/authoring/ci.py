@@ -17,7 +17,7 @@ from checker.authoring.cases import bring_about, cases_of, not_as_expected, put_
 from checker.authoring.check import check_lab
 from checker.environments import Environment
 from checker.environments.namespace import NamespaceEnvironment
-from checker.grading.labs import Case, Lab, load_lab
+from checker.grading.labs import Case, Lab
 from checker.model.catalogue import problem
 from checker.session import Session
 from cluster import Cluster, Problem, paths
@@ -39,23 +39,46 @@ def lessons_of(labs: list[str]) -> list[Path]:
     return [path for path in found if not labs or path.name[:2] in labs]
 
 
-def require_something(labs: list[str], lessons: list[Path]) -> None:
+def require_something(labs: list[Lab], lessons: list[Path]) -> None:
     """Raises Problem where there is nothing to prove."""
     if not labs and not lessons:
         raise problem("ci-nothing", folder=paths.course())
 
 
-def prove(labs: list[str], lessons: list[Path], env: dict[str, str]) -> Iterator[Outcome]:
-    """The outcomes, each as soon as it is there. env: the environment of the lessons' cells."""
-    for lab in map(load_lab, labs):
-        yield from _prove_lab(lab)
+def require_writable(file: Path) -> None:
+    """Raises Problem where a file cannot be written. It is there afterwards."""
+    try:
+        file.open("a").close()
+    except OSError as error:
+        raise problem("ci-file-unwritable", file=file, why=error.strerror) from None
+
+
+def prove_files(labs: list[Lab], lessons: list[Path]) -> Iterator[Outcome]:
+    """What is missing or wrong in files. No cluster is needed."""
+    for lab in labs:
+        yield _timed(f"lab {lab.number}", "files", partial(_wrong_in_files, lab))
+    for lesson in lessons:
+        yield _timed(f"lesson {lesson.name[:2]}", "files", partial(notebooks.wrong_with, lesson))
+
+
+def _wrong_in_files(lab: Lab) -> str:
+    return "\n".join(check_lab(lab))
+
+
+def has_cases(lab: Lab) -> bool:
+    """Whether a lab can be tried: its code and its cases can be read. prove_files says what is wrong."""
+    try:
+        return bool(lab.code) and bool(list(cases_of(lab)))
+    except Exception:  # an author's code may raise anything
+        return False
+
+
+def prove(labs: list[Lab], lessons: list[Path], env: dict[str, str]) -> Iterator[Outcome]:
+    """The outcomes on the cluster, each as soon as it is there. env: the environment of the lessons' cells."""
+    for lab in labs:
+        yield from prove_cases(lab)
     for lesson in lessons:
         yield from _prove_lesson(lesson, env)
-
-
-def _prove_lab(lab: Lab) -> Iterator[Outcome]:
-    yield _timed(f"lab {lab.number}", "files", lambda: "\n".join(check_lab(lab)))
-    yield from prove_cases(lab)
 
 
 def prove_cases(lab: Lab, kinds: Container[str] = ("setup", "solution", "accepted", "mistakes")) -> Iterator[Outcome]:

@@ -30,6 +30,27 @@ def has_lab(path: Path) -> bool:
     return any(f'lab("{path.name[:2]}")' in "".join(cell["source"]) for cell in code_cells(path))
 
 
+def has_outputs(path: Path) -> bool:
+    """Whether there is an output to compare with."""
+    return any(cell["outputs"] for cell in code_cells(path))
+
+
+def wrong_with(path: Path) -> str:
+    """Why a notebook cannot be proven; "" where it can."""
+    try:
+        if not has_outputs(path):
+            return say("ci-no-outputs", file=path.name)
+        is_whole = not has_lab(path) or any("".join(cell["source"]) == check_of(path) for cell in code_cells(path))
+    except (ValueError, KeyError, TypeError):
+        return say("ci-no-notebook", file=path.name)
+    return "" if is_whole else say("ci-no-check", file=path.name, lab=path.name[:2], cell=check_of(path))
+
+
+def check_of(path: Path) -> str:
+    """The cell with which a lesson ends that has a lab."""
+    return f'lab("{path.name[:2]}").check()'
+
+
 def require_nbval() -> None:
     """Raises Problem where nbval is not installed."""
     if not find_spec("nbval"):
@@ -42,7 +63,7 @@ def difference(path: Path, env: dict[str, str]) -> str:
     env: the environment of the cells. No file of a run before is in the folder `work` beside the notebook.
     """
     empty(path.parent / "work")
-    if not any(cell["outputs"] for cell in code_cells(path)):  # nbval would compare nothing, and pass
+    if not has_outputs(path):  # nbval would compare nothing, and pass
         return say("ci-no-outputs", file=path.name)
     sanitize = ["--nbval-sanitize-with", SANITIZE] if (path.parent / SANITIZE).exists() else []
     plain = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--rootdir", "."]
@@ -67,7 +88,7 @@ def solve(path: Path) -> None:
     """Change a copy of a notebook: it solves its lab before its own check, which must then give full marks."""
     number, notebook = path.name[:2], json.loads(path.read_text())
     cells = notebook["cells"]
-    check = next(i for i, cell in enumerate(cells) if "".join(cell["source"]) == f'lab("{number}").check()')
+    check = next(i for i, cell in enumerate(cells) if "".join(cell["source"]) == check_of(path))
     marks = (
         f'result = lab("{number}").check(60)\n'
         "assert result.passed and result.score == result.max_score > 0, repr(result)"

@@ -66,7 +66,7 @@ class Row:
         return say("progress-minutes", minutes=max(1, round(self.seconds / 60))) if self.seconds else ""
 
 
-START = "00"  # the one lesson without a lab
+START = "00"  # the one lesson without a lab; another author's course may not have it
 START_MINUTES = 25
 
 
@@ -117,10 +117,10 @@ class Course:
         return say("progress-total", passed=passed, labs=len(self.rows), points=points, max_points=of, spent=time)
 
     def _next(self) -> str:
-        """What to do next, in a sentence."""
+        """What to do next, in a sentence; "" for a course without labs."""
         following = self.following
         if not following:
-            return say("progress-all-passed")
+            return say("progress-all-passed") if self.rows else ""
         if following.page:
             return say("progress-next-lesson", lab=following.lab, page=following.page)
         return say("progress-next-lab", lab=following.lab)
@@ -136,13 +136,14 @@ class Course:
 
     def __repr__(self) -> str:
         title, minutes = say("progress-start-title"), say("progress-minutes", minutes=START_MINUTES)
-        wide, width = max(6, *(len(row.status[1]) for row in self.rows)), max(len(row.title) for row in self.rows)
+        wide = max([6, *(len(row.status[1]) for row in self.rows)])
+        width = max([len(title), *(len(row.title) for row in self.rows)])
         lab, lesson, takes, points, spent = (
             say(f"progress-{name}") for name in ("lab", "lesson", "takes", "points", "spent")
         )
         lines = [
             f"{lab:{2 + wide}}  {lesson:{4 + width}}  {takes:6}  {points:5} {spent:>7}",
-            f"{'':{2 + wide}}  {START}  {title:{width}}  {minutes}",
+            *([f"{'':{2 + wide}}  {START}  {title:{width}}  {minutes}"] if page_of(START) else []),
         ]
         for row in self.rows:
             symbol, word = row.status
@@ -150,7 +151,7 @@ class Course:
             line = f"{symbol} {word:{wide}}  {row.lab}  {row.title:{width}}  {row.takes}  {reached:>5}  {row.time:>7}"
             lines.append(f"{line}  {row.predicted_of}".rstrip())
         newer = self._of_newer_files().values()
-        return "\n".join([*lines, self._total(), self._next(), *newer, *filter(None, [self.underway])])
+        return "\n".join([*lines, self._total(), *filter(None, [self._next()]), *newer, *filter(None, [self.underway])])
 
     def _repr_html_(self) -> str:
         following = self.following
@@ -158,7 +159,7 @@ class Course:
         title, goal = say("progress-start-title"), say("progress-start-goal")
         takes = escape(say("progress-minutes", minutes=START_MINUTES))
         about = _about(page_of(START), title, goal)
-        rows = f"<tr><td>{START}</td>{about}<td>{takes}</td><td></td><td></td><td></td></tr>"
+        rows = f"<tr><td>{START}</td>{about}<td>{takes}</td><td></td><td></td><td></td></tr>" if page_of(START) else ""
         marked = f" {escape(say('progress-next'))}"
         rows += "".join(
             f"<tr{bold if row is following else ''}><td>{row.lab}</td>"

@@ -28,13 +28,14 @@ def selftest(file: Path) -> None:
     from checker.authoring import ci
     from checker.grading.labs import load_lab
     from checker.marking.fault_report import gathered
-    from checker.model.catalogue import problem, say
+    from checker.model.catalogue import say
     from cluster import Problem, engine
     from cluster.nodes import nodes_of
     from cluster.progress import tell
     from cluster.up import down, stop_as_by_ctrl_c, up
 
     stop_as_by_ctrl_c()
+    ci.require_writable(file)
     cluster = ci.own_cluster("kubeclass-selftest")
     was_there = bool(nodes_of(engine.ensure(), cluster))
     outcomes = []
@@ -52,10 +53,7 @@ def selftest(file: Path) -> None:
     finally:
         if not was_there:
             down(cluster)
-    try:
-        file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise problem("receipt-unwritable", file=file, why=error.strerror) from None
+    file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     failed = [one for one in outcomes if one.why]
     for one in failed:
         tell(one.why)

@@ -2,7 +2,7 @@
 
 A cluster of its own, `kubeclass-soak`, and a home of its own. JupyterLab runs, with two notebooks open in Chromium:
 in each, the panels of two labs and a picture. Meanwhile lessons and labs are done, in namespaces that come and go; one
-notebook's kernel restarts; with HOURS=1 or more the cluster is deleted and made again, too. SEED=N repeats an order.
+notebook's kernel restarts; every twenty minutes the cluster is deleted and made again. SEED=N repeats an order.
 
 At the end, no thread, namespace, Pod, container, volume, network, process (so: no port-forward and no watch) and file
 of the course may be there that was not there before, and the memory of the kernel and of the observer must be flat.
@@ -63,8 +63,6 @@ class Soak:
 
     def run(self) -> int:
         self.say(f"{time.strftime('%Y-%m-%d %H:%M')}: {self.hours:g} hours, SEED={self.seed}")
-        if self.hours < 1:
-            self.say("Less than an hour: namespaces are deleted and made, and the cluster is not.")
         was_there = bool(nodes_of(engine.ensure(), current()))
         with tempfile.TemporaryDirectory(prefix="kubeclass-soak-") as folder:
             os.environ |= {
@@ -115,7 +113,7 @@ class Soak:
                 self.fault(f"the memory of the {name} is not flat")
 
     def use(self, notebooks: Notebooks, ends: float) -> None:
-        uses = Uses(random.Random(self.seed), notebooks, new_clusters=self.hours >= 1)
+        uses = Uses(random.Random(self.seed), notebooks)
         while time.monotonic() < ends:
             begin = time.monotonic()
             try:

@@ -30,18 +30,21 @@ def things(folders: Iterable[Path]) -> Things:
     return {
         "namespace": names("namespaces"),
         "Pod": names("pods", "-A"),
-        "container": set(run(command, "ps", "-a", "--format", "{{.Names}}").split()),
-        "volume": set(run(command, "volume", "ls", "--format", "{{.Name}}").split()) - set(volumes_of_nodes(command)),
+        "container": containers(command),
+        # A volume that a container uses goes with the container. A new cluster has other volumes than the old one.
+        "volume": set(run(command, "volume", "ls", "--filter", "dangling=true", "--format", "{{.Name}}").split()),
         "network": set(run(command, "network", "ls", "--format", "{{.Name}}").split()),
         "process": set(processes()),
         "file": {str(path) for folder in folders for path in files_in(folder)},
     }
 
 
-def volumes_of_nodes(command: str) -> list[str]:
-    """The volumes of the cluster's nodes: a new cluster has others."""
-    nodes = [node.name for node in nodes_of(command, current())]
-    return run(command, "inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", *nodes).split()
+def containers(command: str) -> set[str]:
+    """The names of the engine's containers, without the nodes of other clusters: those come and go beside the soak."""
+    every = run(command, "ps", "-a", "--format", "{{.Names}}").split()
+    nodes = run(command, "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}").split()
+    own = {node.name for node in nodes_of(command, current())}
+    return set(every) - (set(nodes) - own)
 
 
 def names(*words: str) -> set[str]:

@@ -19,7 +19,7 @@ from cluster.kubectl import kubectl
 from tests.soak.notebooks import Notebooks
 
 LESSONS = paths.COURSE / "lessons"
-OF_A_CLUSTER = 20 * 60.0  # seconds, at least, from one new cluster to the next
+OF_A_CLUSTER = 20 * 60.0  # seconds after which a cluster is deleted and made again
 
 
 class NotAsExpected(Exception):
@@ -28,16 +28,15 @@ class NotAsExpected(Exception):
 
 @dataclass
 class Uses:
-    """The uses, in an order that a seed gives. new_clusters: whether the cluster is deleted and made again, too."""
+    """The uses, in an order that a seed gives."""
 
     chance: random.Random
     notebooks: Notebooks
-    new_clusters: bool
     clusters_since: float = field(default_factory=time.monotonic)
 
     def next(self) -> str:
         """Do something; says what. Raises NotAsExpected, Problem and what a browser raises."""
-        if self.new_clusters and time.monotonic() - self.clusters_since > OF_A_CLUSTER:
+        if time.monotonic() - self.clusters_since > OF_A_CLUSTER:
             self.new_cluster()
             return "a new cluster"
         use = self.chance.choice(("lesson", "lab", "lab", "namespace", "restart"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from checker.authoring.cases import not_as_expected
 from checker.authoring.check import check_lab
 from checker.authoring.ci import Outcome, junit, lessons_of
 from checker.authoring.new import EXAMPLE, new_course
-from checker.authoring.notebooks import difference, has_lab, solve
+from checker.authoring.notebooks import difference, has_lab, solve, wrong_with
 from checker.grading.labs import Case, all_labs, load_lab
 from checker.model.verdict import Result, Verdict
-from checker.ui import study
+from checker.ui import overview, study
 from checker.ui.cli import app
 from cluster import Problem, paths
 
@@ -54,6 +55,15 @@ def test_a_course_has_its_own_places(course: Path, monkeypatch: pytest.MonkeyPat
     assert paths.folder() == tmp_path / "elsewhere"
     monkeypatch.delenv("KUBECLASS_COURSE")
     assert paths.folder() != tmp_path / "elsewhere"
+
+
+def test_the_overview_shows_what_a_course_has(course: Path) -> None:
+    assert " 00 " not in repr(overview.course()) and "<td>00</td>" not in overview.course()._repr_html_()
+    assert "First service" in repr(overview.course())
+    (course / "lessons" / "00-hello.ipynb").write_text('{"cells": [], "metadata": {}}')
+    shutil.rmtree(course / "labs")
+    study.pages.cache_clear()
+    assert " 00 " in repr(overview.course()) and "<td>00</td>" in overview.course()._repr_html_()
 
 
 def test_the_option_names_a_course_for_one_command(
@@ -105,6 +115,42 @@ def test_a_lesson_without_outputs_proves_nothing(course: Path) -> None:
     assert difference(lesson, {}) == (
         f"{lesson.name} holds no outputs to compare with. Run all cells in JupyterLab, and save it."
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ("oops", "is not a notebook that can be read"),
+        ({"metadata": {}}, "is not a notebook that can be read"),
+        ({"cells": [{"cell_type": "code", "source": 'lab("01")', "outputs": [{}]}]}, "no cell that holds only lab("),
+        ({"cells": [{"cell_type": "code", "source": "lab()", "outputs": []}]}, "holds no outputs"),
+    ],
+)
+def test_a_notebook_that_cannot_be_proven_is_told(course: Path, cells: object, told: str) -> None:
+    (lesson,) = lessons_of(["01"])
+    assert wrong_with(lesson) == ""
+    lesson.write_text(cells if isinstance(cells, str) else json.dumps(cells))
+    assert told in wrong_with(lesson)
+
+
+def test_ci_makes_no_cluster_where_nothing_can_be_tried(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lesson,) = lessons_of([])
+    lesson.write_text("oops")
+    (course / "labs" / f"01-{EXAMPLE}" / "tasks.py").write_text("def task(:\n")
+    monkeypatch.setattr("cluster.up.up", lambda *args, **more: pytest.fail("A cluster is made."))
+    monkeypatch.setattr("checker.authoring.notebooks.require_nbval", lambda: None)
+    ran = CliRunner().invoke(app, ["ci", "--junit", str(tmp_path / "report.xml")])
+    assert (ran.exit_code, ran.stdout) == (1, "2 tried, 2 not as they say.\n")
+    suites = xml.parse(tmp_path / "report.xml").getroot()
+    assert [case.get("name") for case in suites.iter("testcase")] == ["files", "files"]
+    assert "tasks.py:1" in next(suites.iter("failure")).text
+
+
+def test_ci_asks_first_whether_its_report_can_be_written(course: Path, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="cannot be written"):
+        CliRunner().invoke(app, ["ci", "--junit", str(tmp_path / "none" / "report.xml")], catch_exceptions=False)
 
 
 def test_a_solved_lesson_solves_before_its_check(course: Path) -> None:

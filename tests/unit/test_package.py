@@ -205,7 +205,7 @@ def test_the_services_run_commands_that_the_makefile_has() -> None:
     assert commands
     for steps in (github, gitlab):
         called = {step.removeprefix("make ") for step in steps if step.startswith("make ")}
-        assert {"test", "package", "smoke", "prove"} <= called <= set(commands[1].split())
+        assert {"test", "package", "smoke", "site", "prove"} <= called <= set(commands[1].split())
 
 
 def test_the_development_container_runs_what_there_is() -> None:
