@@ -110,7 +110,7 @@ clean:
 
 # A virtual environment with the course in it, as the clone has it; again only when what it needs has changed.
 $(VENV)/course: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing JupyterLab and the course into $(VENV) …"
+	@echo "Installing JupyterLab and the course into $(VENV). This takes about a minute …"
 	@$(call install,-e .)
 	@touch $@
 
@@ -127,6 +127,7 @@ $(VENV)/site/made: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/bin/python:
+	@echo "Making the virtual environment $(VENV) …"
 	@if command -v uv >/dev/null; then uv venv --quiet --python ">=3.11" $(VENV); \
 	else python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or later; this is " + sys.version.split()[0])' \
 	  && python3 -m venv $(VENV); fi

@@ -53,6 +53,11 @@ def is_agreed(question: str, statement: str) -> bool:
     return input(say("question", question=question)).strip().lower() in ("", *say("question-yes").split())
 
 
+def last_lines(log: Path) -> str:
+    """The last five lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+
+
 def tail(log: Path) -> str:
     """The last five lines of a log, in one line."""
-    return " / ".join(log.read_text(errors="replace").splitlines()[-5:])
+    return last_lines(log).replace("\n", " / ")

@@ -27,7 +27,7 @@ from checker.ui import copies, layout
 from checker.ui.cluster_status import facts
 from cluster import engine, paths, tools
 from cluster.context import Cluster
-from cluster.progress import step, tail, tell
+from cluster.progress import last_lines, step, tell
 from cluster.waiting import wait_until
 
 PORT = 8888
@@ -181,6 +181,7 @@ def _options(folder: Path) -> list[str]:
         *(f"--ContentsManager.hide_globs={name}" for name in [*NEVER_SHOWN, *copies.never_shown(folder)]),
         "--ServerApp.contents_manager_class=checker.ui.contents.CourseContents",
         "--log-level=WARN",
+        "--LabApp.log_level=WARN",  # the line above does not reach JupyterLab's own three lines
     ]
 
 
@@ -221,7 +222,7 @@ def _cluster_behind(cluster: Cluster) -> Iterator[None]:
         if not building.wait():
             tell(say("study-cluster-ready"))
         elif building.returncode > 0 and building.returncode != STOPPED:
-            tell(f"{say('study-cluster-failed', log=log)}\n{tail(log)}")
+            tell(f"{say('study-cluster-failed', log=log)}\n{last_lines(log)}")
 
     threading.Thread(target=tell_the_end, daemon=True).start()
     try:

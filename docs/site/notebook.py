@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WRITEFILE = re.compile(r"%%writefile(?: -a)? (\S+)\n")
 _LABEL = re.compile(r'aria-label="([^"]*)"')
+_COLUMNS = re.compile(r"\S {3,}\S.* {3,}\S")  # kubectl puts three spaces or more between two columns
 # How the body of a file is highlighted, by the end of the file's name.
 _LEXERS = {"yaml": "yaml", "yml": "yaml", "py": "python", "json": "json", "sh": "bash", "Dockerfile": "docker"}
 
@@ -31,7 +32,7 @@ def page(notebook: dict[str, Any], number: str) -> tuple[str, dict[str, str]]:
         elif source.startswith("predict("):
             parts.append(_prediction(source))
         elif source:
-            parts.append(_code(source))
+            parts.append(_folded(source) if _is_hidden(cell) else _code(source))
             shown, drawn = _outputs(cell)
             for index, svg in enumerate(drawn):
                 name = f"{number}-{cell['id']}-{index}.svg"
@@ -57,6 +58,16 @@ def _code(source: str) -> str:
     return fenced(source, "ipython3")
 
 
+def _is_hidden(cell: dict[str, Any]) -> bool:
+    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
+
+
+def _folded(source: str) -> str:
+    """A cell that only waits, and whose source would tell an answer: as in JupyterLab, its first line is visible."""
+    first = source.partition("\n")[0].lstrip("# ")
+    return f"<details><summary>{escape(first)}</summary>\n\n{_code(source)}\n\n</details>"
+
+
 def _outputs(cell: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What a cell has put out: blocks of Markdown, and pictures (SVG). Text that follows text is one block."""
     shown: list[str] = []
@@ -71,7 +82,8 @@ def _outputs(cell: dict[str, Any]) -> tuple[list[str], list[str]]:
         else:
             text += "".join(output.get("text") or data.get("text/plain", []))
     text = _plain(text)
-    return ([fenced(text, "text", **{"class": "output"})] if text.strip() else []) + shown, drawn
+    of_class = "output columns" if _COLUMNS.search(text) else "output"
+    return ([fenced(text, "text", **{"class": of_class})] if text.strip() else []) + shown, drawn
 
 
 def _plain(text: str) -> str:

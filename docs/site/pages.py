@@ -20,7 +20,8 @@ from docs.site import commands, notebook
 
 COMMANDS, INDEX = "docs/commands.md", "index.md"  # pages that are in no file of the repository
 # The pages of each part of the navigation, as they are named in the repository. The lessons come from their folder.
-REFERENCE = ("lessons/glossary.md", "docs/causes.md", COMMANDS, "docs/proof.md", "CHANGELOG.md")
+README = "README.md"
+REFERENCE = (README, "lessons/glossary.md", "docs/causes.md", COMMANDS, "docs/proof.md", "CHANGELOG.md")
 TEACHERS = (
     *("docs/class.md", "docs/class-learner.md", "docs/class-marks.md", "docs/class-security.md"),
     *("docs/hub.md", "docs/scale.md"),
@@ -127,7 +128,8 @@ def _index() -> str:
     """The first page: what is where, and the navigation of all pages."""
     text = (Path(__file__).parent / "index.md").read_text(encoding="utf8")
     for title, part in navigation().items():
-        names = [re.sub(r"\.(md|ipynb)$", "", name) for name in part]
+        # The README has the same title as the first page.
+        names = ["README <README>" if name == README else re.sub(r"\.(md|ipynb)$", "", name) for name in part]
         text += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```", ""])
     return text
 

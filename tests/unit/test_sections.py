@@ -92,6 +92,12 @@ def test_the_page_of_a_section_has_its_outputs_and_no_answer_of_a_prediction() -
     assert lesson_part.html_of("07", "No such section") == lesson_part.html_of("99", heading) == ""
 
 
+def test_the_page_of_a_section_shows_that_a_hidden_cell_waits_and_not_for_what() -> None:
+    page = lesson_part.html_of("04", "Change a running Pod")
+    assert "# Wait until the kubelet has acted." in page and "restartCount" not in page
+    assert "<blockquote>\n<p>Your prediction? You change the image" in page
+
+
 def test_the_teachers_page_serves_the_section_and_its_pictures_and_nothing_else() -> None:
     with served(MadeUpLive(2), []) as page, httpx.Client(base_url=page.url, trust_env=False, timeout=60) as client:
         asked = {"lesson": "07", "section": "A Service: one name for many Pods"}

@@ -72,7 +72,7 @@ def test_every_prediction_is_a_question_with_its_answer_folded() -> None:
 
 
 def cell(source: str, *outputs: dict, id: str = "x") -> dict:
-    return {"cell_type": "code", "id": id, "source": source, "outputs": list(outputs)}
+    return {"cell_type": "code", "id": id, "metadata": {}, "source": source, "outputs": list(outputs)}
 
 
 def markdown(*of: dict) -> tuple[str, dict[str, str]]:
@@ -104,6 +104,31 @@ def test_what_cells_put_out() -> None:
         cell("course()", {"data": {"text/html": '<a href="08-dns.ipynb">8</a>\n\n<p>', "text/plain": "p"}})
     )
     assert '<div class="output table"><a href="08-dns.html">8</a>\n<p></div>' in text
+
+
+def test_the_output_of_a_command_is_wrapped_but_a_table_is_not() -> None:
+    table = "NAME   READY   AGE\nsolo   1/1     5s"
+    text, _ = markdown(cell("!a", {"output_type": "stream", "text": [table]}))
+    assert f":class: output columns\n\n{table}" in text
+    sentence = "  ✘ failed   A Pod that answers  0/2\n      Observed: Pod objects: none."
+    text, _ = markdown(cell("!a", {"output_type": "stream", "text": [sentence]}))
+    assert f":class: output\n\n{sentence}" in text
+
+
+def test_a_hidden_wait_is_folded() -> None:
+    """Its lines would tell the answer to the question before it. Only the comment is visible, as in JupyterLab."""
+    wait = cell("# Wait until it <ended>.\n!kubectl wait pod a --for=condition=Ready")
+    wait["metadata"] = {"jupyter": {"source_hidden": True}}
+    text, _ = markdown(wait)
+    assert "<details><summary>Wait until it &lt;ended&gt;.</summary>\n\n```{code-block} ipython3\n" in text
+    assert text.rstrip().endswith("--for=condition=Ready\n```\n\n</details>")
+    hidden = 0
+    for page in lessons():
+        cells = json.loads((paths.COURSE / "lessons" / page).read_text())["cells"]
+        sources = ["".join(one["source"]) for one in cells if one["metadata"].get("jupyter", {}).get("source_hidden")]
+        hidden += (here := sum(not source.startswith("predict(") for source in sources))
+        assert notebook.page({"cells": cells}, page[:2])[0].count("<details><summary>Wait until") == here
+    assert hidden
 
 
 def test_every_command_and_option_is_on_the_page_of_commands() -> None:

@@ -92,12 +92,13 @@ def _body(cells: list[Cell]) -> str:
 
 
 def _shown(cell: Cell) -> Cell:
-    """A cell as it is for all to see: of a prediction, only the question; and widgets as text."""
+    """A cell as it is for all to see. Of a prediction: only the question. Of a wait: its first line. No widgets."""
     cell = copy.deepcopy(cell)
     for output in cell.get("outputs", []):
         output.get("data", {}).pop(VIEW, None)
     if ((cell.get("metadata") or {}).get("jupyter") or {}).get("source_hidden"):
-        asked = ["".join(one.get("data", {}).get("text/plain", "")) for one in cell["outputs"]]
+        if not (asked := ["> " + "".join(one.get("data", {}).get("text/plain", "")) for one in cell["outputs"]]):
+            return {**cell, "source": "".join(cell["source"]).partition("\n")[0]}
         return {"cell_type": "markdown", "id": cell["id"], "metadata": {}, "source": "\n\n".join(asked)}
     return cell
 
