@@ -33,7 +33,7 @@ from checker.session import Session
 from cluster import Problem, current
 from cluster.kubectl import kubectl
 from cluster.up import up
-from tests.conftest import SOLO, TESTS, cluster_missing
+from tests.conftest import SOLO, TESTS, cluster_missing, ctrl_c_counts
 from tests.labs.test_cases import ONE_AT_A_TIME
 from tests.mutants.mutate import Mutant, mutants, solution_script
 from tests.mutants.outcome import (
@@ -278,6 +278,7 @@ def chosen(labs: list[str], all_: bool, failed: bool) -> dict[str, Collection[st
 
 
 if __name__ == "__main__":
+    ctrl_c_counts()
     try:
         sys.exit(main())
     except KeyboardInterrupt:
