@@ -125,6 +125,7 @@ def _make(session: Session, script: str, folder: Path) -> str:
 def settled(session: Session, wait: float) -> Result:
     """Grade until nothing is in progress, or a task has failed for a while, or the time is over.
 
+    A slow API server makes a task unknown, so where no task failed, an unknown one counts as in progress.
     wait: in seconds.
     """
     begin = time.monotonic()
@@ -134,7 +135,8 @@ def settled(session: Session, wait: float) -> Result:
         now = time.monotonic()
         since = {id: since.get(id, now) for id in _failed(result)}
         is_steady = any(now - first >= STEADY for first in since.values())
-        is_done = is_steady or not any(task.in_progress for task in result.tasks)
+        in_progress = any(t.in_progress or (t.verdict == "unknown" and not since) for t in result.tasks)
+        is_done = is_steady or not in_progress
         if is_done or now - begin > wait or _stopping.is_set():
             return result
         time.sleep(PAUSE)

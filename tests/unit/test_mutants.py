@@ -175,6 +175,9 @@ def test_grading_waits_for_what_is_in_progress(monkeypatch: pytest.MonkeyPatch) 
     assert looks_at(monkeypatch, 60, begins, failing) == (failing, 3)  # failed twice: no need to wait for the other
     assert looks_at(monkeypatch, 60, failing, begins, done) == (done, 3)  # failed once only
     assert looks_at(monkeypatch, 60, begins) == (begins, 7)
+    unseen = result(UNKNOWN, PASSED)
+    assert looks_at(monkeypatch, 60, unseen, unseen, done) == (done, 3)
+    assert looks_at(monkeypatch, 60, result(UNKNOWN, FAILED)) == (result(UNKNOWN, FAILED), 1)
 
 
 def outcomes_of(*words: str) -> list[Outcome]:
