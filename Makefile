@@ -21,13 +21,13 @@ help:
 	@echo "make hub       JupyterHub for a class on the tests' cluster, and two learners in Chromium"
 	@echo "make browser   the panel and the picture in Chromium"
 	@echo "make screenshots   the README's pictures, from the running course"
-	@echo "make mutants   how many mutants of the solutions the graders tell (LABS=\"07 08\" for some)"
+	@echo "make mutants   which mutants of the solutions the graders kill (LABS=\"07 08\" for some, ALL=1, FAILED=1)"
 	@echo "make fuzz      files, States and answers made at random, more than make test tries (N=1000 of each)"
 	@echo "make soak      lessons and labs for hours, in random order: what is left behind, and what grows? (HOURS=2 SEED=7)"
 	@echo "make bench     measure, and put the figures into the README"
 	@echo "make bench-scale   measure a class of 500 on a control plane without nodes, and put the figures into docs/scale.md"
 	@echo "make words     after a message was reworded: the new words into the recordings; no cluster"
-	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own"
+	@echo "make docs      docs/causes.md, the page of all causes and of the labs' own; and docs/proof.md from docs/proof.json"
 	@echo "make site      the lessons and docs/ as a static site, in build/site/html; every link is checked"
 	@echo "make clean     delete the virtual environment and caches"
 
@@ -76,10 +76,9 @@ browser: $(VENV)/tests
 screenshots: $(VENV)/tests
 	@$(BIN)/python -m pytest -q --record tests/browser/test_screenshots.py
 
-# Every mutant of every lab's solution on the tests' cluster: how many each grader tells.
+# Mutants of the labs' solutions on the tests' cluster: which of them each grader kills. Ctrl-C stops it; it goes on later.
 mutants: $(VENV)/tests
-	@KUBECLASS_HOME="$${KUBECLASS_TEST_HOME:-$$HOME/.kubeclass-test}" KUBECLASS_CLUSTER=kubeclass-test \
-	  $(BIN)/python -m tests.mutants.run $(LABS)
+	@$(BIN)/python -m tests.mutants.run $(LABS) $(if $(ALL),--all) $(if $(FAILED),--failed)
 
 fuzz: $(VENV)/tests
 	@KUBECLASS_FUZZ=$(or $(N),1000) $(BIN)/python -m pytest -q -n auto tests/unit/fuzz
@@ -100,6 +99,7 @@ words: $(VENV)/tests
 
 docs: $(VENV)/tests
 	@$(BIN)/python -m checker.ui.causes_page
+	@$(BIN)/python -m tests.proof.table
 
 site: $(VENV)/site/made
 	@$(VENV)/site/bin/python -m docs.site

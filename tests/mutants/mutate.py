@@ -108,8 +108,6 @@ _IN_STEP = (
     (r"(\b\w+):v\d\b", r"\1:v9"),
     (r"\b([A-Z][A-Z_]+)=\"?([a-z][\w.-]*)", r"\1=\2x"),
 )
-_TIMEOUT = re.compile(r"--timeout=\d+s")
-PATIENCE = "--timeout=15s"  # a mutant that never becomes ready is not to be waited for as long as a solution
 
 
 @dataclass(frozen=True)
@@ -134,9 +132,7 @@ class Mutant:
 def mutants(lab: Lab) -> list[Mutant]:
     """Every mutant of a lab's solution, in a fixed order."""
     folder = lab.folder / "solution"
-    script = (folder / "make.sh").read_text() if (folder / "make.sh").exists() else "kubectl apply -f ."
-    if not lab.spec.needs.nodes:  # what a node takes to go and to come back cannot be hurried
-        script = _TIMEOUT.sub(PATIENCE, script)
+    script = solution_script(lab)
     found = []
     for path in sorted(folder.rglob("*.yaml")):
         name = str(path.relative_to(folder))
@@ -146,6 +142,12 @@ def mutants(lab: Lab) -> list[Mutant]:
     if (folder / "make.sh").exists():
         found += [Mutant(lab, f"make.sh {what}", {}, mutated) for what, mutated in _of_steps(script)]
     return _numbered(found)
+
+
+def solution_script(lab: Lab) -> str:
+    """The steps of a lab's solution."""
+    path = lab.folder / "solution" / "make.sh"
+    return path.read_text() if path.exists() else "kubectl apply -f ."
 
 
 def _numbered(found: list[Mutant]) -> list[Mutant]:

@@ -39,6 +39,20 @@ def of_case(lab: Lab, kind: str, case: Case) -> str:
     )
 
 
+def of_mutants(lab: Lab, mutants: list[tuple[str, dict[str, str], str]]) -> str:
+    """The digest of a lab's mutants (id, changed files, script) and of the set-up and the world that they ran in."""
+    made = [[id, files, _script(script)] for id, files, script in mutants]
+    needs = {key: value for key, value in asdict(lab.spec.needs).items() if value and key not in OF_A_CLASS}
+    files = _files(lab.folder, "setup", "setup.py", "files", "solution")
+    return _digest(made, files, needs, lab.spec.namespaces, _world())
+
+
+def of_grader(lab: Lab) -> str:
+    """The digest of a lab's own code that grades: its modules and programs. What it uses of checker/ does not count."""
+    modules = [path.name for path in lab.folder.glob("*.py") if path.name != "setup.py"]
+    return _digest(_files(lab.folder, *modules, "programs"))
+
+
 def of_explaining(make: str, undo: str, bases: Path) -> str:
     """The digest of a case of `kubeclass explain`."""
     return _digest(_script(make), _script(undo), _files(bases, "."), _world())

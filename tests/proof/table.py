@@ -15,6 +15,7 @@ from typing import Any
 from cluster import paths
 from cluster.versions import versions
 from tests.breakages import outcome
+from tests.mutants import outcome as of_mutants
 from tests.proof.subjects import Subject
 
 DATA = paths.COURSE / "docs" / "proof.json"
@@ -131,9 +132,14 @@ def page(data: dict[str, Any]) -> str:
         ]
     if "random" in data:
         lines += outcome.lines(data["random"])
+    lines += of_mutants.lines(data.get("mutants", {}), of_mutants.all_today())
     return "\n".join([*lines, ""])
 
 
 def write(data: dict[str, Any], folder: Path = DATA.parent) -> None:
     (folder / DATA.name).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
     (folder / PAGE.name).write_text(page(data))
+
+
+if __name__ == "__main__":
+    write(read())
