@@ -459,7 +459,13 @@ def _explain_headless_port(attempt: Attempt, service: Object) -> None:
 
 
 def _check_chain(attempt: Attempt, service: Object) -> None:
-    walk(attempt.state, service)
+    """The Service works. The observer is not asked about the Pods of another namespace."""
+    try:
+        walk(attempt.state, service)
+    except Unknown:
+        _check_policies(attempt, service)
+        if service.namespace == attempt.pod.namespace:
+            raise
 
 
 def _check_local_traffic(attempt: Attempt, service: Object) -> None:
