@@ -17,7 +17,8 @@ from typing import Any
 
 from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, configured_settings, usual_port
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
-from checker.diagnosis.dns import explain_name, outside_policy, service_named
+from checker.diagnosis.dns import explain_name, explain_outside_dns, outside_policy, service_named
+from checker.diagnosis.fallback import explain_fallback
 from checker.diagnosis.host_aliases import explain_host_alias
 from checker.diagnosis.network_policy import NOWHERE, PathEnd, PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
@@ -231,6 +232,9 @@ def _explain(attempt: Attempt) -> None:
     if namespace in state.unlisted:
         return
     service = state.find("Service", name, namespace)
+    if service and attempt.complaint.kind == "name":
+        facts = {"container": attempt.spec["name"], "host": host, "quote": attempt.complaint.line}
+        explain_outside_dns(state, pod, service, facts)
     if not service:
         if attempt.complaint.kind in ("name", "refused", "timeout") and not _is_pod_name(state, host, pod):
             explain_name(state, host, pod, variable=attempt.address.variable, container=attempt.spec["name"])
