@@ -57,7 +57,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"errno[ =:]*(?:111|113)\b|os error (?:111|113)\b",  # in any language: ECONNREFUSED, EHOSTUNREACH on Linux
     ),
     ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer|errno[ =:]*110\b|os error 110\b"),
-    ("denied", r"permission denied|eacces|operation not permitted|eperm\b"),
+    ("denied", r"permission denied|eacces|operation not permitted|eperm\b|read-only file system|erofs\b"),
 )
 _WORDS = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _PATTERNS)
 _LAST = 3  # lines: a complaint further up than that may be over, unless the log is full of complaints

@@ -25,6 +25,8 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
+from checker.diagnosis.refused_writes import explain_refused_write
+from checker.diagnosis.security_context import explain_lasting_refusal
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
@@ -136,6 +138,9 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     """
     out_of_sight: Unknown | None = None
     for complaint in found:
+        refused = explain_lasting_refusal(pod, spec, complaint.line) if complaint.kind == "denied" else None
+        if refused:
+            return refused
         try:
             meant = list(_meant(state, pod, spec, complaint))
             for address in meant:
