@@ -550,6 +550,13 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
+def _check_writes(attempt: Attempt, service: Object) -> None:
+    """The server answers, and refuses to write."""
+    if attempt.complaint.kind == "write":
+        servers = [other for other in pods_behind(attempt.state, service) if not other.is_terminating]
+        explain_refused_write(attempt.state, attempt.pod, service, servers, attempt.facts, attempt.is_sure)
+
+
 def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
     if attempt.complaint.kind == "protocol":
@@ -597,6 +604,7 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_policies,
     _check_usual_port,
     _check_credentials,
+    _check_writes,
     _check_scheme,
     _check_certificate,
     _check_suffix,
