@@ -32,6 +32,7 @@ from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
     explain_encoded_twice,
+    explain_link_missing,
     explain_older_than_source,
     explain_variable,
     has_secret_host,
@@ -107,6 +108,7 @@ def walk_complaints(state: State, pod: Object) -> None:
             found = full or explain_complaints(state, pod, spec, complaints_that_last(log, ages))
             if found:
                 raise Failed(found)
+            explain_link_missing(state, pod, spec, log)
 
 
 def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
@@ -339,6 +341,7 @@ def _explain_local(attempt: Attempt) -> None:
     port, pod = attempt.address.port, attempt.pod
     if attempt.complaint.kind not in ("refused", "timeout") or not (attempt.address.variable or port):
         return
+    explain_fallback(attempt.state, pod, attempt.spec, attempt.complaint.line)
     only_logged = attempt.address.file == "log" and is_address(attempt.address.host)
     declared = {p["containerPort"] for c in pod.lasting_containers for p in c.get("ports") or []}
     if (port and port in declared) or len(pod.lasting_containers) > 1:
