@@ -16,6 +16,10 @@ from checker.model.verdict import fail
 # failed to get cpu utilization: missing request for cpu in container app of Pod web-abc
 _MISSING_REQUEST = re.compile(r"missing request for (\S+?)(?: in container (\S+))?(?: of Pod|\s*$)")
 
+# failed to get cpu utilization: container app not present in metrics for pod learn/web-abc, or, without such a
+# container in the Pod's spec: container app is not present in pod learn/web-abc
+_NO_CONTAINER = re.compile(r"container (\S+) (?:is )?not present in ")
+
 
 def walk_autoscaler(state: State, scaler: Object) -> None:
     """Walk the chain of a HorizontalPodAutoscaler (see the module's text). Raises Failed with the first broken link."""
@@ -49,7 +53,28 @@ def walk_autoscaler(state: State, scaler: Object) -> None:
         if lacking:
             facts = {"resource": lacking[1], "container": lacking[2], "target_kind": kind, "target": name}
             fail("autoscaler-without-request", scaler, quote=message, **facts)
+        _explain_container(state, scaler, found, message)
         fail("autoscaler-without-metrics", scaler, reason=reason, quote=message)
+
+
+def _explain_container(state: State, scaler: Object, target: Object | None, message: str) -> None:
+    """Raise Failed where the autoscaler measures a container that its target's Pods do not have.
+
+    Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#container-resource-metrics
+    """
+    spec = ((target.spec.get("template") or {}).get("spec") or {}) if target else {}
+    names = [one["name"] for one in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]]
+    measured = [
+        metric["containerResource"]["container"]
+        for metric in scaler.spec.get("metrics") or []
+        if metric.get("containerResource")
+    ]
+    lacking = _NO_CONTAINER.search(message)
+    wrong = next((name for name in measured if names and name not in names), "")
+    if target and wrong and (not lacking or lacking[1] == wrong):
+        facts = {"container": wrong, "containers": names, "near": nearest(wrong, names)}
+        kind, name = target.kind, target.name
+        fail("autoscaler-container-unknown", scaler, target_kind=kind, target=name, quote=message, **facts)
 
 
 def _target(scaler: Object) -> tuple[str, str]:

@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 from checker.diagnosis.containers import last_line
-from checker.diagnosis.dns import NO_NAME, explain_name, outside_policy, service_named
+from checker.diagnosis.dns import NO_NAME, explain_name, explain_outside_dns, service_named
 from checker.diagnosis.walking import walk
-from checker.model.fault import Fault, NotPassed, Ref
+from checker.model.fault import Failed, Fault, NotPassed, Ref
 from checker.model.state import Object, State
 
 _NO_ANSWER = re.compile(r"refused|timed out|timeout|unreachable|cannot connect|could not connect|not answer", re.I)
@@ -88,20 +88,12 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], log: 
         if not service:
             continue
         ports = [p["port"] for p in service.spec.get("ports") or []]
-        if outside_policy(pod.spec) and NO_NAME.search(log):
-            return Fault(
-                "dns-policy-outside",
-                Ref.of(pod),
-                {
-                    "container": spec["name"],
-                    "host": host,
-                    "service": service.name,
-                    "policy": pod.spec.get("dnsPolicy", "ClusterFirst"),
-                    "host_network": "hostNetwork" if pod.spec.get("hostNetwork") else "",
-                    "quote": last_line(log),
-                },
-                form="service-not-resolved",
-            )
+        if NO_NAME.search(log):
+            try:
+                facts = {"container": spec["name"], "host": host, "quote": last_line(log)}
+                explain_outside_dns(state, pod, service, facts)
+            except Failed as end:
+                return end.fault
         if port and ports and int(port) not in ports and _NO_ANSWER.search(log):
             return Fault(
                 "service-port-unknown",

@@ -52,6 +52,26 @@ def outside_policy(spec: dict[str, Any]) -> str:
     return policy if outside else ""
 
 
+def explain_outside_dns(state: State, pod: Object, service: Object, facts: dict[str, Any]) -> None:
+    """Raise Failed where a Pod cannot resolve the name of a Service, because it does not ask the cluster's DNS.
+
+    facts: the container, the host that it asks for, and its complaint (`quote`).
+    """
+    policy = outside_policy(pod.spec)
+    servers = (pod.spec.get("dnsConfig") or {}).get("nameservers") or []
+    if not policy or (policy == "None" and set(servers) & _addresses_of_dns(state)):
+        return
+    network = "hostNetwork" if pod.spec.get("hostNetwork") else ""
+    given: dict[str, Any] = {"policy": policy, "host_network": network, "nameservers": servers}
+    fail("dns-policy-outside", pod, form="service-not-resolved", service=service.name, **given, **facts)
+
+
+def _addresses_of_dns(state: State) -> set[str]:
+    """The addresses of the cluster's DNS, where its Service can be seen."""
+    found = [service for service in state.seen("Service") if service.namespace == "kube-system"]
+    return {str(service.spec.get("clusterIP")) for service in found if "dns" in service.name}
+
+
 def explain_name(
     state: State,
     host: str,

@@ -17,18 +17,22 @@ from typing import Any
 
 from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, configured_settings, usual_port
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
-from checker.diagnosis.dns import explain_name, outside_policy, service_named
+from checker.diagnosis.dns import explain_name, explain_outside_dns, outside_policy, service_named
+from checker.diagnosis.fallback import explain_fallback
 from checker.diagnosis.host_aliases import explain_host_alias
 from checker.diagnosis.network_policy import NOWHERE, PathEnd, PolicyPath, cluster_dns, end_of
 from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
+from checker.diagnosis.refused_writes import explain_refused_write
+from checker.diagnosis.security_context import explain_lasting_refusal
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
     explain_encoded_twice,
+    explain_link_missing,
     explain_older_than_source,
     explain_variable,
     has_secret_host,
@@ -104,6 +108,7 @@ def walk_complaints(state: State, pod: Object) -> None:
             found = full or explain_complaints(state, pod, spec, complaints_that_last(log, ages))
             if found:
                 raise Failed(found)
+            explain_link_missing(state, pod, spec, log)
 
 
 def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
@@ -135,6 +140,9 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     """
     out_of_sight: Unknown | None = None
     for complaint in found:
+        refused = explain_lasting_refusal(pod, spec, complaint.line) if complaint.kind == "denied" else None
+        if refused:
+            return refused
         try:
             meant = list(_meant(state, pod, spec, complaint))
             for address in meant:
@@ -231,6 +239,9 @@ def _explain(attempt: Attempt) -> None:
     if namespace in state.unlisted:
         return
     service = state.find("Service", name, namespace)
+    if service and attempt.complaint.kind == "name":
+        facts = {"container": attempt.spec["name"], "host": host, "quote": attempt.complaint.line}
+        explain_outside_dns(state, pod, service, facts)
     if not service:
         if attempt.complaint.kind in ("name", "refused", "timeout") and not _is_pod_name(state, host, pod):
             explain_name(state, host, pod, variable=attempt.address.variable, container=attempt.spec["name"])
@@ -330,6 +341,7 @@ def _explain_local(attempt: Attempt) -> None:
     port, pod = attempt.address.port, attempt.pod
     if attempt.complaint.kind not in ("refused", "timeout") or not (attempt.address.variable or port):
         return
+    explain_fallback(attempt.state, pod, attempt.spec, attempt.complaint.line)
     only_logged = attempt.address.file == "log" and is_address(attempt.address.host)
     declared = {p["containerPort"] for c in pod.lasting_containers for p in c.get("ports") or []}
     if (port and port in declared) or len(pod.lasting_containers) > 1:
@@ -459,7 +471,13 @@ def _explain_headless_port(attempt: Attempt, service: Object) -> None:
 
 
 def _check_chain(attempt: Attempt, service: Object) -> None:
-    walk(attempt.state, service)
+    """The Service works. The observer is not asked about the Pods of another namespace."""
+    try:
+        walk(attempt.state, service)
+    except Unknown:
+        _check_policies(attempt, service)
+        if service.namespace == attempt.pod.namespace:
+            raise
 
 
 def _check_local_traffic(attempt: Attempt, service: Object) -> None:
@@ -535,6 +553,13 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
+def _check_writes(attempt: Attempt, service: Object) -> None:
+    """The server answers, and refuses to write."""
+    if attempt.complaint.kind == "write":
+        servers = [other for other in pods_behind(attempt.state, service) if not other.is_terminating]
+        explain_refused_write(attempt.state, attempt.pod, service, servers, attempt.facts, attempt.is_sure)
+
+
 def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
     if attempt.complaint.kind == "protocol":
@@ -582,6 +607,7 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_policies,
     _check_usual_port,
     _check_credentials,
+    _check_writes,
     _check_scheme,
     _check_certificate,
     _check_suffix,

@@ -19,6 +19,7 @@ from checker.diagnosis.configuration import (
 from checker.diagnosis.containers import container_spec, previous_option, telling_end
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.images import IMAGE_REASONS, explain_image
+from checker.diagnosis.locks import explain_lock
 from checker.diagnosis.mounts import explain_volumes
 from checker.diagnosis.node import fail_if_node_lost
 from checker.diagnosis.probes import (
@@ -58,6 +59,8 @@ from checker.model.fault import Fault, Phrase, Ref
 from checker.model.quantity import quantity
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
+
+LINES_OF_END = 5  # of a log: those in which a program may say why it ends
 
 
 @remembered
@@ -287,6 +290,7 @@ def explain_exit(
         _explain_not_executable(state, pod, spec, unstarted[1], in_progress)
     explain_hidden_file(state, pod, spec, log, in_progress)
     explain_missing_file(state, pod, spec, log, in_progress)
+    explain_lock(state, pod, spec, "\n".join(log.rstrip().splitlines()[-LINES_OF_END:]), in_progress)
     follow_dependency(state, pod, spec, end_of_log)
     facts: dict[str, Any] = {
         "container": name,

@@ -18,6 +18,7 @@ _FORBIDDEN = re.compile(
     r'User \\?"system:serviceaccount:([^:"\\]+):([^"\\]+)\\?" cannot (\w+) resource \\?"([^"\\]+)\\?"[^:\n]*?'
     r'(?:in the namespace \\?"([^"\\]+)|at the cluster scope)'
 )
+_GROUP = re.compile(r'in API group \\?"([^"\\]*)')
 _NO_TOKEN = re.compile(
     r"/var/run/secrets/kubernetes\.io/serviceaccount/token[^\n]*no such file|"
     r"No such file or directory: '/var/run/secrets/kubernetes\.io/serviceaccount",
@@ -44,6 +45,8 @@ def explain_forbidden(state: State, pod: Object, log: str) -> Failed | None:
                 return end
     try:
         _explain_names_only(state, pod, found.groups())
+        _explain_other_group(state, pod, found.groups(), _GROUP.search(found[0]))
+        _explain_subject_elsewhere(state, pod, found.groups())
     except Failed as end:
         return end
     there = _bindings(state, where or home)
@@ -84,6 +87,38 @@ def _explain_names_only(state: State, pod: Object, request: tuple[str, ...]) -> 
                 names, rolename = rule["resourceNames"], found.name if found else ""
                 facts = {"account": account, "verb": verb, "resource": resource, "names": names, "role": rolename}
                 raise Failed("rbac-names-only", pod, **facts, home=home, where=where or home)
+
+
+def _explain_other_group(state: State, pod: Object, request: tuple[str, ...], asked: re.Match[str] | None) -> None:
+    """Raises Failed where a bound Role has the permission for a resource of this name, but in another API group.
+
+    Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+    """
+    home, account, verb, resource, where = request
+    for binding in _bindings(state, where or home) if asked else []:
+        role = binding.raw.get("roleRef") or {}
+        bound = (account, home) in _accounts(binding) and role.get("kind") == "Role" and "Role" not in state.unlisted
+        found = state.find("Role", role["name"], binding.namespace) if bound else None
+        for rule in (found.raw.get("rules") or []) if found else []:
+            groups, allowed = rule.get("apiGroups") or [], {verb, "*"} & set(rule.get("verbs") or [])
+            if found and asked and resource in (rule.get("resources") or []) and allowed and "*" not in groups:
+                facts = {"account": account, "verb": verb, "resource": resource, "group": asked[1] or '""'}
+                given = [group or '""' for group in groups]
+                if asked[1] not in groups:
+                    raise Failed("rbac-other-group", found, pod=pod.name, given=given, where=binding.namespace, **facts)
+
+
+def _explain_subject_elsewhere(state: State, pod: Object, request: tuple[str, ...]) -> None:
+    """Raises Failed where a RoleBinding is for a ServiceAccount of this name, but of another namespace."""
+    home, account, verb, resource, where = request
+    there = _bindings(state, where or home)
+    if any((account, home) in _accounts(binding) for binding in there):
+        return
+    for binding in there:
+        others = sorted(namespace for name, namespace in _accounts(binding) if name == account and namespace != home)
+        if others:
+            facts = {"account": account, "home": home, "others": others, "verb": verb, "resource": resource}
+            raise Failed("binding-subject-elsewhere", binding, pod=pod.name, **facts)
 
 
 def explain_no_token(state: State, pod: Object, log: str) -> Failed | None:
@@ -136,8 +171,11 @@ def _accounts(binding: Object) -> list[tuple[str, str]]:
 
 
 def walk_refused_requests(state: State, pod: Object) -> None:
-    """A container that runs, and says that the API server refuses what it asks."""
+    """A container that runs, and says that the API server refuses what it asks, or that it has no token to ask with."""
     for container in pod.containers:
-        found = explain_forbidden(state, pod, state.log_if_read(pod.name, container["name"]) or "")
+        log = state.log_if_read(pod.name, container["name"]) or ""
+        found = explain_forbidden(state, pod, log)
+        if not found and len(_NO_TOKEN.findall(log)) > 1:  # a program that can do without a token says so once
+            found = explain_no_token(state, pod, log)
         if isinstance(found, Failed):
             raise found

@@ -14,6 +14,7 @@ from checker.model.state import Object
 
 _REFUSED = re.compile(r"read-only file system|permission denied|operation not permitted|EACCES|EROFS", re.I)
 _PORT_IN_USE = re.compile("address already in use", re.I)
+_PATH = re.compile(r"(?<![\w/.])/[\w.-]+(?:/[\w.-]+)*")
 _RESTRICTING = ("capabilities", "runAsGroup", "runAsNonRoot", "runAsUser")
 
 
@@ -26,7 +27,9 @@ def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault 
     log_line = _line_with(_REFUSED, log)
     name, previous = spec["name"], previous_option(pod, spec["name"])
     if re.search(r"read-only file system|EROFS", log_line, re.I):
-        return Fault("file-system-read-only", Ref.of(pod), {"container": name, "quote": log_line, "previous": previous})
+        facts = {"container": name, "quote": log_line, "previous": previous, **_what_is_read_only(spec, log_line)}
+        form = "volume" if facts.get("volume") else "root" if facts.get("path") else ""
+        return Fault("file-system-read-only", Ref.of(pod), facts, form=form)
     by_mode = _explain_file_mode(pod, spec, context, log_line) if log_line else None
     if by_mode:
         return by_mode
@@ -42,6 +45,37 @@ def explain_not_permitted(pod: Object, spec: dict[str, Any], log: str) -> Fault 
         node = pod.spec.get("nodeName", "")
         return Fault("host-port-taken", Ref.of(pod), {"node": node, "quote": log_line}, form="host-network")
     return None
+
+
+def explain_lasting_refusal(pod: Object, spec: dict[str, Any], line: str) -> Fault | None:
+    """What a container that runs on is refused, by a line of its log that names a file; None where it shows no reason.
+
+    A program that runs may speak of the permissions of its own users. So it counts only with a path, and with a
+    security context or a mount that explains it.
+    """
+    if not _PATH.search(line):
+        return None
+    if re.search(r"read-only file system|EROFS", line, re.I):
+        return explain_not_permitted(pod, spec, line) if _what_is_read_only(spec, line) else None
+    context = {**(pod.spec.get("securityContext") or {}), **(spec.get("securityContext") or {})}
+    is_of_system = re.search(r"errno|open\b|mkdir|EACCES|cannot (?:open|create|write)", line, re.I)
+    by_mode = _explain_file_mode(pod, spec, context, line)
+    return by_mode or (explain_not_permitted(pod, spec, line) if is_of_system else None)
+
+
+def _what_is_read_only(spec: dict[str, Any], line: str) -> dict[str, str]:
+    """The path that a line of a log names, and why it is read-only; nothing where the container's spec does not say so.
+
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#read-only-mounts
+    """
+    for path in _PATH.findall(line):
+        around = [m for m in spec.get("volumeMounts") or [] if f"{path}/".startswith(m["mountPath"].rstrip("/") + "/")]
+        mount = max(around, key=lambda m: len(m["mountPath"]), default=None)
+        if mount and mount.get("readOnly"):
+            return {"path": path, "volume": mount["name"], "mount_path": mount["mountPath"]}
+        if not mount and (spec.get("securityContext") or {}).get("readOnlyRootFilesystem"):
+            return {"path": path}
+    return {}
 
 
 def _explain_file_mode(pod: Object, spec: dict[str, Any], context: dict[str, Any], log_line: str) -> Fault | None:

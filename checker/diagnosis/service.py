@@ -214,6 +214,8 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     listening = sorted(
         p for p in declared_ports(pod) | {port["port"]} if reach.get(f"{pod.status.get('podIP')}:{p}") == "open"
     )
+    if not listening:
+        _explain_other_protocol(service, port, pod)
     # A process that listens nowhere yet may still be starting; one that listens elsewhere has started.
     starting = not listening and state.changed_within(TIME_TO_LISTEN, pod)
     if seen == "timeout":
@@ -225,6 +227,19 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"
     facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready)}
     fail("target-port-refused", service, form=form, in_progress=starting, **facts)
+
+
+def _explain_other_protocol(service: Object, port: dict[str, Any], pod: Object) -> None:
+    """Raise Failed where a Service takes TCP at a port for which a Pod declares only UDP or SCTP.
+
+    Source: https://kubernetes.io/docs/reference/networking/service-protocols/
+    """
+    number = target_ports(service, pod).get(port["port"])
+    declared = [p for c in pod.lasting_containers for p in c.get("ports") or [] if p["containerPort"] == number]
+    protocols = sorted({p.get("protocol", "TCP") for p in declared})
+    if protocols and "TCP" not in protocols:
+        facts = {"port": port["port"], "number": number, "pod": pod.name, "protocols": protocols}
+        fail("service-protocol-other", service, form="declared", **facts)
 
 
 def walk_alias(state: State, service: Object) -> None:

@@ -188,6 +188,36 @@ def explain_service_link(state: State, pod: Object, spec: dict[str, Any], log: s
             fail("variable-of-service", pod, service=service.name, quote=line[:300], **facts)
 
 
+_LINK = re.compile(r"\b([A-Z][A-Z0-9_]*)_(?:SERVICE_HOST|SERVICE_PORT|PORT)\b")
+_REPEATED = 2  # lines: what a program says once at its start may not matter to it
+
+
+def explain_link_missing(state: State, pod: Object, spec: dict[str, Any], log: str) -> None:
+    """Raise Failed where a container that runs says again and again that a variable of a Service is not set.
+
+    The kubelet gives these variables to a container when it starts, of the Services that exist then.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    lines = [line.strip() for line in log.splitlines() if _NOT_SET.search(line) and _LINK.search(line)]
+    began = started_at(pod, spec["name"])
+    for found in _LINK.finditer(lines[-1]) if len(lines) >= _REPEATED and began else ():
+        if found[0] in state.env(pod, spec):
+            continue
+        for service in state.all("Service", pod.namespace):
+            is_off = pod.spec.get("enableServiceLinks") is False
+            if service.name.upper().replace("-", "_") != found[1] or service.spec.get("clusterIP") in (
+                None,
+                "",
+                "None",
+            ):
+                continue
+            if is_off or service.created > parse_time(began):
+                form = "links-off" if is_off else "younger-service"
+                own = {"variable": found[0], "near": "", "service": service.name, "quote": lines[-1][:300]}
+                fail("variable-not-set", pod, form=form, container=spec["name"], **own)
+
+
 _NOT_SET = re.compile(r"not set|unset|required|must be set|missing|not defined|undefined|unbound|KeyError", re.I)
 _NAME_OF_VARIABLE = re.compile(r"(?:KeyError: ['\"])([A-Z][A-Z0-9_]+)|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b")
 
