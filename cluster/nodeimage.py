@@ -17,6 +17,7 @@ from cluster import programs
 from cluster.engine import install_packages
 from cluster.language import problem, say
 from cluster.process import finish, run, succeeds
+from cluster.program_text import text_of
 from cluster.progress import step
 from cluster.versions import versions
 from cluster.waiting import wait_until
@@ -48,7 +49,7 @@ def _program_of(module: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[0] = ast.Pass()
-    return ast.unparse(tree)
+    return text_of(tree)
 
 
 def build(engine: str) -> str:

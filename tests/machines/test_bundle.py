@@ -54,7 +54,12 @@ do("solve 07", "venv/bin/kubeclass solve 07")
 solved = do("check 07 again", "venv/bin/kubeclass check 07 --json --wait 120")
 explained = do("explain", "venv/bin/kubeclass explain")
 begin = time.monotonic()
-study = subprocess.Popen(["venv/bin/kubeclass", "study", "07", "--no-browser"], stderr=subprocess.PIPE, text=True)
+study = subprocess.Popen(
+    ["venv/bin/kubeclass", "study", "07", "--no-browser"],
+    stderr=subprocess.PIPE,
+    text=True,
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # else it may ignore it
+)
 for line in study.stderr:
     if found := re.search(r"http://127\S+", line):
         break

@@ -19,6 +19,7 @@ from msgspec.structs import asdict
 
 from checker.grading.labs import Case, Lab, LabSpec, all_labs, load_lab
 from checker.model.state import FORMAT
+from cluster.program_text import text_of
 from cluster.versions import versions
 
 OF_A_CLASS = ("policies", "budgets")  # needs that only say where a class puts a lab
@@ -104,7 +105,7 @@ def _meaning(path: Path) -> str:
         except yaml.YAMLError:
             return text  # malformed on purpose
     if path.suffix == ".py":
-        return ast.unparse(_without_docstrings(ast.parse(text)))
+        return text_of(_without_docstrings(ast.parse(text)))
     return _script(text) if path.suffix == ".sh" else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import json
@@ -36,6 +37,7 @@ from cluster import (
     up_progress,
     waiting,
 )
+from cluster.program_text import text_of, with_outer_quotes
 from cluster.versions import course_version, versions
 from cluster.waiting import wait_until
 from tests.bench.measure import HEAD, with_row
@@ -194,6 +196,14 @@ def test_an_image_is_named_by_what_it_is_built_from(monkeypatch: pytest.MonkeyPa
     assert before == nodeimage.tag()
     monkeypatch.setitem(versions()["modules"], "etcd", "v9.9.9")
     assert nodeimage.tag() != before
+
+
+@pytest.mark.parametrize("code", ["name = f\"ä {a['b']}-{c}\" + f\"{d['e']}\"", "name = f'plain {x}' + 'it'"])
+def test_a_program_has_one_text_with_every_python(code: str) -> None:
+    assert text_of(ast.parse(code)) == code
+    if sys.version_info >= (3, 12):  # older ones cannot read what Python 3.12.3 writes
+        newer = code.replace('"', "'")
+        assert with_outer_quotes(newer) == code
 
 
 def test_every_base_image_of_the_course_can_be_made_without_a_registry() -> None:
