@@ -17,7 +17,7 @@ help:
 	@echo "make gate      .ci/run (test and smoke) on a fresh clone of HEAD: what is to land must pass it. Stops the engine first"
 	@echo "make lint      ruff and mypy"
 	@echo "make faults    the API server killed, nodes paused, up stopped half-way, and the like"
-	@echo "make machines  up on a machine that reaches a registry, with its Docker and the newest, and with Podman 4 and 5 (as root)"
+	@echo "make machines  up on a machine that reaches a registry, with its Docker and the newest, with Podman 4 and 5, and from a bundle (as root)"
 	@echo "make hub       JupyterHub for a class on the tests' cluster, and two learners in Chromium"
 	@echo "make browser   the panel and the picture in Chromium"
 	@echo "make screenshots   the README's pictures, from the running course"
