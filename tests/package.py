@@ -217,7 +217,15 @@ def study(installed: Installed) -> None:
         fcntl.flock(locked, fcntl.LOCK_EX)
         words = [str(installed.venv / "bin" / "kubeclass"), "study", "07", "--no-browser"]
         command = subprocess.Popen(
-            words, cwd=installed.home, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            words,
+            cwd=installed.home,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # What a shell starts in the background ignores SIGINT. Then `study` would be killed, and leave its `up`.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
             address, token = address_in(output, command)
