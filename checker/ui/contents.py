@@ -7,6 +7,9 @@ output's metadata keep which widget it was. JupyterLab gets the widget back as l
 JupyterLab sends the widgets' states with each save (the setting saveState of @jupyter-widgets/jupyterlab-manager). The
 last text is taken from there.
 https://jupyter-server.readthedocs.io/en/stable/developers/contents.html
+
+The output of the picture's cell is also beside the lesson (layout.py). Until the cell has run, a sentence is there. The
+file does not hold this sentence.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from tornado.web import HTTPError
 
 from checker.model.catalogue import say
 from checker.ui.base_widget import KERNEL, VIEW, kernel_name
+from checker.ui.layout import picture_cell
 
 STATES = "application/vnd.jupyter.widget-state+json"
 OF_THE_COURSE = "kubeclass"  # in an output's metadata: the data of the widget that was shown
+TO_COME = "kubeclass-to-come"  # in an output's metadata: it is the sentence in the place of the picture
 
 
 class CourseContents(AsyncLargeFileManager):
@@ -34,11 +39,13 @@ class CourseContents(AsyncLargeFileManager):
         model = await self._read(path, content, *args, **options)
         if content and model["type"] == "notebook":
             widgets_back(model["content"], self._kernels())
+            announce_picture(model["content"])
         return model
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Save a file. In a notebook, the texts of the course's widgets take their place."""
         if model.get("type") == "notebook" and model.get("content"):
+            forget_announcement(model["content"])
             before = {}
             with suppress(HTTPError):  # there is no such file yet, or it cannot be read
                 before = (await self._read(path, type="notebook"))["content"]
@@ -88,6 +95,24 @@ def widgets_back(notebook: dict[str, Any], kernels: Collection[str]) -> None:
         widget = (output.get("metadata") or {}).get(OF_THE_COURSE)
         if widget and widget[KERNEL] in kernels:
             output["data"][VIEW] = widget
+
+
+def announce_picture(notebook: dict[str, Any]) -> None:
+    """Put a sentence in the place of the picture of a lesson, where its cell has no output yet."""
+    cells = notebook.get("cells", ())
+    number = picture_cell(cells)
+    if number is None or cells[number].get("outputs"):
+        return
+    sentence = say("picture-to-come")
+    data = {"text/plain": sentence, "text/html": f"<p><em>{html.escape(sentence)}</em></p>"}
+    cells[number]["outputs"] = [{"output_type": "display_data", "metadata": {TO_COME: True}, "data": data}]
+
+
+def forget_announcement(notebook: dict[str, Any]) -> None:
+    """Take the sentence of announce_picture out of a notebook."""
+    for cell in notebook.get("cells", ()):
+        if outputs := cell.get("outputs"):
+            cell["outputs"] = [one for one in outputs if TO_COME not in (one.get("metadata") or {})]
 
 
 def _states(notebook: dict[str, Any]) -> dict[str, Any]:

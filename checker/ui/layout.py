@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,16 @@ def _cell_of_the_picture(notebook: Path) -> int | None:
     None, too, for a notebook that cannot be read: JupyterLab tells that when it opens the notebook.
     """
     try:
-        cells = cells_of(notebook.read_bytes())
-        drawing = (
-            number
-            for number, cell in enumerate(cells)
-            if cell.get("cell_type") == "code" and "picture(" in "".join(cell.get("source") or "")
-        )
-        return next(drawing, None)
+        return picture_cell(cells_of(notebook.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def picture_cell(cells: Sequence[dict[str, Any]]) -> int | None:
+    """The number of the first cell that draws the picture, among all cells; None where there is none."""
+    drawing = (
+        number
+        for number, cell in enumerate(cells)
+        if cell.get("cell_type") == "code" and "picture(" in "".join(cell.get("source") or "")
+    )
+    return next(drawing, None)

@@ -113,6 +113,30 @@ def test_a_file_is_complete_for_any_reader_and_live_for_jupyterlab(contents: Cou
     assert VIEW not in data(opened, 1) and "second" in data(opened, 1)["text/html"]
 
 
+def test_until_its_cell_has_run_a_sentence_is_in_the_place_of_the_picture(
+    contents: CourseContents, tmp_path: Path
+) -> None:
+    """JupyterLab shows this output beside the lesson, too. The file never holds the sentence."""
+    page = notebook()
+    page["cells"] += [{**page["cells"][0], "source": "picture()", "outputs": []} for _ in range(2)]
+
+    async def opened(content: dict[str, Any]) -> list[list[Any]]:
+        await contents.save({"type": "notebook", "format": "json", "content": content}, "lesson.ipynb")
+        assert "is drawn here" not in (tmp_path / "lesson.ipynb").read_text()
+        found = await contents.get("lesson.ipynb")
+        page.update(found["content"])
+        return [cell["outputs"] for cell in page["cells"]]
+
+    first = asyncio.run(opened(page))
+    assert [len(outputs) for outputs in first] == [0, 1, 0]
+    assert "as soon as you run the cell" in first[1][0]["data"]["text/plain"]
+    again = asyncio.run(opened(page))  # saved with the sentence, and opened again
+    assert again == first
+    page["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "drawn"}]
+    (drawn,) = asyncio.run(opened(page))[1]
+    assert drawn["text"] == "drawn"
+
+
 def test_what_a_widget_shows_last_is_in_its_view_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECLASS_PROGRESS", str(tmp_path / "progress.json"))
     asked = predict("How many?", ["one", "two"], answer="two", because="There are two.")
