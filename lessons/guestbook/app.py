@@ -1,24 +1,23 @@
-"""The guestbook: the small web app that the whole course carries, from one process to a scaled set of services.
+"""The guestbook: the small web app of the whole course, first as one process and later as many Pods.
 
-    GET  /          the greeting, and who says it          GET  /healthz   200 while it is well
-    GET  /entries   what visitors wrote, a line each       GET  /readyz    200 while it wants requests
-    POST /entries   write something                        POST /sick, /well   make it sick, and well again
-                                                           POST /busy, /free   make it want no requests, and want them
-                                                                               again
+    GET  /          greeting, version and host name        GET  /healthz   200, or 500 after POST /sick
+    GET  /entries   the visitors' entries, one a line      GET  /readyz    200 if it can take requests
+    POST /entries   write an entry                         POST /sick, /well   make it sick, and well again
+                                                           POST /busy, /free   make it not ready, and ready again
     GET  /hostname  the name of this container or Pod      GET  /version   v1, v2 or v3
 
-It is set up by its environment, as the twelve-factor app asks for (https://12factor.net/config):
+Environment variables set it up, as the twelve-factor app demands (https://12factor.net/config):
 
-    GREETING, GREETING_FILE   what it says; the file wins, and is read anew for every request
+    GREETING, GREETING_FILE   its greeting; the file wins, and the app reads the file for every request
     PORT, HOST                where it listens (8080 on every interface)
-    REDIS_HOST                where entries are kept, as name or name:port; without it they go to DATA_FILE
+    REDIS_HOST                the Redis for the entries, as name or name:port; without it, DATA_FILE holds the entries
     DATA_FILE                 a file for the entries (/data/entries.txt)
-    STARTUP_SECONDS           how long it takes to start
-    LATENCY_MS                how long it thinks about every request
-    LOSSY                     how many of a hundred requests it drops
-    DRAIN_SECONDS             how long it goes on serving when it is asked to end (3)
+    STARTUP_SECONDS           how long it takes until it listens (0)
+    LATENCY_MS                how many milliseconds it waits before each answer (0)
+    LOSSY                     how many of a hundred requests it drops (0)
+    DRAIN_SECONDS             how many seconds it still answers after the signal TERM (3)
 
-Python's standard library is all that it needs, so that its image builds where no package index answers.
+It needs Python's standard library only. So its image can be built where no package index answers.
 """
 
 import os
@@ -33,7 +32,7 @@ from pathlib import Path
 
 
 def number(name, default):
-    """A number from the environment. Anything else ends the program with a message that says which variable it is."""
+    """A number from the environment. If the value is not a number, the program ends and names the variable."""
     value = os.environ.get(name) or default
     try:
         return float(value)
@@ -47,7 +46,7 @@ health = {"sick": False, "busy": False, "ending": False}
 
 
 class FileEntries:
-    """Entries in a file. Gone with the container, unless a volume holds the file."""
+    """Entries in a file. They are lost with the container, unless the file is on a volume."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -64,7 +63,10 @@ class FileEntries:
 
 
 class RedisEntries:
-    """Entries in a Redis list, spoken to in its own protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    """Entries in a Redis list.
+
+    The protocol of Redis: https://redis.io/docs/latest/develop/reference/protocol-spec/
+    """
 
     def __init__(self, host, port):
         self.address = (host, port)
@@ -97,7 +99,7 @@ class RedisEntries:
 
 
 def entries_from_environment():
-    # Not REDIS_PORT: in a namespace with a Service called redis, Kubernetes itself sets that one, to something else.
+    # Not REDIS_PORT: in a namespace with a Service called redis, Kubernetes sets this variable to another value.
     host, _, port = os.environ.get("REDIS_HOST", "").partition(":")
     if host:
         return RedisEntries(host, int(port or 6379))
@@ -120,7 +122,7 @@ class Guestbook(BaseHTTPRequestHandler):
         if self.path not in ("/healthz", "/readyz"):
             time.sleep(self.latency)
             if random.random() * 100 < self.lossy:
-                self.close_connection = True  # hang up without a word
+                self.close_connection = True  # end the connection without an answer
                 return
         pages = {"/": self.home, "/entries": self.list, "/hostname": lambda: HOSTNAME, "/version": lambda: VERSION}
         if self.path == "/healthz":
@@ -154,7 +156,7 @@ class Guestbook(BaseHTTPRequestHandler):
         return "Written."
 
     def not_ready(self):
-        """Why this server wants no requests, or None."""
+        """Why this server cannot take requests; None if it can."""
         for state in ("ending", "busy"):
             if health[state]:
                 return state
@@ -185,16 +187,16 @@ class Guestbook(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format, *args):
-        if not self.path.endswith("z"):  # probes would drown everything else
+        if not self.path.endswith("z"):  # the requests of probes would hide all others
             print(self.command, self.path, *args[1:2], flush=True)
 
 
 class Server(ThreadingHTTPServer):
-    request_queue_size = 128  # many may knock at once
+    request_queue_size = 128  # many clients may connect at the same time
 
 
 def end(*_):
-    """Asked to end: no longer ready, but what still arrives is served until the cluster has taken note."""
+    """On the signal TERM: not ready any more, but it answers until the nodes have updated their rules."""
     health["ending"] = True
     print("guestbook: asked to end", flush=True)
     threading.Timer(number("DRAIN_SECONDS", 3), lambda: os._exit(0)).start()

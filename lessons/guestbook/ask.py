@@ -1,8 +1,8 @@
-"""Ask a web server, from wherever this runs, and say in one line a kind what came back.
+"""Send HTTP requests to a web server, and print each different answer on a line of its own.
 
 python3 ask.py http://demo/hostname               one request
-python3 ask.py http://demo/hostname --times 30    thirty, each over a connection of its own
-python3 ask.py http://demo/hostname --wait 10     keep trying for ten seconds until there is a first answer
+python3 ask.py http://demo/hostname --times 30    thirty requests, each over a new connection
+python3 ask.py http://demo/hostname --wait 10     repeat the first request until it is answered, for at most ten seconds
 """
 
 import argparse
@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 
 def ask(url):
-    """What one request brought: the answer's text, or why there is none."""
+    """Send one request. Returns the answer's text, or why no answer came; and whether it was a good answer."""
     try:
         with urlopen(url, timeout=3) as answer:
             return answer.read().decode().strip(), True
