@@ -161,10 +161,9 @@ def lines(data: Mapping[str, Mapping[str, Any]], now: Mapping[str, Today]) -> li
         "full marks, and is as right as the solution. *Of*: all others. *Killed*: a task failed. *Survived*: the",
         "mutant got full marks. *Unsettled*: no task failed, but a task was unknown or still in progress, also at a",
         "second try with a longer wait.",
-        "",
-        f"| lab | {' | '.join(names)} | % killed | last |",
-        "|---" + "|---:" * (len(names) + 1) + "|---|",
     ]
+    if rows:
+        found += ["", f"| lab | {' | '.join(names)} | % killed | last |", "|---" + "|---:" * (len(names) + 1) + "|---|"]
     for lab, row in rows.items():
         again = "" if is_level(data[lab], now[lab]) else ", to be run again"
         found.append(f"| {lab} | {_cells(row, names)} | {data[lab]['date']}{again} |")
