@@ -46,7 +46,7 @@ def main() -> int:
     }
     own = Path.home() / ".kube" / "config"
     before = digest(own)
-    with stage("The package"):  # `make package` tries more Pythons and, with CLUSTER=1, a cluster
+    with step("The package"):  # `make package` tries more Pythons and, with CLUSTER=1, a cluster
         env = {**os.environ, "PYTHONS": sys.executable}
         if subprocess.run([sys.executable, "-m", "tests.package"], env=env, check=False).returncode:
             return 1
