@@ -50,7 +50,7 @@ _TIMES_AS_LONG, _WELL_FOR = 2, 20
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
 _MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
-_OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
+_OWN_PORT = re.compile(r"(?<![\w.-])(localhost|127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
 )
@@ -172,7 +172,8 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
         return
     line = complaint.line
     addresses = configured_addresses(state, pod, spec)
-    itself = [Address("127.0.0.1", int(port)) for port in _OWN_PORT.findall(line)]
+    own = [("localhost" if host == "localhost" else "127.0.0.1", int(port)) for host, port in _OWN_PORT.findall(line)]
+    itself = [Address(host, port) for host, port in own]
     for one in [*itself, *addresses_in(line)]:
         if is_address(one.host) and not one.scheme and one not in itself:
             continue  # what a name has led to: the name tells more

@@ -118,7 +118,7 @@ def _reader(env_from: list[dict[str, Any]], script: str, line: str, **spec: Any)
     return state(client, config, *others, logs=logs, observations=_OPEN)
 
 
-_LOCAL = "store at localhost:6379 not there: [Errno 111] Connection refused"
+_LOCAL = "no store at localhost:6379: [Errno 111] Connection refused"
 
 
 def test_a_variable_with_a_prefix_that_the_program_does_not_read_is_told() -> None:
