@@ -25,7 +25,6 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
-from checker.diagnosis.refused_writes import explain_refused_write
 from checker.diagnosis.security_context import explain_lasting_refusal
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
@@ -50,7 +49,7 @@ _TIMES_AS_LONG, _WELL_FOR = 2, 20
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _HOST_ONLY = re.compile(r"HOST|ADDR|SERVER", re.I)
 _MORE_THAN_HOST = re.compile(r"URL|URI|DSN|ENDPOINT|SERVERS|HOSTS|BROKER", re.I)
-_OWN_PORT = re.compile(r"(?<![\w.])(?:127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
+_OWN_PORT = re.compile(r"(?<![\w.-])(localhost|127\.0\.0\.1|\[::1\]|::1):(\d{2,5})(?!\d)")
 _HTTPS_OF_HTTP = re.compile(
     r"wrong version|http response to https|does not look like a tls|record layer|packet length|violation", re.I
 )
@@ -172,7 +171,8 @@ def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint
         return
     line = complaint.line
     addresses = configured_addresses(state, pod, spec)
-    itself = [Address("127.0.0.1", int(port)) for port in _OWN_PORT.findall(line)]
+    own = [("localhost" if host == "localhost" else "127.0.0.1", int(port)) for host, port in _OWN_PORT.findall(line)]
+    itself = [Address(host, port) for host, port in own]
     for one in [*itself, *addresses_in(line)]:
         if is_address(one.host) and not one.scheme and one not in itself:
             continue  # what a name has led to: the name tells more
@@ -553,13 +553,6 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
-def _check_writes(attempt: Attempt, service: Object) -> None:
-    """The server answers, and refuses to write."""
-    if attempt.complaint.kind == "write":
-        servers = [other for other in pods_behind(attempt.state, service) if not other.is_terminating]
-        explain_refused_write(attempt.state, attempt.pod, service, servers, attempt.facts, attempt.is_sure)
-
-
 def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
     if attempt.complaint.kind == "protocol":
@@ -607,7 +600,6 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_policies,
     _check_usual_port,
     _check_credentials,
-    _check_writes,
     _check_scheme,
     _check_certificate,
     _check_suffix,
