@@ -20,7 +20,7 @@ from __future__ import annotations
 from checker.grading.labs import program, task
 from checker.grading.lab_state import LabState as State
 from checker.model.durations import TIME_FOR_KUBELET_EVENTS as KUBELET_EVENTS_DELAY
-from checker.model.fault import Fault, Phrase, Ref
+from checker.model.fault import Fault, Phrase, Ref, is_late
 from checker.model.state import Redacted
 from checker.model.state import Object, parse_time
 from checker.model.state import State as PlainState
@@ -31,7 +31,7 @@ from checker.grading.observations import Creation, DnsInside, Http, NodePorts, O
 from checker.grading.observations import NotObserved
 from checker.grading.observations import answered as answers_from_pod
 from checker.grading.observations import inside as ask_in_pod
-from checker.grading.observations import is_late, running_pods, service_address
+from checker.grading.observations import running_pods, service_address
 
 # -- how observations read -------------------------------------------------------------------------------------------
 from checker.grading.observations import Lookup

@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from checker.grading.observations import POD_NOT_ASKED, POD_SILENT
-from checker.model.fault import Phrase
+from checker.model.fault import POD_NOT_ASKED, POD_SILENT, Phrase
 from cluster import Cluster, Problem, observer
 from cluster.kubectl import kubectl
 

@@ -20,7 +20,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from checker.collect.api import Api, ApiError
-from checker.model.fault import Phrase
+from checker.model.fault import OBSERVER_SILENT, Phrase
 from cluster import observer
 from cluster.observer.rights import AUDIENCE
 
@@ -81,13 +81,13 @@ def _is_refused(answer: Any) -> bool:
 def _as_answered(answer: Any) -> Any:
     """An answer as a State holds it: that something was too much at once is no refusal."""
     if isinstance(answer, dict) and answer.get("refused") is False:
-        return {"error": Phrase("why-observer-not-asked", {"message": answer["error"]})}
+        return {"error": Phrase(OBSERVER_SILENT, {"message": answer["error"]})}
     return answer
 
 
 def _no_answer(error: ApiError) -> dict[str, Any]:
     known = {404: Phrase("why-observer-missing"), 503: Phrase("why-observer-not-ready")}
-    return {"error": known.get(error.status) or Phrase("why-observer-not-asked", {"message": error.why})}
+    return {"error": known.get(error.status) or Phrase(OBSERVER_SILENT, {"message": error.why})}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
-from checker.model.fault import Fault, Ref
+from checker.model.fault import Fault, Ref, is_late
 from checker.model.spelling import is_address, nearest, nearest_labels, pairs
 from checker.model.state import REACH, Object, State
 from checker.model.verdict import fail, unknown
@@ -196,7 +196,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     reach = state.observations.get(REACH) or {}
     if "error" in reach:
         cause = "observer-refused" if reach.get("refused") else "observer-unreachable"
-        unknown(cause, service, form="pods-of-service", why=reach["error"])
+        unknown(cause, service, form="pods-of-service", in_progress=is_late(reach["error"]), why=reach["error"])
     refused = {}
     for pod in ready:
         number = target_ports(service, pod).get(port["port"])

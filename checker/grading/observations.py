@@ -17,7 +17,7 @@ from checker.diagnosis.service import pods_behind
 from checker.grading.shapes import AnswerShape, Counted, Lookups, TimelineShape, conforms
 from checker.grading.timeline import Timeline
 from checker.model.answers import Answer, Answers, answers
-from checker.model.fault import Phrase, Reason
+from checker.model.fault import Phrase, Reason, is_late
 from checker.model.kinds import KINDS
 from checker.model.state import Object, State
 from checker.model.verdict import unknown
@@ -234,16 +234,6 @@ def answered(seen: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
-POD_SILENT, POD_NOT_ASKED = "why-pod-silent", "why-pod-not-asked"  # see checker/collect/exec.py
-
-
-def is_late(why: Reason) -> bool:
-    """Whether another look may get the answer that is missing. why: the `error` that is in the place of answers."""
-    if not isinstance(why, Phrase):
-        return False
-    return why.id == POD_SILENT or "container not found" in str(why.facts.get("message", ""))
-
-
 @dataclass(frozen=True)
 class Traffic(Observation[Timeline]):
     """A gentle stream of requests to a Service, from the lab's start on. Read as a Timeline."""
@@ -318,7 +308,7 @@ class NotObserved:
         cause = "observer-refused" if self._refused else _UNREACHABLE[self._observation.observed_by]
         if not self._why:
             unknown("not-observed", form="observation", observation=self._observation.key)
-        unknown(cause, form="observation", why=self._why)
+        unknown(cause, form="observation", in_progress=is_late(self._why), why=self._why)
 
     def __getattr__(self, name: str) -> Any:
         return self._raise()

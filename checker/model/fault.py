@@ -67,6 +67,18 @@ class Phrase:
 
 Reason = str | Phrase  # why something could not be seen; a text where it is a message of Kubernetes itself
 
+# Reasons that are given in one room and known in another one.
+POD_SILENT, POD_NOT_ASKED = "why-pod-silent", "why-pod-not-asked"  # see checker/collect/exec.py
+OBSERVER_SILENT = "why-observer-not-asked"  # see checker/collect/observer.py: it is busy, or took too long
+CONTAINER_GONE = "container not found"  # what the kubelet says of a container that ended after it was listed
+
+
+def is_late(why: Reason) -> bool:
+    """Whether another look may get the answer that is missing. why: the `error` that is in the place of answers."""
+    if not isinstance(why, Phrase):
+        return False
+    return why.id in (POD_SILENT, OBSERVER_SILENT) or CONTAINER_GONE in str(why.facts.get("message", ""))
+
 
 def reason_of(problem: Problem) -> Reason:
     """A Problem as the reason why something could not be seen."""

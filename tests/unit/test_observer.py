@@ -651,6 +651,17 @@ def test_a_refusal_makes_unknown_with_its_reason(refused: bool, cause: str) -> N
     assert "no token" in end.value.message
 
 
+@pytest.mark.parametrize("answer, may_come", [(ApiError(0, "no answer within 8 s"), True), (ApiError(404, ""), False)])
+def test_a_busy_observer_is_asked_again_and_a_missing_one_is_not(answer: ApiError, may_come: bool) -> None:
+    cluster = Cluster("ann")
+    cluster.answers = [answer]
+    world = state(service("web", {"app": "web"}), pod("web-1", labels={"app": "web"}))
+    world.observations[Http("web").key] = ask(cluster, "ann")
+    with pytest.raises(Unknown) as end:
+        list(seen(world, Http("web")))
+    assert (end.value.cause, end.value.fault.in_progress) == ("observer-unreachable", may_come)
+
+
 # -- the objects -----------------------------------------------------------------------------------------------------
 
 

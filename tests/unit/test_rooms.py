@@ -164,7 +164,6 @@ NO_SENTENCES = {
     "checker.authoring.notebooks": {'").check(60)'},  # a cell's code
     "checker.collect.api": {"No route to host"},
     "checker.environments.container_engine": {"Ready to accept connections", "DB loaded from"},
-    "checker.grading.observations": {"container not found"},
     "checker.diagnosis.images": {": not found"},
     "checker.diagnosis.host_container": {"port is already allocated"},
     "checker.diagnosis.mounts": {"failed to sync", "not registered"},
