@@ -78,10 +78,12 @@ def difference(path: Path, env: dict[str, str]) -> str:
     except DidNotEnd as late:
         return str(late)
     if done.returncode:
-        return _COLOUR.sub("", done.out[-6000:] + done.err[-2000:])
-    passed, cells = re.search(r"(\d+) passed", done.out), len(code_cells(path))
+        told = _COLOUR.sub("", done.out[-6000:] + done.err[-2000:])
+        cells = [line for line in told.splitlines() if line.startswith("FAILED ")]  # first: a report shows one line
+        return "\n".join([*cells, told])
+    passed, there = re.search(r"(\d+) passed", done.out), len(code_cells(path))
     ran = int(passed.group(1)) if passed else 0
-    return "" if ran == cells else say("ci-cells", ran=ran, cells=cells)
+    return "" if ran == there else say("ci-cells", ran=ran, cells=there)
 
 
 def solve(path: Path) -> None:

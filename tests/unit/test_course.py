@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import xml.etree.ElementTree as xml
 from pathlib import Path
@@ -115,6 +116,16 @@ def test_a_lesson_without_outputs_proves_nothing(course: Path) -> None:
     assert difference(lesson, {}) == (
         f"{lesson.name} holds no outputs to compare with. Run all cells in JupyterLab, and save it."
     )
+
+
+def test_a_lesson_that_puts_out_something_else_is_told_by_its_cell(course: Path) -> None:
+    (lesson,) = lessons_of(["01"])
+    output = {"output_type": "stream", "name": "stdout", "text": ["1\n"]}
+    cell = {"cell_type": "code", "execution_count": 1, "id": "one", "metadata": {}, "outputs": [output]}
+    notebook = json.loads(lesson.read_text())
+    for printed, told in ("1", ""), ("2", f"FAILED {lesson.name}::Cell 0"):
+        lesson.write_text(json.dumps({**notebook, "cells": [{**cell, "source": [f"print({printed})"]}]}))
+        assert difference(lesson, dict(os.environ)).partition("\n")[0] == told
 
 
 @pytest.mark.parametrize(
