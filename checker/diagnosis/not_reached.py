@@ -25,6 +25,7 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
+from checker.diagnosis.refused_writes import explain_refused_write
 from checker.diagnosis.security_context import explain_lasting_refusal
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
@@ -553,6 +554,13 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
+def _check_writes(attempt: Attempt, service: Object) -> None:
+    """The server answers, and refuses to write."""
+    if attempt.complaint.kind == "write":
+        servers = [other for other in pods_behind(attempt.state, service) if not other.is_terminating]
+        explain_refused_write(attempt.state, attempt.pod, service, servers, attempt.facts, attempt.is_sure)
+
+
 def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
     if attempt.complaint.kind == "protocol":
@@ -600,6 +608,7 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_policies,
     _check_usual_port,
     _check_credentials,
+    _check_writes,
     _check_scheme,
     _check_certificate,
     _check_suffix,
