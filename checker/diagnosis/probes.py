@@ -278,7 +278,7 @@ def _explain_listens_elsewhere(
     """Raises Failed where a probe is refused, as the process listens on another port, or on 127.0.0.1 only."""
     port = port_of(spec, spec[f"{which}Probe"])
     open_ports, logged = listening(state, pod, spec)
-    line = _on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
+    line = on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
     if line and port not in open_ports:
         fail("listens-on-loopback", pod, form="pod", in_progress=pending, port=port, quote=line, **facts)
     declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
@@ -292,7 +292,7 @@ def _explain_listens_elsewhere(
             fail("probe-port-refused", pod, form="declared", in_progress=pending, ports=sorted(declared), **facts)
 
 
-def _on_loopback(log: str) -> str:
+def on_loopback(log: str) -> str:
     """The last line of a log that says that the process listens on a loopback address; empty where none does."""
     lines = [line.strip() for line in log.splitlines() if _LISTENS.search(line)]
     return lines[-1][:300] if lines and _LOOPBACK.search(lines[-1]) else ""
