@@ -259,8 +259,21 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
             own = {"container": spec["name"], "port": number, "quote": line, "service": service.name}
             fail("listens-on-loopback", pod, form="behind-service", in_progress=starting, **own)
     form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"
-    facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready)}
+    facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready), **_loopback_setting(state, pod)}
     fail("target-port-refused", service, form=form, in_progress=starting, **facts)
+
+
+_LISTENS_AT = re.compile(r"(?:\w+_)?(?:HOST|BIND|LISTEN|ADDR)(?:_\w+)?", re.I)
+_LOOPBACK = re.compile(r"(?:127(?:\.\d+){3}|localhost|\[?::1\]?)(?::\d+)?")
+
+
+def _loopback_setting(state: State, pod: Object) -> dict[str, str]:
+    """The variable that may tell a Pod's process to listen on a loopback address, and its value; empty for none."""
+    for spec in pod.lasting_containers:
+        for variable, value in state.env(pod, spec).items():
+            if _LISTENS_AT.fullmatch(variable) and _LOOPBACK.fullmatch(value):
+                return {"container": spec["name"], "variable": variable, "value": value}
+    return {"container": "", "variable": "", "value": ""}
 
 
 def _explain_other_protocol(service: Object, port: dict[str, Any], pod: Object) -> None:

@@ -153,3 +153,13 @@ def test_a_service_whose_only_pod_is_held_by_a_finalizer_has_no_fault_of_its_own
     found = _found(state(held, _service("ghost", {"app": "ghost"})))
     assert ("deletion-blocked-by-finalizer@Pod/ghost" in found) is (policy == "keeps")
     assert ("service-selects-nothing@Service/ghost" in found) is (policy == "frees")
+
+
+@pytest.mark.parametrize(("value", "is_told"), [("127.0.0.1", True), ("localhost:8080", True), ("0.0.0.0", False)])
+def test_a_variable_with_a_loopback_address_is_told_where_nothing_listens(value: str, is_told: bool) -> None:
+    server = _ready("lantern", {"app": "lantern"}, containers=[container(env=[{"name": "HOST", "value": value}])])
+    reach = {REACH: {"10.244.1.1:8080": "refused", "10.244.1.1:80": "refused"}}
+    service = _service("lantern", {"app": "lantern"})
+    found = _found(state(server, service, slice_of("lantern"), observations=reach))
+    assert list(found) == ["target-port-refused@Service/lantern"]
+    assert (f"Variable HOST of container app is {value}: a" in found["target-port-refused@Service/lantern"]) is is_told
