@@ -30,6 +30,7 @@ _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
 _NO_ANSWER_THERE = re.compile(r"refused", re.I)
+_CLOSED = re.compile(r": (?:unexpected )?EOF$")
 _LOOPBACK = re.compile(r"\b127(?:\.\d+){3}:|\blocalhost:|\[::1\]:")
 # How logs say where a program listens: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running … port=6379`.
 _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ =:]+|:)(\d{2,5})\b", re.I)
@@ -311,6 +312,21 @@ def refine_probe_refused(state: State, pod: Object, fault: Fault) -> Fault | Non
             _explain_listens_elsewhere(state, pod, spec, which, own, fault.in_progress)
         except Failed as end:
             return end.fault
+    return None
+
+
+def refine_probe_of_https(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """A readiness or startup probe with scheme HTTPS, whose connection the server closes without an answer.
+
+    The kubelet reports EOF then. A server without TLS does this with the client's first TLS record.
+    """
+    if fault.form != "running" or not _CLOSED.search(str(fault.facts.get("answer") or "")):
+        return None
+    which = fault.cause.partition("-")[0]
+    for _status, spec in statuses_with_specs(pod):
+        get = (spec.get(f"{which}Probe") or {}).get("httpGet") or {}
+        if spec.get("name") == fault.facts.get("container") and get.get("scheme") == "HTTPS":
+            return fault.but(form="https")
     return None
 
 
