@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-Kind = Literal["certificate", "protocol", "credentials", "name", "refused", "timeout", "denied"]
+Kind = Literal["certificate", "protocol", "credentials", "write", "name", "refused", "timeout", "denied"]
 
 # By kind, in the order in which they are tried: the first that matches tells most.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
@@ -38,6 +38,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"(?:invalid|incorrect|wrong|bad) (?:user ?name|password|credentials)|login (?:failed|incorrect)|"
         r"\b401\b.{0,20}unauthori[sz]ed|invalid username-password",
     ),
+    ("write", r"read.?only (?:replica|slave)|oom command not allowed|misconf redis"),
     (
         "name",
         r"name or service not known|no such host|(?:could not|cannot|can't|unable to|failed to) resolve|"

@@ -26,6 +26,12 @@ _TOKEN = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
 _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
 
 
+def hosts_asked(spec: dict[str, Any]) -> list[str]:
+    """The hosts that a container's command asks for by a known program: `nc -z db 5432`."""
+    command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+    return [found for found in _ASKS.findall(command) if found != "localhost"]
+
+
 def explain_unreached(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
     """The fault of a Service that a container names, in its variables or its command, and cannot reach.
 
@@ -37,7 +43,7 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], log: str)
     if not complains and not (waits and _ASKS.search(command)):
         return None
     env = state.env(pod, spec)
-    requested = [found for found in _ASKS.findall(command) if found != "localhost"]
+    requested = hosts_asked(spec)
     hosts = [
         found.group(1)
         for variable, value in env.items()
@@ -105,6 +111,7 @@ def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], log: 
                     "port": int(port),
                     "ports": ports,
                     "variable": variable,
+                    "alias": "",
                 },
             )
     return None

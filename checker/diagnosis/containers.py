@@ -28,12 +28,21 @@ _NAMES_REASON = re.compile(
 )
 
 
+_MEANT = ">>> "  # before the line of a configuration that Redis does not accept (config.c)
+
+
 def telling_end(text: str) -> str:
-    """The last line of a log. Where it names no error, the last line before it that does so stands in front of it."""
+    """The last line of a log. Where it names no error, the last line before it that does so stands in front of it.
+
+    Between the two stands the line that a program quotes as the wrong one.
+    """
     last = last_line(text)
     before = [line for line in text.splitlines() if line.strip() and line.strip()[:300] != last]
-    why = next((line.strip()[:300] for line in reversed(before) if _NAMES_REASON.search(line)), "")
-    return f"{why} / {last}" if why and not _NAMES_REASON.search(last) else last
+    found = next((n for n in reversed(range(len(before))) if _NAMES_REASON.search(before[n])), None)
+    if found is None or _NAMES_REASON.search(last):
+        return last
+    meant = [line.strip()[:300] for line in before[found + 1 :] if line.startswith(_MEANT)]
+    return " / ".join([before[found].strip()[:300], *meant[-1:], last])
 
 
 def previous_option(pod: Object, container: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from checker.diagnosis import CHAINS, pods_of, walk, walk_further
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.deletion import walk_deletion
+from checker.diagnosis.job import FAILED_TRIES
 from checker.diagnosis.missing import require
 from checker.diagnosis.owners import replica_sets
 from checker.diagnosis.refine import refined
@@ -81,10 +82,6 @@ SHORT = {
     "limits": "LimitRange",
     "pdb": "PodDisruptionBudget",
 }
-
-
-# A Job that tries again is a fault as soon as this number of tries has failed.
-FAILED_TRIES = 3
 
 
 @dataclass

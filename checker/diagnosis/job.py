@@ -30,6 +30,8 @@ BY_HAND = "cronjob.kubernetes.io/instantiate"  # annotation of a Job made by `ku
 _WHY_NOT = ("MissSchedule", "FailedCreate", "UnknownTimeZone", "UnparseableSchedule", "TooManyMissedTimes")
 _GAVE_UP = {"BackoffLimitExceeded", "MaxFailedIndexesExceeded", "FailedIndexes"}
 # Causes that say only that a process ended. A Job tries again after these, so they are not its root.
+# A Job that tries again is a fault as soon as this number of tries has failed.
+FAILED_TRIES = 3
 _JUST_ENDED = {"container-crashes", "container-ends"}
 
 

@@ -12,6 +12,7 @@ from checker.diagnosis.configuration import optional_and_missing
 from checker.diagnosis.connections import explain_unreached, explain_wrong_address
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
+from checker.diagnosis.job import FAILED_TRIES
 from checker.diagnosis.no_space import explain_no_space
 from checker.diagnosis.not_reached import explain_circle, explain_log
 from checker.diagnosis.pod_start import explain_post_start_hook
@@ -65,6 +66,22 @@ def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault |
             exact = found.fault if isinstance(found, NotPassed) else found
             return exact.but(in_progress=exact.in_progress or fault.in_progress)
     return None
+
+
+def refine_job(state: State, obj: Object, fault: Fault) -> Fault | None:
+    """What the last log lines of a Job's failed Pod name; None where they name nothing around the Pod.
+
+    obj: the Job, or its Pod.
+    """
+    last = fault.facts.get("last")
+    pod = state.find("Pod", last.object.name, obj.namespace) if isinstance(last, Fault) else None
+    exact = refine_by_last_log_lines(state, pod, last) if pod and isinstance(last, Fault) else None
+    if exact is None:
+        return None
+    if fault.cause == "job-retrying":
+        pending = fault.facts["failed"] < FAILED_TRIES
+        return exact.within("job-makes-no-progress", job=fault.facts["job"]).but(in_progress=pending)
+    return exact.within("job-has-failed", job=fault.object.name, reason=fault.facts["reason"])
 
 
 def _explain_variables(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:

@@ -33,6 +33,8 @@ from checker.model.spelling import nearest, nearest_labels
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, Unknown, fail
 
+_DNS = 53  # the port of a rule that lets Pods ask the DNS, and is about nothing else
+
 # -- facts -----------------------------------------------------------------------------------------------------------
 
 
@@ -277,7 +279,8 @@ def _explain_near_miss(side: PathSide) -> None:
     """Raise Failed where a rule nearly allows the path, or would allow it if its policy selected this end."""
     state, end = side.path.state, side.end
     for rule in side.rules:
-        if not side.port_matches(rule) and rule.peers and side.peer_matches(rule):
+        is_for_dns = {port.get("port") for port in rule.ports} == {_DNS} != {side.path.port}
+        if not side.port_matches(rule) and rule.peers and side.peer_matches(rule) and not is_for_dns:
             _explain_port(side, rule)
     for rule in side.rules:
         if side.port_matches(rule) and not side.peer_matches(rule):

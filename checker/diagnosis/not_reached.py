@@ -25,6 +25,7 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
+from checker.diagnosis.refused_writes import explain_refused_write
 from checker.diagnosis.security_context import explain_lasting_refusal
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports
 from checker.diagnosis.traffic_policy import explain_local_traffic
@@ -59,6 +60,7 @@ _IS_RESOLVED = re.compile(
     r"connect(?:ion)? to \S+ port \d+",
     re.I,
 )
+_READ_ONLY = re.compile(r"read-only file system|\berofs\b", re.I)
 _OF_DNS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}:53\b|\blookup \S+ on\b|resolving timed out", re.I)
 # Why a certificate is refused, by form of the cause: it is over, or it is for another name.
 _CERTIFICATE = {
@@ -77,6 +79,7 @@ class Attempt:
     address: Address
     complaint: Complaint
     is_sure: bool = True  # the complaint names the address, or the container has no other
+    alias: str = ""  # the Service of type ExternalName whose name leads to the Service that is looked at
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
 
 def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint) -> Iterator[Address]:
     """The addresses that a complaint may be about: those that it names, or else all that are configured."""
-    if complaint.kind == "denied":
+    if complaint.kind == "denied" and not _READ_ONLY.search(complaint.line):
         return
     line = complaint.line
     addresses = configured_addresses(state, pod, spec)
@@ -401,7 +404,7 @@ def _check_external_name(attempt: Attempt, service: Object) -> None:
     if attempt.complaint.kind == "name" or (known and not found):
         explain_name(attempt.state, attempt.address.host, attempt.pod)
     if found and found.uid != service.uid and found.spec.get("type") != "ExternalName":
-        _check_all(attempt, found)
+        _check_all(replace(attempt, alias=service.name), found)
 
 
 def _check_circle(attempt: Attempt, service: Object) -> None:
@@ -450,6 +453,7 @@ def _check_port(attempt: Attempt, service: Object) -> None:
         "port": port,
         "ports": tcp,
         "written": written,
+        "alias": attempt.alias,
     }
     if not tcp or (port and port not in tcp and port in {p["port"] for p in ports}):
         fail("service-protocol-other", service, **facts)
@@ -553,6 +557,25 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 
+def _check_writes(attempt: Attempt, service: Object) -> None:
+    """The server answers, and refuses to write."""
+    if attempt.complaint.kind == "write":
+        servers = [other for other in pods_behind(attempt.state, service) if not other.is_terminating]
+        explain_refused_write(attempt.state, attempt.pod, service, servers, attempt.facts, attempt.is_sure)
+
+
+def _check_read_only(attempt: Attempt, service: Object) -> None:
+    """A server tells its client that it cannot write, and its container may write to its volumes only."""
+    if not _READ_ONLY.search(attempt.complaint.line):
+        return
+    for other in pods_behind(attempt.state, service):
+        for spec in other.lasting_containers if other.uid != attempt.pod.uid else []:
+            if (spec.get("securityContext") or {}).get("readOnlyRootFilesystem"):
+                facts = {"client": attempt.pod.name, "client_container": attempt.spec["name"], "service": service.name}
+                quote = attempt.complaint.line
+                fail("file-system-read-only", other, form="server", container=spec["name"], quote=quote, **facts)
+
+
 def _check_scheme(attempt: Attempt, service: Object) -> None:
     """The container speaks TLS to a server that does not, or the other way round."""
     if attempt.complaint.kind == "protocol":
@@ -600,6 +623,8 @@ _CHECKS: tuple[Callable[[Attempt, Object], None], ...] = (
     _check_policies,
     _check_usual_port,
     _check_credentials,
+    _check_writes,
+    _check_read_only,
     _check_scheme,
     _check_certificate,
     _check_suffix,

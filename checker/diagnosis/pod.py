@@ -197,13 +197,21 @@ _SHELL = re.compile(r"(?:/\S*/)?(?:ba|da|a)?sh")
 _EXEC_FAILED = re.compile(r"^exec \S+: (no such file or directory|exec format error|permission denied)\s*$", re.M)
 
 
-def _explain_not_executable(state: State, pod: Object, spec: dict[str, Any], message: str, in_progress: bool) -> None:
+# What a shell says of a file that it could not execute. Source: execve(2), and exit status 126 of a shell.
+_SHELL_REFUSED = re.compile(r"(?:^|[\s:'\"])(/[\w./-]*\w)['\"]?: (Permission denied)\s*$", re.M | re.I)
+
+
+def _explain_not_executable(
+    state: State, pod: Object, spec: dict[str, Any], message: str, in_progress: bool, path: str = ""
+) -> None:
     """Raises Failed where the command is a file that is there, and cannot be executed: its mode, its first line.
+
+    path: the file, where a shell was to execute it; by default the container's command.
 
     Source: https://man7.org/linux/man-pages/man2/execve.2.html (EACCES, ENOEXEC, ENOENT)
     """
     words = [*(spec.get("command") or []), *(spec.get("args") or [])]
-    path = words[0] if words else ""
+    path = path or (words[0] if words else "")
     facts: dict[str, Any] = {"container": spec["name"], "path": path, "message": message}
     source = source_of_file(state, pod, spec, path) if path.startswith("/") else None
     if "permission denied" in message:
@@ -288,6 +296,9 @@ def explain_exit(
     unstarted = _EXEC_FAILED.search(log)
     if unstarted:
         _explain_not_executable(state, pod, spec, unstarted[1], in_progress)
+    by_shell = _SHELL_REFUSED.search(end_of_log) if code == 126 else None
+    if by_shell and source_of_file(state, pod, spec, by_shell[1]):
+        _explain_not_executable(state, pod, spec, by_shell[2].lower(), in_progress, by_shell[1])
     explain_hidden_file(state, pod, spec, log, in_progress)
     explain_missing_file(state, pod, spec, log, in_progress)
     explain_lock(state, pod, spec, "\n".join(log.rstrip().splitlines()[-LINES_OF_END:]), in_progress)

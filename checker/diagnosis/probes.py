@@ -30,6 +30,7 @@ _FAILED = re.compile(r"container (\S+) failed (liveness|startup) probe", re.I)
 _NO_COMMAND = re.compile(r"executable file not found|no such file or directory|command not found", re.I)
 _TIMED_OUT = re.compile(r"deadline exceeded|timed out|timeout", re.I)
 _NO_ANSWER_THERE = re.compile(r"refused", re.I)
+_CLOSED = re.compile(r": (?:unexpected )?EOF$")
 _LOOPBACK = re.compile(r"\b127(?:\.\d+){3}:|\blocalhost:|\[::1\]:")
 # How logs say where a program listens: `listens on 0.0.0.0:8080`, `Listening on port 3000`, `Running … port=6379`.
 _LISTENS = re.compile(r"(?:listen|serving|running|started|ready)[^\n]*?(?:port[ =:]+|:)(\d{2,5})\b", re.I)
@@ -278,7 +279,7 @@ def _explain_listens_elsewhere(
     """Raises Failed where a probe is refused, as the process listens on another port, or on 127.0.0.1 only."""
     port = port_of(spec, spec[f"{which}Probe"])
     open_ports, logged = listening(state, pod, spec)
-    line = _on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
+    line = on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
     if line and port not in open_ports:
         fail("listens-on-loopback", pod, form="pod", in_progress=pending, port=port, quote=line, **facts)
     declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
@@ -292,7 +293,7 @@ def _explain_listens_elsewhere(
             fail("probe-port-refused", pod, form="declared", in_progress=pending, ports=sorted(declared), **facts)
 
 
-def _on_loopback(log: str) -> str:
+def on_loopback(log: str) -> str:
     """The last line of a log that says that the process listens on a loopback address; empty where none does."""
     lines = [line.strip() for line in log.splitlines() if _LISTENS.search(line)]
     return lines[-1][:300] if lines and _LOOPBACK.search(lines[-1]) else ""
@@ -311,6 +312,21 @@ def refine_probe_refused(state: State, pod: Object, fault: Fault) -> Fault | Non
             _explain_listens_elsewhere(state, pod, spec, which, own, fault.in_progress)
         except Failed as end:
             return end.fault
+    return None
+
+
+def refine_probe_of_https(state: State, pod: Object, fault: Fault) -> Fault | None:
+    """A readiness or startup probe with scheme HTTPS, whose connection the server closes without an answer.
+
+    The kubelet reports EOF then. A server without TLS does this with the client's first TLS record.
+    """
+    if fault.form != "running" or not _CLOSED.search(str(fault.facts.get("answer") or "")):
+        return None
+    which = fault.cause.partition("-")[0]
+    for _status, spec in statuses_with_specs(pod):
+        get = (spec.get(f"{which}Probe") or {}).get("httpGet") or {}
+        if spec.get("name") == fault.facts.get("container") and get.get("scheme") == "HTTPS":
+            return fault.but(form="https")
     return None
 
 

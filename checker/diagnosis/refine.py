@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from checker.diagnosis.circles import refine_circle
 from checker.diagnosis.images import refine_config_error, refine_image_pull
-from checker.diagnosis.last_log_lines import refine_by_last_log_lines, refine_optional
+from checker.diagnosis.last_log_lines import refine_by_last_log_lines, refine_job, refine_optional
 from checker.diagnosis.pod import refine_not_ready
 from checker.diagnosis.pod_start import refine_evicted, refine_starting
-from checker.diagnosis.probes import refine_probe_failure, refine_probe_refused
+from checker.diagnosis.probes import refine_probe_failure, refine_probe_of_https, refine_probe_refused
 from checker.diagnosis.scheduling import refine_not_scheduled_yet, refine_unschedulable
 from checker.diagnosis.service import refine_none_ready, refine_port_refused, refine_selects_nothing
 from checker.diagnosis.workload import (
@@ -49,9 +50,9 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
     ),
     **dict.fromkeys(
         ("readiness-probe-fails", "startup-probe-fails", "probe-times-out"),
-        (refine_by_last_log_lines, refine_optional, refine_probe_failure, refine_probe_refused),
+        (refine_by_last_log_lines, refine_optional, refine_probe_failure, refine_probe_refused, refine_probe_of_https),
     ),
-    "init-container-runs": (refine_by_last_log_lines, refine_optional),
+    "init-container-runs": (refine_circle, refine_by_last_log_lines, refine_optional),
     **dict.fromkeys(
         ("host-port-taken", "claim-in-use", "pod-unschedulable-pod-affinity", "pod-unschedulable-together"),
         (refine_own_older_pod,),
@@ -62,6 +63,7 @@ REFINEMENTS: dict[str, tuple[Refinement, ...]] = {
     "rollout-in-progress": (refine_rollout_in_progress,),
     "target-port-refused": (refine_port_refused,),
     "target-port-silent": (refine_port_refused,),
+    **dict.fromkeys(("job-backoff-limit", "job-retrying"), (refine_job,)),
     "service-selects-nothing": (refine_selects_nothing,),
     "service-has-no-ready-pod": (refine_none_ready,),
 }

@@ -8,12 +8,16 @@ https://kubernetes.io/docs/concepts/services-networking/service/
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
+from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.dns import service_named
 from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
+from checker.diagnosis.probes import on_loopback
+from checker.diagnosis.restarts import walk_restarts
 from checker.diagnosis.walking import walk
 from checker.diagnosis.workload import first_broken, roots_of, walk_workload
 from checker.model.durations import TIME_FOR_LOAD_BALANCER, TIME_TO_LISTEN
@@ -43,6 +47,8 @@ def walk_service(state: State, service: Object) -> None:
         fail("service-has-no-selector", service)
     pods = [pod for pod in pods_behind(state, service) if not pod.is_terminating]
     if not pods:
+        for pod in pods_behind(state, service):
+            walk_deletion(state, pod)  # its Pods are terminating, and a finalizer keeps them
         _explain_nothing_selected(state, service, selector)
     ready = [pod for pod in pods if pod.is_ready]
     if not ready:
@@ -121,6 +127,7 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
         for workload in state.all(kind, service.namespace):
             labels = ((workload.spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
             if selector.items() <= labels.items() and not workload.controller:
+                _explain_other_release(state, service, selector, workload)
                 walk_workload(state, workload)  # its Pods would match, if there were any: that is the root
             made += [] if workload.controller else [(workload, labels)]
     pods = [pod for pod in state.all("Pod", service.namespace) if not pod.is_terminating]
@@ -147,6 +154,28 @@ def _explain_nothing_selected(state: State, service: Object, selector: dict[str,
     labels = {pairs(pod.labels): pod.labels for pod in pods if pod.labels}
     seen = [labels[written] for written in sorted(labels)]
     fail("service-selects-nothing", service, form="other-labels", selector=selector, labels=seen, pods=len(pods))
+
+
+# What tells one release of an app from another one that takes its place: `track: blue` and `track: green`.
+_RELEASE_KEY = re.compile(r"(?:.*/)?(?:version|track|colou?r|release|slot|variant|revision)", re.I)
+_RELEASE = re.compile(r"blue|green|red|black|canary|stable|old|new|live|idle|v?\d[\w.-]*", re.I)
+
+
+def _explain_other_release(state: State, service: Object, selector: dict[str, str], workload: Object) -> None:
+    """Raise Failed where a Service selects one release of an app, which was scaled to 0, and another one is ready."""
+    if workload.spec.get("replicas", 1) != 0:
+        return
+    for pod in state.all("Pod", service.namespace):
+        own = {key: pod.labels[key] for key in selector if key in pod.labels}
+        other = [key for key in own if own[key] != selector[key]]
+        if not pod.is_ready or pod.is_terminating or len(own) < len(selector) or len(other) != 1 or len(own) < 2:
+            continue
+        values = own[other[0]], selector[other[0]]
+        if _RELEASE_KEY.fullmatch(other[0]) or all(map(_RELEASE.fullmatch, values)):
+            alike = state.selected("Pod", own, service.namespace)
+            facts = {"workload_kind": workload.kind, "workload": workload.name, "labels": own}
+            ready = sum(one.is_ready for one in alike)
+            fail("service-selects-nothing", service, form="other-release", selector=selector, pods=ready, **facts)
 
 
 def _explain_none_ready(state: State, service: Object, pods: list[Object]) -> NoReturn:
@@ -211,6 +240,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     settled = first_broken(state, [pod])
     if settled:
         raise settled  # a Pod that was ready a moment ago and is not well now
+    walk_restarts(state, pod)  # nor is one that is ready only between two restarts
     listening = sorted(
         p for p in declared_ports(pod) | {port["port"]} if reach.get(f"{pod.status.get('podIP')}:{p}") == "open"
     )
@@ -224,9 +254,26 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     # A targetPort such as 80 is what people mean by a Service's own port; another wrong number is just a wrong number.
     if listening == [port["port"]] and port["port"] != number and number < 1024:
         fail("service-ports-swapped", service, in_progress=starting, **facts)
+    for spec in [] if listening else pod.lasting_containers:
+        if line := on_loopback(state.log_if_read(pod.name, spec["name"]) or ""):
+            own = {"container": spec["name"], "port": number, "quote": line, "service": service.name}
+            fail("listens-on-loopback", pod, form="behind-service", in_progress=starting, **own)
     form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"
-    facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready)}
+    facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready), **_loopback_setting(state, pod)}
     fail("target-port-refused", service, form=form, in_progress=starting, **facts)
+
+
+_LISTENS_AT = re.compile(r"(?:\w+_)?(?:HOST|BIND|LISTEN|ADDR)(?:_\w+)?", re.I)
+_LOOPBACK = re.compile(r"(?:127(?:\.\d+){3}|localhost|\[?::1\]?)(?::\d+)?")
+
+
+def _loopback_setting(state: State, pod: Object) -> dict[str, str]:
+    """The variable that may tell a Pod's process to listen on a loopback address, and its value; empty for none."""
+    for spec in pod.lasting_containers:
+        for variable, value in state.env(pod, spec).items():
+            if _LISTENS_AT.fullmatch(variable) and _LOOPBACK.fullmatch(value):
+                return {"container": spec["name"], "variable": variable, "value": value}
+    return {"container": "", "variable": "", "value": ""}
 
 
 def _explain_other_protocol(service: Object, port: dict[str, Any], pod: Object) -> None:

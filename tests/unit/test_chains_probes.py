@@ -155,6 +155,25 @@ def test_a_readiness_probe_that_is_refused_says_where_the_process_listens(log: s
         assert log in exact.words().message or "listens on port 9090" in exact.words().message
 
 
+@pytest.mark.parametrize(
+    ("scheme", "answer", "is_told"),
+    [("HTTPS", "EOF", True), ("HTTPS", "remote error: tls: bad certificate", False), ("HTTP", "EOF", False)],
+)
+def test_a_probe_by_https_that_the_server_closes_says_that_the_kubelet_speaks_tls(
+    scheme: str, answer: str, is_told: bool
+) -> None:
+    asked = {"httpGet": {"path": "/readyz", "port": 8080, "scheme": scheme}}
+    made = pod(ready=False, containers=[container(readinessProbe=asked)])
+    result = f'Get "{scheme.lower()}://10.244.1.1:8080/readyz": {answer}'
+    world = seen(made, result, "Readiness")
+    found = fault(world)
+    assert isinstance(found, NotPassed)
+    exact = refined(world, found.fault)
+    assert exact.cause == "readiness-probe-fails"
+    message = exact.words().message
+    assert result in message and ("the kubelet speaks TLS" in message) == is_told
+
+
 def test_a_dependency_is_named_as_what_it_is() -> None:
     end = fault(WORLDS["it asks somebody who is not there"][1])
     assert end and end.facts["root"].cause == "name-unknown" and "redis" in str(end)

@@ -12,6 +12,12 @@ from checker.model.state import REACH, Object, State
 
 from .objects import container, deployment, obj, pod, replica_set, service, slice_of, state
 
+READ_ONLY = "session 7 not saved: READONLY You can't write against a read only replica."
+FULL = "basket lost: OOM command not allowed when used memory > 'maxmemory'."
+NOT_SAVED = (
+    "not counted: MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
+)
+
 
 def _redis(name: str, role: str, *args: str, **spec: Any) -> list[Object]:
     """A Deployment of one Redis, with its Pod."""
@@ -34,6 +40,53 @@ _OPEN = {REACH: {"10.244.1.1:6379": "open"}}
 
 def _roots(world: State) -> list[str]:
     return [finding.root for finding in explained(world).findings]
+
+
+def test_a_service_that_sends_writes_to_a_replica_is_named_with_both() -> None:
+    world = _client(READ_ONLY, *_redis("primary", "a"), *_redis("copy", "b", "--replicaof", "primary", "6379"))
+    (found,) = explained(world).findings
+    assert found.root == "writes-to-replica@Service/store"
+    assert "Pods of Deployment primary, which take writes" in found.message
+    assert "the Pods of Deployment copy" in found.message
+
+
+def test_a_service_of_replicas_only_is_told_so() -> None:
+    world = _client(READ_ONLY, *_redis("copy", "b", "--replicaof", "primary", "6379"))
+    (found,) = explained(world).findings
+    assert (found.root, "All ready Pods" in found.message) == ("writes-to-replica@Service/store", True)
+
+
+@pytest.mark.parametrize("args", [(), ("--replicaof no one",)])
+def test_a_replica_that_no_command_shows_is_told_as_such(args: tuple[str, ...]) -> None:
+    (found,) = explained(_client(READ_ONLY, *_redis("primary", "a", *args))).findings
+    assert found.root == "writes-to-replica@Service/store"
+    assert "No command there has replicaof" in found.message
+
+
+def test_a_redis_that_is_full_is_named_with_its_bound() -> None:
+    (found,) = explained(_client(FULL, *_redis("primary", "a", "--maxmemory", "4mb"))).findings
+    assert found.root == "redis-is-full@Deployment/primary"
+    assert "maxmemory 4mb and maxmemory-policy noeviction" in found.message
+
+
+def _not_saving(why: str, **spec: Any) -> State:
+    said = f"Failed opening the temp RDB file temp-9.rdb (in server root dir /srv) for saving: {why}"
+    redis = _redis("primary", "a", "--dir", "/srv", **spec)
+    return _client(NOT_SAVED, *redis, logs={"primary-1/redis": f"1:M {said}\n"})
+
+
+def test_a_redis_that_cannot_save_is_told_in_its_own_words() -> None:
+    (found,) = explained(_not_saving("No such file or directory")).findings
+    assert found.root == "redis-cannot-save@Deployment/primary"
+    assert "for saving: No such file or directory" in found.message
+
+
+def test_a_redis_that_cannot_save_to_its_read_only_root_is_told_of_that() -> None:
+    (found,) = explained(
+        _not_saving("Read-only file system", securityContext={"readOnlyRootFilesystem": True})
+    ).findings
+    assert found.root == "file-system-read-only@Deployment/primary"
+    assert "cannot write to /srv. It has readOnlyRootFilesystem" in found.message
 
 
 @pytest.mark.parametrize(
