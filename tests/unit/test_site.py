@@ -127,7 +127,7 @@ def test_a_hidden_wait_is_folded() -> None:
         cells = json.loads((paths.COURSE / "lessons" / page).read_text())["cells"]
         sources = ["".join(one["source"]) for one in cells if one["metadata"].get("jupyter", {}).get("source_hidden")]
         hidden += (here := sum(not source.startswith("predict(") for source in sources))
-        assert notebook.page({"cells": cells}, page[:2])[0].count("<details><summary>Wait until") == here
+        assert notebook.page({"cells": cells}, page[:2])[0].count("<details><summary>Wait ") == here
     assert hidden
 
 
