@@ -27,7 +27,7 @@ from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import LOGS, Object, Request, State, foreign_namespaces, parse_time, visible_objects
+from checker.model.state import LOGS, REACH, Object, Request, State, foreign_namespaces, parse_time, visible_objects
 from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
@@ -37,6 +37,7 @@ LOG_LINES = "tailLines=10&limitBytes=4096&timestamps=true"
 # Of a container that works: its other lines may stand between its complaints.
 LOG_LINES_AT_WORK = "tailLines=30&limitBytes=16384&timestamps=true"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
+LOG_START = "limitBytes=2048&timestamps=true"
 # Seconds: older log lines of a container that works may tell of a fault that is long repaired.
 RECENT_LOG = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -245,7 +246,37 @@ def _observe(
         except ApiError as error:
             state.unread_logs[key] = error.why
             state.forbidden |= {LOGS} if error.status == 403 else set()
+    if logs == "all":
+        closed = containers_behind_closed_ports(state)[:MAX_LOGS]
+        starts = {f"{pod.name}/{name}": pool.submit(_start_of_log, api, pod, name) for pod, name in closed}
+        state.log_starts = {key: text for key, job in starts.items() if (text := job.result())}
     state.refusals = refusals.result()
+
+
+def containers_behind_closed_ports(state: State) -> list[tuple[Object, str]]:
+    """Containers that are ready, and have run for a while, in Pods where a port that a Service asks for is closed.
+
+    What such a container said at its start, such as the address at which it listens, is not among its recent lines.
+    """
+    reach = state.observations.get(REACH) or {}
+    addresses = {key.rpartition(":")[0] for key, seen in reach.items() if seen == "refused"}
+    return [
+        (pod, status["name"])
+        for pod in (state.all("Pod") if state.can_see("Pod") else [])
+        for status in pod.container_statuses
+        if pod.status.get("podIP") in addresses
+        and status.get("ready")
+        and state.age(((status.get("state") or {}).get("running") or {}).get("startedAt") or state.now) > RECENT_LOG
+    ]
+
+
+def _start_of_log(api: Api, pod: Object, container: str) -> str:
+    """The first lines of a container's log; empty where they cannot be read. Then less is told."""
+    try:
+        text = _log_of_run(api, pod, container, LOG_START)
+    except ApiError:
+        return ""
+    return without_stamps(text, api.now)[0]
 
 
 def _namespaces(state: State) -> list[str]:
@@ -316,9 +347,10 @@ def _log(api: Api, pod: Object, container: str, which: str) -> str:
 
 
 def _log_of_run(api: Api, pod: Object, container: str, which: str) -> str:
-    """The last lines of one run. Raises ApiError, also where the kubelet has deleted the log."""
+    """The last lines of one run, or with LOG_START the first. Raises ApiError, also where the log was deleted."""
     lines = LOG_LINES_AT_WORK if which.startswith("sinceSeconds") else LOG_LINES
-    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{lines}&{which}"
+    asked = which if which == LOG_START else f"{lines}&{which}"
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?container={container}&{asked}"
     text = readable(api.request("GET", path))
     if text.startswith(LOG_GONE):
         raise ApiError(404, text.strip())

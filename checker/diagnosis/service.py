@@ -255,7 +255,7 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
     if listening == [port["port"]] and port["port"] != number and number < 1024:
         fail("service-ports-swapped", service, in_progress=starting, **facts)
     for spec in [] if listening else pod.lasting_containers:
-        if line := on_loopback(state.log_if_read(pod.name, spec["name"]) or ""):
+        if line := on_loopback(state.log_of_server(pod.name, spec["name"])):
             own = {"container": spec["name"], "port": number, "quote": line, "service": service.name}
             fail("listens-on-loopback", pod, form="behind-service", in_progress=starting, **own)
     form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"

@@ -263,6 +263,8 @@ class State:
     unread_logs: dict[str, Reason] = field(default_factory=dict)  # "pod/container": why its log could not be read
     # "pod/container": how many seconds old each line of its log is; none where the times are not known
     log_ages: dict[str, list[float | None]] = field(default_factory=dict)
+    # "pod/container": the first lines of the log, of a container that works while a Service's port of it is closed
+    log_starts: dict[str, str] = field(default_factory=dict)
 
     # -- questions about objects ---------------------------------------------------------------------------------------
 
@@ -452,6 +454,11 @@ class State:
         """How many seconds old each line of a container's log is; empty where that is not known."""
         return self.log_ages.get(f"{pod}/{container}", [])
 
+    def log_of_server(self, pod: str, container: str) -> str:
+        """The first and the last lines of a container's log, as far as they were read: they tell where it listens."""
+        key = f"{pod}/{container}"
+        return "\n".join(filter(None, (self.log_starts.get(key), self.logs.get(key))))
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def age(self, time: str | datetime) -> float:
@@ -493,6 +500,7 @@ class State:
             "forbidden": sorted(self.forbidden),
             "unread_logs": _plain(self.unread_logs),
             **({"log_ages": self.log_ages} if self.log_ages else {}),
+            **({"log_starts": self.log_starts} if self.log_starts else {}),
         }
 
     @classmethod
@@ -508,6 +516,7 @@ class State:
             forbidden=frozenset(data["forbidden"]),
             unread_logs=_with_phrases(data.get("unread_logs", {})),
             log_ages=data.get("log_ages", {}),
+            log_starts=data.get("log_starts", {}),
         )
         if "unread_logs" not in data and state.request.logs:  # an earlier recording, which kept no log without text
             pods = state.objects.get("Pod", [])

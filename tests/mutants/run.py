@@ -219,16 +219,17 @@ def run_lab(number: str, side_by_side: int, only: Collection[str] = ()) -> bool:
         print(f"Lab {number}: the solution itself is {of_control.word}: {of_control.detail}. So nothing is kept.")
         return False
     data = table.read()
-    known = data.setdefault("mutants", {}).get(number) if only else None
+    tables = data.setdefault("mutants", {})
+    known = tables.get(number) if only else None
     outcomes = [progress.outcomes[one.id] for one in chosen]
-    data["mutants"][number] = kept(outcomes, now, date.today().isoformat(), known)
+    tables[number] = kept(outcomes, now, date.today().isoformat(), known)
     table.write(data)
     progress.forget()
-    open_ = unexplained(number, data["mutants"][number])
-    row = numbers_of(number, data["mutants"][number])
+    open_ = unexplained(number, tables[number])
+    row = numbers_of(number, tables[number])
     print(f"Lab {number}: {row['killed']} of {row['of']} killed, in {(time.monotonic() - begin) / 60:.0f} min")
     for id, word in open_.items():
-        print(f"  {word}: {id}  [{data['mutants'][number][word][id]}]")
+        print(f"  {word}: {id}  [{tables[number][word][id]}]")
     return not open_
 
 

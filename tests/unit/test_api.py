@@ -18,10 +18,10 @@ import yaml
 from checker.collect import api as api_module
 from checker.collect import kubeconfig as kubeconfig_module
 from checker.collect.api import Api, ApiError
-from checker.collect.collect import MAX_LOGS, collect, containers_at_work
+from checker.collect.collect import MAX_LOGS, collect, containers_at_work, containers_behind_closed_ports
 from checker.grading.grade import judge
 from checker.grading.labs import all_labs, load_lab
-from checker.model.state import LOGS, State
+from checker.model.state import LOGS, REACH, State
 from checker.model.verdict import Unknown
 from cluster import Cluster, Problem
 from tests.unit.fake_api_server import Answering, Listening
@@ -260,6 +260,30 @@ def test_the_kubelets_times_are_taken_off_the_lines_of_a_log(tmp_path: Path, ser
         Api(kubeconfig(tmp_path / "config", server.url, "")), "learn", logs="all", listed=state(pod("web-1"))
     )
     assert seen.log_ages == {}
+
+
+@pytest.mark.parametrize(
+    ("seen", "since", "is_read"), [("refused", 120, True), ("open", 120, False), ("refused", 30, False)]
+)
+def test_the_start_of_a_log_is_read_where_a_port_is_closed_and_the_start_is_not_recent(
+    seen: str, since: int, is_read: bool
+) -> None:
+    world = state(pod("web-1", since=since), observations={REACH: {"10.244.1.1:8080": seen}})
+    found = [(one.name, name) for one, name in containers_behind_closed_ports(world)]
+    assert found == ([("web-1", "app")] if is_read else [])
+
+
+def test_the_first_lines_of_a_log_are_kept(tmp_path: Path, server: Server) -> None:
+    server.log = (200, b"2026-01-01T11:00:00Z listens on 127.0.0.1:8080\n")
+    world = state(pod("web-1", since=120))
+    world.observations = {REACH: {"10.244.1.1:8080": "refused"}}
+    api = Api(kubeconfig(tmp_path / "config", server.url, ""))
+    seen = collect(api, "learn", logs="all", listed=world)
+    assert seen.log_starts == {"web-1/app": "listens on 127.0.0.1:8080\n"}
+    again = State.from_json(json.loads(json.dumps(seen.to_json())))
+    assert again.log_of_server("web-1", "app").startswith("listens on 127.0.0.1:8080")
+    server.log = (403, b"{}")
+    assert collect(api, "learn", logs="all", listed=seen).log_starts == {}
 
 
 def test_a_container_that_was_restarted_once_and_is_well_is_read_as_it_is_now() -> None:

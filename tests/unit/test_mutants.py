@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -31,12 +34,14 @@ from tests.mutants.outcome import (
 from tests.mutants.run import (
     LONGER,
     PATIENCE,
+    SOLUTION,
     WAIT,
     chosen,
     hurried,
     is_to_try_again,
     main,
     run,
+    run_lab,
     settled,
     word_of,
 )
@@ -247,6 +252,21 @@ def test_a_mutant_that_cannot_be_tried_has_no_outcome(monkeypatch: pytest.Monkey
     assert {outcome.id for outcome in tried} == {str(n) for n in range(20)} - {"9", "19"}
     with pytest.raises(SystemExit, match="goes on from here"):
         run([replace(one, id=f"{one.id}9") for one in made], tried.append, 2)
+
+
+def test_the_first_lab_ever_tried_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written: list[dict[str, Any]] = []
+
+    def try_all(todo: list[Mutant], note: Callable[[Outcome], None], *rest: object) -> None:
+        for one in todo:
+            note(Outcome("03", one.id, "survived" if one.id == SOLUTION else "killed"))
+
+    monkeypatch.setattr("tests.mutants.run.run", try_all)
+    monkeypatch.setattr("tests.mutants.run.Progress", partial(Progress, folder=tmp_path))
+    monkeypatch.setattr("tests.proof.table.read", dict)
+    monkeypatch.setattr("tests.proof.table.write", written.append)
+    assert run_lab("03", 1)
+    assert written[0]["mutants"]["03"]["killed"] == today("03").mutants
 
 
 def test_the_words_of_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,13 +56,14 @@ def test_a_service_of_a_release_without_pods_names_the_release_that_is_ready(
     assert list(_found(world)) == roots
 
 
+@pytest.mark.parametrize("part", ["logs", "log_starts"])
 @pytest.mark.parametrize(("address", "is_told"), [("127.0.0.1", True), ("0.0.0.0", False)])
-def test_a_server_behind_a_service_that_listens_on_a_loopback_address(address: str, is_told: bool) -> None:
+def test_a_server_behind_a_service_that_listens_on_a_loopback_address(address: str, is_told: bool, part: str) -> None:
     server = _ready("lantern", {"app": "lantern"})
-    logs = {"lantern/app": f"guestbook: v1 listens on {address}:8080\n"}
+    lines = {part: {"lantern/app": f"guestbook: v1 listens on {address}:8080\n"}}
     reach = {REACH: {"10.244.1.1:8080": "refused", "10.244.1.1:80": "refused"}}
     service = _service("lantern", {"app": "lantern"})
-    world = state(server, service, slice_of("lantern"), logs=logs, observations=reach)
+    world = state(server, service, slice_of("lantern"), observations=reach, **lines)
     assert ("listens-on-loopback@Pod/lantern" in _found(world)) is is_told
     assert ("target-port-refused@Service/lantern" in _found(world)) is not is_told
 
