@@ -94,7 +94,10 @@ def test_the_page_of_a_section_has_its_outputs_and_no_answer_of_a_prediction() -
 
 def test_the_page_of_a_section_shows_that_a_hidden_cell_waits_and_not_for_what() -> None:
     page = lesson_part.html_of("04", "Change a running Pod")
-    assert "# Wait until the kubelet has acted." in page and "restartCount" not in page
+    assert (
+        "# Wait for the next step. (The other lines of this cell tell the answer.)" in page
+        and "restartCount" not in page
+    )
     assert "<blockquote>\n<p>Your prediction? You change the image" in page
 
 
