@@ -30,6 +30,7 @@ from checker.diagnosis.probes import (
     fail_if_void,
     failing_now,
     in_own_words,
+    is_only_about_the_start,
     may_be_a_probe,
     result_of,
     time_to_settle,
@@ -49,6 +50,7 @@ from checker.model.durations import (
     LONG_DELAY,
     TIME_FOR_INIT_CONTAINER,
     TIME_FOR_KUBELET_EVENTS,
+    TIME_FOR_LATE_EVENTS,
     TIME_FOR_POD_CONTROLLER,
     TIME_TO_LISTEN,
     TIME_TO_RECOVER,
@@ -356,12 +358,13 @@ def _walk_readiness(state: State, pod: Object, status: dict[str, Any]) -> None:
     if which == "startup" and running_for > patience_of(probe) + TIME_TO_SETTLE:
         # Its time is over: the kubelet is about to end it, or has done so before.
         explain_restarts(state, pod, status, spec, which)
-    _explain_probe(state, pod, spec, which, probe, running_for)
+    _explain_probe(state, pod, spec, which, probe, running)
 
 
 def _explain_probe(
-    state: State, pod: Object, spec: dict[str, Any], which: str, probe: dict[str, Any], running_for: float
+    state: State, pod: Object, spec: dict[str, Any], which: str, probe: dict[str, Any], running: dict[str, Any]
 ) -> NoReturn:
+    running_for = state.age(running["startedAt"])
     delay = probe.get("initialDelaySeconds", 0)
     if running_for < delay and delay >= LONG_DELAY:
         facts = {"container": spec["name"], "which": which, "probe": describe_probe(probe)}
@@ -374,6 +377,8 @@ def _explain_probe(
     answer = result_of(failures[0]) if failures else ""
     if not failures or "refused" in answer:
         patience = max(patience, TIME_TO_LISTEN if failures else TIME_FOR_KUBELET_EVENTS)
+    if "refused" in answer and is_only_about_the_start(state, pod, spec, which, running):
+        patience = max(patience, TIME_FOR_LATE_EVENTS)
     if spec.get("livenessProbe"):
         # A container that is on the way to be restarted is not ready either, and that is the root.
         patience = max(patience, patience_of(spec["livenessProbe"]) + TIME_TO_SETTLE_AFTER_RESTART)

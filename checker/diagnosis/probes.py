@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
 from checker.diagnosis.resources import LOW_CPU, limit_of
-from checker.model.durations import TIME_FOR_KUBELET_EVENTS
+from checker.model.durations import TIME_FOR_KUBELET_EVENTS, TIME_TO_SETTLE
 from checker.model.fault import Failed, Fault, fail
 from checker.model.quantity import quantity
 from checker.model.state import REACH, Object, State, parse_time
@@ -117,6 +117,22 @@ def failures(state: State, pod: Object, spec: dict[str, Any], which: str) -> lis
         for event in state.events(pod, "Unhealthy")
         if f"{which.capitalize()} probe " in event.get("message", "") and _is_about(event, spec)
     ]
+
+
+def is_only_about_the_start(
+    state: State, pod: Object, spec: dict[str, Any], which: str, running: dict[str, Any]
+) -> bool:
+    """Whether a probe's newest failure is of the container's first moments, though later results must have come since.
+
+    The kubelet of a busy node sends its events late. A container refuses connections until its process listens, so this
+    failure does not tell what the probe finds now.
+    """
+    probe, found = spec[f"{which}Probe"], failures(state, pod, spec, which)
+    if not found or not found[0].get("lastTimestamp"):
+        return False
+    age, runs = state.age(found[0]["lastTimestamp"]), state.age(running["startedAt"])
+    several = 3 * (probe.get("periodSeconds", 10) + probe.get("timeoutSeconds", 1))
+    return bool(runs - age < TIME_TO_SETTLE and age > several)
 
 
 def telling(state: State, pod: Object, spec: dict[str, Any], which: str) -> str | None:

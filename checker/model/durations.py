@@ -19,6 +19,8 @@ TIME_TO_RECOVER_FROM_START = 60
 TIME_TO_FORGET_RESTARTS = 86_400
 # A postStart hook, before it counts as one that does not end.
 TIME_FOR_HOOK = 30
+# The kubelet of a busy node, to send its events about a probe after the one about the first moment of a container.
+TIME_FOR_LATE_EVENTS = 45
 # The delay of a probe from which on it is told: a container that needs so long to start has a startup probe.
 LONG_DELAY = 600
 # A node that was away and is ready again: how long its Pods may find things missing.

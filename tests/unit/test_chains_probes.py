@@ -156,6 +156,20 @@ def test_a_readiness_probe_that_is_refused_says_where_the_process_listens(log: s
 
 
 @pytest.mark.parametrize(
+    ("runs", "event_is_old", "in_progress"),
+    [(24, 24, True), (24, 20, False), (70, 70, False), (24, 3, False)],
+)
+def test_a_refusal_at_the_start_does_not_count_while_the_kubelets_later_events_may_come(
+    runs: int, event_is_old: int, in_progress: bool
+) -> None:
+    made = pod(ready=False, since=runs, containers=[container(readinessProbe=http("/readyz"))])
+    refused = event(made, "Unhealthy", f"Readiness probe failed: {REFUSED}")
+    refused.raw["lastTimestamp"] = ago(event_is_old)
+    found = fault(state(made, refused))
+    assert found and (found.cause, found.in_progress) == ("readiness-probe-fails", in_progress)
+
+
+@pytest.mark.parametrize(
     ("scheme", "answer", "is_told"),
     [("HTTPS", "EOF", True), ("HTTPS", "remote error: tls: bad certificate", False), ("HTTP", "EOF", False)],
 )
