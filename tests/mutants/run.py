@@ -59,7 +59,8 @@ SOLUTION = "the solution itself"  # not a mutant: where it does not get full mar
 _WAITS = re.compile(r"^(\s*kubectl (?:wait|rollout status)\b.*--timeout=)\d+s[ \t]*$", re.M)
 _REFUSED = re.compile(
     r"is invalid|error: error (parsing|validating)|BadRequest|unable to decode|forbidden|is not valid|"
-    r"denied the request"
+    r"denied the request|"
+    r'the path "[^"]*/work/[^"]*" does not exist'  # a file that the step which was left out would have written
 )
 # A script that could not even begin says nothing of a grader: the fault is in these tests.
 _BROKEN = re.compile(r"^bash: |can't open file|error: the path ", re.M)
