@@ -168,6 +168,28 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
     return None
 
 
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
+
+
+def explain_wait(state: State, pod: Object, spec: dict[str, Any]) -> Fault | None:
+    """The fault of what a container waits for without a word: an address in its command that it cannot reach.
+
+    Such a command asks again and again, and ends when it gets an answer.
+    """
+    env = state.env(pod, spec)
+    text = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+    text = _SHELL_VARIABLE.sub(lambda found: env.get(found[1], found[0]), text)
+    for address in addresses_in(text):
+        try:
+            if address.host not in LOCAL:
+                _explain(Attempt(state, pod, spec, address, Complaint("timeout", "")))
+        except Failed as end:
+            return end.fault.but(form="waits") if end.fault.cause == "service-port-unknown" else end.fault
+        except Unknown:
+            continue
+    return None
+
+
 def _meant(state: State, pod: Object, spec: dict[str, Any], complaint: Complaint) -> Iterator[Address]:
     """The addresses that a complaint may be about: those that it names, or else all that are configured."""
     if complaint.kind == "denied" and not _READ_ONLY.search(complaint.line):
