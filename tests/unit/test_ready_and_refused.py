@@ -73,7 +73,9 @@ def test_pods_of_one_stateful_set_have_the_roles_that_their_own_logs_tell() -> N
     logs = {"primary-1/redis": _ROLES.format(role="M"), "primary-2/redis": _ROLES.format(role="S")}
     (found,) = explained(_client(READ_ONLY, owner, owned, first, second, logs=logs)).findings
     assert found.root == "writes-to-replica@Service/store"
-    assert "matches Pod primary-1, which takes writes. It also matches Pod primary-2, which is a replica." in found.message
+    assert (
+        "matches Pod primary-1, which takes writes. It also matches Pod primary-2, which is a replica." in found.message
+    )
     assert "replica.." not in found.message
     (found,) = explained(_client(READ_ONLY, owner, owned, first, second)).findings  # without their logs
     assert "the Service matches all Pods of Deployment primary, and their command starts only some" in found.message
