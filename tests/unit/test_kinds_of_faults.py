@@ -662,3 +662,20 @@ def test_a_pod_that_the_scheduler_will_try_again_as_its_claims_are_bound(age: fl
     conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]
     world = state(node(), pod("client", node="", age=age, conditions=conditions))
     assert _roots(world) == (["pod-unschedulable-volume@Pod/client"] if is_told else [])
+
+
+@pytest.mark.parametrize(("more", "is_told"), [({}, True), ({"nodeTaintsPolicy": "Honor"}, False)])
+def test_a_spread_that_counts_a_node_which_takes_no_pods_is_told_with_the_node(
+    more: dict[str, str], is_told: bool
+) -> None:
+    rule = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", **more}
+    filters = "1 node(s) had untolerated taint(s), 1 node(s) didn't match pod topology spread constraints."
+    message = f"0/2 nodes are available: {filters}"
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    waiting = pod("wide-2", node="", ready=False, conditions=[unplaced])
+    waiting.spec["topologySpreadConstraints"] = [{**rule, "labelSelector": {"matchLabels": {"app": "guestbook"}}}]
+    front = node("front")
+    front.spec["taints"] = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+    (found,) = explained(state(pod("wide-1"), waiting, node("worker"), front)).findings
+    assert found.cause == "pod-unschedulable-spread"
+    assert ("The taints of node front keep the Pod out" in found.message) == is_told
