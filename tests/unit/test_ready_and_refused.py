@@ -346,10 +346,72 @@ def test_a_service_before_two_apps_is_told_by_what_they_answer() -> None:
     [
         _shop("GET /price 404"),  # once
         _shop("GET /price 404", "GET /price 404", app="pricing"),  # two releases of one app
+        _shop("GET /price 404", "GET /price 404", app="pricing-v2"),
         _shop("GET /price 200", "GET /price 404", "GET /price 404"),
         _shop("GET /other 404", "GET /other 404"),
         _shop("GET /price 503", "GET /price 503"),
     ],
 )
 def test_pods_that_answer_differently_are_not_surely_two_apps(world: State) -> None:
+    assert _roots(world) == []
+
+
+def _board(log: str, redis: str = "redsi") -> State:
+    """A server whose log shows its requests, and that is configured with a Redis."""
+    web = container("web", env=[{"name": "REDIS_HOST", "value": redis}], ports=[])
+    kept = service("redis", {"app": "redis"}, 6379, 6379, clusterIP="10.96.0.9")
+    behind = pod("redis", labels={"app": "redis"}, ip="10.244.1.9", containers=[container("redis", ports=[])])
+    reach = {REACH: {"10.244.1.9:6379": "open"}}
+    return state(
+        pod("board", containers=[web]), kept, behind, slice_of("redis"), logs={"board/web": log}, observations=reach
+    )
+
+
+def test_a_server_that_answers_with_errors_is_looked_at_by_what_it_is_configured_with() -> None:
+    (found,) = explained(_board("GET /hostname 200\nGET /entries 503\nGET /entries 503\n")).findings
+    assert found.root == "name-unknown@Pod/board"
+    assert "Container web of Pod board answers requests for /entries with status 503." in found.message
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        _board("GET /entries 503\nGET /entries 503\n", "redis"),
+        _board("GET /entries 503\nGET /entries 503\nGET /entries 200\n"),
+        _board("GET /entries 503\n"),
+        _board("GET /entries 404\nGET /entries 404\n"),
+        _board("GET /entries 503\nGET /entries 503\n", "localhost"),
+    ],
+)
+def test_a_server_that_works_again_or_whose_hosts_work_has_no_fault(world: State) -> None:
+    assert _roots(world) == []
+
+
+def _two_ports(log: str, name: str = "http") -> State:
+    declared = [("app", "http", 8080), ("numbers", "metrics", 9090)]
+    containers = [container(one, ports=[{"name": port, "containerPort": number}]) for one, port, number in declared]
+    behind = service("board", {"app": "board"}, 80, "metrics")
+    behind.spec["ports"][0]["name"] = name
+    one = pod("board", labels={"app": "board"}, containers=containers)
+    reach = {REACH: {"10.244.1.1:9090": "open", "10.244.1.1:8080": "open"}}
+    return state(one, behind, slice_of("board"), logs={"board/numbers": log}, observations=reach)
+
+
+def test_a_port_of_a_service_that_leads_to_another_container_is_told_with_both() -> None:
+    (found,) = explained(_two_ports("GET /entries 404\nGET /entries 404\n")).findings
+    assert found.root == "target-port-of-other-container@Service/board"
+    assert "That is the port of container numbers of Pod board" in found.message
+    assert found.expected == "targetPort: 8080"
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        _two_ports("GET /entries 200\nGET /entries 200\n"),
+        _two_ports("GET /entries 404\nGET /entries 404\n", "metrics"),
+        _two_ports("GET /entries 404\nGET /entries 404\n", "proxied"),
+        _two_ports(""),
+    ],
+)
+def test_a_port_of_a_service_that_leads_to_a_proxy_is_no_fault(world: State) -> None:
     assert _roots(world) == []
