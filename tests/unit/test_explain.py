@@ -407,6 +407,25 @@ def test_a_container_that_ended_only_at_the_start_of_its_pod_is_well_after_a_whi
     assert found_in(late) == found
 
 
+@pytest.mark.parametrize(
+    ("last_words", "found"),
+    [
+        ("ConnectionRefusedError: [Errno 111] Connection refused", []),
+        ("ValueError: no such page", ["container-restarts-often@Pod/guestbook-1"]),
+    ],
+)
+def test_a_container_that_waited_for_another_server_is_well_when_it_runs_longer_than_its_start(
+    last_words: str, found: list[str]
+) -> None:
+    last = {"exitCode": 1, "reason": "Error", "finishedAt": ago(85)}
+    late = pod(since=85, last=last, restarts=3, age=119)
+    late.status["startTime"] = ago(119)
+    code = "import socket\nsocket.create_connection((host, int(port)), timeout=2)"
+    late.spec["containers"][0]["command"] = ["python3", "-c", code]
+    log = f"    socket.create_connection((host, int(port)), timeout=2)\n{last_words}\n"
+    assert found_in(late, logs={"guestbook-1/app": log}) == found
+
+
 @pytest.mark.parametrize("log, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
 def test_a_lab_names_the_same_cause_of_restarts_as_explain(log: str, cause: str) -> None:
     again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
@@ -734,7 +753,7 @@ def test_a_rollout_that_waits_for_a_leaving_claim_is_not_a_log_that_complains() 
     (found,) = explained(state(claim, top, old, new, *pods)).findings
     assert found.root == "deletion-blocked-in-use@PersistentVolumeClaim/data"
     assert "Pod wiki-1-a uses it. Pod wiki-2-b wants it, too" in found.message
-    assert [(one.object, one.symptom) for one in found.consequences] == [("Deployment/wiki", "1 of 2 Pods available")]
+    assert [(one.object, one.observed) for one in found.consequences] == [("Deployment/wiki", "1 of 2 Pods available")]
 
 
 def test_what_was_deleted_a_moment_ago_is_no_fault() -> None:
