@@ -6,6 +6,7 @@ link. What follows from a broken link is never reported beside it.
 
 from __future__ import annotations
 
+from checker.diagnosis.answers import walk_answers
 from checker.diagnosis.autoscaler import walk_autoscaler
 from checker.diagnosis.budget import walk_budget
 from checker.diagnosis.deletion import walk_namespace
@@ -41,7 +42,7 @@ CHAINS |= {
 FURTHER_CHECKS = {
     "Namespace": (walk_namespace,),
     "Pod": (walk_restarts, walk_refused_requests, walk_complaints, walk_flapping),
-    "Service": (walk_alias, walk_address),
+    "Service": (walk_alias, walk_address, walk_answers),
     "StatefulSet": (walk_governing_service,),
     "RoleBinding": (walk_binding,),
     "Ingress": (walk_ingress,),

@@ -5,10 +5,19 @@ Source: https://kubernetes.io/docs/tasks/run-application/configure-pdb/
 
 from __future__ import annotations
 
+from checker.diagnosis.owners import workload_of
 from checker.diagnosis.selectors import selector_words, selects, wished
 from checker.model.spelling import nearest, nearest_labels, pairs
 from checker.model.state import WORKLOADS, Object, State
 from checker.model.verdict import fail
+
+# Labels that the controllers of Kubernetes put on each Pod.
+_BY_KUBERNETES = {
+    "pod-template-hash",
+    "controller-revision-hash",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+}
 
 
 def walk_budget(state: State, budget: Object) -> None:
@@ -34,9 +43,20 @@ def walk_budget(state: State, budget: Object) -> None:
     facts = {"written": written, "expected_pods": expected, "desired": desired}
     if desired > expected:
         fail("budget-never-met", budget, **facts)
-    if desired == expected and status.get("currentHealthy", 0) >= expected:
+    if desired == expected and status.get("currentHealthy", 0) >= expected and not _is_of_a_role(state, budget, pods):
         selector = selector_words(budget.spec.get("selector"))
         fail("budget-allows-none", budget, form="ever", selector=selector, **facts)
+
+
+def _is_of_a_role(state: State, budget: Object, pods: list[Object]) -> bool:
+    """Whether a budget selects Pods by a label that no template gives them, such as `role: primary`.
+
+    A program puts this label on one Pod of several, and can put it on another one before a drain.
+    """
+    keys = set(wished(budget.spec.get("selector"))) - _BY_KUBERNETES
+    makers = [maker for pod in pods if (maker := workload_of(state, pod))]
+    given = [((one.spec.get("template") or {}).get("metadata") or {}).get("labels") or {} for one in makers]
+    return bool(makers) and all(keys - set(labels) for labels in given)
 
 
 def _explain_selects_nobody(state: State, budget: Object) -> None:

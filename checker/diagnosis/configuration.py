@@ -250,6 +250,7 @@ class Source:
     kind: ConfigMap or Secret; empty for a value in the container's own spec, or a volume of another type.
     key: None where no key gives the value. mount: of a file, the volumeMount in which it lies.
     files: the files of the volume, where no key gives the file.
+    left_out: whether the ConfigMap or Secret has a key for the file, and the volume's items do not list it.
     volume_type: of a file in a volume that is taken from no ConfigMap or Secret, such as `emptyDir`.
     """
 
@@ -258,6 +259,7 @@ class Source:
     key: str | None = None
     mount: dict[str, Any] | None = None
     files: tuple[str, ...] = ()
+    left_out: bool = False
     volume_type: str = ""
 
     @property
@@ -321,6 +323,10 @@ def source_of_file(state: State, pod: Object, container: dict[str, Any], path: s
             return Source(reference.kind, reference.name, inner, mount=mount)
     if references:
         files = tuple(sorted(_files(state, pod, volume)))
+        for reference in references:
+            source = state.find(reference.kind, reference.name, pod.namespace)
+            if reference.key is not None and source and inner in keys_of(source):
+                return Source(reference.kind, reference.name, mount=mount, files=files, left_out=True)
         return Source(references[0].kind, references[0].name, mount=mount, files=files)
     other = next((field for field in volume if field != "name"), "volume")
     return Source(mount=mount, volume_type=other)
@@ -463,6 +469,11 @@ def _written_below(pod: Object, volume: str, file: str) -> bool:
     return False
 
 
+def _by_number(name: str) -> str:
+    """A name without its numbers: `part-1` and `part-2` are two parts, and neither is a slip of the other."""
+    return re.sub(r"\d+", "0", name)
+
+
 def raise_not_in_volume(
     pod: Object, container: dict[str, Any], path: str, source: Source, in_progress: bool = False, sub_path: str = ""
 ) -> NoReturn:
@@ -470,11 +481,11 @@ def raise_not_in_volume(
 
     sub_path: the subPath of the mount, where this is the name that the volume does not have.
     """
-    mount = source.mount or {}
+    mount, name = source.mount or {}, sub_path or posixpath.basename(path)
     fail(
         "file-not-in-volume",
         pod,
-        form="sub-path" if sub_path else "",
+        form="left-out" if source.left_out else "sub-path" if sub_path else "",
         in_progress=in_progress,
         container=container["name"],
         path=path,
@@ -484,5 +495,6 @@ def raise_not_in_volume(
         source_kind=source.kind,
         source=source.name,
         files=source.files,
-        near=nearest(sub_path or posixpath.basename(path), source.files, cutoff=0.6),
+        near=nearest(name, [one for one in source.files if _by_number(one) != _by_number(name)], cutoff=0.6),
+        key=name,
     )

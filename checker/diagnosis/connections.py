@@ -16,10 +16,11 @@ from checker.model.state import Object, State
 
 _NO_ANSWER = re.compile(r"refused|timed out|timeout|unreachable|cannot connect|could not connect|not answer", re.I)
 _ADDRESS = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([a-z](?:[a-z0-9.-]*[a-z0-9])?):(\d{1,5})(?:/.*)?$")
-# Words with which a program asks for a host, and then the host: `nslookup db`, `nc -z db 5432`, `getaddrinfo('db'`.
+# Words with which a program asks for a host, and then the host: `nslookup db`, `nc -z db 5432`, `getaddrinfo('db'`. In
+# code, a word without quotation marks is a variable.
 _ASKS = re.compile(
-    r"(?:nslookup|getent\s+(?:hosts|ahosts)|dig|host|ping|nc|ncat|curl|wget|telnet|pg_isready|redis-cli|mysqladmin|mysql|psql|"
-    r"getaddrinfo|gethostbyname|create_connection|urlopen)"
+    r"\b(?:(?:getaddrinfo|gethostbyname|create_connection|urlopen)(?=[\s(]*['\"])|"
+    r"nslookup|getent\s+(?:hosts|ahosts)|dig|host|ping|nc|ncat|curl|wget|telnet|pg_isready|redis-cli|mysqladmin|mysql|psql)"
     r"""(?:\s+-{1,2}[\w-]+(?:[ =]\d+)?)*[\s(='"]+(?:[a-z]+://)?([a-z](?:[a-z0-9.-]*[a-z0-9])?)"""
 )
 _TOKEN = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")

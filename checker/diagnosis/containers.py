@@ -48,13 +48,16 @@ def telling_end(text: str) -> str:
 def previous_option(pod: Object, container: str) -> str:
     """The option with which `kubectl logs` shows the log of a container that ended: `--previous`, or empty.
 
-    It is `--previous` where the container runs again.
+    It is `--previous` where the container was restarted and runs again.
 
     Of a container that does not run, an earlier log is gone: the kubelet keeps only the last dead container
     (https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-garbage-collection).
     """
-    running = any(s["name"] == container and "running" in (s.get("state") or {}) for s in pod.container_statuses)
-    return "--previous" if running else ""
+    again = any(
+        s["name"] == container and "running" in (s.get("state") or {}) and s.get("restartCount")
+        for s in pod.container_statuses
+    )
+    return "--previous" if again else ""
 
 
 def look_at_log(pod: Object, container: str) -> str:

@@ -29,15 +29,16 @@ def walk_deletion(state: State, obj: Object) -> None:
         return
     resource = obj.kind.lower()
     if holding[0] in _IN_USE:
-        users = _pods_with_claim(state, obj)
-        fail("deletion-blocked-in-use", obj, resource=resource, finalizer=holding[0], pods=users)
+        pods = _pods_with_claim(state, obj)
+        users, waiting = ([p.name for p in pods if bool(p.spec.get("nodeName")) is placed] for placed in (True, False))
+        fail("deletion-blocked-in-use", obj, resource=resource, finalizer=holding[0], pods=users, waiting=waiting)
     fail("deletion-blocked-by-finalizer", obj, resource=resource, finalizers=holding)
 
 
-def _pods_with_claim(state: State, claim: Object) -> list[str]:
-    """The names of the Pods that use a PersistentVolumeClaim and have not ended."""
-    return sorted(
-        pod.name
+def _pods_with_claim(state: State, claim: Object) -> list[Object]:
+    """The Pods that name a PersistentVolumeClaim and have not ended, by name."""
+    found = [
+        pod
         for pod in state.objects.get("Pod", [])
         if pod.namespace == claim.namespace
         and pod.status.get("phase") not in ("Succeeded", "Failed")
@@ -45,7 +46,8 @@ def _pods_with_claim(state: State, claim: Object) -> list[str]:
             (volume.get("persistentVolumeClaim") or {}).get("claimName") == claim.name
             for volume in pod.spec.get("volumes") or []
         )
-    )
+    ]
+    return sorted(found, key=lambda pod: pod.name)
 
 
 def walk_namespace(state: State, namespace: Object) -> None:

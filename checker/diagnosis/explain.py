@@ -498,6 +498,8 @@ def _is_well(obj: Object) -> bool:
     if obj.kind == "Pod":
         return obj.is_ready
     wanted = obj.spec.get("replicas", 1)
+    if obj.status.get("unavailableReplicas"):
+        return False  # Pods of a rollout are not available yet, although there are as many others as wanted
     return obj.kind in ("Deployment", "StatefulSet") and 0 < wanted <= obj.status.get("availableReplicas", 0)
 
 
@@ -507,6 +509,9 @@ def _symptom(state: State, obj: Object) -> str:
     if obj.kind == "DaemonSet":
         available, wanted = status.get("numberAvailable", 0), status.get("desiredNumberScheduled", 0)
         return say("symptom-pods-available", available=available, wanted=wanted)
+    if obj.kind == "Deployment" and status.get("unavailableReplicas") and status.get("availableReplicas"):
+        pods = status["availableReplicas"] + status["unavailableReplicas"]
+        return say("symptom-pods-available", available=status["availableReplicas"], wanted=pods)
     if obj.kind in ("Deployment", "ReplicaSet", "StatefulSet"):
         available, wanted = status.get("availableReplicas", 0), obj.spec.get("replicas", 1)
         return say("symptom-pods-available", available=available, wanted=wanted)

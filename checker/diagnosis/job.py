@@ -68,7 +68,11 @@ def walk_job(state: State, job: Object) -> None:
     pods = [pod for pod in state.owned("Pod", job) if not pod.is_terminating]
     if not pods:
         _explain_creation(state, job)
-    _walk_active(state, job, pods)
+    try:
+        _walk_active(state, job, pods)
+    except Failed as end:
+        _explain_older_run(state, job, end.fault)
+        raise
 
 
 def require_complete(state: State, job: Object) -> None:
@@ -157,6 +161,35 @@ def _walk_active(state: State, job: Object, pods: list[Object]) -> None:
             last=retried,
             command=retried.words().look,
         )
+
+
+OLDER_RUN = "cronjob-older-run-stays"
+# The fields of a container that are compared, to tell whether two templates start the same.
+_COMPARED = ("name", "image", "command", "args", "env", "envFrom", "volumeMounts")
+
+
+def _explain_older_run(state: State, job: Object, fault: Fault) -> None:
+    """Raises Failed where a run of a CronJob has a fault, and the CronJob's template has been changed since.
+
+    The CronJob controller does not update a Job that exists. With concurrencyPolicy Forbid no run starts beside it.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#modifying-a-cronjob
+    """
+    cron_job = state.controller_of(job, ("CronJob",))
+    if not cron_job or is_by_hand(job) or fault.in_progress:
+        return
+    newest, own = _started((cron_job.spec.get("jobTemplate") or {}).get("spec") or {}), _started(job.spec)
+    if newest and own and newest != own:
+        form = "forbid" if cron_job.spec.get("concurrencyPolicy") == "Forbid" else ""
+        fail(OLDER_RUN, job, form=form, cronjob=cron_job.name, last=fault)
+
+
+def _started(spec: dict[str, Any]) -> list[Any]:
+    """What the template of a Job's spec starts: of each container the fields that are compared, and the volumes."""
+    pod_spec = (spec.get("template") or {}).get("spec") or {}
+    containers = [*(pod_spec.get("initContainers") or []), *(pod_spec.get("containers") or [])]
+    compared = [{key: one[key] for key in _COMPARED if key in one} for one in containers]
+    return [*compared, pod_spec.get("volumes")] if containers else []
 
 
 # A command that is written to go on for ever.
@@ -318,6 +351,8 @@ def _walk_run(state: State, cron_job: Object, job: Object) -> None:
     try:
         walk_job(state, job)
     except Failed as end:
+        if end.fault.cause == OLDER_RUN:
+            raise
         raise Failed(end.fault.within("run-of-cronjob", cronjob=cron_job.name)) from end
 
 

@@ -14,7 +14,7 @@ from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
 from checker.diagnosis.job import FAILED_TRIES
 from checker.diagnosis.no_space import explain_no_space
-from checker.diagnosis.not_reached import explain_circle, explain_log
+from checker.diagnosis.not_reached import explain_circle, explain_log, explain_wait
 from checker.diagnosis.pod_start import explain_post_start_hook
 from checker.diagnosis.probes import answered_now
 from checker.diagnosis.rbac import explain_forbidden, explain_no_token
@@ -61,11 +61,17 @@ def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault |
             or _explain_probe_command(state, pod, spec, words_of(fault))
             or explain_unreached(state, pod, spec, log)
             or explain_wrong_address(state, pod, spec, log)
+            or (explain_wait(state, pod, spec) if _waits(spec, fault) else None)
         )
         if found:
             exact = found.fault if isinstance(found, NotPassed) else found
             return exact.but(in_progress=exact.in_progress or fault.in_progress)
     return None
+
+
+def _waits(spec: dict[str, Any], fault: Fault) -> bool:
+    """Whether a fault is that this container, an init container, does not end."""
+    return fault.cause == "init-container-runs" and fault.facts["container"] == spec["name"]
 
 
 def refine_job(state: State, obj: Object, fault: Fault) -> Fault | None:

@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any
 
 from checker.diagnosis.addresses import Address, addresses_in, configured_addresses, configured_settings, usual_port
+from checker.diagnosis.answers import requests_in
 from checker.diagnosis.complaints import Complaint, complaints, complaints_that_last
 from checker.diagnosis.dns import explain_name, explain_outside_dns, outside_policy, service_named
 from checker.diagnosis.fallback import explain_fallback
@@ -111,6 +112,40 @@ def walk_complaints(state: State, pod: Object) -> None:
             if found:
                 raise Failed(found)
             explain_link_missing(state, pod, spec, log)
+            own = _explain_own_errors(state, pod, spec, log)
+            if own:
+                raise Failed(own)
+
+
+_OWN_ERROR, _OFTEN = (500, 502, 503, 504), 2
+
+
+def _explain_own_errors(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
+    """The fault of what a server is configured with, where it answers requests with an error of its own.
+
+    Its log need not say which host it does not reach. So each host of its variables is looked at.
+    """
+    answers: dict[str, list[int]] = {}
+    for path, status in requests_in(log):
+        answers.setdefault(path, []).append(status)
+    path = next(
+        (p for p, those in answers.items() if [s in _OWN_ERROR for s in those[-_OFTEN:]] == [True] * _OFTEN), ""
+    )
+    if not path:
+        return None
+    words = f" {path}", str(answers[path][-1])
+    line = next(line for line in reversed(log.splitlines()) if all(word in line for word in words))
+    complaint = Complaint("timeout", line.strip()[:300])
+    for address in configured_addresses(state, pod, spec):
+        try:
+            if address.variable and address.host not in LOCAL:
+                _explain(Attempt(state, pod, spec, address, complaint, is_sure=False))
+        except Failed as end:
+            facts = {"container": spec["name"], "pod": pod.name, "path": path, "status": answers[path][-1]}
+            return end.fault.within("answers-with-errors", **facts)
+        except Unknown:
+            continue
+    return None
 
 
 def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
@@ -165,6 +200,28 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
                 out_of_sight = out_of_sight or end
     if out_of_sight:
         raise out_of_sight
+    return None
+
+
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
+
+
+def explain_wait(state: State, pod: Object, spec: dict[str, Any]) -> Fault | None:
+    """The fault of what a container waits for without a word: an address in its command that it cannot reach.
+
+    Such a command asks again and again, and ends when it gets an answer.
+    """
+    env = state.env(pod, spec)
+    text = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+    text = _SHELL_VARIABLE.sub(lambda found: env.get(found[1], found[0]), text)
+    for address in addresses_in(text):
+        try:
+            if address.host not in LOCAL:
+                _explain(Attempt(state, pod, spec, address, Complaint("timeout", "")))
+        except Failed as end:
+            return end.fault.but(form="waits") if end.fault.cause == "service-port-unknown" else end.fault
+        except Unknown:
+            continue
     return None
 
 

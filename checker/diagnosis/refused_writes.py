@@ -1,6 +1,7 @@
 """A Redis that answers, and refuses to write: a replica, a full one, or one that could not save.
 
-The client's complaint is joined to the Pods behind the Service: to the options with which their Redis was started.
+The client's complaint is joined to the Pods behind the Service: to the role that their Redis tells in its log, and to
+the options with which it was started.
 
 Sources: https://redis.io/docs/latest/operate/oss_and_stack/management/replication/#read-only-replica,
 https://redis.io/docs/latest/develop/reference/eviction/ and
@@ -20,6 +21,10 @@ from checker.model.state import Object, State
 
 READ_ONLY = re.compile(r"read.?only (?:replica|slave)", re.I)
 FULL = re.compile(r"OOM command not allowed", re.I)
+# Each line of Redis's own log begins with its process and its role: M for a primary, S for a replica.
+_ROLE = re.compile(r"^\d+:([MS]) \d", re.M)
+_OF_REPLICAS = re.compile(r"replicaof|slaveof", re.I)  # the option of Redis
+_CHOOSES = re.compile(r"\b(?:case|if)\b|&&|\|\|")  # in a shell's script
 NOT_SAVED = re.compile(r"MISCONF", re.I)
 # What a server says in its own log about a file that it could not save.
 _NOT_WRITTEN = re.compile(
@@ -38,11 +43,16 @@ def explain_refused_write(
     line, ready = str(facts["quote"]), [server for server in servers if server.is_ready]
     about: dict[str, Any] = {**facts, "service": service.name, "service_namespace": service.namespace, "pod": pod.name}
     if READ_ONLY.search(line):
-        replicas = [server for server in ready if _option(state, server, "replicaof|slaveof")]
-        others = [server for server in ready if server not in replicas]
+        roles = {server.name: _is_replica(state, server) for server in ready}
+        replicas = [server for server in ready if roles[server.name] is not False]
+        others = [server for server in ready if roles[server.name] is False]
         named = {"replicas": _makers(state, replicas), "primaries": _makers(state, others)}
+        form = "unclear" if not replicas else "" if others else "replicas-only"
+        if None in roles.values():
+            form = "by-script"
+        elif set(named["replicas"]) & set(named["primaries"]):
+            form, named = "same-workload", {"replicas": _names(replicas), "primaries": _names(others)}
         if replicas or (ready and is_sure):
-            form = "unclear" if not replicas else "" if others else "replicas-only"
             fail("writes-to-replica", service, form=form, **about, **named)
     elif FULL.search(line) and ready:
         full = [(server, limit) for server in ready if (limit := _option(state, server, "maxmemory"))]
@@ -61,6 +71,20 @@ def explain_refused_write(
             if found:
                 raise Failed(found)
         fail("redis-cannot-save", server, client=pod.name, said=said, folder=folder, **about)
+
+
+def _is_replica(state: State, server: Object) -> bool | None:
+    """Whether the Redis in a Pod is a replica: by its own log, and where no log shows its role, by its options.
+
+    None where a script chooses: one script can start the Pods of one StatefulSet in different roles.
+    """
+    for spec in server.lasting_containers:
+        if roles := _ROLE.findall(state.log_if_read(server.name, spec["name"]) or ""):
+            return bool(roles[-1] == "S")
+        words = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+        if _OF_REPLICAS.search(words) and _CHOOSES.search(words):
+            return None
+    return bool(_option(state, server, _OF_REPLICAS.pattern))
 
 
 def _option(state: State, server: Object, name: str) -> str:
@@ -90,3 +114,8 @@ def _makers(state: State, pods: list[Object]) -> list[str]:
     """The workloads of some Pods, each once, as `Deployment web`."""
     makers = [workload_of(state, pod) or pod for pod in pods]
     return sorted({f"{maker.kind} {maker.name}" for maker in makers})
+
+
+def _names(pods: list[Object]) -> list[str]:
+    """The names of some Pods, as `Pod web-1`."""
+    return sorted(f"Pod {pod.name}" for pod in pods)

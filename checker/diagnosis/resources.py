@@ -293,10 +293,32 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
     facts["old"] = _ready_of_older(state, workload, maker) or None
     if refusal.cause != "admission-refused" and _is_over(state, maker, message, refusal):
         fail("refused-before", maker, in_progress=True, quote=telling(message), **facts)
+    if refusal.cause == "request-above-limit" and (given := _limit_by_default(state, maker, refusal.facts)):
+        raise Failed(refusal.cause, about, form="by-default", **{**refusal.facts, **facts, **given})
     if refusal.cause == "memory-unit-slip" and refusal.form == "quota-limit":
         about = Ref("ResourceQuota", refusal.quota, maker.namespace)
     pending = refusal.cause == "quota-not-counted-yet"
     raise Failed(refusal.cause, about, form=refusal.form, in_progress=pending, **refusal.facts, **facts)
+
+
+def _limit_by_default(state: State, maker: Object, refused: Mapping[str, Any]) -> dict[str, str]:
+    """The container without a limit of its own whose request is refused, and the LimitRange that gave it its limit.
+
+    refused: the facts of the refusal. Returns facts; empty where the limit stands in the template, or is not known.
+    """
+    resource, value = refused["resource"], refused["value"]
+    if "LimitRange" in state.unlisted:
+        return {}
+    for container in maker.containers:
+        request = limit_of(container, resource, "requests")
+        if request is None or quantity(request) != quantity(value) or limit_of(container, resource) is not None:
+            continue
+        for limit_range in state.all("LimitRange", maker.namespace):
+            for item in limit_range.spec.get("limits") or []:
+                given = (item.get("default") or {}).get(resource) or (item.get("max") or {}).get(resource)
+                if given is not None and quantity(str(given)) < quantity(value):
+                    return {"container": container["name"], "limit_range": limit_range.name, "limit": str(given)}
+    return {}
 
 
 def _ready_of_older(state: State, workload: Object, maker: Object) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from checker.diagnosis.containers import last_line
+from checker.diagnosis.complaints import complaint_of
+from checker.diagnosis.containers import last_line, telling_end
 from checker.diagnosis.pod import explain_exit
 from checker.model.durations import (
     TIME_FOR_NODE_TO_COME_BACK,
@@ -20,7 +21,7 @@ from checker.model.verdict import Failed, fail
 # times as long as it did on average.
 OFTEN, OFTEN_AT_LONG_INTERVALS, TIMES_AS_LONG = 2, 3, 2
 # A container that ended several times at the start of its Pod is well when it has run this number of times as long as
-# that start took: what it waited for was not there yet.
+# that start took: what it waited for was not there yet. Where its last words say so, once as long is enough.
 TIMES_THE_START = 3
 
 
@@ -65,10 +66,17 @@ def _is_over(state: State, pod: Object, status: dict[str, Any], ended: dict[str,
     began = pod.status.get("startTime") or pod.created
     before = state.age(began) - runs  # the time of all runs before, and between them
     if runs <= TIME_TO_RECOVER_FROM_RESTARTS:
-        return bool(status.get("ready")) and runs > max(TIMES_THE_START * before, TIME_TO_RECOVER_FROM_START)
+        times = 1 if _ended_waiting(state, pod, status) else TIMES_THE_START
+        return bool(status.get("ready")) and runs > max(times * before, TIME_TO_RECOVER_FROM_START)
     if restarts < OFTEN_AT_LONG_INTERVALS or runs > TIME_TO_FORGET_RESTARTS:
         return True
     return runs > TIMES_AS_LONG * before / restarts
+
+
+def _ended_waiting(state: State, pod: Object, status: dict[str, Any]) -> bool:
+    """Whether the last words of a container say that it did not reach another server: it may be there by now."""
+    complaint = complaint_of(telling_end(state.log_if_read(pod.name, status["name"]) or ""))
+    return complaint is not None and complaint.kind in ("name", "refused", "timeout")
 
 
 def _lost_with_its_node(ended: dict[str, Any]) -> bool:

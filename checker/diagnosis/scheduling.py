@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.node import fail_if_all_closed
 from checker.diagnosis.resources import explain_many_cpus
+from checker.diagnosis.selectors import selects
 from checker.diagnosis.storage import explain_claims, explain_volume_nodes
 from checker.diagnosis.taints import untolerated
 from checker.model.durations import TIME_FOR_POD_CONTROLLER, TIME_FOR_PROVISIONER
@@ -128,6 +129,36 @@ def _filters(message: str) -> list[str]:
     return [reason for reason in reasons if re.match(r"\d+ ", reason) and not _CLOSED.search(reason)]
 
 
+def _closed_domains(state: State, pod: Object) -> list[str]:
+    """The nodes that a spread over nodes counts, where no Pod of its own is, and whose taints keep this Pod out.
+
+    By default (nodeTaintsPolicy: Ignore) such a node counts as one with no Pods, so no other node may have more than
+    maxSkew of them.
+
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/#node-inclusion-policies
+    """
+    found: list[str] = []
+    if ((pod.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ):
+        return found  # it may leave these nodes out
+    for rule in pod.spec.get("topologySpreadConstraints") or []:
+        by_node = rule["topologyKey"] == "kubernetes.io/hostname" and rule.get("whenUnsatisfiable") != "ScheduleAnyway"
+        if not by_node or rule.get("nodeTaintsPolicy") == "Honor" or not state.can_see("Node"):
+            continue
+        alike = [one for one in state.all("Pod", pod.namespace) if selects(rule.get("labelSelector"), one.labels)]
+        taken = {one.spec.get("nodeName") for one in alike}
+        wanted = pod.spec.get("nodeSelector") or {}
+        found += [
+            node.name
+            for node in state.everywhere("Node")
+            if wanted.items() <= node.labels.items()
+            and node.name not in taken
+            and untolerated(node, pod.spec.get("tolerations") or [])
+        ]
+    return sorted(set(found))
+
+
 def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | None:
     """The exact cause of an unschedulable Pod, from the scheduler's message; None where the message names none.
 
@@ -146,7 +177,10 @@ def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | Non
     if "topology spread" in message:
         rules = pod.spec.get("topologySpreadConstraints") or []
         keys = [rule["topologyKey"] for rule in rules if rule.get("whenUnsatisfiable") != "ScheduleAnyway"]
-        return Fault("pod-unschedulable-spread", Ref.of(pod), {"keys": keys, "message": message})
+        facts: dict[str, Any] = {"keys": keys, "message": message}
+        closed = _closed_domains(state, pod)
+        form = "closed-domain" if closed else ""
+        return Fault("pod-unschedulable-spread", Ref.of(pod), {**facts, "nodes": closed}, form=form)
     if "anti-affinity" in message:
         return Fault("pod-unschedulable-pod-affinity", Ref.of(pod), {"message": message}, form="anti-affinity")
     if "pod affinity" in message:

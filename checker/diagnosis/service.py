@@ -44,6 +44,8 @@ def walk_service(state: State, service: Object) -> None:
         if slices:
             _walk_slices_by_hand(state, service, slices)
             return
+        if service.spec.get("clusterIP") == "None" and not service.spec.get("ports"):
+            return  # it takes no requests: it holds a name, or a program's own annotations
         fail("service-has-no-selector", service)
     pods = [pod for pod in pods_behind(state, service) if not pod.is_terminating]
     if not pods:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ class Case:
     """One file of cases/.
 
     make: a shell script, run as those of the labs' cases are.
-    finds: `cause@Kind/name`, the most important first, and nothing else; `a|b@Kind/name` where either is right.
+    finds: `cause@Kind/name`, the most important first, and nothing else; `a|b@Kind/name` where either is right. In a
+        name, `*` stands for what is different in each run.
     remarks: the same of what is only remarked.
     meanwhile: what else may be named before that.
     in_progress: whether something stays in progress.
@@ -61,7 +63,9 @@ class Case:
     def _is(root: str, wanted: str) -> bool:
         causes, _, where = wanted.partition("@")
         cause, _, at = root.partition("@")
-        return cause in causes.split("|") and (at == where or (where == "Namespace" and at.startswith("Namespace/")))
+        return cause in causes.split("|") and (
+            fnmatchcase(at, where) or (where == "Namespace" and at.startswith("Namespace/"))
+        )
 
 
 def all_cases() -> list[Case]:

@@ -556,3 +556,31 @@ def test_every_minute_has_many_spellings() -> None:
     assert all(schedule and schedule.every_minute() for schedule in map(read_schedule, spellings))
     others = ("*/2 * * * *", "0 * * * *", "* * * * mon-fri")
     assert not any(schedule and schedule.every_minute() for schedule in map(read_schedule, others))
+
+
+def _template(image: str) -> dict[str, Any]:
+    return {"template": {"spec": {"restartPolicy": "Never", "containers": [container(image=image)]}}}
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "cause", "words"),
+    [
+        ("guestbook:v1", "Forbid", "cronjob-older-run-stays", "the controller starts no other run before that"),
+        ("guestbook:v1", "Allow", "cronjob-older-run-stays", "The run does not end."),
+        ("guestbook:v9", "Forbid", "image-not-found", "A run of CronJob backup"),
+    ],
+)
+def test_a_run_from_an_older_template_is_told_as_such(image: str, policy: str, cause: str, words: str) -> None:
+    top = cron_job(policy=policy, lastScheduleTime=ago(100))
+    top.spec["jobTemplate"] = {"spec": _template(image)}
+    run = job("backup-100", top, 100, spec=_template("guestbook:v9"))
+    waits = {"waiting": {"reason": "ImagePullBackOff"}}
+    below = pod(
+        "backup-100-x", owner=run, ready=False, containers=[container(image="guestbook:v9")], container_state=waits
+    )
+    with pytest.raises(Failed) as end:
+        state(top, run, below).require_working(top)
+    assert end.value.cause == cause
+    assert words in end.value.message
+    named = "Job/backup-100" if cause == "cronjob-older-run-stays" else "Pod/backup-100-x"
+    assert end.value.object == named

@@ -191,6 +191,18 @@ def test_a_refusal_that_no_longer_holds_is_pending(cause: str, message: str, oth
     assert end.object == "ReplicaSet/guestbook-abc"
 
 
+@pytest.mark.parametrize(("own", "is_named"), [({}, True), ({"limits": {"memory": "32Mi"}}, False)])
+def test_a_limit_below_a_request_is_told_with_the_limit_range_that_gave_it(own: dict[str, Any], is_named: bool) -> None:
+    asks = container(resources={"requests": {"memory": "48Mi"}, **own})
+    top = deployment(containers=[asks])
+    made = replica_set(top, spec={"template": {"spec": {"containers": [asks]}}})
+    world = state(top, made, limit_range({"default": {"memory": "32Mi"}}))
+    with pytest.raises(Failed) as end:
+        explain_refusal(world, top, made, REFUSALS["a request above the limit"][1])
+    assert end.value.cause == "request-above-limit"
+    assert ("LimitRange defaults gives it its default limit of 32Mi" in end.value.message) == is_named
+
+
 def test_a_quota_with_the_wrong_unit_is_the_root_of_what_it_refuses() -> None:
     hard = {"requests.memory": "256"}
     end = end_of(refused(REFUSALS["bytes"][1], quota(hard)), "Deployment")

@@ -407,6 +407,25 @@ def test_a_container_that_ended_only_at_the_start_of_its_pod_is_well_after_a_whi
     assert found_in(late) == found
 
 
+@pytest.mark.parametrize(
+    ("last_words", "found"),
+    [
+        ("ConnectionRefusedError: [Errno 111] Connection refused", []),
+        ("ValueError: no such page", ["container-restarts-often@Pod/guestbook-1"]),
+    ],
+)
+def test_a_container_that_waited_for_another_server_is_well_when_it_runs_longer_than_its_start(
+    last_words: str, found: list[str]
+) -> None:
+    last = {"exitCode": 1, "reason": "Error", "finishedAt": ago(85)}
+    late = pod(since=85, last=last, restarts=3, age=119)
+    late.status["startTime"] = ago(119)
+    code = "import socket\nsocket.create_connection((host, int(port)), timeout=2)"
+    late.spec["containers"][0]["command"] = ["python3", "-c", code]
+    log = f"    socket.create_connection((host, int(port)), timeout=2)\n{last_words}\n"
+    assert found_in(late, logs={"guestbook-1/app": log}) == found
+
+
 @pytest.mark.parametrize("log, cause", [(FORBIDDEN, "rbac-forbidden"), ("bye", "container-restarts-often")])
 def test_a_lab_names_the_same_cause_of_restarts_as_explain(log: str, cause: str) -> None:
     again = pod(since=30, last={"exitCode": 3, "reason": "Error", "finishedAt": ago(40)}, restarts=5, ready=True)
@@ -635,6 +654,24 @@ def test_an_init_container_that_waits_without_a_word_is_asked_whom_it_waits_for(
     assert found_in(waits(command), *broken, *service_of("database")) == ["image-not-found@Deployment/database"]
 
 
+@pytest.mark.parametrize(
+    ("command", "env"),
+    [
+        ("python3 -c \"import socket; socket.create_connection(('database', 5432))\"", {}),
+        ("until nc -z $DB_HOST ${DB_PORT}; do sleep 1; done", {"DB_HOST": "database", "DB_PORT": "5432"}),
+    ],
+)
+def test_an_init_container_that_waits_for_a_port_that_its_service_does_not_have(
+    command: str, env: dict[str, str]
+) -> None:
+    made = waits(command)
+    made.spec["initContainers"][0]["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    world = state(made, *app("database"), *service_of("database"), observations={REACH: {"10.244.1.1:8080": "open"}})
+    (found,) = explained(world).findings
+    assert found.root == "service-port-unknown@Pod/guestbook-1"
+    assert "waits for port 5432 of Service database. The Service has only port 80." in found.message
+
+
 def test_an_init_container_that_works_is_given_time() -> None:
     found = explained(state(waits("python3 migrate.py")))
     assert (roots(found), [f.cause for f in found.in_progress]) == ([], ["init-container-runs"])
@@ -697,6 +734,26 @@ def test_a_claim_that_is_used_stays() -> None:
     found = explained(state(claim, user)).findings
     assert [f.root for f in found] == ["deletion-blocked-in-use@PersistentVolumeClaim/data"]
     assert "user" in found[0].message
+
+
+def test_a_rollout_that_waits_for_a_leaving_claim_is_not_a_log_that_complains() -> None:
+    claim = obj(
+        "PersistentVolumeClaim",
+        "data",
+        metadata={"deletionTimestamp": ago(60), "finalizers": ["kubernetes.io/pvc-protection"]},
+    )
+    top = deployment("wiki", status={"updatedReplicas": 1, "replicas": 2, "unavailableReplicas": 1})
+    old, new = replica_set(top, "wiki-1"), replica_set(top, "wiki-2")
+    new.annotations["deployment.kubernetes.io/revision"] = "2"
+    message = 'persistentvolumeclaim "data" is being deleted'
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    pods = [pod("wiki-1-a", owner=old), pod("wiki-2-b", owner=new, node="", ready=False, conditions=[unplaced])]
+    for one in pods:
+        one.spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    (found,) = explained(state(claim, top, old, new, *pods)).findings
+    assert found.root == "deletion-blocked-in-use@PersistentVolumeClaim/data"
+    assert "Pod wiki-1-a uses it. Pod wiki-2-b wants it, too" in found.message
+    assert [(one.object, one.observed) for one in found.consequences] == [("Deployment/wiki", "1 of 2 Pods available")]
 
 
 def test_what_was_deleted_a_moment_ago_is_no_fault() -> None:

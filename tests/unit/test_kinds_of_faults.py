@@ -514,6 +514,46 @@ def test_a_rule_for_a_namespace_that_does_not_exist(name: str, remarks: int) -> 
     assert [one.cause for one in explained(world).remarks] == ["policy-peer-matches-nobody"] * remarks
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("drinks.txt", "ConfigMap menu has the key drinks.txt, and the items of the volume do not list it"),
+        ("part-1.txt", "ConfigMap menu puts no such file there"),
+    ],
+)
+def test_a_file_whose_key_the_items_of_a_volume_leave_out(key: str, message: str) -> None:
+    items = [{"key": name, "path": name} for name in ("food.txt", "part-2.txt")]
+    volumes = [{"name": "menu", "configMap": {"name": "menu", "items": items}}]
+    menu = obj("ConfigMap", "menu", data={"food.txt": "soup", "drinks.txt": "tea", "part-2.txt": "x"})
+    line = f"FileNotFoundError: [Errno 2] No such file or directory: '/menu/{key}'"
+    world = _crashed(line, menu, spec={"volumeMounts": [{"name": "menu", "mountPath": "/menu"}]}, volumes=volumes)
+    (found,) = explained(world).findings
+    assert (found.cause, message in found.message) == ("file-not-in-volume", True)
+    assert "Did you mean" not in found.message  # part-2.txt is another part
+
+
+@pytest.mark.parametrize("ports", [None, [{"port": 6379}]])
+def test_a_headless_service_without_ports_only_holds_a_name(ports: list[dict[str, Any]] | None) -> None:
+    spec = {"clusterIP": "None", **({"ports": ports} if ports else {})}
+    found = _roots(state(pod(), obj("Service", "leader", spec=spec)))
+    assert found == (["service-has-no-selector@Service/leader"] if ports else [])
+
+
+@pytest.mark.parametrize("label", [{"role": "leader"}, {"app": "till"}])
+def test_a_budget_for_a_role_that_a_program_gives_is_as_it_should_be(label: dict[str, str]) -> None:
+    spec = {"replicas": 1, "template": {"metadata": {"labels": {"app": "till"}}, "spec": {"containers": [container()]}}}
+    till = obj(
+        "StatefulSet", "till", spec=spec, status={"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    )
+    one = pod("till-0", owner=till, labels={"app": "till", "role": "leader"})
+    status = {"observedGeneration": 1, "expectedPods": 1, "desiredHealthy": 1, "currentHealthy": 1}
+    selector = {"minAvailable": 1, "selector": {"matchLabels": label}}
+    budget = obj("PodDisruptionBudget", "till", spec=selector, status=status)
+    assert _roots(state(till, one, budget)) == (
+        [] if "role" in label else ["budget-allows-none@PodDisruptionBudget/till"]
+    )
+
+
 def _shelf(replicas: int, strategy: str, *pods: Object, host: str = "shelf-0") -> State:
     spec = {
         "replicas": replicas,
@@ -622,3 +662,20 @@ def test_a_pod_that_the_scheduler_will_try_again_as_its_claims_are_bound(age: fl
     conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]
     world = state(node(), pod("client", node="", age=age, conditions=conditions))
     assert _roots(world) == (["pod-unschedulable-volume@Pod/client"] if is_told else [])
+
+
+@pytest.mark.parametrize(("more", "is_told"), [({}, True), ({"nodeTaintsPolicy": "Honor"}, False)])
+def test_a_spread_that_counts_a_node_which_takes_no_pods_is_told_with_the_node(
+    more: dict[str, str], is_told: bool
+) -> None:
+    rule = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", **more}
+    filters = "1 node(s) had untolerated taint(s), 1 node(s) didn't match pod topology spread constraints."
+    message = f"0/2 nodes are available: {filters}"
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    waiting = pod("wide-2", node="", ready=False, conditions=[unplaced])
+    waiting.spec["topologySpreadConstraints"] = [{**rule, "labelSelector": {"matchLabels": {"app": "guestbook"}}}]
+    front = node("front")
+    front.spec["taints"] = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+    (found,) = explained(state(pod("wide-1"), waiting, node("worker"), front)).findings
+    assert found.cause == "pod-unschedulable-spread"
+    assert ("The taints of node front keep the Pod out" in found.message) == is_told

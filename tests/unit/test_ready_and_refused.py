@@ -60,7 +60,25 @@ def test_a_service_of_replicas_only_is_told_so() -> None:
 def test_a_replica_that_no_command_shows_is_told_as_such(args: tuple[str, ...]) -> None:
     (found,) = explained(_client(READ_ONLY, *_redis("primary", "a", *args))).findings
     assert found.root == "writes-to-replica@Service/store"
-    assert "No command there has replicaof" in found.message
+    assert "No log and no command there shows a replica" in found.message
+
+
+_ROLES = "1:{role} 01 Dec 2026 03:11:54.583 * Ready to accept connections tcp\n"
+
+
+def test_pods_of_one_stateful_set_have_the_roles_that_their_own_logs_tell() -> None:
+    script = 'case "$(hostname)" in *-0) redis-server ;; *) redis-server --replicaof store-0.all 6379 ;; esac'
+    owner, owned, first = _redis("primary", "a", script)
+    second = pod("primary-2", owner=owned, labels=first.labels, containers=first.containers)
+    logs = {"primary-1/redis": _ROLES.format(role="M"), "primary-2/redis": _ROLES.format(role="S")}
+    (found,) = explained(_client(READ_ONLY, owner, owned, first, second, logs=logs)).findings
+    assert found.root == "writes-to-replica@Service/store"
+    assert (
+        "matches Pod primary-1, which takes writes. It also matches Pod primary-2, which is a replica." in found.message
+    )
+    assert "replica.." not in found.message
+    (found,) = explained(_client(READ_ONLY, owner, owned, first, second)).findings  # without their logs
+    assert "the Service matches all Pods of Deployment primary, and their command starts only some" in found.message
 
 
 def test_a_redis_that_is_full_is_named_with_its_bound() -> None:
@@ -299,3 +317,101 @@ def test_a_program_that_runs_on_and_may_not_write(line: str, spec: dict[str, Any
     one = pod("writer", containers=[container(**spec)])
     found = explained(state(one, logs={"writer/app": f"{line}\n" * 4})).findings
     assert [told in finding.message for finding in found] == ([True] if told else [])
+
+
+def _shop(*lines: str, app: str = "search") -> State:
+    """A Service before the Pods of two Deployments, of which the second one logs these lines."""
+    pods: list[Object] = []
+    for name, label in (("pricing", "pricing"), ("canary", app)):
+        owner = deployment(name)
+        owned = replica_set(owner, f"{name}-abc")
+        pods += [owner, owned, pod(f"{name}-1", owner=owned, labels={"app": label, "tier": "pricing"})]
+    known = '10.244.1.42 - - [01/Dec/2026 03:12:11] "GET /price HTTP/1.1" 200 -\n'
+    logs = {"pricing-1/app": known * 2, "canary-1/app": "\n".join(lines)}
+    behind = service("pricing", {"tier": "pricing"})
+    reach = {REACH: {"10.244.1.1:8080": "open"}}
+    return state(*pods, behind, slice_of("pricing"), logs=logs, observations=reach)
+
+
+def test_a_service_before_two_apps_is_told_by_what_they_answer() -> None:
+    (found,) = explained(_shop("GET /price 404", "GET /price 404")).findings
+    assert found.root == "service-selects-other-pods@Service/pricing"
+    assert "Deployment pricing answers requests for /price, and Deployment canary answers them with status 404" in (
+        found.message
+    )
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        _shop("GET /price 404"),  # once
+        _shop("GET /price 404", "GET /price 404", app="pricing"),  # two releases of one app
+        _shop("GET /price 404", "GET /price 404", app="pricing-v2"),
+        _shop("GET /price 200", "GET /price 404", "GET /price 404"),
+        _shop("GET /other 404", "GET /other 404"),
+        _shop("GET /price 503", "GET /price 503"),
+    ],
+)
+def test_pods_that_answer_differently_are_not_surely_two_apps(world: State) -> None:
+    assert _roots(world) == []
+
+
+def _board(log: str, redis: str = "redsi") -> State:
+    """A server whose log shows its requests, and that is configured with a Redis."""
+    web = container("web", env=[{"name": "REDIS_HOST", "value": redis}], ports=[])
+    kept = service("redis", {"app": "redis"}, 6379, 6379, clusterIP="10.96.0.9")
+    behind = pod("redis", labels={"app": "redis"}, ip="10.244.1.9", containers=[container("redis", ports=[])])
+    reach = {REACH: {"10.244.1.9:6379": "open"}}
+    return state(
+        pod("board", containers=[web]), kept, behind, slice_of("redis"), logs={"board/web": log}, observations=reach
+    )
+
+
+def test_a_server_that_answers_with_errors_is_looked_at_by_what_it_is_configured_with() -> None:
+    (found,) = explained(_board("GET /hostname 200\nGET /entries 503\nGET /entries 503\n")).findings
+    assert found.root == "name-unknown@Pod/board"
+    assert "Container web of Pod board answers requests for /entries with status 503." in found.message
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        _board("GET /entries 503\nGET /entries 503\n", "redis"),
+        _board("GET /entries 503\nGET /entries 503\nGET /entries 200\n"),
+        _board("GET /entries 503\n"),
+        _board("GET /entries 404\nGET /entries 404\n"),
+        _board("GET /entries 503\nGET /entries 503\n", "localhost"),
+    ],
+)
+def test_a_server_that_works_again_or_whose_hosts_work_has_no_fault(world: State) -> None:
+    assert _roots(world) == []
+
+
+def _two_ports(log: str, name: str = "http") -> State:
+    declared = [("app", "http", 8080), ("numbers", "metrics", 9090)]
+    containers = [container(one, ports=[{"name": port, "containerPort": number}]) for one, port, number in declared]
+    behind = service("board", {"app": "board"}, 80, "metrics")
+    behind.spec["ports"][0]["name"] = name
+    one = pod("board", labels={"app": "board"}, containers=containers)
+    reach = {REACH: {"10.244.1.1:9090": "open", "10.244.1.1:8080": "open"}}
+    return state(one, behind, slice_of("board"), logs={"board/numbers": log}, observations=reach)
+
+
+def test_a_port_of_a_service_that_leads_to_another_container_is_told_with_both() -> None:
+    (found,) = explained(_two_ports("GET /entries 404\nGET /entries 404\n")).findings
+    assert found.root == "target-port-of-other-container@Service/board"
+    assert "That is the port of container numbers of Pod board" in found.message
+    assert found.expected == "targetPort: 8080"
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        _two_ports("GET /entries 200\nGET /entries 200\n"),
+        _two_ports("GET /entries 404\nGET /entries 404\n", "metrics"),
+        _two_ports("GET /entries 404\nGET /entries 404\n", "proxied"),
+        _two_ports(""),
+    ],
+)
+def test_a_port_of_a_service_that_leads_to_a_proxy_is_no_fault(world: State) -> None:
+    assert _roots(world) == []
