@@ -17,6 +17,7 @@ from checker.diagnosis.service import pods_behind
 from checker.diagnosis.taints import is_worker
 from checker.diagnosis.traffic_policy import is_local
 from checker.diagnosis.variables import changed_at, sources_changed_since, started_at
+from checker.diagnosis.workload import waiting_for_deletion
 from checker.model.fault import Fault, NotPassed, Ref
 from checker.model.spelling import nearest_labels, pairs
 from checker.model.state import WORKLOADS, Object, State, parse_time
@@ -194,6 +195,12 @@ def _local_node_port(state: State, service: Object) -> Iterator[Fault]:
         yield Fault("service-silent-on-nodes", Ref.of(service), facts, form="node-port")
 
 
+def _waits_for_deletion(state: State, workload: Object) -> Iterator[Fault]:
+    """A rollout waits until somebody deletes Pods, as the update strategy OnDelete asks for."""
+    if fault := waiting_for_deletion(state, workload):
+        yield fault
+
+
 def _local_traffic(state: State, service: Object) -> Iterator[Fault]:
     """A Service that only answers on some of the nodes where the namespace has Pods."""
     if not is_local(service):
@@ -207,7 +214,8 @@ def _local_traffic(state: State, service: Object) -> Iterator[Fault]:
 
 REMARKS: dict[str, tuple[Remark, ...]] = {
     "Deployment": (_scaled_to_nothing,),
-    "StatefulSet": (_governing_service,),
+    "StatefulSet": (_governing_service, _waits_for_deletion),
+    "DaemonSet": (_waits_for_deletion,),
     "Pod": (_left_over, _older_than_source, _optional_slip),
     "NetworkPolicy": (_selects_nobody, _peer_matches_nobody),
     "Service": (_nobody_may_reach, _local_traffic, _local_node_port),

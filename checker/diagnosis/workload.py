@@ -291,8 +291,15 @@ def refine_zero_replicas(state: State, daemon_set: Object, fault: Fault) -> Faul
 
 
 def refine_rollout_in_progress(state: State, workload: Object, fault: Fault) -> Fault | None:
-    """Sources: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#update-strategies,
-    https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/"""
+    return waiting_for_deletion(state, workload)
+
+
+def waiting_for_deletion(state: State, workload: Object) -> Fault | None:
+    """A rollout of a StatefulSet or a DaemonSet that waits until a person deletes the Pods of the older template.
+
+    Sources: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#update-strategies,
+    https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/
+    """
     strategy = workload.spec.get("updateStrategy") or {}
     if strategy.get("type") != "OnDelete":
         return None

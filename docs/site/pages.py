@@ -21,7 +21,15 @@ from docs.site import commands, notebook
 COMMANDS, INDEX = "docs/commands.md", "index.md"  # pages that are in no file of the repository
 # The pages of each part of the navigation, as they are named in the repository. The lessons come from their folder.
 README = "README.md"
-REFERENCE = (README, "lessons/glossary.md", "docs/causes.md", "docs/explain.md", COMMANDS, "docs/proof.md", "CHANGELOG.md")
+REFERENCE = (
+    README,
+    "lessons/glossary.md",
+    "docs/causes.md",
+    "docs/explain.md",
+    COMMANDS,
+    "docs/proof.md",
+    "CHANGELOG.md",
+)
 TEACHERS = (
     *("docs/class.md", "docs/class-learner.md", "docs/class-marks.md", "docs/class-security.md"),
     *("docs/hub.md", "docs/scale.md"),

@@ -367,7 +367,7 @@ def scaled_to_nothing(it: Manifests) -> str:
     return root("zero-replicas", workload)
 
 
-@breakage("shelf", when="later")
+@breakage("shelf", when="later", remark=True)
 def on_delete(it: Manifests) -> str:
     """A StatefulSet's update waits until somebody deletes its Pods."""
     stateful_set = it.named("StatefulSet", "shelf")

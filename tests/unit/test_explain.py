@@ -708,7 +708,8 @@ def test_an_update_that_stops_where_it_was_told_to_is_no_fault() -> None:
     pods = [pod(f"db-{n}", owner=canary) for n in range(2)]
     assert explained(state(canary, *pods)).summary == "Namespace learn: nothing is wrong."
     held = workload("StatefulSet", {"type": "OnDelete"}, **done)
-    assert found_in(held, *pods) == ["rollout-on-delete@StatefulSet/db"]
+    told = explained(state(held, *pods))
+    assert not told.findings and [one.root for one in told.remarks] == ["rollout-on-delete@StatefulSet/db"]
 
 
 def test_a_daemon_set_that_wants_no_node_is_not_one_that_was_put_to_sleep() -> None:

@@ -576,7 +576,8 @@ def _shelf(replicas: int, strategy: str, *pods: Object, host: str = "shelf-0") -
 def test_a_stateful_set_whose_pods_are_still_to_come_does_not_wait_for_their_deletion() -> None:
     assert _roots(_shelf(1, "OnDelete")) == []
     old = pod("shelf-0", labels={"app": "shelf", "controller-revision-hash": "a"})
-    assert _roots(_shelf(1, "OnDelete", old)) == ["rollout-on-delete@StatefulSet/shelf"]
+    told = explained(_shelf(1, "OnDelete", old))
+    assert [one.root for one in told.remarks] == ["rollout-on-delete@StatefulSet/shelf"]
 
 
 @pytest.mark.parametrize(("host", "found"), [("shelf-0", []), ("shelf-3", ["pod-name-unknown@Pod/client"])])
