@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import follow_dependency
+from checker.diagnosis.loopback import explain_bound_to_loopback
 from checker.diagnosis.resources import LOW_CPU, limit_of
 from checker.model.durations import TIME_FOR_KUBELET_EVENTS, TIME_TO_SETTLE
 from checker.model.fault import Failed, Fault, fail
@@ -298,6 +299,8 @@ def _explain_listens_elsewhere(
     line = on_loopback(state.log_if_read(pod.name, spec["name"]) or "")
     if line and port not in open_ports:
         fail("listens-on-loopback", pod, form="pod", in_progress=pending, port=port, quote=line, **facts)
+    if port and not open_ports and not pending:
+        explain_bound_to_loopback(state, pod, port, which=which)
     declared = {p["containerPort"] for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"}
     facts = {**facts, "port": port}
     if port not in open_ports | logged:

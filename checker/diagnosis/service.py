@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from checker.diagnosis.deletion import walk_deletion
 from checker.diagnosis.dns import service_named
+from checker.diagnosis.loopback import explain_bound_to_loopback
 from checker.diagnosis.network_policy import is_blocked_for_observer
 from checker.diagnosis.owners import workload_of
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
@@ -260,6 +261,8 @@ def _walk_port(state: State, service: Object, port: dict[str, Any], ready: list[
         if line := on_loopback(state.log_of_server(pod.name, spec["name"])):
             own = {"container": spec["name"], "port": number, "quote": line, "service": service.name}
             fail("listens-on-loopback", pod, form="behind-service", in_progress=starting, **own)
+    if not listening and not starting:
+        explain_bound_to_loopback(state, pod, number, service=service.name)
     form = "" if listening else "declared-closed" if declared_ports(pod) else "none-declared"
     facts |= {"pod": pod.name, "refusing": len(refused), "ready": len(ready), **_loopback_setting(state, pod)}
     fail("target-port-refused", service, form=form, in_progress=starting, **facts)
