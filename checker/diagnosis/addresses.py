@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker.diagnosis.configuration import volume_references
+from checker.model.spelling import is_address
 from checker.model.state import Object, State, expanded
 
 _NAME = r"[a-z](?:[a-z0-9.-]*[a-z0-9])?"
@@ -34,6 +35,14 @@ _SETTING = re.compile(
 )
 _SETTING_PORT = re.compile(r"(?:\b|_)port[\"']?\s*[:=]\s*[\"']?(\d{2,5})\b", re.I)
 _NEAR = 80  # characters behind a host in which its port is looked for
+# A variable where a script has a host: `"http://" + os.environ["DEPOT"]`, `http://${DEPOT}/`, `nc -z $DEPOT 80`.
+_READ = r"(?:\$\{?|os\.environ(?:\.get\(|\[)['\"]|os\.getenv\(['\"]|process\.env\.|ENV\[['\"])(\w+)"
+_USES_AS_HOST = re.compile(
+    rf"(?:[a-z]://(?:['\"]\s*[+.]\s*|\$?\{{)?|"
+    r"\b(?:nslookup|getent\s+hosts|nc|ncat|telnet|redis-cli\s+-h)(?:\s+-{1,2}[\w-]+(?:[ =]\d+)?)*\s+['\"]?|"
+    rf"(?:getaddrinfo|gethostbyname|create_connection)\s*\([\s(]*){_READ}"
+)
+_FULL_NAME = (".svc", ".svc.cluster.local")  # how a name ends that can only be a Service's, or a Pod's
 _USUAL_PORT = {"http": 80, "https": 443, "redis": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306}
 _NO_HOST = {"http", "https", "true", "false", "none", "null"}
 LONGEST_FILE = 20_000  # characters of a ConfigMap's value that are read
@@ -58,8 +67,9 @@ def configured_addresses(state: State, pod: Object, spec: dict[str, Any]) -> lis
     """All addresses that a container is configured with, those of its variables first."""
     found: list[Address] = []
     env = state.env(pod, spec)
+    used = _used_as_hosts(state, pod, spec)
     for variable, value in env.items():
-        found += _in_variable(variable, value, env)
+        found += _in_variable(variable, value, env, variable in used)
     for text in [*(spec.get("command") or []), *(spec.get("args") or [])]:
         found += addresses_in(expanded(text, env))  # the kubelet replaces $(NAME) there, too
     for file, text in files_of(state, pod, spec):
@@ -77,15 +87,33 @@ def configured_settings(state: State, pod: Object, spec: dict[str, Any]) -> list
     return [one for one in dict.fromkeys(found) if one.host.lower() not in _NO_HOST]
 
 
-def _in_variable(variable: str, value: str, env: dict[str, str]) -> Iterator[Address]:
+def _used_as_hosts(state: State, pod: Object, spec: dict[str, Any]) -> set[str]:
+    """The variables that a container's command, or a script that it has as a file, uses in the place of a host."""
+    texts = [*(spec.get("command") or []), *(spec.get("args") or []), *(t for _, t in files_of(state, pod, spec))]
+    return {name for text in texts for name in _USES_AS_HOST.findall(text[:LONGEST_FILE])}
+
+
+def hosts_of_used_variables(state: State, pod: Object, spec: dict[str, Any]) -> list[str]:
+    """The names in the variables that a container's command, or a script of it, uses in the place of a host."""
+    used = _used_as_hosts(state, pod, spec)
+    hosts = [one.host for one in configured_addresses(state, pod, spec) if one.variable in used]
+    return [host for host in hosts if host != "localhost" and not is_address(host)]
+
+
+def _in_variable(variable: str, value: str, env: dict[str, str], is_used: bool) -> Iterator[Address]:
+    """The addresses in the value of a variable. is_used: whether a script has the variable in the place of a host."""
     for part in re.split(r"[,;\s]+", value.strip()):
         url = _URL.match(part)
         pair = re.fullmatch(rf"({_NAME}|{_IP})(?::(\d{{1,5}}))?(?:/.*)?", part)
         if url:
             yield Address(url[2], _port(url[3], url[1]), url[1], variable)
-        elif pair and (pair[2] or NAMES_A_HOST.search(variable)) and pair[1] not in _NO_HOST:
+        elif pair and pair[1] not in _NO_HOST and (pair[2] or _may_be_host(variable, pair[1], is_used)):
             sibling = env.get(re.sub(r"HOST(NAME)?$|ADDR(ESS)?$|SERVER$", "PORT", variable), "")
             yield Address(pair[1], _port(pair[2] or (sibling if sibling.isdigit() else "")), "", variable)
+
+
+def _may_be_host(variable: str, value: str, is_used: bool) -> bool:
+    return is_used or value.endswith(_FULL_NAME) or bool(NAMES_A_HOST.search(variable))
 
 
 def usual_port(address: Address) -> int | None:

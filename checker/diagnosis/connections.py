@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from checker.diagnosis.addresses import hosts_of_used_variables
 from checker.diagnosis.containers import last_line
 from checker.diagnosis.dns import NO_NAME, explain_name, explain_outside_dns, service_named
 from checker.diagnosis.walking import walk
@@ -21,7 +22,8 @@ _ADDRESS = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([a-z](?:[a-z0-9.-]*[a-z0-9]
 _ASKS = re.compile(
     r"\b(?:(?:getaddrinfo|gethostbyname|create_connection|urlopen)(?=[\s(]*['\"])|"
     r"nslookup|getent\s+(?:hosts|ahosts)|dig|host|ping|nc|ncat|curl|wget|telnet|pg_isready|redis-cli|mysqladmin|mysql|psql)"
-    r"""(?:\s+-{1,2}[\w-]+(?:[ =]\d+)?)*[\s(='"]+(?:[a-z]+://)?([a-z](?:[a-z0-9.-]*[a-z0-9])?)"""
+    # not the scheme of a URL whose host a variable holds: "http://" + host
+    r"""(?:\s+-{1,2}[\w-]+(?:[ =]\d+)?)*[\s(='"]+(?:[a-z]+://)?([a-z](?:[a-z0-9.-]*[a-z0-9])?)(?![\w-])(?!:?//)"""
 )
 _TOKEN = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
 _NAMES_A_HOST = re.compile(r"HOST|URL|URI|ADDR|SERVER|SERVICE|ENDPOINT", re.I)
@@ -41,10 +43,10 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], log: str)
     command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
     waits = spec in (pod.spec.get("initContainers") or []) and spec.get("restartPolicy") != "Always"
     complains = bool(NO_NAME.search(log) or _NO_ANSWER.search(log) or "statuscode: 5" in log)
-    if not complains and not (waits and _ASKS.search(command)):
+    requested = [*hosts_asked(spec), *hosts_of_used_variables(state, pod, spec)]
+    if not complains and not (waits and requested):
         return None
     env = state.env(pod, spec)
-    requested = hosts_asked(spec)
     hosts = [
         found.group(1)
         for variable, value in env.items()
