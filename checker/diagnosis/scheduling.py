@@ -18,7 +18,7 @@ from checker.diagnosis.taints import untolerated
 from checker.model.durations import TIME_FOR_POD_CONTROLLER, TIME_FOR_PROVISIONER
 from checker.model.fault import Fault, Ref
 from checker.model.quantity import quantity
-from checker.model.spelling import nearest_labels
+from checker.model.spelling import nearest, nearest_labels
 from checker.model.state import Object, State
 from checker.model.verdict import fail
 
@@ -159,6 +159,12 @@ def _closed_domains(state: State, pod: Object) -> list[str]:
     return sorted(set(found))
 
 
+def _nearest_keys(state: State, keys: list[str]) -> list[str]:
+    """The keys of the nodes' labels that are spelled almost like some topology keys."""
+    known = sorted({key for node in state.everywhere("Node") for key in node.labels})
+    return sorted({near for key in keys if (near := nearest(key, known, cutoff=0.85))})
+
+
 def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | None:
     """The exact cause of an unschedulable Pod, from the scheduler's message; None where the message names none.
 
@@ -177,6 +183,10 @@ def refine_unschedulable(state: State, pod: Object, fault: Fault) -> Fault | Non
     if "topology spread" in message:
         rules = pod.spec.get("topologySpreadConstraints") or []
         keys = [rule["topologyKey"] for rule in rules if rule.get("whenUnsatisfiable") != "ScheduleAnyway"]
+        missing = [key for key in keys if not any(key in node.labels for node in state.everywhere("Node"))]
+        if missing and "missing required label" in message:
+            own = {"keys": missing, "near": _nearest_keys(state, missing), "message": message}
+            return Fault("pod-unschedulable-spread", Ref.of(pod), own, form="no-label")
         facts: dict[str, Any] = {"keys": keys, "message": message}
         closed = _closed_domains(state, pod)
         form = "closed-domain" if closed else ""
