@@ -281,6 +281,35 @@ def _lacks_pods(state: State, maker: Object) -> bool:
     return len(state.owned("Pod", maker)) < wanted[maker.kind]
 
 
+def _given_beyond_quota(state: State, maker: Object, refusal: Refusal) -> tuple[Object | None, dict[str, str]]:
+    """The LimitRange whose defaults are a part of what a quota has no room for, and those defaults.
+
+    The containers of the template state no such value themselves.
+
+    Source: https://kubernetes.io/docs/concepts/policy/limit-range/
+    """
+    if "LimitRange" in state.unlisted:
+        return None, {}
+    for limit_range in state.all("LimitRange", maker.namespace):
+        given: dict[str, str] = {}
+        for resource in refusal.facts["requested"]:
+            which, _, name = resource.rpartition(".")
+            which = which or "requests"
+            unset = [c for c in maker.containers if limit_of(c, name, which) is None and limit_of(c, name) is None]
+            for item in limit_range.spec.get("limits") or [] if unset and which in ("limits", "requests") else []:
+                value = (item.get("default" if which == "limits" else "defaultRequest") or {}).get(name)
+                given |= {f"{which}.{name}": str(value)} if value is not None else {}
+        if given:
+            return limit_range, given
+    return None, {}
+
+
+def _fits_alone(refusal: Refusal) -> bool:
+    """Whether a quota has room for a Pod that it refuses, as soon as no other Pod uses the quota."""
+    requested, limited = refusal.facts["requested"], refusal.facts["limited"]
+    return all(quantity(requested[name]) <= quantity(most) for name, most in limited.items() if name in requested)
+
+
 def explain_refusal(state: State, workload: Object, maker: Object, message: str) -> NoReturn:
     """Raise Failed for Pods that the API server refuses with this message.
 
@@ -297,6 +326,10 @@ def explain_refusal(state: State, workload: Object, maker: Object, message: str)
         raise Failed(refusal.cause, about, form="by-default", **{**refusal.facts, **facts, **given})
     if refusal.cause == "memory-unit-slip" and refusal.form == "quota-limit":
         about = Ref("ResourceQuota", refusal.quota, maker.namespace)
+    if refusal.cause == "quota-exceeded" and not refusal.form:
+        limit_range, given = _given_beyond_quota(state, maker, refusal)
+        facts |= {"limit_range": limit_range.name if limit_range else "", "given": given}
+        about = limit_range if limit_range and not _fits_alone(refusal) else maker
     pending = refusal.cause == "quota-not-counted-yet"
     raise Failed(refusal.cause, about, form=refusal.form, in_progress=pending, **refusal.facts, **facts)
 
