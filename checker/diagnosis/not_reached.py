@@ -28,7 +28,7 @@ from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
 from checker.diagnosis.refused_writes import explain_refused_write
 from checker.diagnosis.security_context import explain_lasting_refusal
-from checker.diagnosis.service import declared_ports, pods_behind, target_ports
+from checker.diagnosis.service import declared_ports, pods_behind, target_ports, walk_alias
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
@@ -458,6 +458,8 @@ def _check_external_name(attempt: Attempt, service: Object) -> None:
     name, namespace = service_named(target, service.namespace)
     known = target.endswith(".svc.cluster.local") and namespace not in attempt.state.unlisted
     found = attempt.state.find("Service", name, namespace) if known else None
+    if known and not found:
+        walk_alias(attempt.state, service)  # the Service whose target does not exist is the root, and not its client
     if attempt.complaint.kind == "name" or (known and not found):
         explain_name(attempt.state, attempt.address.host, attempt.pod)
     if found and found.uid != service.uid and found.spec.get("type") != "ExternalName":
