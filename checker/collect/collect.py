@@ -27,7 +27,17 @@ from checker.grading.lab_state import LabState
 from checker.grading.observations import Observation
 from checker.model.fault import NotPassed, Phrase, Reason, reason_of
 from checker.model.kinds import ALWAYS, KINDS, Kind
-from checker.model.state import LOGS, REACH, Object, Request, State, foreign_namespaces, parse_time, visible_objects
+from checker.model.state import (
+    LOGS,
+    REACH,
+    START_OF_LOG,
+    Object,
+    Request,
+    State,
+    foreign_namespaces,
+    parse_time,
+    visible_objects,
+)
 from cluster import Cluster, Problem, current, tools
 
 Logs = Literal["trouble", "all"]
@@ -37,7 +47,7 @@ LOG_LINES = "tailLines=10&limitBytes=4096&timestamps=true"
 # Of a container that works: its other lines may stand between its complaints.
 LOG_LINES_AT_WORK = "tailLines=30&limitBytes=16384&timestamps=true"
 PREVIOUS = "previous=true"  # the words of the run before the one that is there now
-LOG_START = "limitBytes=2048&timestamps=true"
+LOG_START = f"limitBytes={START_OF_LOG}&timestamps=true"
 # Seconds: older log lines of a container that works may tell of a fault that is long repaired.
 RECENT_LOG = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -247,8 +257,8 @@ def _observe(
             state.unread_logs[key] = error.why
             state.forbidden |= {LOGS} if error.status == 403 else set()
     if logs == "all":
-        closed = containers_behind_closed_ports(state)[:MAX_LOGS]
-        starts = {f"{pod.name}/{name}": pool.submit(_start_of_log, api, pod, name) for pod, name in closed}
+        silent = [*containers_behind_closed_ports(state), *containers_of_long_runs(state)][:MAX_LOGS]
+        starts = {f"{pod.name}/{name}": pool.submit(_start_of_log, api, pod, name) for pod, name in silent}
         state.log_starts = {key: text for key, job in starts.items() if (text := job.result())}
     state.refusals = refusals.result()
 
@@ -266,6 +276,25 @@ def containers_behind_closed_ports(state: State) -> list[tuple[Object, str]]:
         for status in pod.container_statuses
         if pod.status.get("podIP") in addresses
         and status.get("ready")
+        and state.age(((status.get("state") or {}).get("running") or {}).get("startedAt") or state.now) > RECENT_LOG
+    ]
+
+
+def containers_of_long_runs(state: State) -> list[tuple[Object, str]]:
+    """Containers that have run for a while in Pods of Jobs that have not ended.
+
+    What such a container waits for, it may have said once, and not among its recent lines.
+    """
+    unfinished = {
+        job.uid
+        for job in (state.all("Job") if state.can_see("Job") else [])
+        if (job.controller or "").startswith("CronJob/") and job.status.get("active")
+    }
+    return [
+        (pod, status["name"])
+        for pod in (state.all("Pod") if state.can_see("Pod") else [])
+        for status in pod.container_statuses
+        if {owner.get("uid") for owner in pod.metadata.get("ownerReferences") or []} & unfinished
         and state.age(((status.get("state") or {}).get("running") or {}).get("startedAt") or state.now) > RECENT_LOG
     ]
 

@@ -17,7 +17,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from checker.diagnosis.containers import container_spec
+from checker.diagnosis.containers import container_spec, last_line
 from checker.diagnosis.cron import Schedule, read_schedule
 from checker.diagnosis.pod import walk_pod
 from checker.diagnosis.resources import explain_refusal
@@ -393,7 +393,21 @@ def _explain_skipped(state: State, cron_job: Object, job: Object, schedule: Sche
         skipped, since = skipped + 1, due
     if skipped >= OFTEN_SKIPPED:
         minutes, many = round(state.age(job.created) / 60), "at least" if skipped == MANY_SKIPPED else ""
-        fail("cronjob-run-goes-on", cron_job, job=job.name, minutes=minutes, skipped=skipped, many=many)
+        own = {"job": job.name, "minutes": minutes, "skipped": skipped, "many": many}
+        fail("cronjob-run-goes-on", cron_job, **own, **_last_words(state, job))
+
+
+def _last_words(state: State, job: Object) -> dict[str, str]:
+    """The container of a Job that still runs, and the last line of its log.
+
+    Both are empty where it has logged nothing, and where its last line was not read.
+    """
+    for pod in state.owned("Pod", job):
+        for status in pod.container_statuses:
+            line = last_line(state.log_if_read(pod.name, status["name"]) or state.whole_log(pod.name, status["name"]))
+            if line and "running" in (status.get("state") or {}):
+                return {"container": status["name"], "quote": line}
+    return {"container": "", "quote": ""}
 
 
 def _explain_vanished(state: State, cron_job: Object, seen: list[Object]) -> None:

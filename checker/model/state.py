@@ -25,6 +25,8 @@ from checker.model.quantity import quantity
 FORMAT = 1  # of a State's JSON; raised when an older recording no longer says what a new one would
 STARTED = "kubeclass.dev/started"  # annotation of a lab's namespace: when `start` set it up, RFC 3339
 LOGS = "pods/log"  # stands among the forbidden kinds where this user has no right to read logs
+START_OF_LOG = 2048  # bytes of the start of a log that are read, each line with its time
+TIME_STAMP = 36  # bytes at most
 REACH = "reach"  # observation that the collector makes for every Service: "IP:port" to "open", "refused" or "timeout"
 LAB = "kubeclass.dev/lab"  # label of a lab's namespace and of what `start` put there: the lab's number
 # annotation of a Secret, in a State only: the keys whose values begin or end with white space
@@ -458,6 +460,11 @@ class State:
         """The first and the last lines of a container's log, as far as they were read: they tell where it listens."""
         key = f"{pod}/{container}"
         return "\n".join(filter(None, (self.log_starts.get(key), self.logs.get(key))))
+
+    def whole_log(self, pod: str, container: str) -> str:
+        """A short log as a whole, where its first lines were read; otherwise empty."""
+        text = self.log_starts.get(f"{pod}/{container}", "")
+        return text if len(text.encode()) + TIME_STAMP * text.count("\n") < START_OF_LOG else ""
 
     # -- time --------------------------------------------------------------------------------------------------------
 
