@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-Kind = Literal["certificate", "protocol", "credentials", "write", "name", "refused", "timeout", "denied"]
+Kind = Literal["certificate", "protocol", "credentials", "write", "name", "refused", "timeout", "denied", "answer"]
 
 # By kind, in the order in which they are tried: the first that matches tells most.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
@@ -58,6 +58,12 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"errno[ =:]*(?:111|113)\b|os error (?:111|113)\b",  # in any language: ECONNREFUSED, EHOSTUNREACH on Linux
     ),
     ("timeout", r"timed? ?out|etimedout|deadline exceeded|not answer|no answer|errno[ =:]*110\b|os error 110\b"),
+    # what a client says of a server's answer: Python, curl, Node.js, Go; not the server's own log of its requests
+    (
+        "answer",
+        r"http error 50[0234]\b|returned error: 50[0234]\b|status code:? 50[0234]\b|\b50[0234] (?:server error|service "
+        r"unavailable|bad gateway|gateway time-?out|internal server error)",
+    ),
     ("denied", r"permission denied|eacces|operation not permitted|eperm\b|read-only file system|erofs\b"),
 )
 _WORDS = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _PATTERNS)

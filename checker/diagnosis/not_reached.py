@@ -26,9 +26,11 @@ from checker.diagnosis.network_policy_reasons import explain_closed
 from checker.diagnosis.no_space import LAST, explain_no_space
 from checker.diagnosis.pod_addresses import is_a_pods, pod_with
 from checker.diagnosis.pod_names import explain_pod_name, pod_of_slip
-from checker.diagnosis.refused_writes import explain_refused_write
+from checker.diagnosis.refused_writes import asks_for_password, explain_refused_write
 from checker.diagnosis.security_context import explain_lasting_refusal
+from checker.diagnosis.server_errors import explain_server_error
 from checker.diagnosis.service import declared_ports, pods_behind, target_ports, walk_alias
+from checker.diagnosis.shared_volumes import explain_shared_file
 from checker.diagnosis.traffic_policy import explain_local_traffic
 from checker.diagnosis.variables import (
     UNRESOLVED,
@@ -61,6 +63,7 @@ _IS_RESOLVED = re.compile(
     r"connect(?:ion)? to \S+ port \d+",
     re.I,
 )
+_NONE_GIVEN = re.compile(r"noauth", re.I)
 _READ_ONLY = re.compile(r"read-only file system|\berofs\b", re.I)
 _OF_DNS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}:53\b|\blookup \S+ on\b|resolving timed out", re.I)
 # Why a certificate is refused, by form of the cause: it is over, or it is for another name.
@@ -107,6 +110,7 @@ def walk_complaints(state: State, pod: Object) -> None:
             log, ages = state.log_if_read(pod.name, spec["name"]) or "", state.ages_of_lines(pod.name, spec["name"])
             if _is_of_a_run_before(state, status, ages):
                 continue
+            explain_shared_file(pod, spec, _last_of(log))
             full = explain_no_space(pod, spec, "\n".join(log.rstrip().splitlines()[-LAST:]))
             found = full or explain_complaints(state, pod, spec, complaints_that_last(log, ages))
             if found:
@@ -146,6 +150,11 @@ def _explain_own_errors(state: State, pod: Object, spec: dict[str, Any], log: st
         except Unknown:
             continue
     return None
+
+
+def _last_of(log: str) -> str:
+    """The last line of a log: a file that was missing further up may be there now."""
+    return "\n".join(log.rstrip().splitlines()[-1:])
 
 
 def _is_of_a_run_before(state: State, status: dict[str, Any], ages: list[float | None]) -> bool:
@@ -279,6 +288,9 @@ def _names_in(state: State, pod: Object, spec: dict[str, Any], line: str) -> lis
 def _explain(attempt: Attempt) -> None:
     """Raise Failed with what explains one complaint about one address. Returns where nothing does."""
     state, pod, host = attempt.state, attempt.pod, attempt.address.host
+    if attempt.complaint.kind == "answer":
+        _explain_answer(attempt)
+        return
     if host in LOCAL:
         _explain_local(attempt)
         return
@@ -307,6 +319,16 @@ def _explain(attempt: Attempt) -> None:
             explain_name(state, host, pod, variable=attempt.address.variable, container=attempt.spec["name"])
         return
     _check_all(attempt, service)
+
+
+def _explain_answer(attempt: Attempt) -> None:
+    """A Service's Pods answer with an error of their own: what they need themselves."""
+    name, namespace = service_named(attempt.address.host, attempt.pod.namespace)
+    if attempt.address.host in LOCAL or is_address(attempt.address.host) or namespace in attempt.state.unlisted:
+        return
+    service = attempt.state.find("Service", name, namespace)
+    if service and attempt.is_sure:
+        explain_server_error(attempt.state, attempt.pod, service)
 
 
 def _check_all(attempt: Attempt, service: Object) -> None:
@@ -612,7 +634,10 @@ def _check_credentials(attempt: Attempt, service: Object) -> None:
     mine = secret_variables(state, pod, attempt.spec)
     servers = [other for other in pods_behind(state, service) if not other.is_terminating]
     theirs = secret_variables(state, servers[0], servers[0].containers[0]) if servers else []
-    facts = {"mine": mine, "theirs": theirs, "service": service.name, "server": servers[0].name if theirs else ""}
+    facts: dict[str, Any] = {"mine": mine, "theirs": theirs, "service": service.name}
+    facts["server"] = servers[0].name if theirs else ""
+    facts["option"] = "requirepass" if any(asks_for_password(state, server) for server in servers) else ""
+    facts["not_sent"] = "" if mine or not _NONE_GIVEN.search(attempt.complaint.line) else "password"
     fail("credentials-refused", pod, **facts, **attempt.facts)
 
 

@@ -45,6 +45,7 @@ from checker.diagnosis.resources import (
     low_cpu_limit,
 )
 from checker.diagnosis.scheduling import explain_unscheduled
+from checker.diagnosis.shared_volumes import explain_shared_file
 from checker.diagnosis.walking import remembered
 from checker.model.durations import (
     LONG_DELAY,
@@ -302,6 +303,7 @@ def explain_exit(
     if by_shell and source_of_file(state, pod, spec, by_shell[1]):
         _explain_not_executable(state, pod, spec, by_shell[2].lower(), in_progress, by_shell[1])
     explain_hidden_file(state, pod, spec, log, in_progress)
+    explain_shared_file(pod, spec, log, in_progress)
     explain_missing_file(state, pod, spec, log, in_progress)
     explain_lock(state, pod, spec, "\n".join(log.rstrip().splitlines()[-LINES_OF_END:]), in_progress)
     follow_dependency(state, pod, spec, end_of_log)

@@ -100,6 +100,11 @@ def _option(state: State, server: Object, name: str) -> str:
     return ""
 
 
+def asks_for_password(state: State, server: Object) -> bool:
+    """Whether the Redis of a Pod is started with a password, by its command or by a file."""
+    return bool(_option(state, server, "requirepass"))
+
+
 def _said(state: State, server: Object, words: re.Pattern[str]) -> str:
     """The last line of a Pod's logs that has one of some words; empty where none has it."""
     for spec in server.lasting_containers:
