@@ -19,6 +19,7 @@ from checker.diagnosis.pod_start import explain_post_start_hook
 from checker.diagnosis.probes import answered_now
 from checker.diagnosis.rbac import explain_forbidden, explain_no_token
 from checker.diagnosis.security_context import explain_not_permitted
+from checker.diagnosis.shared_volumes import explain_shared_file
 from checker.diagnosis.variables import explain_not_replaced, explain_not_set, explain_service_link
 from checker.model.fault import Fault, NotPassed
 from checker.model.state import Object, State
@@ -102,8 +103,16 @@ def _explain_variables(state: State, pod: Object, spec: dict[str, Any], log: str
 
 
 def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:
-    """The fault of a Pod whose exec probe asks for a Service that lists only Pods which pass it; None for any other."""
+    """The fault of what an exec probe asks for: a Service that lists only Pods which pass it, or a file of a volume.
+
+    log: what the probe got. None where it shows neither.
+    """
     command = ((spec.get("readinessProbe") or {}).get("exec") or {}).get("command") or []
+    if command:
+        try:
+            explain_shared_file(pod, spec, log)
+        except NotPassed as end:
+            return end
     for address in addresses_in(" ".join(command)):
         service = state.find("Service", address.host.split(".")[0], pod.namespace)
         try:
