@@ -110,6 +110,33 @@ def _walk_slices_by_hand(state: State, service: Object, slices: list[Object]) ->
                 **facts,
             )
     _walk_addresses_by_hand(state, service, endpoints, facts)
+    _walk_ports_by_hand(state, service, facts)
+
+
+def pods_by_hand(state: State, service: Object) -> list[tuple[Object, int]]:
+    """The Pods whose addresses stand in a Service's EndpointSlices, each with a port of the slice."""
+    slices = state.selected("EndpointSlice", {"kubernetes.io/service-name": service.name}, service.namespace)
+    return [
+        (pod, port["port"])
+        for piece in slices
+        for port in piece.raw.get("ports") or []
+        if port.get("port") and port.get("protocol", "TCP") == "TCP"
+        for one in piece.raw.get("endpoints") or []
+        for address in one.get("addresses") or []
+        if is_address(address) and (pod := pod_with(state, address))
+    ]
+
+
+def _walk_ports_by_hand(state: State, service: Object, facts: dict[str, Any]) -> None:
+    """Raises Failed where Pods whose addresses were written by hand refuse connections to the port of the slice."""
+    reach = state.observations.get(REACH) or {}
+    for pod, number in pods_by_hand(state, service):
+        address = pod.status.get("podIP")
+        if reach.get(f"{address}:{number}") == "refused" and not is_blocked_for_observer(state, pod, number):
+            listening = sorted(port for port in declared_ports(pod) if reach.get(f"{address}:{port}") == "open")
+            own = {"port": number, "pod": pod.name, "listening": listening}
+            starting = not listening and state.changed_within(TIME_TO_LISTEN, pod)
+            fail("target-port-refused", service, form="by-hand", in_progress=starting, **own, **facts)
 
 
 def _walk_addresses_by_hand(

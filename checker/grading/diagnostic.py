@@ -12,7 +12,7 @@ from typing import Any
 from checker.diagnosis.containers import container_spec
 from checker.diagnosis.dns import CONTROL, DNS_CONTROL
 from checker.diagnosis.probes import PROBED
-from checker.diagnosis.service import declared_ports, pods_behind, target_ports
+from checker.diagnosis.service import declared_ports, pods_behind, pods_by_hand, target_ports
 from checker.grading.observations import Observation
 from checker.model.state import REACH, State
 
@@ -40,6 +40,9 @@ class Reached(Observation[dict[str, str]]):
                 if address and pod.is_ready:
                     ports = {*target_ports(service, pod), *target_ports(service, pod).values(), *declared_ports(pod)}
                     targets |= {f"{address}:{port}" for port in ports}
+            if not service.spec.get("selector"):
+                for pod, port in pods_by_hand(state, service):
+                    targets |= {f"{pod.status['podIP']}:{one}" for one in (port, *declared_ports(pod)) if pod.is_ready}
         return {"do": "tcp", "to": sorted(targets)} if targets else None
 
     def read(self, seen: Any) -> dict[str, str]:
