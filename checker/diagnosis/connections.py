@@ -78,6 +78,22 @@ def explain_unreached(state: State, pod: Object, spec: dict[str, Any], log: str)
     return None
 
 
+def explain_asked(state: State, pod: Object, spec: dict[str, Any]) -> Fault | None:
+    """The fault of a Service of this cluster that a command asks for, without a word; None where each of them works."""
+    for host in dict.fromkeys([*hosts_asked(spec), *hosts_of_used_variables(state, pod, spec)]):
+        name, namespace = service_named(host, pod.namespace)
+        service = None if namespace in state.unlisted else state.find("Service", name, namespace)
+        try:
+            if service:
+                walk(state, service)
+            elif "." not in host and namespace not in state.unlisted:
+                explain_name(state, host, pod)
+        except NotPassed as end:
+            if end.fault.outcome == "failed":
+                return end.fault.within("probe-asks", container=spec["name"], pod=pod.name, host=host)
+    return None
+
+
 def explain_wrong_address(state: State, pod: Object, spec: dict[str, Any], log: str) -> Fault | None:
     """A Service that works, but that a container does not reach.
 

@@ -9,7 +9,7 @@ from typing import Any
 from checker.diagnosis.addresses import addresses_in
 from checker.diagnosis.component_words import words_of
 from checker.diagnosis.configuration import optional_and_missing
-from checker.diagnosis.connections import explain_unreached, explain_wrong_address
+from checker.diagnosis.connections import explain_asked, explain_unreached, explain_wrong_address
 from checker.diagnosis.containers import last_line, statuses_with_specs
 from checker.diagnosis.dns import explain_dns_down
 from checker.diagnosis.job import FAILED_TRIES
@@ -59,7 +59,7 @@ def refine_by_last_log_lines(state: State, pod: Object, fault: Fault) -> Fault |
             or explain_dns_down(state, log)
             or _explain_variables(state, pod, spec, log)
             or explain_log(state, pod, spec, log)
-            or _explain_probe_command(state, pod, spec, words_of(fault))
+            or _explain_probe_command(state, pod, spec, fault)
             or explain_unreached(state, pod, spec, log)
             or explain_wrong_address(state, pod, spec, log)
             or (explain_wait(state, pod, spec) if _waits(spec, fault) else None)
@@ -102,25 +102,25 @@ def _explain_variables(state: State, pod: Object, spec: dict[str, Any], log: str
     return None
 
 
-def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], log: str) -> NotPassed | None:
-    """The fault of what an exec probe asks for: a Service that lists only Pods which pass it, or a file of a volume.
+def _explain_probe_command(state: State, pod: Object, spec: dict[str, Any], fault: Fault) -> NotPassed | Fault | None:
+    """The fault of what an exec probe asks for: a file of a volume, or a Service.
 
-    log: what the probe got. None where it shows neither.
+    The Service may list only Pods which pass the probe. None where the probe shows neither.
     """
-    command = ((spec.get("readinessProbe") or {}).get("exec") or {}).get("command") or []
-    if command:
-        try:
-            explain_shared_file(pod, spec, log)
-        except NotPassed as end:
-            return end
-    for address in addresses_in(" ".join(command)):
-        service = state.find("Service", address.host.split(".")[0], pod.namespace)
-        try:
+    which, said = fault.cause.partition("-")[0], words_of(fault)
+    command = ((spec.get(f"{which}Probe") or {}).get("exec") or {}).get("command") or []
+    if not command or fault.facts.get("container") not in (None, spec["name"]):
+        return None
+    asks = {**spec, "command": [" ".join(command)], "args": []}
+    try:
+        explain_shared_file(pod, spec, said)
+        for address in addresses_in(" ".join(command)):
+            service = state.find("Service", address.host.split(".")[0], pod.namespace)
             if service:
-                explain_circle(state, pod, spec, service, last_line(log))
-        except NotPassed as end:
-            return end
-    return None
+                explain_circle(state, pod, spec, service, last_line(said))
+    except NotPassed as end:
+        return end
+    return explain_log(state, pod, asks, said) or explain_asked(state, pod, asks)
 
 
 def _log_lines(state: State, pod: Object, fault: Fault) -> Iterator[tuple[dict[str, Any], str]]:

@@ -9,6 +9,7 @@ import pytest
 from checker.diagnosis.addresses import configured_addresses
 from checker.diagnosis.explain import explained
 from checker.diagnosis.job import walk_cron_job
+from checker.grading.diagnostic import Reached
 from checker.model.fault import Failed
 from checker.model.state import REACH, Object, State
 
@@ -218,3 +219,200 @@ def test_a_run_that_goes_on_is_told_with_what_it_said_last(
     assert end.value.cause == "cronjob-run-goes-on"
     assert ("The last line of its log" in end.value.message) is bool(quoted)
     assert quoted in end.value.message
+
+
+# -- two containers, two servers -------------------------------------------------------------------------------------
+
+
+def _two(writer_at: str, reader_at: str, path: str, said: str, *, ready: bool = False) -> State:
+    write = {"command": ["sh", "-c", "while true; do date >> /var/log/app/a.log; sleep 1; done"]}
+    reader = container(
+        "tail", ports=[], command=["tail", "-f", path], volumeMounts=[{"name": "l", "mountPath": reader_at}]
+    )
+    writer = container("app", volumeMounts=[{"name": "l", "mountPath": writer_at}], **write)
+    end = {"exitCode": 1, "reason": "Error", "startedAt": ago(30), "finishedAt": ago(28)}
+    waits = {"waiting": {"reason": "CrashLoopBackOff"}}
+    how = {} if ready else {"container_state": waits, "last": end, "restarts": 4}
+    own = pod("scribe", containers=[reader, writer], ready=ready, **how)
+    own.spec["volumes"] = [{"name": "l", "emptyDir": {}}]
+    return state(own, logs={"scribe/tail": said})
+
+
+_MISSED = "tail: cannot open '/var/log/app/a.log' for reading: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("writer_at", "reader_at", "is_told"),
+    [
+        ("/var/log/app", "/logs", True),  # the reader has the volume elsewhere
+        ("/logs", "/var/log/app", True),  # the writer writes beside the volume
+        ("/var/log/app", "/var/log/app", False),
+        ("/var/log", "/var/log/app", False),
+    ],
+)
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_file_that_two_containers_do_not_share(writer_at: str, reader_at: str, is_told: bool, ready: bool) -> None:
+    found = _found(_two(writer_at, reader_at, "/var/log/app/a.log", _MISSED, ready=ready))
+    assert ("volume-at-other-path@Pod/scribe" in found) is is_told
+    assert all("Container app has" in found[root] for root in found if root.startswith("volume-at"))
+
+
+def test_a_file_that_was_missing_at_first_is_no_fault() -> None:
+    assert not _found(_two("/var/log/app", "/logs", "/logs/a.log", _MISSED + "Mon 12:00\n", ready=True))
+
+
+@pytest.mark.parametrize("namespace", ["learn", "back"])
+@pytest.mark.parametrize(
+    ("said", "host", "is_told"),
+    [
+        ("fetch failed: HTTP Error 503: Service Unavailable", "kv", True),
+        ("curl: (22) The requested URL returned error: 502", "kv", True),
+        ("Request failed with status code 500", "kv", True),
+        ("fetch failed: HTTP Error 404: Not Found", "kv", False),
+        ("GET /entries 503", "kv", False),  # what a server says of its own answers
+        ("fetch failed: HTTP Error 503: Service Unavailable", "core", False),  # what it needs works
+    ],
+)
+def test_a_server_that_answers_with_an_error_is_asked_what_it_needs(
+    said: str, host: str, is_told: bool, namespace: str
+) -> None:
+    needs = container(env=[{"name": "REDIS_HOST", "value": host}])
+    server = pod("core-1", labels={"app": "core"}, containers=[needs], ip="10.244.1.1", namespace=namespace)
+    service = obj("Service", "core", namespace=namespace, spec={"selector": {"app": "core"}, "ports": [{"port": 8080}]})
+    asks = container("edge", ports=[], env=[{"name": "CORE_URL", "value": f"http://core.{namespace}:8080/"}])
+    client = pod("edge", containers=[asks], ip="10.244.1.9", labels={"app": "edge"})
+    names = [obj("Namespace", one, namespace="") for one in ("learn", "back")]
+    reach = {REACH: {"10.244.1.1:8080": "open"}}
+    world = state(server, service, client, *names, logs={"edge/edge": f"{said}\n" * 4}, observations=reach)
+    found = _found(world)
+    assert ("name-unknown@Pod/core-1" in found) is is_told
+    assert all(said in found[root] for root in found)
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "words"),
+    [
+        (["redis-server", "--requirepass", "x1y2"], "NOAUTH Authentication required.", ["requirepass", "no password"]),
+        (["redis-server"], "WRONGPASS invalid username-password pair", []),
+    ],
+)
+def test_a_redis_that_wants_a_password(args: list[str], said: str, words: list[str]) -> None:
+    server = pod("vault", labels={"app": "vault"}, containers=[container("redis", args=args)])
+    asks = container("teller", ports=[], env=[{"name": "REDIS_HOST", "value": "vault"}])
+    client = pod("teller", containers=[asks], ip="10.244.1.9")
+    reach = {REACH: {"10.244.1.1:8080": "open"}}
+    world = state(
+        server,
+        client,
+        _service("vault", {"app": "vault"}),
+        slice_of("vault"),
+        logs={"teller/teller": f"{said}\n" * 4},
+        observations=reach,
+    )
+    found = _found(world)
+    assert list(found) == ["credentials-refused@Pod/teller"]
+    assert [word in found["credentials-refused@Pod/teller"] for word in ("requirepass", "no password")] == [
+        bool(words)
+    ] * 2
+    assert "x1y2" not in found["credentials-refused@Pod/teller"]
+
+
+# -- probes that look for files, addresses by hand -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "cause"),
+    [
+        (["cat", "/out/ready"], "cat: /out/ready: No such file or directory", "readiness-probe-fails"),
+        (["/bin/cat", "/out/ready"], "cat: /out/ready: No such file or directory", "readiness-probe-fails"),
+        (["catt", "/out/ready"], 'exec: "catt": executable file not found in $PATH', "probe-command-missing"),
+        (["bash", "-c", "curll x"], "bash: line 1: curll: command not found", "probe-command-missing"),
+    ],
+)
+@pytest.mark.parametrize("writer_at", ["", "/output"])
+def test_a_probe_that_begins_and_misses_a_file_is_no_missing_command(
+    command: list[str], said: str, cause: str, writer_at: str
+) -> None:
+    mounts = [{"name": "v", "mountPath": "/out"}]
+    asks = container("asks", readinessProbe={"exec": {"command": command}, "periodSeconds": 3}, volumeMounts=mounts)
+    beside = [{"name": "v", "mountPath": writer_at}] if writer_at else []
+    writer = container("app", command=["sh", "-c", "date > /out/ready; sleep 1000"], volumeMounts=beside)
+    own = pod("courier", containers=[asks, writer], ready=False, since=200)
+    own.spec["volumes"] = [{"name": "v", "emptyDir": {}}]
+    event = obj(
+        "Event",
+        "courier-1",
+        type="Warning",
+        reason="Unhealthy",
+        message=f"Readiness probe failed: {said}",
+        count=20,
+        lastTimestamp=ago(2),
+        involvedObject={"kind": "Pod", "name": "courier", "uid": own.uid, "fieldPath": "spec.containers{asks}"},
+    )
+    is_beside = writer_at and "No such file" in said
+    expected = "volume-at-other-path" if is_beside else cause
+    assert list(_found(state(own, event))) == [f"{expected}@Pod/courier"]
+
+
+@pytest.mark.parametrize(("port", "is_told"), [(6380, True), (6379, False)])
+def test_a_slice_by_hand_leads_to_a_port_that_is_closed(port: int, is_told: bool) -> None:
+    server = pod("old-bank", containers=[container("redis", ports=[{"containerPort": 6379}])], labels={"who": "bank"})
+    service = obj("Service", "bank", spec={"ports": [{"port": 6379}]})
+    by_hand = obj(
+        "EndpointSlice",
+        "bank-1",
+        metadata={"labels": {"kubernetes.io/service-name": "bank"}},
+        ports=[{"port": port}],
+        endpoints=[{"addresses": ["10.244.1.1"], "conditions": {"ready": True}}],
+    )
+    world = state(server, service, by_hand)
+    asked = Reached().question(world)
+    assert asked and f"10.244.1.1:{port}" in asked["to"]
+    world.observations[REACH] = {"10.244.1.1:6380": "refused", "10.244.1.1:6379": "open"}
+    found = _found(world)
+    assert list(found) == (["target-port-refused@Service/bank"] if is_told else [])
+    assert all("Pod old-bank listens on port 6379" in message for message in found.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["redis-cli", "-h", "queue", "ping"], "Could not connect to Redis at queue:6379: Connection refused"),
+        (["sh", "-c", "nc -z queue 6379"], ""),  # without a word
+        (["pg_isready", "-h", "queue"], "queue:5432 - no response"),
+        (["sh", "-c", "nc -z $QUEUE 6379"], ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("service", "selector", "root"),
+    [
+        ("queue", "queues", "service-selects-nothing@Service/queue"),
+        ("queues", "queue", "name-unknown@Pod/worker"),
+        ("queue", "queue", "readiness-probe-fails@Pod/worker"),  # what it asks for works
+    ],
+)
+def test_a_probe_that_asks_another_server(
+    command: list[str], said: str, service: str, selector: str, root: str
+) -> None:
+    probe = {"exec": {"command": command}, "periodSeconds": 3}
+    asks = container("app", ports=[], env=[{"name": "QUEUE", "value": "queue"}], readinessProbe=probe)
+    own = pod("worker", containers=[asks], ready=False, since=200, ip="10.244.1.7", labels={"app": "worker"})
+    server = pod("server", containers=[container(ports=[{"containerPort": 6379}])], labels={"app": "queue"})
+    event = obj(
+        "Event",
+        "worker-1",
+        type="Warning",
+        reason="Unhealthy",
+        message=f"Readiness probe failed: {said}",
+        count=20,
+        lastTimestamp=ago(2),
+        involvedObject={"kind": "Pod", "name": "worker", "uid": own.uid, "fieldPath": "spec.containers{app}"},
+    )
+    ports = (
+        {"ports": [{"port": 6379}]} if "pg_isready" not in command else {"ports": [{"port": 5432, "targetPort": 6379}]}
+    )
+    reach = {REACH: {"10.244.1.1:6379": "open"}}
+    world = state(
+        own, server, _service(service, {"app": selector}, **ports), slice_of(service), event, observations=reach
+    )
+    assert next(iter(_found(world))) == root
