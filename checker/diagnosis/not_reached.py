@@ -99,6 +99,7 @@ class Attempt:
         }
 
 
+NOT_ASKED_ABOUT = "server-elsewhere"  # of `cannot-list`: the server that answers with an error is elsewhere
 OUT_OF_SIGHT = "pod-of-address"  # of `cannot-list`: a Pod of another namespace may have the address
 
 
@@ -205,7 +206,7 @@ def explain_complaints(state: State, pod: Object, spec: dict[str, Any], found: l
                 return fault
             return fault.within("container-says", container=spec["name"], pod=pod.name, quote=complaint.line)
         except Unknown as end:
-            if end.fault.form == OUT_OF_SIGHT:
+            if end.fault.form in (OUT_OF_SIGHT, NOT_ASKED_ABOUT):
                 out_of_sight = out_of_sight or end
     if out_of_sight:
         raise out_of_sight
@@ -323,11 +324,15 @@ def _explain(attempt: Attempt) -> None:
 
 def _explain_answer(attempt: Attempt) -> None:
     """A Service's Pods answer with an error of their own: what they need themselves."""
-    name, namespace = service_named(attempt.address.host, attempt.pod.namespace)
-    if attempt.address.host in LOCAL or is_address(attempt.address.host) or namespace in attempt.state.unlisted:
+    host = attempt.address.host
+    name, namespace = service_named(host, attempt.pod.namespace)
+    is_outside = host.removesuffix(".svc.cluster.local").removesuffix(".svc").count(".") > 1
+    if host in LOCAL or is_address(host) or is_outside or not attempt.is_sure:
         return
+    if not all(attempt.state.can_see(kind, namespace) for kind in ("Service", "Pod")):
+        unknown("cannot-list", attempt.pod, form=NOT_ASKED_ABOUT, elsewhere=namespace, **attempt.facts)
     service = attempt.state.find("Service", name, namespace)
-    if service and attempt.is_sure:
+    if service:
         explain_server_error(attempt.state, attempt.pod, service)
 
 
