@@ -6,6 +6,7 @@ And for two containers: both run → share a network → the name that the one u
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,8 @@ class Container:
     answer: the answer from its first published port, or None.
     answers_inside: what a guestbook answers from within; None where it was not asked.
     began_with_data: of a Redis, whether it found data when its container was new; None where that is not known.
+    app_from: where the app's file comes from: "image", "container" (it was mounted there, or copied into the container,
+    and the image has no such file), or "mount" (a mount covers its folder). None where that is not known.
     """
 
     raw: dict[str, Any]
@@ -38,6 +41,7 @@ class Container:
     answer: Answer | None = None
     answers_inside: dict[str, Any] | None = None
     began_with_data: bool | None = None
+    app_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +106,13 @@ class Container:
     def is_guestbook(self) -> bool:
         """Whether the app of the course runs in it (or was meant to)."""
         return any("app.py" in word for word in self.command) or self.service == "guestbook"
+
+    @property
+    def app_path(self) -> str:
+        """The absolute path of the app's file in the container; empty if the command does not name it."""
+        words = [word for one in self.command for word in one.split()]  # `sh -c` has several words in one
+        name = next((word for word in words if word.endswith("app.py")), "")
+        return posixpath.join("/", self.raw["Config"].get("WorkingDir") or "", name) if name else ""
 
     @property
     def is_redis(self) -> bool:

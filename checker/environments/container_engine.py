@@ -2,7 +2,7 @@
 
 An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes. It also holds what
 was seen of running containers: the ports on which they listen, and the answers through their published ports. Of the
-app it holds the answers that a program of the lab got inside the container.
+app it holds the answers that a program of the lab got inside the container, and whether its file comes from the image.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class ContainerEngineEnvironment:
             "answer": None,
             "asked": None,
             "began_with_data": None,
+            "app_from": None,
         }
         if container.is_redis:
             seen["began_with_data"] = began_with_data(self._log(container))
@@ -136,6 +137,7 @@ class ContainerEngineEnvironment:
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
             seen["asked"] = self._ask_within(container, wanted.program_in_app)
+            seen["app_from"] = self._app_from(container)
         return seen
 
     def _log(self, container: Container, *options: str) -> str:
@@ -152,6 +154,20 @@ class ContainerEngineEnvironment:
         except Problem:
             return None
         return listening(tables)
+
+    def _app_from(self, container: Container) -> str | None:
+        """Where the app's file in a container comes from: see Container.app_from."""
+        path = container.app_path
+        if not path:
+            return None
+        mount = container.mount_at(path)
+        if mount and mount["Destination"].rstrip("/") != path:
+            return "mount"
+        try:
+            changes = self._ask("diff", container.name)
+        except Problem:
+            return None
+        return "container" if is_added(path, changes) else "image"
 
     def _ask_within(self, container: Container, program: str) -> dict[str, Any] | None:
         try:
@@ -248,6 +264,15 @@ def began_with_data(log: str) -> bool | None:
     first_start, ready, _ = log.partition("Ready to accept connections")
     empty = "keys loaded: 0," in first_start and "DB loaded from incr file" not in first_start
     return "DB loaded from" in first_start and not empty if ready else None
+
+
+def is_added(path: str, changes: str) -> bool:
+    """Whether a file is not in the image of a container. changes: the output of `docker diff`.
+
+    For a mount of a file that the image does not have, the engine adds an empty file to the container.
+    Source: https://docs.docker.com/reference/cli/docker/container/diff/
+    """
+    return f"A {path}" in changes.splitlines()
 
 
 def listening(tables: str) -> list[list[Any]]:
@@ -352,7 +377,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
         "Config": {
             "Env": env,
             "Labels": labels,
-            **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd")},
+            **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd", "WorkingDir")},
         },
         "HostConfig": {"PortBindings": (inspect.get("HostConfig") or {}).get("PortBindings")},
         "NetworkSettings": {"Ports": network.get("Ports"), "Networks": networks},

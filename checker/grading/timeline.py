@@ -442,8 +442,8 @@ class Timeline:
         return [rs for rs in sets if rs.uid in owners]
 
     def replacements(self, deployment: str) -> list[Replacement]:
-        """Every Pod of the Deployment that was deleted although its ReplicaSet needed it, with its successor, oldest
-        first.
+        """Every Pod of the Deployment that had been ready and was deleted although its ReplicaSet needed it, with its
+        successor, oldest first.
 
         A Pod that is deleted because its ReplicaSet was scaled down does not count. Then there are more Pods than the
         ReplicaSet asks for when the Pod is deleted. The observer learns the two numbers by two watches, so the number
@@ -454,7 +454,7 @@ class Timeline:
             pods = [pod for _, pod in self._pods_of({uid})]
             for pod in pods:
                 gone = pod["deleted"]
-                if not gone or not pod["ready"]:
+                if not gone or not 0 < pod["ready"] <= gone:  # it may become ready while it terminates
                     continue
                 alive = sum(p["added"] < gone and (not p["deleted"] or p["deleted"] >= gone) for p in pods)
                 successors = [

@@ -4,6 +4,7 @@ The first comes from the objects, and everything else from the timeline.
 """
 
 from math import inf
+from typing import Any
 
 from checker.sdk import (
     ImageName,
@@ -42,15 +43,28 @@ def fail_if_made_fast(state: State, deployment: Object, replicaset: Object | Non
     template counts.
     """
     template = replicaset or deployment
-    for container in template.containers:
-        if ImageName.parse(container["image"]).without_path != "guestbook:v1":
-            continue
+    for container in app_containers(template):
         value = state.env(template, container).get("STARTUP_SECONDS", "")
         if isinstance(value, Redacted):
             unknown("not-observed", deployment, form="start-not-readable", start=SLOW)
         if not is_slow(value):
             form = "while-scaled" if replicaset else ""
             fail("slow-start-removed", deployment, form=form, value=value, start=SLOW)
+
+
+def app_containers(template: Object) -> list[dict[str, Any]]:
+    """The containers of a Pod template that run the app: a sidecar may run another program of the same image.
+
+    If no command shows that it starts the app, these are all containers of the image.
+    """
+    of_image = [c for c in template.containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
+    return [c for c in of_image if starts_app(c)] or of_image
+
+
+def starts_app(container: dict[str, Any]) -> bool:
+    """Whether a container starts the app: the command of its image does, and so does a command that names app.py."""
+    words = [*(container.get("command") or []), *(container.get("args") or [])]
+    return not words or any("app.py" in word for word in words)
 
 
 def is_slow(seconds: str) -> bool:
@@ -131,7 +145,7 @@ def require_no_loss(state: State, timeline: Timeline, deployment: Object, servic
             "errors": lost,
         }
         for rs in sets:
-            bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
+            bare = [c["name"] for c in app_containers(rs) if not c.get("readinessProbe")]
             if bare:
                 fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
         fail("requests-lost", deployment, **facts)
