@@ -19,7 +19,8 @@ from checker.model.fault import fail
 from checker.model.image_name import ImageName
 from checker.model.spelling import is_address, nearest
 
-PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+PROJECT, SERVICE, NUMBER = (f"com.docker.compose.{name}" for name in ("project", "service", "container-number"))
+STARTS_APP = re.compile(r"\S*app\.py\b|(?<!\S)-m app\b")  # `python3 app.py`, `python3 -m app`
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,16 @@ class Container:
     @property
     def is_guestbook(self) -> bool:
         """Whether the app of the course runs in it (or was meant to)."""
-        return any("app.py" in word for word in self.command) or self.service == "guestbook"
+        return bool(STARTS_APP.search(" ".join(self.command))) or self.service == "guestbook"
 
     @property
     def app_path(self) -> str:
         """The absolute path of the app's file in the container; empty if the command does not name it."""
-        words = [word for one in self.command for word in one.split()]  # `sh -c` has several words in one
-        name = next((word for word in words if word.endswith("app.py")), "")
-        return posixpath.join("/", self.raw["Config"].get("WorkingDir") or "", name) if name else ""
+        found = STARTS_APP.search(" ".join(self.command))
+        if not found:
+            return ""
+        file = "app.py" if found[0].startswith("-m") else found[0]
+        return posixpath.join("/", self.raw["Config"].get("WorkingDir") or "", file)
 
     @property
     def is_redis(self) -> bool:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from checker.diagnosis.host_container import PROJECT, Container
+from checker.diagnosis.host_container import NUMBER, PROJECT, SERVICE, Container
 from checker.environments.base import hand_over, run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -249,6 +249,16 @@ def _observation_of(lab: Lab) -> EngineObservation:
     raise problem("lab-without-engine-observation", lab=lab.number, folder=lab.folder)
 
 
+def is_of_project(inspect: dict[str, Any]) -> bool:
+    """Whether compose created a container.
+
+    An image that compose has built has compose's labels for the project and the service, too, and every container from
+    this image gets them. Compose numbers its own containers.
+    Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
+    """
+    return NUMBER in (inspect["Config"].get("Labels") or {})
+
+
 def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:
     """Whether a container was made for the lab: from its image, in its project, or by its name."""
     labels = inspect["Config"].get("Labels") or {}
@@ -353,9 +363,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
     config, network = inspect["Config"], inspect.get("NetworkSettings") or {}
     env = [e for e in config.get("Env") or [] if e.split("=")[0] in ("REDIS_HOST", "VERSION", "HOST", "PORT")]
     labels = {
-        k: v
-        for k, v in (config.get("Labels") or {}).items()
-        if k.startswith("com.docker.compose.") and k.endswith(("project", "service"))
+        k: v for k, v in (config.get("Labels") or {}).items() if k in (PROJECT, SERVICE) and is_of_project(inspect)
     }
     networks = {
         name: {key: attached.get(key) for key in ("Aliases", "DNSNames", "Links")}

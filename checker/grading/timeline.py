@@ -26,7 +26,7 @@ from checker.model.verdict import fail, unknown
 
 @dataclass(frozen=True)
 class Scaling:
-    """A Deployment's number of replicas was raised: when (seconds since 1970), from how many, to how many."""
+    """A Deployment's number of replicas was changed: when (seconds since 1970), from how many, to how many."""
 
     at: float
     before: int
@@ -296,8 +296,15 @@ class Timeline:
 
         An earlier Deployment of that name does not count.
         """
+        return [change for change in self.replica_changes(deployment) if change.after > change.before]
+
+    def replica_changes(self, deployment: Object) -> list[Scaling]:
+        """Every time that the replicas of this Deployment were raised or lowered, oldest first.
+
+        An earlier Deployment of that name does not count.
+        """
         changes = self._seen["replicas"].get(deployment.uid, {}).get("changes", [])
-        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before]
+        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after != before]
 
     def _sets_of(self, deployment: str) -> dict[str, dict[str, Any]]:
         """The ReplicaSets of a Deployment that were seen, by uid, as the observer notes them."""

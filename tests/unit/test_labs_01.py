@@ -18,7 +18,13 @@ import pytest
 from checker import recording
 from checker.diagnosis.host_container import Container
 from checker.environments import container_engine
-from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
+from checker.environments.container_engine import (
+    ContainerEngineEnvironment,
+    _pruned,
+    _pruned_image,
+    _request,
+    began_with_data,
+)
 from checker.grading.grade import judge
 from checker.grading.labs import load_lab, load_module, program
 from checker.model.verdict import Verdict
@@ -159,11 +165,27 @@ def test_the_default_greeting_is_the_apps() -> None:
         ([None, ["/bin/sh", "-c", "python3 -u /srv/app.py"]], "/app", "/srv/app.py"),
         ([None, ["sleep", "9"]], "/app", ""),
         ([["python3"], ["app.py"]], "", "/app.py"),
+        ([["python3", "-u", "-m", "app"], None], "/srv", "/srv/app.py"),
+        ([["python3", "-m", "apps"], None], "/srv", ""),
     ],
 )
 def test_the_path_of_the_app(command: list[list[str] | None], folder: str, path: str) -> None:
     config = {"Entrypoint": command[0], "Cmd": command[1], "WorkingDir": folder, "Image": "my-guestbook:v1"}
-    assert Container({"Name": "/one", "Config": config}, 0.0).app_path == path
+    container = Container({"Name": "/one", "Config": config}, 0.0)
+    assert container.app_path == path and container.is_guestbook is bool(path)
+
+
+def test_labels_that_compose_gave_to_an_image_make_no_container_of_the_project() -> None:
+    labels = {"com.docker.compose.project": "my-guestbook", "com.docker.compose.service": "web", "other": "x"}
+
+    def kept(**more: str) -> dict[str, str]:
+        config = {"Labels": {**labels, **more}, "Image": "my-guestbook:v1"}
+        inspect = {"Id": "1", "Name": "/one", "Created": "", "Image": "i", "State": {}, "Config": config}
+        pruned: dict[str, str] = _pruned(inspect)["Config"]["Labels"]
+        return pruned
+
+    assert kept() == {}
+    assert kept(**{"com.docker.compose.container-number": "1"}) == {k: labels[k] for k in labels if k != "other"}
 
 
 def test_where_the_file_of_the_app_comes_from() -> None:
