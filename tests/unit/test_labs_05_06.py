@@ -86,6 +86,22 @@ def test_a_sidecar_of_the_same_image_needs_no_slow_start_and_no_probe() -> None:
 
 
 @pytest.mark.parametrize(
+    "scaled, found",
+    [(-1.0, ""), (0.5, "scaled-meanwhile"), (1.5, ""), (2.5, "")],  # the new Pod is ready after two seconds
+)
+def test_the_number_of_replicas_stays_while_a_pod_is_replaced(scaled: float, found: str) -> None:
+    state, timeline = solved(DEPLOYMENTS)
+    (owner,) = (owner for owner in timeline["replicas"].values() if owner["kind"] == "Deployment")
+    timeline["pods"] = {uid: one for uid, one in timeline["pods"].items() if not one["deleted"]}
+    at = timeline["until"] - 20
+    replace(timeline, next(one["name"] for one in timeline["pods"].values() if 0 < one["ready"] < at), at)
+    owner["changes"].append([at + scaled, 7])
+    verdict = next(task for task in judge(DEPLOYMENTS, state).tasks if task.id == "one-replaced")
+    assert (verdict.fault.form if verdict.fault else "") == found
+    assert verdict.verdict == ("failed" if found else "passed")
+
+
+@pytest.mark.parametrize(
     "command, starts",
     [({}, True), ({"args": ["sleep"]}, False), ({"command": ["sh", "-c", "exec python3 app.py"]}, True)],
 )
