@@ -36,7 +36,7 @@ from checker.grading.observations import running_pods, service_address
 # -- how observations read -------------------------------------------------------------------------------------------
 from checker.grading.observations import Lookup
 from checker.grading.shapes import AnswerShape, Count, Counted, Lookups, Number, conforms
-from checker.grading.timeline import Drain, Rollout, Restart, Scaling, Timeline
+from checker.grading.timeline import Drain, Replacement, Rollout, Restart, Scaling, Timeline
 from checker.grading.timeline import NotReadyInterval
 from checker.grading.timeline import FirstLineInterval
 from checker.grading.timeline import Interval as NodeInterval

@@ -6,6 +6,7 @@ And for two containers: both run → share a network → the name that the one u
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,8 @@ from checker.model.fault import fail
 from checker.model.image_name import ImageName
 from checker.model.spelling import is_address, nearest
 
-PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+PROJECT, SERVICE, NUMBER = (f"com.docker.compose.{name}" for name in ("project", "service", "container-number"))
+STARTS_APP = re.compile(r"\S*app\.py\b|(?<!\S)-m app\b")  # `python3 app.py`, `python3 -m app`
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Container:
     answer: the answer from its first published port, or None.
     answers_inside: what a guestbook answers from within; None where it was not asked.
     began_with_data: of a Redis, whether it found data when its container was new; None where that is not known.
+    app_from: where the app's file comes from: "image", "container" (it was mounted there, or copied into the container,
+    and the image has no such file), or "mount" (a mount covers its folder). None where that is not known.
     """
 
     raw: dict[str, Any]
@@ -38,6 +42,7 @@ class Container:
     answer: Answer | None = None
     answers_inside: dict[str, Any] | None = None
     began_with_data: bool | None = None
+    app_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -101,7 +106,16 @@ class Container:
     @property
     def is_guestbook(self) -> bool:
         """Whether the app of the course runs in it (or was meant to)."""
-        return any("app.py" in word for word in self.command) or self.service == "guestbook"
+        return bool(STARTS_APP.search(" ".join(self.command))) or self.service == "guestbook"
+
+    @property
+    def app_path(self) -> str:
+        """The absolute path of the app's file in the container; empty if the command does not name it."""
+        found = STARTS_APP.search(" ".join(self.command))
+        if not found:
+            return ""
+        file = "app.py" if found[0].startswith("-m") else found[0]
+        return posixpath.join("/", self.raw["Config"].get("WorkingDir") or "", file)
 
     @property
     def is_redis(self) -> bool:

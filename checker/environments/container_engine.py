@@ -2,7 +2,7 @@
 
 An `Engine` observation holds what `docker inspect` says of the lab's containers, images and volumes. It also holds what
 was seen of running containers: the ports on which they listen, and the answers through their published ports. Of the
-app it holds the answers that a program of the lab got inside the container.
+app it holds the answers that a program of the lab got inside the container, and whether its file comes from the image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from checker.diagnosis.host_container import PROJECT, Container
+from checker.diagnosis.host_container import NUMBER, PROJECT, SERVICE, Container
 from checker.environments.base import hand_over, run_script
 from checker.grading.container_engine import EngineObservation
 from checker.grading.labs import Lab, all_labs, load_lab
@@ -126,6 +126,7 @@ class ContainerEngineEnvironment:
             "answer": None,
             "asked": None,
             "began_with_data": None,
+            "app_from": None,
         }
         if container.is_redis:
             seen["began_with_data"] = began_with_data(self._log(container))
@@ -136,6 +137,7 @@ class ContainerEngineEnvironment:
             seen["listening"] = self._listening(container)
             seen["answer"] = _request(container)
             seen["asked"] = self._ask_within(container, wanted.program_in_app)
+            seen["app_from"] = self._app_from(container)
         return seen
 
     def _log(self, container: Container, *options: str) -> str:
@@ -152,6 +154,20 @@ class ContainerEngineEnvironment:
         except Problem:
             return None
         return listening(tables)
+
+    def _app_from(self, container: Container) -> str | None:
+        """Where the app's file in a container comes from: see Container.app_from."""
+        path = container.app_path
+        if not path:
+            return None
+        mount = container.mount_at(path)
+        if mount and mount["Destination"].rstrip("/") != path:
+            return "mount"
+        try:
+            changes = self._ask("diff", container.name)
+        except Problem:
+            return None
+        return "container" if is_added(path, changes) else "image"
 
     def _ask_within(self, container: Container, program: str) -> dict[str, Any] | None:
         try:
@@ -233,6 +249,16 @@ def _observation_of(lab: Lab) -> EngineObservation:
     raise problem("lab-without-engine-observation", lab=lab.number, folder=lab.folder)
 
 
+def is_of_project(inspect: dict[str, Any]) -> bool:
+    """Whether compose created a container.
+
+    An image that compose has built has compose's labels for the project and the service, too, and every container from
+    this image gets them. Compose numbers its own containers.
+    Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
+    """
+    return NUMBER in (inspect["Config"].get("Labels") or {})
+
+
 def _belongs_to(name: str, inspect: dict[str, Any]) -> bool:
     """Whether a container was made for the lab: from its image, in its project, or by its name."""
     labels = inspect["Config"].get("Labels") or {}
@@ -248,6 +274,15 @@ def began_with_data(log: str) -> bool | None:
     first_start, ready, _ = log.partition("Ready to accept connections")
     empty = "keys loaded: 0," in first_start and "DB loaded from incr file" not in first_start
     return "DB loaded from" in first_start and not empty if ready else None
+
+
+def is_added(path: str, changes: str) -> bool:
+    """Whether a file is not in the image of a container. changes: the output of `docker diff`.
+
+    For a mount of a file that the image does not have, the engine adds an empty file to the container.
+    Source: https://docs.docker.com/reference/cli/docker/container/diff/
+    """
+    return f"A {path}" in changes.splitlines()
 
 
 def listening(tables: str) -> list[list[Any]]:
@@ -328,9 +363,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
     config, network = inspect["Config"], inspect.get("NetworkSettings") or {}
     env = [e for e in config.get("Env") or [] if e.split("=")[0] in ("REDIS_HOST", "VERSION", "HOST", "PORT")]
     labels = {
-        k: v
-        for k, v in (config.get("Labels") or {}).items()
-        if k.startswith("com.docker.compose.") and k.endswith(("project", "service"))
+        k: v for k, v in (config.get("Labels") or {}).items() if k in (PROJECT, SERVICE) and is_of_project(inspect)
     }
     networks = {
         name: {key: attached.get(key) for key in ("Aliases", "DNSNames", "Links")}
@@ -352,7 +385,7 @@ def _pruned(inspect: dict[str, Any]) -> dict[str, Any]:
         "Config": {
             "Env": env,
             "Labels": labels,
-            **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd")},
+            **{k: config.get(k) for k in ("Image", "Hostname", "Entrypoint", "Cmd", "WorkingDir")},
         },
         "HostConfig": {"PortBindings": (inspect.get("HostConfig") or {}).get("PortBindings")},
         "NetworkSettings": {"Ports": network.get("Ports"), "Networks": networks},

@@ -46,6 +46,7 @@ class EngineView:
                 Answer(**c["answer"]) if c["answer"] else None,
                 c["asked"],
                 c["began_with_data"],
+                c.get("app_from"),  # an older recording does not have it
             )
             for c in self._seen["containers"]
         ]

@@ -26,7 +26,7 @@ from checker.model.verdict import fail, unknown
 
 @dataclass(frozen=True)
 class Scaling:
-    """A Deployment's number of replicas was raised: when (seconds since 1970), from how many, to how many."""
+    """A Deployment's number of replicas was changed: when (seconds since 1970), from how many, to how many."""
 
     at: float
     before: int
@@ -296,8 +296,15 @@ class Timeline:
 
         An earlier Deployment of that name does not count.
         """
+        return [change for change in self.replica_changes(deployment) if change.after > change.before]
+
+    def replica_changes(self, deployment: Object) -> list[Scaling]:
+        """Every time that the replicas of this Deployment were raised or lowered, oldest first.
+
+        An earlier Deployment of that name does not count.
+        """
         changes = self._seen["replicas"].get(deployment.uid, {}).get("changes", [])
-        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after > before]
+        return [Scaling(at, before, after) for (_, before), (at, after) in pairwise(changes) if after != before]
 
     def _sets_of(self, deployment: str) -> dict[str, dict[str, Any]]:
         """The ReplicaSets of a Deployment that were seen, by uid, as the observer notes them."""
@@ -442,8 +449,8 @@ class Timeline:
         return [rs for rs in sets if rs.uid in owners]
 
     def replacements(self, deployment: str) -> list[Replacement]:
-        """Every Pod of the Deployment that was deleted although its ReplicaSet needed it, with its successor, oldest
-        first.
+        """Every Pod of the Deployment that had been ready and was deleted although its ReplicaSet needed it, with its
+        successor, oldest first.
 
         A Pod that is deleted because its ReplicaSet was scaled down does not count. Then there are more Pods than the
         ReplicaSet asks for when the Pod is deleted. The observer learns the two numbers by two watches, so the number
@@ -454,7 +461,7 @@ class Timeline:
             pods = [pod for _, pod in self._pods_of({uid})]
             for pod in pods:
                 gone = pod["deleted"]
-                if not gone or not pod["ready"]:
+                if not gone or not 0 < pod["ready"] <= gone:  # it may become ready while it terminates
                     continue
                 alive = sum(p["added"] < gone and (not p["deleted"] or p["deleted"] >= gone) for p in pods)
                 successors = [

@@ -19,9 +19,11 @@ from checker.sdk import (
     require_container_reaches,
     require_container_runs,
     task,
+    unknown,
 )
 
 IMAGE, PROJECT = "my-guestbook:v1", "my-guestbook"
+DEFAULT_GREETING = "Welcome to the guestbook!"  # what the app says without the variable (lessons/guestbook/app.py)
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,51 @@ def built_image(engine: EngineView) -> dict[str, Any]:
     return image
 
 
+def greeting_of(image: dict[str, Any]) -> str | None:
+    """The greeting that an image sets; None where it sets none."""
+    return dict(variable.partition("=")[::2] for variable in image["Env"]).get("GREETING")
+
+
+def require_own_greeting(engine: EngineView, image: dict[str, Any]) -> None:
+    """Raises Failed if the greeting of an image is empty, or the one that the app says without the variable."""
+    greeting = greeting_of(image)
+    if greeting in ("", DEFAULT_GREETING):
+        form = "default-greeting" if greeting else "empty-greeting"
+        fail("image-not-built", Ref("Image", engine.named(IMAGE)), form=form, greeting=greeting)
+
+
+def require_app_in_image(engine: EngineView, image: dict[str, Any]) -> None:
+    """Raises Failed if a container shows that the image does not hold the app.
+
+    Raises Unknown if the app's folder is covered by a mount in every container in which the app runs.
+    """
+    made = [c for c in engine.containers if c.image_id == image["Id"] and c.app_from]
+    name = engine.named(IMAGE)
+    for container in made:
+        if container.app_from == "container":
+            fail("app-not-in-image", Ref("Image", name), container=container.name, path=container.app_path)
+    if made and all(container.app_from == "mount" for container in made):
+        mount = made[0].mount_at(made[0].app_path) or {}
+        unknown(
+            "app-not-in-image",
+            Ref("Image", name),
+            form="covered",
+            mount=mount.get("Destination", ""),
+            container=made[0].name,
+            path=made[0].app_path,
+        )
+
+
 def is_own_build(image: dict[str, Any]) -> bool:
-    """Whether an image holds a greeting, as the task asks for and as no image of the course does."""
-    return not image["course"] and any(variable.startswith("GREETING=") for variable in image["Env"])
+    """Whether an image sets a greeting, as the task asks for and as no image of the course does."""
+    return not image["course"] and greeting_of(image) is not None
 
 
 @task("image-built", observe=ENGINE)
 def image_is_built(state: State, engine: EngineView) -> None:
-    built_image(engine)
+    image = built_image(engine)
+    require_own_greeting(engine, image)
+    require_app_in_image(engine, image)
 
 
 @task("container-answers", observe=ENGINE)

@@ -4,12 +4,14 @@ The first comes from the objects, and everything else from the timeline.
 """
 
 from math import inf
+from typing import Any
 
 from checker.sdk import (
     ImageName,
     NotPassed,
     Object,
     Redacted,
+    Replacement,
     Scaling,
     State,
     Timeline,
@@ -23,6 +25,7 @@ TRAFFIC = Traffic("guestbook", "/hostname")
 SLOW = 4  # seconds that the app takes to start: STARTUP_SECONDS in files/guestbook.yaml
 REPLICAS = 5  # as many as the Deployment is scaled to
 SETTLE = 2.0  # seconds after the last replica's first answer in which a loss still counts
+SKEW = 1.0  # seconds by which the observer may see one kind of object later than another one
 PATIENCE = 30.0  # seconds within which every ready Pod has long been sent a request
 
 
@@ -42,15 +45,28 @@ def fail_if_made_fast(state: State, deployment: Object, replicaset: Object | Non
     template counts.
     """
     template = replicaset or deployment
-    for container in template.containers:
-        if ImageName.parse(container["image"]).without_path != "guestbook:v1":
-            continue
+    for container in app_containers(template):
         value = state.env(template, container).get("STARTUP_SECONDS", "")
         if isinstance(value, Redacted):
             unknown("not-observed", deployment, form="start-not-readable", start=SLOW)
         if not is_slow(value):
             form = "while-scaled" if replicaset else ""
             fail("slow-start-removed", deployment, form=form, value=value, start=SLOW)
+
+
+def app_containers(template: Object) -> list[dict[str, Any]]:
+    """The containers of a Pod template that run the app: a sidecar may run another program of the same image.
+
+    If no command shows that it starts the app, these are all containers of the image.
+    """
+    of_image = [c for c in template.containers if ImageName.parse(c["image"]).without_path == "guestbook:v1"]
+    return [c for c in of_image if starts_app(c)] or of_image
+
+
+def starts_app(container: dict[str, Any]) -> bool:
+    """Whether a container starts the app: the command of its image does, and so does a command that names app.py."""
+    words = [*(container.get("command") or []), *(container.get("args") or [])]
+    return not words or any("app.py" in word for word in words)
 
 
 def is_slow(seconds: str) -> bool:
@@ -84,9 +100,26 @@ def require_replicas(state: State, deployment: Object, wanted: int) -> None:
 @task("one-replaced", observe=TRAFFIC)
 def a_lost_pod_is_replaced(state: State, timeline: Timeline) -> None:
     deployment = guestbook(state)
-    if not timeline.replacements("guestbook"):
-        timeline.require_watched(state)
-        fail("pod-never-replaced", deployment, **watched(timeline))
+    changed = None
+    for lost in timeline.replacements("guestbook"):
+        changed = changed_meanwhile(timeline, deployment, lost)
+        if changed is None:
+            return
+    timeline.require_watched(state)
+    if changed:
+        facts = {"before": changed.before, "after": changed.after}
+        fail("pod-never-replaced", deployment, form="scaled-meanwhile", **facts)
+    fail("pod-never-replaced", deployment, **watched(timeline))
+
+
+def changed_meanwhile(timeline: Timeline, deployment: Object, lost: Replacement) -> Scaling | None:
+    """The first change of the number of replicas between the deletion of a Pod and the time at which its successor was
+    ready; None if there was none.
+
+    The observer sees Pods and Deployments by two watches, so a change in the last moment does not count.
+    """
+    changes = timeline.replica_changes(deployment)
+    return next((change for change in changes if lost.deleted < change.at < lost.ready - SKEW), None)
 
 
 @task("scaled-without-loss", observe=TRAFFIC)
@@ -131,7 +164,7 @@ def require_no_loss(state: State, timeline: Timeline, deployment: Object, servic
             "errors": lost,
         }
         for rs in sets:
-            bare = [c["name"] for c in rs.containers if not c.get("readinessProbe")]
+            bare = [c["name"] for c in app_containers(rs) if not c.get("readinessProbe")]
             if bare:
                 fail("no-readiness-probe", deployment, container=bare[0], replicaset=rs.name, **facts)
         fail("requests-lost", deployment, **facts)

@@ -5,7 +5,7 @@ The autoscaler is graded from its own status, its effect from the timeline of th
 
 from typing import Any
 
-from checker.sdk import Object, State, Timeline, Traffic, fail, task, unknown
+from checker.sdk import Object, Scaling, State, Timeline, Traffic, fail, quantity, task, unknown
 
 LEAST, MOST = 2, 4
 FIRST_READING = 60  # seconds in which a new autoscaler may have read nothing yet
@@ -54,15 +54,40 @@ def autoscaler_adds_replicas(state: State, timeline: Timeline) -> None:
     if not raised:
         timeline.require_watched(state)
         fail("replicas-not-scaled", scaler, replicas=deployment.spec["replicas"], **readings(scaler))
-    changed = scaler.status.get("lastScaleTime")
-    ago = [round(state.now.timestamp() - s.at) for s in raised]
-    by_autoscaler = changed and any(abs(state.age(changed) - seconds) <= SAME for seconds in ago)
-    if by_autoscaler:
+    ago = round(state.now.timestamp() - raised[-1].at)
+    facts = {"most": max(int(s.after) for s in raised), "ago": ago}
+    if not scaler.status.get("lastScaleTime"):
+        fail("replicas-not-scaled", scaler, form="by-hand", changed="", **facts)
+    changed = state.age(scaler.status["lastScaleTime"])
+    last = change_of_autoscaler(timeline.replica_changes(deployment), state.now.timestamp() - changed)
+    if last and last.after > max(last.before, LEAST):
         return
-    facts = {"most": max(int(s.after) for s in raised), "ago": ago[-1]}
-    if changed and state.age(changed) < min(ago) - SAME:  # its status tells of its last change only
-        unknown("replicas-not-scaled", scaler, form="changed-since", changed=round(state.age(changed)), **facts)
-    fail("replicas-not-scaled", scaler, form="by-hand", changed=round(state.age(changed)) if changed else "", **facts)
+    if (last and last.at > raised[-1].at) or changed < ago - SAME:  # its status tells of its last change only
+        if min(deployment.spec["replicas"], replicas_asked_for(scaler, deployment)) > LEAST:
+            return
+        unknown("replicas-not-scaled", scaler, form="changed-since", changed=round(changed), **facts)
+    fail("replicas-not-scaled", scaler, form="by-hand", changed=round(changed), **facts)
+
+
+def change_of_autoscaler(changes: list[Scaling], at: float) -> Scaling | None:
+    """The change that the autoscaler notes as its last one, at this time (in seconds since 1970); None if the observer
+    saw no change then."""
+    near = [change for change in changes if abs(change.at - at) <= SAME]
+    return min(near, key=lambda change: abs(change.at - at), default=None)
+
+
+def replicas_asked_for(scaler: Object, deployment: Object) -> float:
+    """For how many replicas the autoscaler's last readings ask, before it rounds up; 0 if it has read nothing.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#algorithm-details
+    """
+    ratios = [0.0]
+    for metric, read in zip(scaler.spec.get("metrics") or [], scaler.status.get("currentMetrics") or [], strict=False):
+        target, reading = source_of(metric).get("target") or {}, source_of(read).get("current") or {}
+        key = next((key for key in ("averageUtilization", "averageValue", "value") if key in target), "")
+        if key in reading and quantity(target[key]) > 0:
+            ratios.append(float(quantity(reading[key]) / quantity(target[key])))
+    return float(deployment.spec["replicas"]) * max(ratios)
 
 
 def readings(scaler: Object) -> dict[str, str]:
@@ -76,10 +101,15 @@ def readings(scaler: Object) -> dict[str, str]:
     }
 
 
+def source_of(metric: dict[str, Any]) -> dict[str, Any]:
+    """The part of a metric that says what is read: its `resource`, `containerResource`, `pods` or another one."""
+    return next((part for part in metric.values() if isinstance(part, dict)), {})
+
+
 def value_of(metrics: list[dict[str, Any]] | None, which: str) -> str:
     """The first metric's value in words: `cpu 40%`."""
     for metric in metrics or []:
-        source = next((part for part in metric.values() if isinstance(part, dict)), {})
+        source = source_of(metric)
         value = source.get(which) or {}
         name = source.get("name") or (source.get("metric") or {}).get("name", "")
         if "averageUtilization" in value:

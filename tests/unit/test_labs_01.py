@@ -18,13 +18,21 @@ import pytest
 from checker import recording
 from checker.diagnosis.host_container import Container
 from checker.environments import container_engine
-from checker.environments.container_engine import ContainerEngineEnvironment, _pruned_image, _request, began_with_data
+from checker.environments.container_engine import (
+    ContainerEngineEnvironment,
+    _pruned,
+    _pruned_image,
+    _request,
+    began_with_data,
+)
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab, program
+from checker.grading.labs import load_lab, load_module, program
 from checker.model.verdict import Verdict
+from cluster import Problem, paths
 from cluster.process import DidNotEnd
 
 LAB = load_lab("01")
+TASKS = load_module(LAB.folder, "tasks")
 (ENGINE,) = LAB.observations
 ALL = {task.id: "passed" for task in LAB.spec.tasks}
 
@@ -36,6 +44,8 @@ class Altered:
         self.state, _ = recording.load(LAB.folder / "recorded" / "solution.json")
         self.seen = copy.deepcopy(self.state.observations[ENGINE.key])
         self.redis, self.app, self.alone = self.seen["containers"]
+        for container in (self.app, self.alone):
+            container["inspect"]["Config"]["WorkingDir"] = "/app"  # an older recording does not have it
         self.network = next(iter(self.app["inspect"]["NetworkSettings"]["Networks"]))
 
     def again(self, container: dict[str, Any], name: str, **state: Any) -> dict[str, Any]:
@@ -109,6 +119,92 @@ def test_on_the_machines_own_network_nothing_is_published() -> None:
     assert lab.causes()["container-answers"] == "container-does-not-answer"
     lab.alone["answer"] = None
     assert lab.causes()["container-answers"] == "container-does-not-answer"
+
+
+def test_an_image_without_the_app_is_told_from_any_container_of_it() -> None:
+    lab = Altered()
+    lab.app["app_from"] = lab.alone["app_from"] = "image"
+    assert lab.causes() == ALL
+    lab.alone["app_from"] = "container"
+    verdict = lab.judged()["image-built"]
+    assert verdict.cause == "app-not-in-image" and verdict.verdict == "failed"
+    assert "/app/app.py" in verdict.message and "my-guestbook-learn" in verdict.look
+
+
+def test_an_app_that_a_mount_covers_everywhere_says_nothing_of_the_image() -> None:
+    lab = Altered()
+    for container in (lab.app, lab.alone):
+        container["app_from"] = "mount"
+        container["inspect"]["Mounts"] = [{"Type": "bind", "Name": "", "Destination": "/app", "Anonymous": False}]
+    verdict = lab.judged()["image-built"]
+    assert verdict.verdict == "unknown" and "a mount at /app" in verdict.message
+    assert list(lab.causes().values())[1:] == list(ALL.values())[1:]
+    lab.app["app_from"] = "image"
+    assert lab.causes() == ALL
+
+
+@pytest.mark.parametrize(
+    "greeting, words", [("", "an empty text"), ("Welcome to the guestbook!", "without the variable")]
+)
+def test_an_empty_greeting_and_the_apps_own_are_no_greeting_of_your_own(greeting: str, words: str) -> None:
+    lab = Altered()
+    lab.seen["images"][0]["Env"] = [f"GREETING={greeting}"]
+    verdict = lab.judged()["image-built"]
+    assert verdict.cause == "image-not-built" and words in verdict.message
+
+
+def test_the_default_greeting_is_the_apps() -> None:
+    text = (paths.COURSE / "lessons" / "guestbook" / "app.py").read_text()
+    assert f'"GREETING", "{TASKS.DEFAULT_GREETING}"' in text
+
+
+@pytest.mark.parametrize(
+    "command, folder, path",
+    [
+        ([["python3", "-u", "app.py"], None], "/app", "/app/app.py"),
+        ([None, ["/bin/sh", "-c", "python3 -u /srv/app.py"]], "/app", "/srv/app.py"),
+        ([None, ["sleep", "9"]], "/app", ""),
+        ([["python3"], ["app.py"]], "", "/app.py"),
+        ([["python3", "-u", "-m", "app"], None], "/srv", "/srv/app.py"),
+        ([["python3", "-m", "apps"], None], "/srv", ""),
+    ],
+)
+def test_the_path_of_the_app(command: list[list[str] | None], folder: str, path: str) -> None:
+    config = {"Entrypoint": command[0], "Cmd": command[1], "WorkingDir": folder, "Image": "my-guestbook:v1"}
+    container = Container({"Name": "/one", "Config": config}, 0.0)
+    assert container.app_path == path and container.is_guestbook is bool(path)
+
+
+def test_labels_that_compose_gave_to_an_image_make_no_container_of_the_project() -> None:
+    labels = {"com.docker.compose.project": "my-guestbook", "com.docker.compose.service": "web", "other": "x"}
+
+    def kept(**more: str) -> dict[str, str]:
+        config = {"Labels": {**labels, **more}, "Image": "my-guestbook:v1"}
+        inspect = {"Id": "1", "Name": "/one", "Created": "", "Image": "i", "State": {}, "Config": config}
+        pruned: dict[str, str] = _pruned(inspect)["Config"]["Labels"]
+        return pruned
+
+    assert kept() == {}
+    assert kept(**{"com.docker.compose.container-number": "1"}) == {k: labels[k] for k in labels if k != "other"}
+
+
+def test_where_the_file_of_the_app_comes_from() -> None:
+    def app_from(mount: str, changes: str | Problem) -> str | None:
+        config = {"Cmd": ["python3", "app.py"], "WorkingDir": "/app", "Image": "my-guestbook:v1"}
+        mounts = [{"Type": "bind", "Destination": mount}] if mount else []
+        place = object.__new__(ContainerEngineEnvironment)
+        place.command = "docker"
+        answer = {"side_effect": changes} if isinstance(changes, Problem) else {"return_value": changes}
+        with patch.object(place, "_ask", create=True, **answer):
+            return place._app_from(Container({"Name": "/one", "Config": config, "Mounts": mounts}, 0.0))
+
+    assert app_from("", "C /app\nA /app/__pycache__\n") == "image"
+    assert app_from("", "C /app\nC /app/app.py\n") == "image"  # it was changed in the container
+    assert app_from("", "C /app\nA /app/app.py\n") == "container"  # it was copied into the container
+    assert app_from("/app/app.py", "C /app\nA /app/app.py\n") == "container"
+    assert app_from("/app/app.py", "") == "image"
+    assert app_from("/app", "") == "mount"
+    assert app_from("", Problem("no", "")) is None
 
 
 def test_what_redis_says_no_to_is_told() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from checker import recording
 from checker.grading.grade import judge
-from checker.grading.labs import load_lab
+from checker.grading.labs import load_lab, load_module
 from checker.model.state import Object, State
 
 from .objects import obj, pod
@@ -67,6 +67,46 @@ def test_a_stand_in_behind_the_service_of_a_scaled_deployment() -> None:
     assert causes(DEPLOYMENTS, state) == dict.fromkeys(
         ("three-replicas", "scaled-without-loss"), "service-answers-wrong"
     )
+
+
+def test_a_sidecar_of_the_same_image_needs_no_slow_start_and_no_probe() -> None:
+    state, timeline = solved(DEPLOYMENTS)
+    sidecar = {"name": "log", "image": "guestbook:v1", "command": ["sleep", "infinity"]}
+    owners = [o for kind in ("Deployment", "ReplicaSet") for o in state.objects[kind] if o.name.startswith("guestbook")]
+    for owner in owners:
+        owner.raw["spec"]["template"]["spec"]["containers"].insert(0, sidecar)
+    assert causes(DEPLOYMENTS, state) == {}
+    last = timeline["replicas"].values()
+    lose(timeline, max(change[0] for owner in last for change in owner["changes"]) + 1)
+    assert causes(DEPLOYMENTS, state) == {"scaled-without-loss": "requests-lost"}  # and not: log has no probe
+    for owner in owners:
+        (app,) = (c for c in owner.raw["spec"]["template"]["spec"]["containers"] if c is not sidecar)
+        app["env"] = []
+    assert set(causes(DEPLOYMENTS, state).values()) == {"slow-start-removed"}
+
+
+@pytest.mark.parametrize(
+    "scaled, found",
+    [(-1.0, ""), (0.5, "scaled-meanwhile"), (1.5, ""), (2.5, "")],  # the new Pod is ready after two seconds
+)
+def test_the_number_of_replicas_stays_while_a_pod_is_replaced(scaled: float, found: str) -> None:
+    state, timeline = solved(DEPLOYMENTS)
+    (owner,) = (owner for owner in timeline["replicas"].values() if owner["kind"] == "Deployment")
+    timeline["pods"] = {uid: one for uid, one in timeline["pods"].items() if not one["deleted"]}
+    at = timeline["until"] - 20
+    replace(timeline, next(one["name"] for one in timeline["pods"].values() if 0 < one["ready"] < at), at)
+    owner["changes"].append([at + scaled, 7])
+    verdict = next(task for task in judge(DEPLOYMENTS, state).tasks if task.id == "one-replaced")
+    assert (verdict.fault.form if verdict.fault else "") == found
+    assert verdict.verdict == ("failed" if found else "passed")
+
+
+@pytest.mark.parametrize(
+    "command, starts",
+    [({}, True), ({"args": ["sleep"]}, False), ({"command": ["sh", "-c", "exec python3 app.py"]}, True)],
+)
+def test_whether_a_container_starts_the_app(command: dict[str, Any], starts: bool) -> None:
+    assert load_module(DEPLOYMENTS.folder, "tasks").starts_app(command) is starts
 
 
 def test_a_pod_is_replaced_while_the_service_selects_nothing() -> None:
