@@ -107,8 +107,14 @@ def fill(template: str, facts: Mapping[str, Any], conjunctions: tuple[str, str] 
     """A template with the facts written into it. Raises TemplateError for a slot without a fact.
 
     conjunctions: the words between the last two items of a list, in the template's language.
+    A fact that ends with a full stop, such as a quoted line of a log, brings no second one to the end of the sentence.
     """
-    return "".join(_written(part, facts, conjunctions) for part in parse(template))
+    written = ""
+    for part in parse(template):
+        text = _written(part, facts, conjunctions)
+        is_second_stop = re.match(r"\.(?:\s|$)", text) and re.search(r"[^.]\.$", written)
+        written += text[1:] if is_second_stop else text
+    return written
 
 
 def _written(part: Part, facts: Mapping[str, Any], conjunctions: tuple[str, str]) -> str:

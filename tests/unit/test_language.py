@@ -39,6 +39,7 @@ from checker.ui.picture.scene import scene
 from checker.ui.report import text_report
 from cluster import Cluster, Problem, doctor, engine, images, language, status, up, up_progress
 from cluster.language import load, load_sentences
+from cluster.language.templates import fill
 from tests.explain.case import FOLDER as EXPLAIN
 
 PSEUDO = "pseudo"
@@ -505,3 +506,15 @@ def test_start_advises_a_check_in_the_same_namespace() -> None:
 @pytest.mark.parametrize("file", [language.ENGLISH, ENGLISH / UI], ids=["cluster", "ui"])
 def test_sentences_are_read_as_yaml_reads_them(file: Path) -> None:
     assert load_sentences(file.read_text()) == load(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("quote", "told"),
+    [
+        ("Password required.", "It says: Password required. Look."),
+        ("Password required", "It says: Password required. Look."),
+        ("waiting...", "It says: waiting.... Look."),
+    ],
+)
+def test_a_quote_that_ends_with_a_full_stop_brings_no_second_one(quote: str, told: str) -> None:
+    assert fill("It says: {quote}.[ {more}.] Look.", {"quote": quote, "more": ""}) == told
