@@ -63,6 +63,13 @@ from checker.model.quantity import quantity
 from checker.model.state import Object, State
 from checker.model.verdict import Failed, fail
 
+# Commands that go on for ever: one that follows a file, one that sleeps without an end, and a loop without a condition.
+_ENDLESS = re.compile(
+    r"\btail\s[^;&|]*?(?<!\S)(?:-\w*[fF]\w*|--follow\S*)(?:\s[^;&|]*)?|\bsleep\s+inf(?:inity)?\b"
+    r"|(?P<loop>\bwhile\s+(?:true|:)\s*;.*)",
+    re.S,
+)
+_LEAVES = re.compile(r"\b(?:break|exit|exec)\b")
 LINES_OF_END = 5  # of a log: those in which a program may say why it ends
 
 
@@ -123,6 +130,18 @@ def _walk_container(state: State, pod: Object, status: dict[str, Any]) -> None:
             explain_restarts(state, pod, status, spec, which, pending=True)
 
 
+def endless_command(spec: dict[str, Any]) -> str:
+    """The part of a container's command that does not end by itself; empty where none is known as such.
+
+    A loop that can be left is not one: it may wait for something.
+    """
+    command = " ".join([*(spec.get("command") or []), *(spec.get("args") or [])])
+    found = _ENDLESS.search(command)
+    if not found or (found["loop"] and _LEAVES.search(command)):
+        return ""
+    return " ".join(found[0].split())[:80]
+
+
 def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> None:
     """Init containers run one after the other, before the others; one that does not end keeps all the rest waiting.
 
@@ -137,12 +156,15 @@ def _walk_init_container(state: State, pod: Object, status: dict[str, Any]) -> N
         return
     if running:
         seconds = state.age(running["startedAt"])
+        endless = endless_command(spec)
         fail(
             "init-container-runs",
             pod,
+            form="never-ends" if endless else "",
             in_progress=seconds < TIME_FOR_INIT_CONTAINER,
             container=status["name"],
             seconds=int(seconds),
+            endless=endless,
         )
 
 

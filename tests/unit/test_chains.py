@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from checker.diagnosis.dns import CONTROL, explain_name
+from checker.diagnosis.pod import endless_command
 from checker.grading.observations import DnsInside, Http, NodePorts, Observation, seen
 from checker.model.state import REACH, Object
 from checker.model.verdict import Failed, NotPassed, Unknown
@@ -566,3 +567,21 @@ def test_a_rollout_that_waits_for_its_old_pods_names_them() -> None:
         state(top, older, newest, pod("a", owner=older), pod("b", owner=newest), node()).require_working(top)
     assert end.value.cause == "rollout-in-progress"
     assert {"updated": 1, "wanted": 1, "available": 1, "old": 1}.items() <= end.value.facts.items()
+
+
+@pytest.mark.parametrize(
+    ("command", "endless"),
+    [
+        (["tail", "-F", "/var/log/app.log"], "tail -F /var/log/app.log"),
+        (["sh", "-c", "touch /x; tail -n 5 -f /var/log/app.log"], "tail -n 5 -f /var/log/app.log"),
+        (["sleep", "infinity"], "sleep infinity"),
+        (["sh", "-c", "while true; do date; sleep 1; done"], "while true; do date; sleep 1; done"),
+        (["sh", "-c", "while true; do nc -z db 5432 && break; sleep 1; done"], ""),
+        (["sh", "-c", "until nc -z db 5432; do sleep 1; done"], ""),
+        (["tail", "-n", "5", "/etc/foo"], ""),
+        (["sh", "-c", "tail -n 1 /x && rm -f /y"], ""),
+        (["sleep", "3600"], ""),
+    ],
+)
+def test_a_command_that_does_not_end_by_itself(command: list[str], endless: str) -> None:
+    assert endless_command({"command": command}) == endless
