@@ -60,7 +60,7 @@ _WAITS = re.compile(r"^(\s*kubectl (?:wait|rollout status)\b.*--timeout=)\d+s[ \
 _REFUSED = re.compile(
     r"is invalid|error: error (parsing|validating)|BadRequest|unable to decode|forbidden|is not valid|"
     r"denied the request|"
-    r'the path "[^"]*/work/[^"]*" does not exist'  # a file that the step which was left out would have written
+    r'the path "\$WORK/[^"]*" does not exist'  # a file that the step which was left out would have written
 )
 # A script that could not even begin says nothing of a grader: the fault is in these tests.
 _BROKEN = re.compile(r"^bash: |can't open file|error: the path ", re.M)
@@ -84,7 +84,8 @@ def try_out(mutant: Mutant, namespace: str, wait: float = WAIT) -> Outcome:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "solution"
         folder.mkdir()
-        session = Session(mutant.lab, environment=_place(mutant.lab, namespace, Path(work) / "work"))
+        own = Path(work) / "work"
+        session = Session(mutant.lab, environment=_place(mutant.lab, namespace, own))
         elsewhere = f"{namespace}-elsewhere"
         mutant.write(folder)
         for program in mutant.lab.folder.glob("*.py"):  # where a solution's script finds them
@@ -96,7 +97,7 @@ def try_out(mutant: Mutant, namespace: str, wait: float = WAIT) -> Outcome:
             session.start()
             if "ELSEWHERE" in "".join(mutant.files.values()):
                 kubectl(current(), "create", "namespace", elsewhere)
-            output = _make(session, hurried(mutant.lab, mutant.script), folder)
+            output = _make(session, hurried(mutant.lab, mutant.script), folder).replace(str(own), "$WORK")
             result = settled(session, wait)
         finally:
             if mutant.lab.spec.needs.nodes:

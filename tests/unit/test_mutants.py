@@ -148,6 +148,18 @@ def result(*verdicts: Verdict) -> Result:
         ((PASSED, UNKNOWN), "", "unsettled", "observer-refused"),
         ((NOT_YET, PASSED), "", "unsettled", "pod-starting"),
         ((FAILED,), "The Service is invalid: spec.ports", "refused", "The Service is invalid: spec.ports"),
+        (
+            (FAILED,),
+            'error: the path "$WORK/a.yaml" does not exist',
+            "refused",
+            'error: the path "$WORK/a.yaml" does not exist',
+        ),
+        (
+            (FAILED,),
+            'error: the path "/w/work/a.yaml" does not exist',
+            "broken",
+            'error: the path "/w/work/a.yaml" does not exist',
+        ),
         ((FAILED,), "bash: line 1: no-such-program", "broken", "bash: line 1: no-such-program"),
     ],
 )

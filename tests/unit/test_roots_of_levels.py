@@ -82,17 +82,7 @@ def test_a_probe_from_outside_does_not_reach_a_server_on_a_loopback_address() ->
     probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 5}
     own = container(command=["redis-server", "--bind", "127.0.0.1"], readinessProbe=probe)
     server = pod("cellar", containers=[own], ready=False, since=200)
-    said = "Readiness probe failed: dial tcp 10.244.1.1:8080: connect: connection refused"
-    event = obj(
-        "Event",
-        "cellar-1",
-        type="Warning",
-        reason="Unhealthy",
-        message=said,
-        count=20,
-        lastTimestamp=ago(2),
-        involvedObject={"kind": "Pod", "name": "cellar", "uid": server.uid, "fieldPath": "spec.containers{app}"},
-    )
+    event = _not_ready(server, "app", "dial tcp 10.244.1.1:8080: connect: connection refused")
     found = _found(state(server, event))
     assert list(found) == ["listens-on-loopback@Pod/cellar"]
     assert "The readiness probe of container app" in found["listens-on-loopback@Pod/cellar"]
@@ -224,6 +214,21 @@ def test_a_run_that_goes_on_is_told_with_what_it_said_last(
 # -- two containers, two servers -------------------------------------------------------------------------------------
 
 
+def _not_ready(own: Object, container_name: str, said: str) -> Object:
+    """The kubelet's event that the readiness probe of a container fails, and what the probe said."""
+    about = {"kind": "Pod", "name": own.name, "uid": own.uid, "fieldPath": f"spec.containers{{{container_name}}}"}
+    return obj(
+        "Event",
+        f"{own.name}-1",
+        type="Warning",
+        reason="Unhealthy",
+        message=f"Readiness probe failed: {said}",
+        count=20,
+        lastTimestamp=ago(2),
+        involvedObject=about,
+    )
+
+
 def _two(writer_at: str, reader_at: str, path: str, said: str, *, ready: bool = False) -> State:
     write = {"command": ["sh", "-c", "while true; do date >> /var/log/app/a.log; sleep 1; done"]}
     reader = container(
@@ -339,16 +344,7 @@ def test_a_probe_that_begins_and_misses_a_file_is_no_missing_command(
     writer = container("app", command=["sh", "-c", "date > /out/ready; sleep 1000"], volumeMounts=beside)
     own = pod("courier", containers=[asks, writer], ready=False, since=200)
     own.spec["volumes"] = [{"name": "v", "emptyDir": {}}]
-    event = obj(
-        "Event",
-        "courier-1",
-        type="Warning",
-        reason="Unhealthy",
-        message=f"Readiness probe failed: {said}",
-        count=20,
-        lastTimestamp=ago(2),
-        involvedObject={"kind": "Pod", "name": "courier", "uid": own.uid, "fieldPath": "spec.containers{asks}"},
-    )
+    event = _not_ready(own, "asks", said)
     is_beside = writer_at and "No such file" in said
     expected = "volume-at-other-path" if is_beside else cause
     assert list(_found(state(own, event))) == [f"{expected}@Pod/courier"]
@@ -398,16 +394,7 @@ def test_a_probe_that_asks_another_server(
     asks = container("app", ports=[], env=[{"name": "QUEUE", "value": "queue"}], readinessProbe=probe)
     own = pod("worker", containers=[asks], ready=False, since=200, ip="10.244.1.7", labels={"app": "worker"})
     server = pod("server", containers=[container(ports=[{"containerPort": 6379}])], labels={"app": "queue"})
-    event = obj(
-        "Event",
-        "worker-1",
-        type="Warning",
-        reason="Unhealthy",
-        message=f"Readiness probe failed: {said}",
-        count=20,
-        lastTimestamp=ago(2),
-        involvedObject={"kind": "Pod", "name": "worker", "uid": own.uid, "fieldPath": "spec.containers{app}"},
-    )
+    event = _not_ready(own, "app", said)
     ports = (
         {"ports": [{"port": 6379}]} if "pg_isready" not in command else {"ports": [{"port": 5432, "targetPort": 6379}]}
     )
